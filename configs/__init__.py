@@ -1,0 +1,1 @@
+"""Every default of Upliftlens, one YAML file per choice."""

@@ -1,0 +1,1 @@
+"""The choices of the config group `data`: one YAML file each."""

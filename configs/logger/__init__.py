@@ -1,0 +1,1 @@
+"""The choices of the config group `logger`: one YAML file each."""

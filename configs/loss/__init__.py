@@ -1,0 +1,1 @@
+"""The choices of the config group `loss`: one YAML file each."""

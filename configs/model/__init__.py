@@ -1,0 +1,1 @@
+"""The choices of the config group `model`: one YAML file each."""

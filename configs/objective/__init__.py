@@ -1,0 +1,1 @@
+"""The choices of the config group `objective`: one YAML file each."""

@@ -1,0 +1,1 @@
+"""The choices of the config group `train`: one YAML file each."""

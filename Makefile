@@ -1,0 +1,39 @@
+# Fresh machine: `make quickstart` or `make test`. Both create .venv from the pinned versions in constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test dev lint types wheel clean
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Upliftlens needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .
+	touch $@
+
+.venv/.dev: .venv/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	mkdir -p .typings/upliftlens
+	for part in causal models benchmarks configs; do ln -sfn ../../$$part .typings/upliftlens/$$part; done
+	touch $@
+
+dev: .venv/.dev
+
+quickstart: .venv/.installed
+	$(BIN)/upliftlens quickstart
+
+test: .venv/.dev
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+wheel: .venv/.dev
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:
+	rm -rf .venv .typings build dist *.egg-info

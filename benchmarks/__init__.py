@@ -1,0 +1,1 @@
+"""What measures: data, splits, training loop, evaluation, store, command line."""

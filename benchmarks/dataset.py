@@ -1,0 +1,42 @@
+"""What a data set is, once read: host-side arrays and tables."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.causal.interactions import Interactions
+
+
+class Features(NamedTuple):
+    """``matrix`` f32[n, F], one column per name: one-hot for categories, 0/1 for tags, standardised for numbers."""
+
+    names: tuple[str, ...]
+    matrix: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A log with everything known about its users and items.
+
+    ``test`` is the test set that comes with the data, or None; ``test_kind`` says how its pairs were chosen:
+    ``mnar`` (by the users), ``mar`` (at random). ``users`` and ``items`` are the tables behind the
+    indices, row i describing index i; column ``id`` holds the raw id as text, ``title`` (items) is optional.
+    ``relevance`` is the lowest value that counts as relevant; ``fingerprint`` is the sha256 of all that a run can see.
+    """
+
+    name: str
+    log: Interactions
+    users: pd.DataFrame
+    items: pd.DataFrame
+    user_features: Features
+    item_features: Features
+    scale: tuple[float, float]
+    relevance: float
+    feedback: Literal["explicit", "implicit"]
+    terms: str
+    source: str
+    fingerprint: str
+    test: Interactions | None = None
+    test_kind: Literal["mnar", "mar"] | None = None

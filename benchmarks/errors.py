@@ -1,0 +1,16 @@
+"""Errors that a user can mend. The command line prints them in one or two lines, without a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UpliftlensError(Exception):
+    """Says what is wrong, where, and the fix."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UpliftlensError:
+    """The error for a name that does not exist: what it was, what it probably should have been, what there is."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return UpliftlensError(f"unknown {kind} '{name}': {hint}there is: {', '.join(names)}")

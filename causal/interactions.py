@@ -1,0 +1,97 @@
+"""The log: who met what, and with which value."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+Array = Any  # jax.Array or numpy.ndarray: the same record travels on the host and through compiled programs
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Interactions:
+    """N observed (user, item, value) rows over a fixed universe of users and items; a pytree.
+
+    Shapes: ``user`` i32[N] in [0, n_users), ``item`` i32[N] in [0, n_items), ``value`` f32[N],
+    ``weight`` f32[N] (0 marks padding: such a row carries no information and every method must ignore it),
+    ``time`` i64[N] seconds since the epoch on the host, or None.
+
+    ``n_users`` and ``n_items`` are static: they are part of a compiled program's structure, so that ids without a
+    single training row still have a score.
+    """
+
+    user: Array
+    item: Array
+    value: Array
+    weight: Array
+    time: Array | None = None
+    n_users: int = field(default=0, metadata={"static": True})
+    n_items: int = field(default=0, metadata={"static": True})
+
+    def __len__(self) -> int:
+        return int(self.user.shape[0])
+
+
+def interactions(
+    user: Array, item: Array, value: Array, n_users: int, n_items: int, time: Array | None = None
+) -> Interactions:
+    """Host-side record from any integer and float arrays, each row with weight 1.
+
+    Raises:
+        ValueError: if the columns differ in length, an id is out of range, or a value is not finite.
+    """
+    user, item = np.asarray(user, np.int32), np.asarray(item, np.int32)
+    value = np.asarray(value, np.float32)
+    if not (user.shape == item.shape == value.shape) or user.ndim != 1:
+        raise ValueError(f"user, item and value must be equally long columns, got {user.shape}, {item.shape}, {value.shape}")
+    if len(user) and (user.min() < 0 or user.max() >= n_users or item.min() < 0 or item.max() >= n_items):
+        raise ValueError(f"an id lies outside of the universe of {n_users} users and {n_items} items")
+    if not np.isfinite(value).all():
+        raise ValueError("a value is NaN or infinite: drop or mend such rows before building Interactions")
+    if time is not None:
+        time = np.asarray(time, np.int64)
+    return Interactions(user, item, value, np.ones(len(user), np.float32), time, n_users, n_items)
+
+
+def take(log: Interactions, rows: Array) -> Interactions:
+    """The rows of a host-side log that an index array or boolean mask picks, in that order."""
+    time = None if log.time is None else log.time[rows]
+    return replace(
+        log, user=log.user[rows], item=log.item[rows], value=log.value[rows], weight=log.weight[rows], time=time
+    )
+
+
+def concatenate(first: Interactions, second: Interactions) -> Interactions:
+    """Both host-side logs, one after the other; they must share the universe.
+
+    Raises:
+        ValueError: if the numbers of users or items differ.
+    """
+    if (first.n_users, first.n_items) != (second.n_users, second.n_items):
+        raise ValueError("only logs over the same users and items can be put together")
+    time = None
+    if first.time is not None and second.time is not None:
+        time = np.concatenate([first.time, second.time])
+    columns = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in ("user", "item", "value", "weight")}
+    return replace(first, time=time, **columns)
+
+
+def padded(log: Interactions, capacity: int) -> Interactions:
+    """The host-side log sorted by (user, time or file order) and filled up to ``capacity`` rows of weight 0.
+
+    Programs are compiled for shapes. Folds, and a fit with and without its validation rows, share one shape, so they
+    share one program. A padding row repeats no real row: it is (0, 0, 0.0) with weight 0.
+
+    Raises:
+        ValueError: if the log is longer than ``capacity``.
+    """
+    missing = capacity - len(log)
+    if missing < 0:
+        raise ValueError(f"a log of {len(log)} rows does not fit into {capacity}")
+    order = np.argsort(log.user, kind="stable") if log.time is None else np.lexsort((log.time, log.user))
+    rows = take(log, order)
+    fill = {name: np.pad(getattr(rows, name), (0, missing)) for name in ("user", "item", "value", "weight")}
+    time = None if rows.time is None else np.pad(rows.time, (0, missing))
+    return replace(rows, time=time, **fill)

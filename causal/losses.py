@@ -1,0 +1,48 @@
+"""Per-pair losses ℓ(target, score). The error e of every risk estimator is one of these."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+
+from upliftlens.causal.interactions import Array
+
+
+class Loss(NamedTuple):
+    """A per-pair loss.
+
+    ``error(score, target) -> f32`` elementwise, differentiable in ``score``.
+    ``predict(score)`` turns a score into the unit that ``link`` names.
+    ``pairwise``: the score is a difference between a positive and a negative item (layout ``triples``).
+    """
+
+    name: str
+    error: Callable[[Array, Array], Array]
+    predict: Callable[[Array], Array]
+    link: Literal["rating", "probability", "rank"]
+    pairwise: bool = False
+    version: int = 1
+
+
+def _squared(score: Array, target: Array) -> Array:
+    return (score - target) ** 2
+
+
+def _logistic(score: Array, target: Array) -> Array:
+    return jax.nn.softplus(score) - target * score
+
+
+def _identity(score: Array) -> Array:
+    return score
+
+
+squared = Loss("squared", _squared, _identity, "rating")
+"""(r − r̂)²; the target is the value itself."""
+
+logistic = Loss("logistic", _logistic, jax.nn.sigmoid, "probability")
+"""−y log σ(s) − (1−y) log(1 − σ(s)), y = 1{value is positive}."""
+
+bpr = Loss("bpr", _logistic, _identity, "rank", pairwise=True)
+"""−log σ(s_ui − s_uj), j a sampled item that the user has no positive row for (Rendle et al. 2009, eq. 4). The target is 1."""
+
+LOSSES = {loss.name: loss for loss in (squared, logistic, bpr)}

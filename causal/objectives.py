@@ -1,0 +1,61 @@
+"""Training objectives: what is minimised, over which pairs, moving which modules.
+
+An objective names the modules it needs (each is built from the same backbone) and runs one or more phases per step.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from upliftlens.causal.interactions import Array
+from upliftlens.causal.sample import Batch, Sample
+
+
+class View(NamedTuple):
+    """What a phase's loss sees of the modules.
+
+    ``score(module name, sample)`` -> f32 of the sample's shape; ``error(score, target)`` is the per-pair loss ℓ;
+    ``module(name)`` is the Flax module itself, for objectives that use more than scores (``requires``).
+    """
+
+    score: Callable[[str, Sample], Array]
+    error: Callable[[Array, Array], Array]
+    module: Callable[[str], object]
+
+
+class Phase(NamedTuple):
+    """``loss(view, batch, hp) -> f32[]``, differentiated with respect to the modules named in ``moves`` only."""
+
+    loss: Callable[[View, Batch, Mapping[str, Array]], Array]
+    moves: tuple[str, ...]
+
+
+class Objective(NamedTuple):
+    """An objective.
+
+    ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D,
+    "propensity" where it divides by p. ``requires``: methods that the backbone's module must have, e.g. "embed".
+    ``version`` is bumped when the objective's numbers change.
+    """
+
+    name: str
+    options: type
+    phases: tuple[Phase, ...]
+    modules: tuple[str, ...] = ("prediction",)
+    needs: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Nothing to choose."""
+
+
+def _naive(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed = batch.observed
+    return (observed.weight * view.error(view.score("prediction", observed), observed.target)).sum()
+
+
+naive = Objective("naive", NoOptions, phases=(Phase(_naive, moves=("prediction",)),))
+"""mean_O e: the average loss over what was observed, as if it were all there is."""

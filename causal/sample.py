@@ -1,0 +1,29 @@
+"""What one training step sees: weighted samples of pairs, whatever layout they came from."""
+
+from typing import NamedTuple
+
+from upliftlens.causal.interactions import Array
+
+
+class Sample(NamedTuple):
+    """Pairs that stand for a set of pairs: Σ weight·f(pair) is an unbiased estimate of the mean of f over that set.
+
+    Sparse: ``users`` i32[B], ``items`` i32[B], ``target`` f32[B], ``weight`` f32[B].
+    Tile:   ``users`` i32[B], ``items`` None, ``target`` f32[B, n_items], ``weight`` f32[B, n_items].
+    Triple: as sparse, with ``negatives`` i32[B]; the score of a row is s(user, item) − s(user, negative).
+
+    The weights carry the scale, so an objective that is linear in its sums has an unbiased minibatch gradient in every layout.
+    """
+
+    users: Array
+    items: Array | None
+    target: Array
+    weight: Array
+    negatives: Array | None = None
+
+
+class Batch(NamedTuple):
+    """``observed`` stands for O, the observed pairs; ``everything`` for D = users × items, where an objective asks for it."""
+
+    observed: Sample
+    everything: Sample | None = None

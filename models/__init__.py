@@ -1,0 +1,1 @@
+"""What predicts: the Method contract and one file per backbone or solver."""

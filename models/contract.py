@@ -1,0 +1,130 @@
+"""What a model is to the harness: a Method, made directly by a Solver or, for gradient training, from a Backbone.
+
+The harness owns data, splits, batches, budgets, selection and evaluation. A method owns its state and nothing else.
+It is never shown the test set or the truth of a world.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+import jax
+from flax import nnx
+
+from upliftlens.causal.interactions import Interactions
+
+Array = jax.Array
+State = Any  # a pytree that only its own method reads
+
+T = TypeVar("T")
+TRACED = "traced"
+Traced = Annotated[T, TRACED]
+"""Marks a float option, e.g. ``l2: Traced[float]``, as an *argument* of the compiled program.
+
+A sweep over marked floats (and seeds) compiles once. An unmarked option is structural: each value is a program of its own.
+"""
+
+
+class Hyper(NamedTuple):
+    """The traced floats of a run, by the config group that states them; each leaf is f32[]."""
+
+    model: Mapping[str, Array]
+    loss: Mapping[str, Array]
+    objective: Mapping[str, Array]
+    train: Mapping[str, Array]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a method may see.
+
+    ``log``: training rows, sorted by user, padded with rows of weight 0 (see ``causal.interactions.padded``).
+    ``positive`` f32[N]: 1 where the row counts as a positive (value ≥ the data's relevance threshold, or any
+    interaction of an implicit log), 0 elsewhere and in padding: what implicit-feedback methods learn from.
+    ``user_features`` f32[n_users, Fu], ``item_features`` f32[n_items, Fi]: one-hot or scaled columns; F may be 0.
+    ``scale``: lowest and highest possible value, static.
+    """
+
+    log: Interactions
+    positive: Array
+    user_features: Array
+    item_features: Array
+    scale: tuple[float, float] = field(default=(1.0, 5.0), metadata={"static": True})
+
+    @property
+    def n_users(self) -> int:
+        """Size of the user universe (static)."""
+        return self.log.n_users
+
+    @property
+    def n_items(self) -> int:
+        """Size of the item universe (static)."""
+        return self.log.n_items
+
+
+Layout = Literal["pairs", "triples", "tiles", "full"]
+"""How a method wants its data at each step.
+
+``pairs``    a minibatch of observed rows
+``triples``  (user, positive item, sampled negative item)
+``tiles``    a block of users × all items, values and mask as dense arrays
+``full``     nothing: one step per epoch, the method reads ``data``
+"""
+
+Link = Literal["rating", "probability", "rank"]
+"""What ``predict`` returns: a value on the data's scale, P(positive), or a score that only orders."""
+
+
+class Method(NamedTuple):
+    """A learner as pure functions. Everything the harness trains is one of these.
+
+    init(key, data, hp) -> state
+    step(state, data, batch, key, hp) -> (state, loss f32[])   one batch; the harness scans steps into an epoch.
+        ``batch`` is a ``models.batch.Batch`` of the kind that ``layout`` names, None for "full".
+    score(state, data, users i32[B]) -> f32[B, n_items]        higher is better
+    predict(state, data, users i32[B], items i32[B]) -> f32[B] in the unit that ``link`` names
+    layout   how the data is wanted
+    link     the unit of ``predict``
+    max_epochs  None, or the number of epochs after which nothing changes any more (1 for a closed form)
+    """
+
+    init: Callable[[Array, TrainingData, Hyper], State]
+    step: Callable[[State, TrainingData, Any, Array, Hyper], tuple[State, Array]]
+    score: Callable[[State, TrainingData, Array], Array]
+    predict: Callable[[State, TrainingData, Array, Array], Array]
+    layout: Layout
+    link: Link
+    max_epochs: int | None = None
+
+
+class Solver(NamedTuple):
+    """A model that brings its own learning rule: closed forms, neighbourhoods, alternating least squares.
+
+    ``options`` is a frozen dataclass of typed options; ``method(options) -> Method`` sees the structural ones, the
+    traced ones arrive as ``hp.model[name]``. ``memory(options, n_users, n_items) -> bytes`` is asked before anything starts.
+    ``version`` is bumped whenever the model's numbers change: it is part of a run's key.
+    """
+
+    name: str
+    options: type
+    method: Callable[[Any], Method]
+    memory: Callable[[Any, int, int], int] = lambda options, n_users, n_items: 0
+    version: int = 1
+
+
+class Backbone(NamedTuple):
+    """A Flax module that scores pairs; every loss and objective can train it.
+
+    ``build(options, data, rngs) -> nnx.Module`` with ``__call__(users i32[B], items i32[B]) -> f32[B]``, and where it is
+    cheaper than calling every pair, ``score_all(users i32[B]) -> f32[B, n_items]``.
+    The harness adds a learned constant to the score, so a backbone needs no global mean.
+    """
+
+    name: str
+    options: type
+    build: Callable[[Any, TrainingData, nnx.Rngs], nnx.Module]
+    version: int = 1
+
+
+Model = Solver | Backbone
