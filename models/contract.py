@@ -118,6 +118,7 @@ class Backbone(NamedTuple):
 
     ``build(options, data, rngs) -> nnx.Module`` with ``__call__(users i32[B], items i32[B]) -> f32[B]``, and where it is
     cheaper than calling every pair, ``score_all(users i32[B]) -> f32[B, n_items]``.
+    A module may say what λ multiplies by a ``penalty() -> f32[]`` of its own; ‖θ‖² otherwise.
     The harness adds a learned constant to the score, so a backbone needs no global mean.
     """
 

@@ -1,0 +1,160 @@
+"""From training data to the batches of one epoch, per layout.
+
+Each layout is three things: arrays put on the device once, an order drawn on the host each epoch (a permutation by NumPy
+costs a fraction of one on the device), and a pure function that cuts one batch out of the arrays inside the compiled epoch.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.causal.sample import Batch, Sample
+from upliftlens.models.contract import Array, Layout, Link, TrainingData
+
+Order = Any  # a pytree of arrays whose first axis is the step
+
+
+class Feed(NamedTuple):
+    """One fit's supply of batches.
+
+    ``order(rng)`` draws an epoch's order; ``cut(arrays, index)`` is the batch of one step (pure, the same function for
+    every feed of its layout, so that programs are shared).
+    """
+
+    arrays: Any
+    order: Callable[[np.random.Generator], Order]
+    cut: Callable[[Any, Any], Batch | None]
+    n_steps: int
+
+
+def choose_layout(wanted: str, pairwise: bool, dense: bool, n_users: int, n_items: int, dense_cells: int) -> Layout:
+    """The documented rule behind ``train.layout=auto``.
+
+    A pairwise loss needs triples. Otherwise dense tiles (a block of users × all items) where the backbone scores all items at
+    once (``dense``) and users × items ≤ ``dense_cells``: there a tile costs no scatter and no shuffle of rows. Else minibatches of pairs.
+    """
+    if pairwise:
+        return "triples"
+    if wanted == "auto":
+        return "tiles" if dense and n_users * n_items <= dense_cells else "pairs"
+    return "tiles" if wanted == "tiles" else "pairs"
+
+
+def feed(data: TrainingData, layout: Layout, link: Link, batch_size: int, tile_users: int) -> Feed:
+    """The feed of a layout. ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; both are cut to what there is.
+
+    The loss's link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank").
+    """
+    if layout == "full":
+        return Feed(None, lambda rng: np.zeros((1, 0), np.int32), _cut_nothing, 1)
+    if layout == "triples":
+        return _triples(data, batch_size)
+    target = np.asarray(data.log.value if link == "rating" else data.positive)
+    return _tiles(data, target, tile_users) if layout == "tiles" else _pairs(data, target, batch_size)
+
+
+def _cut_nothing(arrays: Any, index: Any) -> None:
+    return None
+
+
+def _steps(n_rows: int, size: int) -> tuple[int, int]:
+    """Number of steps and rows per step that cover ``n_rows`` evenly with at most ``size`` rows each."""
+    n_steps = max(1, -(-n_rows // size))
+    return n_steps, -(-n_rows // n_steps)
+
+
+def _pairs(data: TrainingData, target: np.ndarray, batch_size: int) -> Feed:
+    log = data.log
+    n_steps, size = _steps(len(log), batch_size)
+    extra = n_steps * size - len(log)
+    weight = np.asarray(log.weight)
+    scaled = weight * (n_steps / max(weight.sum(), 1))
+    packed = np.stack(
+        [
+            np.pad(np.asarray(log.user), (0, extra)),
+            np.pad(np.asarray(log.item), (0, extra)),
+            np.pad(target.astype(np.float32), (0, extra)).view(np.int32),
+            np.pad(scaled.astype(np.float32), (0, extra)).view(np.int32),
+        ],
+        axis=1,
+    )
+
+    def order(rng: np.random.Generator) -> Order:
+        return rng.permutation(n_steps * size).astype(np.int32).reshape(n_steps, size)
+
+    # Four 4-byte columns in one row: a shuffled gather then touches one cache line per pair instead of four.
+    return Feed(jnp.asarray(packed), order, _cut_pairs, n_steps)
+
+
+def _cut_pairs(packed: Array, index: Array) -> Batch:
+    rows = packed[index]
+    as_float = jax.lax.bitcast_convert_type(rows[:, 2:], jnp.float32)
+    return Batch(Sample(rows[:, 0], rows[:, 1], as_float[:, 0], as_float[:, 1]))
+
+
+def _tiles(data: TrainingData, target: np.ndarray, tile_users: int) -> Feed:
+    log = data.log
+    n_steps, size = _steps(data.n_users, tile_users)
+    weight = np.asarray(log.weight)
+    real = weight > 0
+    cells = (np.asarray(log.user)[real], np.asarray(log.item)[real])
+    # One row more than there are users: an index beyond the last user finds a row of zeros.
+    weights = np.zeros((data.n_users + 1, data.n_items), np.float32)
+    np.add.at(weights, cells, weight[real])
+    sums = np.zeros_like(weights)
+    np.add.at(sums, cells, (weight * target)[real].astype(np.float32))
+    if len(cells[0]) != np.count_nonzero(weights):
+        raise ValueError("a user has two rows for one item, which a dense tile can't hold: use data.filter.duplicates or train.layout=pairs")
+    targets = np.divide(sums, weights, out=sums, where=weights > 0)
+    weights *= n_steps / max(weight.sum(), 1)
+
+    def order(rng: np.random.Generator) -> Order:
+        users = rng.permutation(n_steps * size).astype(np.int32)
+        return np.minimum(users, data.n_users).reshape(n_steps, size)
+
+    return Feed((jnp.asarray(targets), jnp.asarray(weights)), order, _cut_tile, n_steps)
+
+
+def _cut_tile(arrays: tuple[Array, Array], index: Array) -> Batch:
+    targets, weights = arrays
+    users = jnp.minimum(index, targets.shape[0] - 2)
+    return Batch(Sample(users, None, targets[index], weights[index]))
+
+
+def _triples(data: TrainingData, batch_size: int) -> Feed:
+    log = data.log
+    rows = np.flatnonzero(np.asarray(data.positive) * np.asarray(log.weight) > 0)
+    # The number of steps comes from the padded log, so that a fit with and without its validation rows share a program.
+    n_steps, size = _steps(len(log), batch_size)
+    user, item = np.asarray(log.user)[rows], np.asarray(log.item)[rows]
+    keys = np.unique(user.astype(np.int64) * data.n_items + item)
+
+    def order(rng: np.random.Generator) -> Order:
+        count = n_steps * size
+        picked = rng.permutation(np.resize(np.arange(len(rows)), count)) if len(rows) else np.zeros(count, np.int64)
+        negative = _negatives(rng, user[picked], keys, data.n_items)
+        return tuple(a.astype(np.int32).reshape(n_steps, size) for a in (user[picked], item[picked], negative))
+
+    return Feed(None, order, _cut_triples, n_steps)
+
+
+def _negatives(rng: np.random.Generator, user: np.ndarray, keys: np.ndarray, n_items: int) -> np.ndarray:
+    """One item per user, uniform over the items that the user has no positive row for (up to 20 rejections)."""
+    negative = rng.integers(0, n_items, len(user))
+    for _ in range(20):
+        wanted = user.astype(np.int64) * n_items + negative
+        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        clash = np.flatnonzero(keys[place] == wanted)
+        if not len(clash):
+            break
+        negative[clash] = rng.integers(0, n_items, len(clash))
+    return negative
+
+
+def _cut_triples(arrays: None, index: tuple[Array, Array, Array]) -> Batch:
+    user, item, negative = index
+    ones = jnp.ones(user.shape)
+    return Batch(Sample(user, item, ones, ones / user.shape[0], negative))

@@ -1,0 +1,201 @@
+"""Gradient training: backbone × loss × objective × optimiser, put together as one Method.
+
+Minimises, for each phase of the objective,
+
+    objective(batch) + λ/|O| · penalty(θ)
+
+over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()`` says; λ is ``train.l2``, |O| the number of training rows, so that λ
+means the same in every layout and batch size (it is the λ of Σ_O e + λ‖θ‖²). Each module's score gets a learned, unregularised constant,
+which starts at the mean target (squared loss) or its logit (logistic loss).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from upliftlens.causal.losses import Loss
+from upliftlens.causal.objectives import Objective, Phase, View
+from upliftlens.causal.sample import Batch, Sample
+from upliftlens.models.contract import Array, Backbone, Hyper, Layout, Method, TrainingData
+
+Schedule = Literal["cosine", "constant"]
+
+
+class Learner(NamedTuple):
+    """The state of a gradient method: per module its parameters, its constant and whatever else its Flax module carries."""
+
+    params: Mapping[str, Any]
+    constants: Mapping[str, Array]
+    rest: Mapping[str, Any]
+    optimizer: tuple[Any, ...]
+    step: Array
+
+
+OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
+    "adam": optax.scale_by_adam,
+    "adagrad": optax.scale_by_rss,
+    "sgd": optax.identity,
+    "lbfgs": optax.lbfgs,
+}
+"""Directions of descent; the learning rate is applied outside of them, since it is an argument of the compiled program.
+
+``lbfgs`` brings its own line search and therefore needs the full batch; it ignores learning rate and schedule.
+"""
+
+
+def gradient_method(
+    backbone: Backbone,
+    options: Any,
+    loss: Loss,
+    objective: Objective,
+    optimizer: str,
+    schedule: Schedule,
+    layout: Layout,
+) -> Method:
+    """The Method that trains ``backbone`` by ``objective`` of ``loss``.
+
+    ``options`` are the backbone's structural options. ``layout`` says which batches ``step`` will get: "tiles" needs a
+    module with ``score_all``, "triples" a pairwise loss.
+    ``hp.train`` holds ``lr``, ``l2`` and ``steps``, the number of steps over which a schedule runs.
+    """
+    direction = OPTIMIZERS[optimizer]()
+
+    def build(data: TrainingData, rngs: nnx.Rngs) -> nnx.Module:
+        return backbone.build(options, data, rngs)
+
+    def structure(data: TrainingData) -> Any:
+        abstract = nnx.eval_shape(lambda: build(data, nnx.Rngs(params=0, dropout=0)))
+        return nnx.split(abstract, nnx.Param, ...)[0]
+
+    def init(key: Array, data: TrainingData, hp: Hyper) -> Learner:
+        params, rest = {}, {}
+        for index, name in enumerate(objective.modules):
+            own = jax.random.fold_in(key, index)
+            module = build(data, nnx.Rngs(params=own, dropout=jax.random.fold_in(own, 1)))
+            _, params[name], rest[name] = nnx.split(module, nnx.Param, ...)
+        constants = {name: _start(loss, data) for name in objective.modules}
+        states = tuple(
+            direction.init({name: (params[name], constants[name]) for name in phase.moves}) for phase in objective.phases
+        )
+        return Learner(params, constants, rest, states, jnp.zeros((), jnp.int32))
+
+    def step(learner: Learner, data: TrainingData, batch: Batch, key: Array, hp: Hyper) -> tuple[Learner, Array]:
+        graph = structure(data)
+        n_observed = data.log.weight.sum()
+        reported = jnp.zeros(())
+        for index, phase in enumerate(objective.phases):
+            value, learner = _advance(
+                learner, index, phase, graph, batch, jax.random.fold_in(key, index), hp, loss, direction, optimizer, schedule, n_observed
+            )
+            reported = value if "prediction" in phase.moves else reported
+        return learner._replace(step=learner.step + 1), reported
+
+    def module(learner: Learner, data: TrainingData) -> nnx.Module:
+        merged = nnx.merge(structure(data), learner.params["prediction"], learner.rest["prediction"], copy=True)
+        merged.eval()
+        return merged
+
+    def score(learner: Learner, data: TrainingData, users: Array) -> Array:
+        return score_all(module(learner, data), users, data.n_items) + learner.constants["prediction"]
+
+    def predict(learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
+        return loss.predict(module(learner, data)(users, items) + learner.constants["prediction"])
+
+    return Method(init, step, score, predict, layout, loss.link)
+
+
+def score_all(module: Any, users: Array, n_items: int) -> Array:
+    """f32[B, n_items]: the module's own ``score_all``, or its ``__call__`` on every pair."""
+    if hasattr(module, "score_all"):
+        return module.score_all(users)
+    items = jnp.tile(jnp.arange(n_items, dtype=jnp.int32), users.shape[0])
+    return module(jnp.repeat(users, n_items, total_repeat_length=items.shape[0]), items).reshape(users.shape[0], n_items)
+
+
+def _start(loss: Loss, data: TrainingData) -> Array:
+    target = data.log.value if loss.link == "rating" else data.positive
+    weight = data.log.weight
+    mean = (weight * target).sum() / jnp.maximum(weight.sum(), 1)
+    if loss.link == "rating":
+        return mean
+    if loss.link == "probability":
+        bounded = jnp.clip(mean, 1e-3, 1 - 1e-3)  # a log with one class only would start at ±infinity
+        return jnp.log(bounded / (1 - bounded))
+    return jnp.zeros(())
+
+
+def _advance(
+    learner: Learner,
+    index: int,
+    phase: Phase,
+    graph: Any,
+    batch: Batch,
+    key: Array,
+    hp: Hyper,
+    loss: Loss,
+    direction: optax.GradientTransformation,
+    optimizer: str,
+    schedule: Schedule,
+    n_observed: Array,
+) -> tuple[Array, Learner]:
+    """One phase of one step: differentiate with respect to what it moves, descend."""
+    moved = {name: (learner.params[name], learner.constants[name]) for name in phase.moves}
+
+    def objective(moved: Mapping[str, Any]) -> tuple[Array, Mapping[str, Any]]:
+        modules, constants = {}, {}
+        for position, name in enumerate(learner.params):
+            params, constants[name] = moved.get(name, (learner.params[name], learner.constants[name]))
+            modules[name] = nnx.merge(graph, params, learner.rest[name], copy=True)
+            modules[name].train()
+            nnx.reseed(modules[name], dropout=jax.random.fold_in(key, position))
+
+        def score(name: str, sample: Sample) -> Array:
+            return _sample_score(modules[name], sample) + (0.0 if sample.negatives is not None else constants[name])
+
+        value = phase.loss(View(score, loss.error, modules.__getitem__), batch, hp.objective)
+        norm = sum(_penalty(modules[name]) for name in moved)
+        rest = {name: nnx.split(module, nnx.Param, ...)[2] for name, module in modules.items()}
+        return value + hp.train["l2"] / n_observed * norm, rest
+
+    (value, rest), gradient = jax.value_and_grad(objective, has_aux=True)(moved)
+    if optimizer == "lbfgs":
+        updates, state = direction.update(
+            gradient, learner.optimizer[index], moved, value=value, grad=gradient, value_fn=lambda point: objective(point)[0]
+        )
+    else:
+        updates, state = direction.update(gradient, learner.optimizer[index], moved)
+        rate = -hp.train["lr"] * _decay(schedule, learner.step, hp.train["steps"])
+        updates = jax.tree.map(lambda update: rate * update, updates)
+    moved = optax.apply_updates(moved, updates)
+    return value, learner._replace(
+        params={**learner.params, **{name: params for name, (params, _) in moved.items()}},
+        constants={**learner.constants, **{name: constant for name, (_, constant) in moved.items()}},
+        rest={**learner.rest, **rest},
+        optimizer=(*learner.optimizer[:index], state, *learner.optimizer[index + 1 :]),
+    )
+
+
+def _decay(schedule: Schedule, step: Array, steps: Array) -> Array:
+    """Share of the learning rate at a step: constant, or a half cosine from 1 to 0."""
+    if schedule == "constant":
+        return jnp.ones(())
+    return 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(step / steps, 1.0)))
+
+
+def _penalty(module: Any) -> Array:
+    """The module's own ``penalty()``, or ‖θ‖² over all of its parameters."""
+    if hasattr(module, "penalty"):
+        return module.penalty()
+    return sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(nnx.state(module, nnx.Param))), jnp.zeros(()))
+
+
+def _sample_score(module: Any, sample: Sample) -> Array:
+    if sample.items is None:
+        return module.score_all(sample.users)
+    if sample.negatives is None:
+        return module(sample.users, sample.items)
+    return module(sample.users, sample.items) - module(sample.users, sample.negatives)
