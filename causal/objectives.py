@@ -5,7 +5,7 @@ An objective names the modules it needs (each is built from the same backbone) a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.sample import Batch, Sample
@@ -15,12 +15,14 @@ class View(NamedTuple):
     """What a phase's loss sees of the modules.
 
     ``score(module name, sample)`` -> f32 of the sample's shape; ``error(score, target)`` is the per-pair loss ℓ;
-    ``module(name)`` is the Flax module itself, for objectives that use more than scores (``requires``).
+    ``module(name)`` is the Flax module itself, for objectives that use more than scores (``requires``);
+    ``predict(score)`` is the score in the unit of the loss's target (``Loss.predict``), for pseudo-labels.
     """
 
     score: Callable[[str, Sample], Array]
     error: Callable[[Array, Array], Array]
-    module: Callable[[str], object]
+    module: Callable[[str], Any]
+    predict: Callable[[Array], Array]
 
 
 class Phase(NamedTuple):
@@ -35,6 +37,8 @@ class Objective(NamedTuple):
 
     ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D,
     "propensity" where it divides by p. ``requires``: methods that the backbone's module must have, e.g. "embed".
+    ``links``: the links of the losses it makes sense with (``Loss.link``).
+    ``rank(view, sample, hp)``: what items are ranked by where that is not the prediction module's score.
     ``version`` is bumped when the objective's numbers change.
     """
 
@@ -44,6 +48,8 @@ class Objective(NamedTuple):
     modules: tuple[str, ...] = ("prediction",)
     needs: frozenset[str] = frozenset()
     requires: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset({"rating", "probability", "rank"})
+    rank: Callable[[View, Sample, Mapping[str, Array]], Array] | None = None
     version: int = 1
 
 

@@ -12,6 +12,7 @@ class Sample(NamedTuple):
     Tile:   ``users`` i32[B], ``items`` None, ``target`` f32[B, n_items], ``weight`` f32[B, n_items].
     Triple: as sparse, with ``negatives`` i32[B]; the score of a row is s(user, item) − s(user, negative).
 
+    ``propensity``, of the shape of ``weight``, is P(the pair is observed); read only where the weight is positive.
     The weights carry the scale, so an objective that is linear in its sums has an unbiased minibatch gradient in every layout.
     """
 
@@ -20,10 +21,15 @@ class Sample(NamedTuple):
     target: Array
     weight: Array
     negatives: Array | None = None
+    propensity: Array | None = None
 
 
 class Batch(NamedTuple):
-    """``observed`` stands for O, the observed pairs; ``everything`` for D = users × items, where an objective asks for it."""
+    """``observed`` stands for O, the observed pairs; ``everything`` for D = users × items, where an objective asks for it.
+
+    ``density`` f32[] is |O|/|D|: what turns a mean over O into a sum over O per pair of D.
+    """
 
     observed: Sample
     everything: Sample | None = None
+    density: Array | None = None

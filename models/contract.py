@@ -6,23 +6,17 @@ It is never shown the test set or the truth of a world.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import jax
 from flax import nnx
 
 from upliftlens.causal.interactions import Interactions
+from upliftlens.causal.options import TRACED as TRACED  # the marker is part of this contract
+from upliftlens.causal.options import Traced as Traced
 
 Array = jax.Array
 State = Any  # a pytree that only its own method reads
-
-T = TypeVar("T")
-TRACED = "traced"
-Traced = Annotated[T, TRACED]
-"""Marks a float option, e.g. ``l2: Traced[float]``, as an *argument* of the compiled program.
-
-A sweep over marked floats (and seeds) compiles once. An unmarked option is structural: each value is a program of its own.
-"""
 
 
 class Hyper(NamedTuple):
