@@ -1,0 +1,96 @@
+"""Dense 0/1 history rows of a block of users, built from the log inside a compiled program.
+
+The history matrix X in {0, 1}^(U×I) is X_ui = 1 if any row of the log with weight > 0 is a positive of (u, i): a pair
+met twice counts once. All of X would take 4·U·I bytes (11 GB for 138 thousand users × 20 thousand items), so it is
+never kept. What is kept is where each user's rows lie in the log, 8 bytes a user; a block of B users costs 4·B·I bytes
+for as long as it is used, and time in proportion to the longest history of the block.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from upliftlens.models.contract import Array, TrainingData
+
+_STRIDE = 64  # rows of each user taken per turn of the loop: some tens of microseconds of work for 256 users
+_PAIRS = 256  # pairs predicted at once: bounds the histories in memory
+_BLOCK = 1024  # users per matrix product of the Gram matrix: wide enough to be bound by arithmetic, not by memory
+
+
+class Spans(NamedTuple):
+    """Rows [begin_u, end_u) of the log hold every positive of user u; both i32[n_users], empty where end_u = 0.
+
+    In a log that is sorted by user a span holds nothing else but perhaps padding. In any other order histories are
+    still right, only slower: each row's user and weight are checked.
+    """
+
+    begin: Array
+    end: Array
+
+
+def positives(data: TrainingData) -> Array:
+    """f32[N]: ``positive`` × ``weight`` of each row of the log; 0 in padding."""
+    return data.positive * data.log.weight
+
+
+def spans(data: TrainingData) -> Spans:
+    """Where in the log each user's positives lie; O(N), once per fit."""
+    rows = jnp.arange(data.log.user.shape[0], dtype=jnp.int32)
+    counts = positives(data) > 0
+    # A row that doesn't count is sent to the user id past the end, which a scatter drops.
+    user = jnp.where(counts, data.log.user, data.n_users)
+    begin = jnp.full(data.n_users, rows.shape[0], jnp.int32).at[user].min(rows, mode="drop")
+    end = jnp.zeros(data.n_users, jnp.int32).at[user].max(rows + 1, mode="drop")
+    return Spans(begin, end)
+
+
+def history(data: TrainingData, where: Spans, users: Array) -> Array:
+    """f32[B, n_items]: the rows of X for ``users`` i32[B]. ``where`` must come from the same ``data``.
+
+    A user id ≥ n_users has an empty history, so that a last block may be ragged.
+    """
+    log, counts = data.log, positives(data)
+    begin = where.begin.at[users].get(mode="fill", fill_value=0)
+    end = where.end.at[users].get(mode="fill", fill_value=0)
+    turns = (jnp.max(end - begin, initial=0) + _STRIDE - 1) // _STRIDE
+    slot = jnp.arange(users.shape[0])[:, None]
+
+    def turn(t: Array, x: Array) -> Array:
+        row = begin[:, None] + t * _STRIDE + jnp.arange(_STRIDE)
+        seen = (row < end[:, None]) & (log.user[row] == users[:, None]) & (counts[row] > 0)
+        return x.at[slot, log.item[row]].max(seen.astype(x.dtype))
+
+    return jax.lax.fori_loop(0, turns, turn, jnp.zeros((users.shape[0], data.n_items), jnp.float32))
+
+
+def gram(data: TrainingData, where: Spans) -> Array:
+    """G = XᵀX, f32[n_items, n_items]: G_ij = number of users with both i and j; exact below 2²⁴ users.
+
+    2·U·I² operations in dense blocks of users.
+    """
+    block = min(_BLOCK, data.n_users)
+
+    def add(b: Array, g: Array) -> Array:
+        x = history(data, where, b * block + jnp.arange(block, dtype=jnp.int32))
+        return g + jnp.matmul(x.T, x, precision="highest")
+
+    blocks = -(-data.n_users // block)
+    return jax.lax.fori_loop(0, blocks, add, jnp.zeros((data.n_items, data.n_items), jnp.float32))
+
+
+def gram_bytes(n_users: int, n_items: int) -> int:
+    """Peak bytes of ``spans`` and ``gram``: the sum and one addend, and a block of histories with its transpose."""
+    return 4 * (2 * n_items**2 + 2 * min(_BLOCK, n_users) * n_items + 2 * n_users)
+
+
+def in_blocks(predict: Callable[[Array, Array], Array], users: Array, items: Array) -> Array:
+    """``predict(users i32[256], items i32[256]) -> f32[256]`` over pairs of any number, one block after the other.
+
+    For methods that need a row of n_items numbers per pair. The last block is filled up with pairs (0, 0).
+    """
+    count = users.shape[0]
+    fill = -count % _PAIRS
+    blocks = tuple(jnp.pad(ids, (0, fill)).reshape(-1, _PAIRS) for ids in (users, items))
+    return jax.lax.map(lambda block: predict(*block), blocks).reshape(-1)[:count]
