@@ -1,0 +1,182 @@
+"""Evaluation: predict the test pairs, rank all items, keep sums per user, reduce, and put an interval on each value."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.evaluation import Evaluation, summaries
+from upliftlens.benchmarks.metric import Lists, Pairs, Ranks
+from upliftlens.benchmarks.metrics import Chosen, MetricsConfig, choose, choose_all
+from upliftlens.benchmarks.ranking import Targets, rank, targets
+from upliftlens.causal.interactions import Interactions, take
+from upliftlens.causal.intervals import Statistic, informative, value
+from upliftlens.models.contract import Method, TrainingData
+
+Feedback = Literal["explicit", "implicit"]
+Scale = tuple[float, float]
+
+_PAIRS = 8192  # test pairs predicted per call: one compiled program whatever their number; changes no result
+
+
+class _Exam(NamedTuple):
+    """A test set made ready: its rows, which are positive, their user's position, and what to rank."""
+
+    test: Interactions
+    positive: np.ndarray
+    row: np.ndarray
+    targets: Targets
+    scale: Scale
+    feedback: Feedback
+
+
+def evaluate(
+    method: Method,
+    state: Any,
+    data: TrainingData,
+    test: Interactions,
+    seen: Interactions,
+    config: MetricsConfig,
+    relevance: float,
+    scale: Scale,
+    feedback: Feedback,
+) -> Evaluation:
+    """All metrics of ``config.names`` that the method and the test set allow, for the users with test rows.
+
+    ``seen``: training and validation rows; their items are no candidates unless the user has a test row for them.
+    Relevant, and positive: value ≥ ``relevance``, or any row where ``feedback`` is implicit.
+    ``method.score`` and ``method.predict`` are compiled once per shape, whatever the state: keep one Method object for
+    runs of one structure.
+
+    Raises:
+        UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
+    """
+    exam = _prepare(test, seen, relevance, scale, feedback)
+    chosen = choose_all(config.names)
+    absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam))}
+    statistics = _measure(method, state, data, exam, [one for one in chosen if one.name not in absent], config)
+    for name in [name for name, one in statistics.items() if not np.isfinite(value(one))]:
+        del statistics[name]
+        absent[name] = "the test set defines it for no user (no relevant item, or only one class of labels)"
+    wanted = exam.targets
+    counts = {
+        "users": len(wanted.users),
+        "users_without_relevant": len(wanted.users) - len(np.unique(wanted.row)),
+        "test_pairs": len(exam.test),
+        "relevant_pairs": len(wanted.row),
+        "seen_test_pairs": wanted.overlap,
+    }
+    return Evaluation(wanted.users, statistics, summaries(statistics, config.interval), absent, counts)
+
+
+def monitor(
+    method: Method,
+    data: TrainingData,
+    validation: Interactions,
+    seen: Interactions,
+    name: str,
+    config: MetricsConfig,
+    relevance: float,
+    scale: Scale,
+    feedback: Feedback,
+) -> Callable[[Any], float]:
+    """The value of one metric on validation rows as a function of the state: for early stopping, after every epoch.
+
+    Everything that doesn't depend on the state is done once, here; only what this metric needs is computed.
+    ``choose(name).metric.higher_is_better`` says which way to go.
+
+    Raises:
+        UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
+    """
+    chosen = choose(name)
+    exam = _prepare(validation, seen, relevance, scale, feedback)
+    reason = _impossible(chosen, method, exam)
+    if reason:
+        raise UpliftlensError(f"can't select by {name}: {reason}")
+
+    def measured(state: Any) -> float:
+        statistic = _measure(method, state, data, exam, [chosen], config)[name]
+        if not informative(statistic).any():
+            raise UpliftlensError(f"can't select by {name}: no user of the validation set defines it")
+        return value(statistic)
+
+    return measured
+
+
+def _prepare(test: Interactions, seen: Interactions, relevance: float, scale: Scale, feedback: Feedback) -> _Exam:
+    test = take(test, np.asarray(test.weight) > 0)
+    positive = np.ones(len(test), bool) if feedback == "implicit" else np.asarray(test.value) >= relevance
+    wanted = targets(test, positive, seen)
+    row = np.searchsorted(wanted.users, np.asarray(test.user))
+    return _Exam(test, positive, row, wanted, scale, feedback)
+
+
+def _impossible(chosen: Chosen, method: Method, exam: _Exam) -> str | None:
+    """Why the method can't have the metric on this test set, or None."""
+    metric = chosen.metric
+    if not len(exam.test):
+        return "the test set is empty"
+    if metric.evidence == "pairs" and exam.feedback == "implicit":
+        return "an implicit log has no negative or graded pairs to predict"
+    if method.link not in metric.links:
+        links = " or a ".join(sorted(metric.links))
+        return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
+    if metric.evidence == "ranks" and not exam.positive.any():
+        return "no user has a relevant test item"
+    return None
+
+
+def _measure(
+    method: Method, state: Any, data: TrainingData, exam: _Exam, chosen: Sequence[Chosen], config: MetricsConfig
+) -> dict[str, Statistic]:
+    """Statistics of the chosen metrics, from only the evidence that they need."""
+    kinds = {one.metric.evidence for one in chosen}
+    state, data = jax.device_put((state, data))  # once, not once per block
+    evidence: dict[str, Any] = {}
+    if "pairs" in kinds:
+        prediction = _predictions(method, state, data, exam.test)
+        target = np.asarray(exam.test.value, np.float64)
+        evidence["pairs"] = Pairs(exam.row, len(exam.targets.users), target, exam.positive, prediction, exam.scale)
+    if kinds & {"ranks", "lists"}:
+        wanted = exam.targets
+        length = int(max((one.cutoff for one in chosen if one.metric.evidence == "lists"), default=0))
+        ranking = rank(method.score, state, data, wanted, config.block, config.tie_seed, length)
+        order = np.lexsort((ranking.rank, wanted.row))
+        relevant = np.bincount(wanted.row, minlength=len(wanted.users)).astype(np.float64)
+        evidence["ranks"] = Ranks(wanted.row[order], ranking.rank[order], relevant)
+        if length:
+            log = data.log
+            popularity = np.bincount(np.asarray(log.item), np.asarray(log.weight) > 0, log.n_items)
+            evidence["lists"] = Lists(ranking.lists, popularity)
+    units = exam.targets.users.astype(np.int64)
+    return {
+        one.name: Statistic(units, one.metric.sums(evidence[one.metric.evidence], one.cutoff), one.metric.reduce)
+        for one in chosen
+    }
+
+
+@partial(jax.jit, static_argnums=0)
+def _predict(
+    predict: Callable[..., jax.Array], state: Any, data: TrainingData, users: jax.Array, items: jax.Array
+) -> jax.Array:
+    return predict(state, data, users, items)
+
+
+def _predictions(method: Method, state: Any, data: TrainingData, test: Interactions) -> np.ndarray:
+    """f64[N], from the method's float32."""
+    out = np.empty(len(test))
+    for start in range(0, len(test), _PAIRS):
+        rows = slice(start, start + _PAIRS)
+        users, items = (np.resize(ids[rows], _PAIRS).astype(np.int32) for ids in (test.user, test.item))
+        out[rows] = np.asarray(_predict(method.predict, state, data, users, items))[: len(test) - start]
+    bad = np.flatnonzero(~np.isfinite(out))
+    if len(bad):
+        where = f"user index {test.user[bad[0]]} and item index {test.item[bad[0]]}"
+        raise UpliftlensError(
+            f"the model's prediction for {where} is {out[bad[0]]}.\n"
+            "Has training diverged? Try a smaller train.lr or more regularisation."
+        )
+    return out

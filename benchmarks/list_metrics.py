@@ -1,0 +1,51 @@
+"""Metrics beyond accuracy: what is recommended, whoever it is for.
+
+For the first k recommendations to every user with test rows: c_i is the number of lists that hold item i, n the number
+of items in the universe, those without a training row included.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from upliftlens.benchmarks.metric import Lists, Metric, mean_of, quotient
+from upliftlens.causal.intervals import ratio
+
+
+def _exposure(lists: Lists, k: float) -> sparse.csr_array:
+    """1{item i is among the first k of user u}, sparse f64[U, n_items]."""
+    items = lists.items[:, : int(k)]
+    user, place = np.nonzero(items >= 0)
+    shape = (len(items), len(lists.popularity))
+    return sparse.csr_array((np.ones(len(user)), (user, items[user, place])), shape=shape)
+
+
+def _share_shown(totals: np.ndarray) -> np.ndarray:
+    return (totals > 0).mean(axis=0)
+
+
+def _inequality(totals: np.ndarray) -> np.ndarray:
+    counts = np.sort(totals, axis=0)
+    n = len(counts)
+    return ratio(((2 * np.arange(1, n + 1) - n - 1) @ counts), n * counts.sum(axis=0))
+
+
+def _popularity(lists: Lists, k: float) -> np.ndarray:
+    items = lists.items[:, : int(k)]
+    shown = (items >= 0).sum(axis=1)
+    total = np.where(items >= 0, lists.popularity[items], 0.0).sum(axis=1)
+    return mean_of(ratio(total, shown.astype(np.float64)), shown > 0)
+
+
+coverage = Metric(
+    "coverage", "lists", _exposure, _share_shown, "recomputed", True, (0.0, 1.0), "required", centred=True
+)
+"""coverage@k = #{i: c_i ≥ 1} / n. It grows with the number of users: compare only on the same users."""
+
+gini = Metric("gini", "lists", _exposure, _inequality, "recomputed", False, (0.0, 1.0), "required", centred=True)
+"""gini@k = Σ_i (2i − n − 1) c_(i) / (n Σ c), c_(1) ≤ … ≤ c_(n): 0 if all are shown equally often, near 1 if one is."""
+
+popularity = Metric("popularity", "lists", _popularity, quotient, "mean", False, (0.0, np.inf), "required")
+"""popularity@k: number of training rows of the items shown, averaged over a user's list, then over users
+(Abdollahpouri et al. 2019). Lower counts as better: less of what everybody knows already."""
+
+METRICS = (coverage, gini, popularity)

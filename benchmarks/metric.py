@@ -1,0 +1,85 @@
+"""What a metric is: sums per user, and one reduction of their total.
+
+Built-in metrics live in ``pair_metrics.py`` (predictions of the test pairs), ``ranking_metrics.py`` (ranks of the
+relevant items) and ``list_metrics.py`` (what is recommended). An installed package brings its own as a ``Metric`` in
+the entry-point group ``upliftlens.metrics``.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from upliftlens.causal.intervals import Sums, ratio
+from upliftlens.models.contract import Link
+
+
+class Pairs(NamedTuple):
+    """Evidence "pairs": the N test pairs and what the method predicts for them.
+
+    ``row`` i64[N]: position among the U = ``n_users`` test users; ``value`` f64[N]; ``positive`` bool[N], value ≥
+    relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and highest value.
+    """
+
+    row: np.ndarray
+    n_users: int
+    value: np.ndarray
+    positive: np.ndarray
+    prediction: np.ndarray
+    scale: tuple[float, float]
+
+
+class Ranks(NamedTuple):
+    """Evidence "ranks": where each relevant test item stands among the user's candidates.
+
+    ``row`` i64[P] and ``rank`` f64[P], sorted by (row, rank); ranks count from 1, inf where never recommended.
+    ``relevant`` f64[U]: relevant test items per user. Users with none are undefined for every metric of ranks.
+    """
+
+    row: np.ndarray
+    rank: np.ndarray
+    relevant: np.ndarray
+
+
+class Lists(NamedTuple):
+    """Evidence "lists": what is recommended to every test user, whether or not something relevant awaits them.
+
+    ``items`` i32[U, K], best first, −1 beyond the last candidate; ``popularity`` f64[n_items]: training rows per item.
+    """
+
+    items: np.ndarray
+    popularity: np.ndarray
+
+
+class Metric(NamedTuple):
+    """A metric: value = reduce(Σ_u sums_u).
+
+    ``evidence`` names the record that ``sums(evidence, cutoff)`` gets; it returns f64[U, S], a user without a defined
+    value having a row of zeros. ``cutoff`` is inf where the name has none. ``reduce(f64[S, R]) -> f64[R]`` by columns.
+    ``kind`` "mean": of per-user values (sums are value and 1); "pooled": a ratio of totals over users; "recomputed":
+    any other function of totals. All three are recomputed in every resample of users.
+    ``at``: whether the name takes a cut-off, as in "recall@10". ``links``: the methods for which it means something.
+    ``centred``: see ``causal.intervals.interval``. ``version`` is bumped when the metric's numbers change.
+    """
+
+    name: str
+    evidence: Literal["pairs", "ranks", "lists"]
+    sums: Callable[[Any, float], Sums]
+    reduce: Callable[[np.ndarray], np.ndarray]
+    kind: Literal["mean", "pooled", "recomputed"]
+    higher_is_better: bool
+    limits: tuple[float, float]
+    at: Literal["required", "optional", "never"]
+    links: frozenset[Link] = frozenset({"rating", "probability", "rank"})
+    centred: bool = False
+    version: int = 1
+
+
+def quotient(totals: np.ndarray) -> np.ndarray:
+    """The reduction of means and ratios: totals[0] / totals[1], NaN where that is 0."""
+    return ratio(totals[0], totals[1])
+
+
+def mean_of(per_user: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    """The sums f64[U, 2] of a mean of per-user values over the users for whom it is ``defined``."""
+    return np.stack([np.where(defined, per_user, 0.0), defined.astype(np.float64)], axis=1)

@@ -1,0 +1,92 @@
+"""The metrics by name: "rmse", "recall@10", "auc/user", and those of installed packages."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import NamedTuple
+
+from upliftlens.benchmarks import list_metrics, pair_metrics, ranking_metrics
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.metric import Metric
+from upliftlens.causal.intervals import Resampling
+
+BUILT_IN = {one.name: one for one in (*pair_metrics.METRICS, *ranking_metrics.METRICS, *list_metrics.METRICS)}
+
+
+@dataclass(frozen=True)
+class MetricsConfig:
+    """Config group ``metrics/``; every default is in its YAML.
+
+    ``names``: what to report, in this order. ``block``: users scored at once, changes memory and speed only.
+    ``tie_seed``: the order of equally scored items. ``interval``: of every reported value, over users.
+    """
+
+    names: list[str]
+    block: int
+    tie_seed: int
+    interval: Resampling
+
+
+class Chosen(NamedTuple):
+    """A metric at a cut-off, inf where the name has none; ``name`` as it was asked for."""
+
+    name: str
+    metric: Metric
+    cutoff: float
+
+
+@cache
+def registry() -> dict[str, Metric]:
+    """All metrics by their name without cut-off: the built-in ones and the entry points of ``upliftlens.metrics``.
+
+    Raises:
+        UpliftlensError: if an installed metric isn't a ``Metric``, or has the name of another one.
+    """
+    found = dict(BUILT_IN)
+    for entry in entry_points(group="upliftlens.metrics"):
+        metric = entry.load()
+        if not isinstance(metric, Metric):
+            what = f"entry point '{entry.name}' of upliftlens.metrics ({entry.value})"
+            raise UpliftlensError(f"{what} is a {type(metric).__name__}: it must be a Metric")
+        if metric.name in found and found[metric.name] is not metric:
+            raise UpliftlensError(
+                f"two metrics are called '{metric.name}'; one is {entry.value}: rename or uninstall it"
+            )
+        found[metric.name] = metric
+    return found
+
+
+def choose(name: str) -> Chosen:
+    """The metric that a name like "ndcg@10" means.
+
+    Raises:
+        UpliftlensError: if there is none, or its cut-off is missing, out of place or not a whole number from 1.
+    """
+    base, sign, cutoff = name.partition("@")
+    known = registry()
+    if base not in known:
+        raise unknown("metric", base, known)
+    metric = known[base]
+    if not sign:
+        if metric.at == "required":
+            raise UpliftlensError(f"metric '{name}' needs a cut-off: write {name}@10, for instance")
+        return Chosen(name, metric, float("inf"))
+    if metric.at == "never":
+        raise UpliftlensError(f"metric '{name}': {base} has no cut-off, write {base}")
+    if not re.fullmatch("[1-9][0-9]*", cutoff):
+        raise UpliftlensError(f"metric '{name}': the cut-off must be a whole number from 1, as in {base}@10")
+    return Chosen(name, metric, float(cutoff))
+
+
+def choose_all(names: Sequence[str]) -> list[Chosen]:
+    """The metrics of a config, in order.
+
+    Raises:
+        UpliftlensError: as ``choose``, or if a name comes twice.
+    """
+    twice = {name for name in names if list(names).count(name) > 1}
+    if twice:
+        raise UpliftlensError(f"metrics.names lists {', '.join(sorted(twice))} more than once")
+    return [choose(name) for name in names]

@@ -1,0 +1,118 @@
+"""Metrics of predictions: is the predicted value, probability or order of the test pairs right?
+
+n test pairs (u, i) with value r, prediction r̂ and, where a label is needed, y = 1{r ≥ relevance}. All but ``auc/user``
+are pooled over pairs, so a user counts as often as he has test rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from upliftlens.benchmarks.metric import Metric, Pairs, mean_of, quotient
+from upliftlens.causal.intervals import ratio
+from upliftlens.models.contract import Link
+
+LOWEST_PROBABILITY = 1e-7
+"""Log loss keeps p̂ in [1e-7, 1 − 1e-7]: the finest that float32 tells from 1."""
+
+_RATING: frozenset[Link] = frozenset({"rating"})
+_PROBABILITY: frozenset[Link] = frozenset({"probability"})
+
+
+def _pooled(pairs: Pairs, errors: np.ndarray) -> np.ndarray:
+    """Sums of errors and number of pairs, f64[U, 2]."""
+    return np.stack(
+        [np.bincount(pairs.row, errors, pairs.n_users), np.bincount(pairs.row, minlength=pairs.n_users)], axis=1
+    ).astype(np.float64)
+
+
+def _clipped(pairs: Pairs) -> np.ndarray:
+    return np.clip(pairs.prediction, *pairs.scale)
+
+
+def _squared(pairs: Pairs, cutoff: float) -> np.ndarray:
+    return _pooled(pairs, (pairs.value - _clipped(pairs)) ** 2)
+
+
+def _absolute(pairs: Pairs, cutoff: float) -> np.ndarray:
+    return _pooled(pairs, np.abs(pairs.value - _clipped(pairs)))
+
+
+def _log(pairs: Pairs, cutoff: float) -> np.ndarray:
+    p = np.clip(pairs.prediction, LOWEST_PROBABILITY, 1 - LOWEST_PROBABILITY)
+    return _pooled(pairs, -np.where(pairs.positive, np.log(p), np.log1p(-p)))
+
+
+def _brier(pairs: Pairs, cutoff: float) -> np.ndarray:
+    return _pooled(pairs, (pairs.prediction - pairs.positive) ** 2)
+
+
+def _root(totals: np.ndarray) -> np.ndarray:
+    return np.sqrt(quotient(totals))
+
+
+def _score_table(pairs: Pairs, cutoff: float) -> sparse.csr_array:
+    """f64[U, 2G]: each user's negatives, then positives, per distinct prediction in ascending order."""
+    groups, group = np.unique(pairs.prediction, return_inverse=True)
+    column = group + len(groups) * pairs.positive
+    return sparse.csr_array((np.ones(len(column)), (pairs.row, column)), shape=(pairs.n_users, 2 * len(groups)))
+
+
+def _area(totals: np.ndarray) -> np.ndarray:
+    """P(random positive's score > random negative's) + ½ P(equal), from totals f64[2G, R]."""
+    negatives, positives = np.split(totals, 2)
+    below = np.cumsum(negatives, axis=0) - negatives / 2
+    return ratio((positives * below).sum(axis=0), positives.sum(axis=0) * negatives.sum(axis=0))
+
+
+class _Counts(NamedTuple):
+    positives: np.ndarray
+    negatives: np.ndarray
+    wins: np.ndarray
+
+
+def _per_user(pairs: Pairs) -> _Counts:
+    """Positives, negatives and (positive before negative) wins per user, f64[U] each."""
+    order = np.lexsort((pairs.prediction, pairs.row))
+    row, prediction, positive = pairs.row[order], pairs.prediction[order], pairs.positive[order].astype(np.float64)
+    new = np.ones(len(row), bool)  # the first pair of each run of equal (user, prediction)
+    new[1:] = (row[1:] != row[:-1]) | (prediction[1:] != prediction[:-1])
+    group = np.cumsum(new) - 1
+    ups, downs = np.bincount(group, positive), np.bincount(group, 1 - positive)
+    owner = row[new]
+    n_positive, n_negative = (np.bincount(owner, counts, pairs.n_users) for counts in (ups, downs))
+    before_user = np.cumsum(n_negative) - n_negative
+    below = np.cumsum(downs) - downs / 2 - before_user[owner]
+    return _Counts(n_positive, n_negative, np.bincount(owner, ups * below, pairs.n_users))
+
+
+def _area_per_user(pairs: Pairs, cutoff: float) -> np.ndarray:
+    counts = _per_user(pairs)
+    possible = counts.positives * counts.negatives
+    return mean_of(ratio(counts.wins, possible), possible > 0)
+
+
+rmse = Metric("rmse", "pairs", _squared, _root, "pooled", False, (0.0, np.inf), "never", _RATING)
+"""√(Σ (r − clip(r̂))² / n); predictions are clipped to the scale first. Methods that predict ratings only."""
+
+mae = Metric("mae", "pairs", _absolute, quotient, "pooled", False, (0.0, np.inf), "never", _RATING)
+"""Σ |r − clip(r̂)| / n; predictions are clipped to the scale first. Methods that predict ratings only."""
+
+logloss = Metric("logloss", "pairs", _log, quotient, "pooled", False, (0.0, np.inf), "never", _PROBABILITY)
+"""−Σ [y ln p̂ + (1 − y) ln(1 − p̂)] / n in nats, p̂ kept in [1e-7, 1 − 1e-7]. Methods that predict probabilities only."""
+
+brier = Metric("brier", "pairs", _brier, quotient, "pooled", False, (0.0, 1.0), "never", _PROBABILITY)
+"""Σ (y − p̂)² / n (Brier 1950, for one of the two classes). Methods that predict probabilities only."""
+
+auc = Metric("auc", "pairs", _score_table, _area, "recomputed", True, (0.0, 1.0), "never", _RATING | _PROBABILITY)
+"""Pooled over all test pairs, of all users: (#{r̂⁺ > r̂⁻} + ½ #{r̂⁺ = r̂⁻}) / (#positive · #negative), Mann & Whitney's U.
+
+It compares predictions of *different* users, so it isn't defined for scores that only order a user's items (link
+"rank"): see ``auc/user``. Undefined unless both classes occur.
+"""
+
+auc_user = Metric("auc/user", "pairs", _area_per_user, quotient, "mean", True, (0.0, 1.0), "never")
+"""The mean over users of the AUC of each user's own test pairs; users without both classes are left out."""
+
+METRICS = (rmse, mae, logloss, brier, auc, auc_user)

@@ -1,0 +1,160 @@
+"""Intervals by resampling users: one bootstrap for every metric, for one run, for a table and for a paired comparison.
+
+A metric keeps a row of sums per user, T f64[U, S], and turns their total into its value: value = reduce(Σ_u T_u).
+A resample draws U users with replacement. If w_u says how often u was drawn, the replicate is reduce(Σ_u w_u T_u):
+numerator and denominator move together, so ratios, roots, pooled AUC and Gini are all *recomputed* per resample.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from scipy import sparse
+
+Sums: TypeAlias = np.ndarray | sparse.csr_array
+"""f64[U, S], a row per user; sparse where S is large (a column per item, or per distinct score)."""
+
+_CELLS = 4_000_000  # floats in one block of weights: bounds memory, changes no number
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """``level`` of the interval, e.g. 0.95; number of ``resamples``; ``seed`` of the draws."""
+
+    level: float
+    resamples: int
+    seed: int
+
+
+class Summary(NamedTuple):
+    """A value with its interval; ``n`` users stand behind it. ``lo`` and ``hi`` are NaN where n < 2."""
+
+    value: float
+    lo: float
+    hi: float
+    n: int
+
+
+class Statistic(NamedTuple):
+    """What a metric keeps of one run.
+
+    ``units`` i64[U]: the users' ids, distinct, which pair the rows of one run with those of another.
+    ``sums`` f64[U, S]; ``reduce(totals f64[S, R]) -> f64[R]`` turns R totals into R values, NaN where undefined.
+    """
+
+    units: np.ndarray
+    sums: Sums
+    reduce: Callable[[np.ndarray], np.ndarray]
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """numerator / denominator elementwise, NaN where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)
+
+
+def value(statistic: Statistic) -> float:
+    """The metric itself: every user counts once."""
+    return float(statistic.reduce(np.asarray(statistic.sums.sum(axis=0), np.float64).reshape(-1, 1))[0])
+
+
+def informative(statistic: Statistic) -> np.ndarray:
+    """bool[U]: the users whose row isn't all zero, i.e. for whom the metric is defined."""
+    return np.asarray(abs(statistic.sums).sum(axis=1)).ravel() > 0
+
+
+def draws(n: int, resampling: Resampling, width: int) -> Iterator[np.ndarray]:
+    """Blocks f64[n, r] of counts, r ≤ width, R columns in all: column j says how often each unit is in resample j.
+
+    The draws don't depend on ``width``.
+    """
+    rng = np.random.default_rng(resampling.seed)
+    for start in range(0, resampling.resamples, width):
+        block = np.empty((n, min(width, resampling.resamples - start)))
+        for column in range(block.shape[1]):
+            block[:, column] = np.bincount(rng.integers(n, size=n), minlength=n)
+        yield block
+
+
+def replicates(statistics: Sequence[Statistic], resampling: Resampling) -> tuple[np.ndarray, int]:
+    """The value of each statistic in each resample, f64[len(statistics), R], and the number of units drawn from.
+
+    All statistics see the *same* resample of the union of their users, so their differences are paired.
+    """
+    units = np.unique(np.concatenate([one.units for one in statistics]))
+    rows = [np.searchsorted(units, one.units) for one in statistics]
+    transposed = [one.sums.T.copy() if isinstance(one.sums, np.ndarray) else one.sums.T.tocsr() for one in statistics]
+    largest = max(len(units), *(one.sums.shape[1] for one in statistics))
+    out = np.empty((len(statistics), resampling.resamples))
+    start = 0
+    for weights in draws(len(units), resampling, max(1, _CELLS // max(1, largest))):
+        stop = start + weights.shape[1]
+        for index, one in enumerate(statistics):
+            mine = weights if len(rows[index]) == len(units) else weights[rows[index]]
+            out[index, start:stop] = one.reduce(transposed[index] @ mine)
+        start = stop
+    return out, len(units)
+
+
+def across_seeds(per_seed: np.ndarray, resampling: Resampling) -> np.ndarray:
+    """f64[R]: replicates of the mean over seeds, the seeds resampled as well; ``per_seed`` f64[S, R] shares its users.
+
+    A plain bootstrap of S seeds has (S−1)/S of the variance it should have, a third too little for S = 3. Deviations
+    are therefore stretched by √(S/(S−1)) (the rescaled bootstrap of Rao & Wu 1988). One seed is not resampled.
+    Noise of user × seed is counted more than once (Owen 2007, "The pigeonhole bootstrap"), on the safe side; with
+    fewer than five seeds a percentile interval of their part is still narrower than Student's t would be.
+    """
+    n = len(per_seed)
+    mean = per_seed.mean(axis=0)
+    if n == 1:
+        return mean
+    rng = np.random.default_rng((resampling.seed, n))  # a stream of its own: the users' draws stay as they are
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=per_seed.shape[1]).T
+    return mean + np.sqrt(n / (n - 1)) * ((counts - 1) / n * per_seed).sum(axis=0)
+
+
+def percentile(replicated: np.ndarray, level: float) -> tuple[float, float]:
+    """The central ``level`` share of the defined replicates; NaN, NaN if there is none."""
+    defined = replicated[np.isfinite(replicated)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    lo, hi = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(lo), float(hi)
+
+
+def interval(
+    value: float, replicated: np.ndarray, n: int, level: float, centred: bool, limits: tuple[float, float]
+) -> Summary:
+    """The percentile interval of a value behind which ``n`` users stand.
+
+    ``centred``: the replicates are first moved so that their mean is the value, and the bounds cut to ``limits``.
+    That is for values that count *distinct* things (coverage, Gini): a resample holds only 63 % of the users, so its
+    coverage is too low by construction, and a plain percentile interval would lie beside the value.
+    One user says nothing about the spread between users: with n < 2 both bounds are NaN.
+    """
+    if n < 2:
+        return Summary(value, float("nan"), float("nan"), n)
+    if not centred:
+        return Summary(value, *percentile(replicated, level), n)
+    lo, hi = percentile(replicated - np.nanmean(replicated) + value, level)
+    return Summary(value, float(np.clip(lo, *limits)), float(np.clip(hi, *limits)), n)
+
+
+def p_value(difference: float, replicated: np.ndarray) -> float:
+    """Two-sided bootstrap p-value of "no difference": (1 + #{|d* − d| ≥ |d|}) / (R + 1).
+
+    The replicates d* are recentred to the null hypothesis (Hall & Wilson 1991). Never below 1/(R + 1).
+    """
+    defined = replicated[np.isfinite(replicated)]
+    tolerance = 1e-12 * max(1.0, abs(difference))  # equal up to rounding counts as equal
+    return float((1 + (np.abs(defined - difference) >= abs(difference) - tolerance).sum()) / (1 + len(defined)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) step-down correction: p-values that keep the chance of any false alarm among them at the level."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(one) for one in adjusted]
