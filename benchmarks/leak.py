@@ -1,0 +1,112 @@
+"""What a split lets through from its test set to its training set."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from upliftlens.causal.interactions import Interactions
+
+Order = Literal["none", "user", "global"]
+
+
+@dataclass(frozen=True)
+class LeakReport:
+    """Counts of rows; a *pair* is a (user, item).
+
+    ``left_out``: log rows in no part. ``duplicates``: log rows whose pair occurred in an earlier row.
+    ``overlap_a_b``: rows of b whose pair is also in a. ``future``: rows of train and validation later than the first
+    test row, of the same user, or, where ``order`` is "global", of anybody; None without times. ``order`` is what the
+    split promises of time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
+    whose user, or item, has no row in train. ``published``: a training row may be tested, by the published protocol.
+    """
+
+    train: int
+    validation: int
+    test: int
+    left_out: int
+    duplicates: int
+    overlap_train_test: int
+    overlap_validation_test: int
+    overlap_train_validation: int
+    future: int | None
+    cold_users: int
+    cold_items: int
+    order: Order
+    published: bool
+
+    def problems(self) -> tuple[str, ...]:
+        """What makes numbers from this split untrue, a sentence each; empty if nothing does."""
+        found = []
+        overlaps = (
+            (0 if self.published else self.overlap_train_test, self.test, "test", "train"),
+            (0 if self.published else self.overlap_validation_test, self.test, "test", "validation"),
+            (self.overlap_train_validation, self.validation, "validation", "train"),
+        )
+        for count, size, part, other in overlaps:
+            if count:
+                found.append(f"{count} of {size} {part} rows have their (user, item) pair in {other} too")
+        if self.order != "none" and self.future:
+            found.append(f"{self.future} training rows are later than the test rows they should precede")
+        return tuple(found)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know, a sentence each."""
+        found = []
+        kept = self.overlap_train_test + self.overlap_validation_test
+        if self.published and kept:
+            found.append(f"{kept} of {self.test} test rows are in training too, as in the published protocol")
+        if self.left_out:
+            found.append(f"{self.left_out} log rows are left out of training: their (user, item) pair is tested")
+        if self.duplicates:
+            found.append(f"{self.duplicates} log rows repeat an earlier (user, item) pair")
+        if self.order == "none" and self.future:
+            found.append(f"{self.future} training rows are later than their user's first test row: not a forecast")
+        if self.cold_users or self.cold_items:
+            found.append(f"cold test rows: {self.cold_users} by user, {self.cold_items} by item")
+        return tuple(found)
+
+
+def leak_report(
+    log: Interactions,
+    train: Interactions,
+    validation: Interactions,
+    test: Interactions,
+    left_out: int,
+    order: Order,
+    published: bool,
+) -> LeakReport:
+    """Count what the three parts, taken from ``log``, share."""
+    seen_users, seen_items = np.zeros(log.n_users, bool), np.zeros(log.n_items, bool)
+    seen_users[train.user], seen_items[train.item] = True, True
+    in_train, in_validation, in_test = pairs(train), pairs(validation), pairs(test)
+    return LeakReport(
+        train=len(train),
+        validation=len(validation),
+        test=len(test),
+        left_out=left_out,
+        duplicates=len(log) - len(np.unique(pairs(log))),
+        overlap_train_test=int(np.isin(in_test, in_train).sum()),
+        overlap_validation_test=int(np.isin(in_test, in_validation).sum()),
+        overlap_train_validation=int(np.isin(in_validation, in_train).sum()),
+        future=_future_rows((train, validation), test, order),
+        cold_users=int((~seen_users[test.user]).sum()),
+        cold_items=int((~seen_items[test.item]).sum()),
+        order=order,
+        published=published,
+    )
+
+
+def pairs(log: Interactions) -> np.ndarray:
+    """One i64 per row that names its (user, item) pair."""
+    return log.user.astype(np.int64) * log.n_items + log.item
+
+
+def _future_rows(fit: tuple[Interactions, ...], test: Interactions, order: Order) -> int | None:
+    if test.time is None or any(part.time is None for part in fit):
+        return None
+    first = np.full(test.n_users, np.iinfo(np.int64).max)
+    np.minimum.at(first, test.user, test.time)
+    if order == "global":
+        first[:] = first.min()
+    return int(sum((part.time > first[part.user]).sum() for part in fit if part.time is not None))
