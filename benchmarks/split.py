@@ -146,7 +146,7 @@ def _check(config: SplitConfig, kind: _Kind) -> None:
 def _fix(name: str) -> str:
     if name == "given":
         return "Fix: split.overlap=drop leaves them out of training, split.overlap=keep follows the published protocol."
-    return "Fix: keep one row of each (user, item) pair, e.g. data.duplicates=last."
+    return "Fix: keep one row of each (user, item) pair, e.g. data.filter.duplicates=last."
 
 
 def _fingerprint(dataset: Dataset, name: str, parts: tuple[Interactions, ...]) -> str:
