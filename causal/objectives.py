@@ -58,6 +58,28 @@ class NoOptions:
     """Nothing to choose."""
 
 
+def pairs_per_row(batch: Batch) -> Array:
+    """|D|/|O|: the ``n_pairs`` of a risk estimator over rows whose weights sum to 1, f[].
+
+    Raises:
+        ValueError: if the batch was made without a density.
+    """
+    if batch.density is None:
+        raise ValueError("this objective sums over all pairs: its batches need the density |O|/|D|")
+    return 1 / batch.density
+
+
+def all_pairs(batch: Batch) -> Sample:
+    """The sample of D.
+
+    Raises:
+        ValueError: if the batch was made without one.
+    """
+    if batch.everything is None:
+        raise ValueError("this objective sums over all pairs: its batches need a sample of everything")
+    return batch.everything
+
+
 def _naive(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed = batch.observed
     return (observed.weight * view.error(view.score("prediction", observed), observed.target)).sum()

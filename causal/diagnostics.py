@@ -1,0 +1,141 @@
+"""How far to trust a propensity: what its weights 1/p do to an estimate, and whether it fits the exposure.
+
+With w = 1/p over the N observed pairs of |D|:
+
+    effective sample size   (Σ w)²/Σ w²; its share is that of N
+    largest weight          max w, and its share of Σ w
+    clip rate               share of O at or below the floor
+    inverse ratio           Σ_O 1/p / |D|, whose expectation is 1 for the true p, with standard error
+                            √(Σ_O (1 − p)/p²)/|D| (unbiased for the variance Σ_D (1 − p)/p)
+    ECE                     Σ_bins (n_b/|D|)·|mean p − mean o|, bins of equally many pairs
+    BMSE                    ‖mean_D[(o/p − (1 − o)/(1 − p))·φ]‖², φ features of the pair (Li et al. 2023, IPS-V2)
+
+ECE and BMSE need p on all of D and are absent for a propensity that is not defined there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from upliftlens.causal.interactions import Array
+from upliftlens.causal.risk import check_propensity
+
+Verdict = Literal["good", "fair", "poor"]
+
+# What separates good | fair | poor; below the first number good, above the second poor. Rules of thumb, not theorems.
+LOST_SAMPLE = (0.75, 0.95)  # 1 − effective share of the sample
+TOP_WEIGHT = (0.01, 0.10)  # share of all weight that one pair carries
+CLIPPED = (0.05, 0.25)  # share of O that the floor has changed
+OFF_TOTAL = (0.10, 0.50)  # |Σ_O 1/p − |D||/|D|, beyond two standard errors
+MISCALIBRATED = (0.10, 0.50)  # ECE as a share of the mean of o
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """The numbers of the module's table, and a verdict in words with its reasons."""
+
+    n_observed: int
+    effective_sample_size: float
+    effective_share: float
+    largest_weight: float
+    largest_share: float
+    clip_rate: float
+    inverse_ratio: float
+    inverse_ratio_error: float
+    ece: float | None
+    bmse: float | None
+    verdict: Verdict
+    reason: str
+
+
+def diagnose(
+    propensity: Array, n_pairs: int, floor: float, ece: float | None = None, bmse: float | None = None
+) -> Diagnostics:
+    """Diagnostics of the propensities f[N] of the observed pairs, as used, i.e. after clipping at ``floor``.
+
+    ``ece`` and ``bmse`` are what ``calibration_error`` and ``balance`` gave, where p is defined on all of D.
+
+    Raises:
+        ValueError: if the log is empty or a propensity is not in (0, 1].
+    """
+    p = np.asarray(propensity, np.float64)
+    if p.size == 0:
+        raise ValueError("the log is empty: a propensity can't be judged without an observed pair")
+    check_propensity(p)
+    w = 1 / p
+    size = w.sum() ** 2 / (w**2).sum()
+    ratio, error = w.sum() / n_pairs, np.sqrt(((1 - p) * w**2).sum()) / n_pairs
+    clip_rate = float((p <= floor * (1 + 1e-6)).mean())
+    lost = 1 - size / len(p)
+    off = max(0.0, abs(ratio - 1) - 2 * error)
+    findings = [
+        (lost, LOST_SAMPLE, f"its weights leave {size:,.0f} of {len(p):,} rows effective"),
+        (w.max() / w.sum(), TOP_WEIGHT, f"one pair carries {w.max() / w.sum():.0%} of all weight"),
+        (clip_rate, CLIPPED, f"{clip_rate:.0%} of the rows are clipped at {floor:g}"),
+        (
+            off,
+            OFF_TOTAL,
+            f"Σ 1/p over the log is {ratio:.2f} of the number of pairs, where 1 ± {error:.2f} is expected",
+        ),
+    ]
+    if ece is not None:
+        relative = ece * n_pairs / len(p)
+        findings.append((relative, MISCALIBRATED, f"its calibration error is {relative:.0%} of the exposure rate"))
+    verdict, reason = _judge(findings)
+    return Diagnostics(
+        len(p),
+        float(size),
+        float(1 - lost),
+        float(w.max()),
+        float(w.max() / w.sum()),
+        clip_rate,
+        float(ratio),
+        float(error),
+        ece,
+        bmse,
+        verdict,
+        reason,
+    )
+
+
+def calibration_error(propensity: Array, observed: Array, bins: int) -> float:
+    """ECE of p f[...] against o in {0, 1} of the same shape, in ``bins`` bins of equally many pairs, ties together.
+
+    Raises:
+        ValueError: if there is no pair, or the shapes differ.
+    """
+    p, o = np.asarray(propensity, np.float64).ravel(), np.asarray(observed, np.float64).ravel()
+    if p.shape != o.shape or not p.size:
+        raise ValueError(f"calibration needs p and o of the same pairs, got {p.size} and {o.size}")
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
+    # side="left": a p that equals an edge falls below it, with all its equals.
+    index = np.searchsorted(edges, p, side="left")
+    return float(np.abs(np.bincount(index, weights=p - o)).sum() / p.size)
+
+
+def balance(propensity: Array, observed: Array, features: Array) -> float:
+    """BMSE = ‖mean over pairs of (o/p − (1 − o)/(1 − p))·φ‖² for p f[N], o in {0, 1} f[N] and φ f[N, F].
+
+    Its expectation is 0 plus sampling variance for the true p, whatever φ. All p must lie in (0, 1).
+
+    Raises:
+        ValueError: if a p is not in (0, 1), or the shapes differ.
+    """
+    p, o = np.asarray(propensity, np.float64), np.asarray(observed, np.float64)
+    phi = np.asarray(features, np.float64)
+    if p.ndim != 1 or p.shape != o.shape or phi.shape[:1] != p.shape:
+        raise ValueError(f"balance needs p, o and features of the same pairs, got {p.shape}, {o.shape}, {phi.shape}")
+    if not ((p > 0) & (p < 1)).all():
+        raise ValueError("balance divides by p and 1 − p: every propensity must lie strictly between 0 and 1")
+    gap = ((o / p - (1 - o) / (1 - p))[:, None] * phi).mean(axis=0)
+    return float((gap**2).sum())
+
+
+def _judge(findings: list[tuple[float, tuple[float, float], str]]) -> tuple[Verdict, str]:
+    poor = [words for value, (_, bad), words in findings if value > bad]
+    fair = [words for value, (fine, bad), words in findings if fine < value <= bad]
+    if poor:
+        return "poor", "; ".join(poor)
+    if fair:
+        return "fair", "; ".join(fair)
+    return "good", "no weight dominates, few are clipped, and the total is right"

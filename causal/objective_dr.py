@@ -1,0 +1,174 @@
+"""Learning with imputed errors: EIB, DR, DR-JL, MRDR, StableDR.
+
+e = ℓ(r, r̂), ê = ℓ(g, r̂) with g the imputation model's pseudo-label in the unit of the target.
+
+                 prediction loss                      imputation loss
+    eib          mean_D[o·e + (1 − o)·ê]              mean_O (e − ê)²                  Steck 2013
+    dr           mean_D[ê + o(e − ê)/p]               mean_O ℓ(r, g)                   Dudík et al. 2011
+    dr_jl        as dr                                mean_O (e − ê)²/p                Wang et al. 2019
+    mrdr         as dr                                mean_O (e − ê)²·(1 − p)/p²       Guo et al. 2021
+    stable_dr    Σ_O(e/p) / Σ_O(1/p)                  as dr_jl                         Li et al. 2023
+                 propensity loss: CE(o, p) + η·{mean_D (1 − o/p)(ê − mean_D ê)}²
+
+The prediction loss is differentiated through r̂ in both e and ê, with g (and p) stopped; the imputation loss stops r̂.
+In ``dr`` the imputation is fixed in the sense that it never sees r̂: g is an outcome model fitted to the ratings on O.
+
+Where public code departs: a widely copied line computes (Σ_O e/p − Σ_O ê + Σ_S ê)/|S|, in which ê on O is not divided
+by p and the batch of O is not scaled by |O|/|D|; there ``dr`` takes one constant pseudo-label, estimated on the MAR
+test data. All losses here but stable_dr's are linear in their sums over O and D, so a minibatch's gradient is unbiased.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from upliftlens.causal import risk
+from upliftlens.causal.interactions import Array
+from upliftlens.causal.objectives import NoOptions, Objective, Phase, View, all_pairs, pairs_per_row
+from upliftlens.causal.options import Traced
+from upliftlens.causal.risk import RiskEstimator
+from upliftlens.causal.sample import Batch, Sample
+
+Step = Callable[[View, Batch, Mapping[str, Array]], Array]
+
+
+def prediction_loss(transform: Callable[[Array, Array], RiskEstimator]) -> Step:
+    """The loss of the prediction under a transform of (ê on O, mean_D ê) to an estimator of mean_D e."""
+
+    def loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+        observed = batch.observed
+        score = view.score("prediction", observed)
+        error = view.error(score, observed.target)
+        imputed = view.error(score, pseudo_label(view, observed))
+        estimator = transform(imputed, imputed_mean(view, all_pairs(batch)))
+        return estimator(error, observed.propensity, pairs_per_row(batch), observed.weight)
+
+    return loss
+
+
+def imputation_loss(weight: Callable[[Array], Array] | None) -> Step:
+    """mean_O (e − ê)²·weight(p), with r̂ stopped; without a weight, p is not read."""
+
+    def loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+        observed = batch.observed
+        if weight is None:
+            return (observed.weight * squared_gap(view, observed)).sum()
+        if observed.propensity is None:
+            raise ValueError("this objective weighs its imputation by propensities: none were given")
+        p = jnp.where(observed.weight > 0, observed.propensity, 1)
+        return (observed.weight * weight(p) * squared_gap(view, observed)).sum()
+
+    return loss
+
+
+def pseudo_label(view: View, sample: Sample) -> Array:
+    """g in the unit of the target, a constant to the gradient."""
+    return jax.lax.stop_gradient(view.predict(view.score("imputation", sample)))
+
+
+def imputed_mean(view: View, everything: Sample) -> Array:
+    """mean_D ê, differentiable in r̂."""
+    error = view.error(view.score("prediction", everything), pseudo_label(view, everything))
+    return (everything.weight * error).sum()
+
+
+def squared_gap(view: View, sample: Sample) -> Array:
+    """(e − ê)² of each pair, differentiable in g only."""
+    score = jax.lax.stop_gradient(view.score("prediction", sample))
+    imputed = view.error(score, view.predict(view.score("imputation", sample)))
+    return (view.error(score, sample.target) - imputed) ** 2
+
+
+def _outcome(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed = batch.observed
+    return (observed.weight * view.error(view.score("imputation", observed), observed.target)).sum()
+
+
+def _dr(imputed: Array, mean: Array) -> RiskEstimator:
+    return risk.doubly_robust(risk.ips, imputed, mean)
+
+
+def _objective(name: str, imputation: Step, prediction: Step, needs: frozenset[str]) -> Objective:
+    return Objective(
+        name,
+        NoOptions,
+        phases=(Phase(imputation, moves=("imputation",)), Phase(prediction, moves=("prediction",))),
+        modules=("prediction", "imputation"),
+        needs=needs,
+        links=frozenset({"rating", "probability"}),
+    )
+
+
+_EVERYTHING = frozenset({"everything"})
+_BOTH = frozenset({"everything", "propensity"})
+
+eib = _objective("eib", imputation_loss(None), prediction_loss(risk.eib), _EVERYTHING)
+"""Error imputation: unobserved errors are imputed, no propensity is used."""
+
+dr = _objective("dr", _outcome, prediction_loss(_dr), _BOTH)
+"""Doubly robust with an outcome model that never sees the prediction."""
+
+dr_jl = _objective("dr_jl", imputation_loss(jnp.reciprocal), prediction_loss(_dr), _BOTH)
+"""Doubly robust, joint learning: the imputation is fitted to the prediction's own errors."""
+
+mrdr = _objective("mrdr", imputation_loss(lambda p: (1 - p) / p**2), prediction_loss(_dr), _BOTH)
+"""More robust DR: the imputation minimises DR's variance."""
+
+
+@dataclass(frozen=True)
+class StableDROptions:
+    """``balance``: η, the weight of the squared constraint; ``floor``: lowest propensity that is divided by."""
+
+    balance: Traced[float]
+    floor: Traced[float]
+
+
+def _propensity(view: View, sample: Sample, hp: Mapping[str, Array]) -> Array:
+    return jnp.maximum(jax.nn.sigmoid(view.score("propensity", sample)), hp["floor"])
+
+
+def _stable_propensity(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed, everything = batch.observed, all_pairs(batch)
+    entropy = exposure_entropy(view.score("propensity", observed), view.score("propensity", everything), batch)
+    score = view.score("prediction", observed)
+    imputed = jax.lax.stop_gradient(view.error(score, pseudo_label(view, observed)))
+    centre = jax.lax.stop_gradient(imputed_mean(view, everything))
+    # mean_D (ê − mean_D ê) is 0, which leaves the part that the observed pairs contribute.
+    p = _propensity(view, observed, hp)
+    gap = risk.ips(imputed - centre, p, pairs_per_row(batch), observed.weight)
+    return entropy + hp["balance"] * gap**2
+
+
+def exposure_entropy(on_observed: Array, on_everything: Array, batch: Batch) -> Array:
+    """CE(o, σ(z)) = mean_D[log(1 + e^z)] − |O|/|D|·mean_O z, from the logits z on both samples."""
+    everything = (all_pairs(batch).weight * jax.nn.softplus(on_everything)).sum()
+    return everything - (batch.observed.weight * on_observed).sum() / pairs_per_row(batch)
+
+
+def _stable_imputation(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed = batch.observed
+    p = jax.lax.stop_gradient(_propensity(view, observed, hp))
+    return (observed.weight / p * squared_gap(view, observed)).sum()
+
+
+def _stable_prediction(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed = batch.observed
+    p = jax.lax.stop_gradient(_propensity(view, observed, hp))
+    error = view.error(view.score("prediction", observed), observed.target)
+    return risk.snips(error, p, pairs_per_row(batch), observed.weight)
+
+
+stable_dr = Objective(
+    "stable_dr",
+    StableDROptions,
+    phases=(
+        Phase(_stable_propensity, moves=("propensity",)),
+        Phase(_stable_imputation, moves=("imputation",)),
+        Phase(_stable_prediction, moves=("prediction",)),
+    ),
+    modules=("prediction", "imputation", "propensity"),
+    needs=_EVERYTHING,
+    links=frozenset({"rating", "probability"}),
+)
+"""SNIPS with propensities learned so that it gives the imputed errors their true mean."""
