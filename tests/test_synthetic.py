@@ -254,3 +254,16 @@ def test_a_world_of_movielens_1m_size_has_its_rows() -> None:
     expected = world.truth.expected_rows.sum()
     assert abs(len(world.log) - expected) < 5 * np.sqrt(expected)
     assert len(world.test) == 60_400
+
+
+def test_preference_and_popularity_drive_exposure_as_stated() -> None:
+    """Below the cap log p_ui − log p_uj is linear in signal and popularity, with the stated weights."""
+    o = replace(OPTIONS, exposure=0.5, popularity_skew=0.8)
+    truth = synthetic_world(o, seed=0).truth
+    p = truth.propensity(EVERYBODY).astype(np.float64)
+    spread = np.sqrt(o.user_sd**2 + o.item_sd**2 + o.taste_sd**2)
+    score = o.exposure * (truth.signal(EVERYBODY) / spread + o.popularity_skew * truth.popularity)
+    free = p.max(axis=1) < 0.8
+    assert free.sum() > 100
+    np.testing.assert_allclose(np.diff(np.log(p[free])), np.diff(score[free]), atol=1e-5)
+    assert truth.popularity.std() == pytest.approx(1, abs=0.15)
