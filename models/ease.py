@@ -8,7 +8,7 @@ X is the 0/1 history matrix of ``models.history``. Each column of B is the ridge
 
 Time: 2·U·I² operations for the Gram matrix and 7/3·I³ for the inverse (Cholesky). All is float32: errors grow with the
 condition number of XᵀX + l2·I, at most σ²/l2 + 1 with σ² the largest eigenvalue of XᵀX. On ML-100K they stay below 1e-6
-of an entry of B for l2 ≥ 100, below 3e-5 for l2 = 1. If l2 is too small for the factorisation to succeed, the loss is NaN.
+of an entry of B for l2 ≥ 100 and below 3e-5 for l2 = 1. Where l2 is too small for the factorisation, the loss is NaN.
 """
 
 from dataclasses import dataclass

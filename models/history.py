@@ -51,7 +51,7 @@ def history(data: TrainingData, where: Spans, users: Array) -> Array:
 
     A user id ≥ n_users has an empty history, so that a last block may be ragged.
     """
-    log, counts = data.log, positives(data)
+    owner, item, counts = (jnp.asarray(column) for column in (data.log.user, data.log.item, positives(data) > 0))
     begin = where.begin.at[users].get(mode="fill", fill_value=0)
     end = where.end.at[users].get(mode="fill", fill_value=0)
     turns = (jnp.max(end - begin, initial=0) + _STRIDE - 1) // _STRIDE
@@ -59,8 +59,8 @@ def history(data: TrainingData, where: Spans, users: Array) -> Array:
 
     def turn(t: Array, x: Array) -> Array:
         row = begin[:, None] + t * _STRIDE + jnp.arange(_STRIDE)
-        seen = (row < end[:, None]) & (log.user[row] == users[:, None]) & (counts[row] > 0)
-        return x.at[slot, log.item[row]].max(seen.astype(x.dtype))
+        seen = (row < end[:, None]) & (owner[row] == users[:, None]) & counts[row]
+        return x.at[slot, item[row]].max(seen.astype(x.dtype))
 
     return jax.lax.fori_loop(0, turns, turn, jnp.zeros((users.shape[0], data.n_items), jnp.float32))
 

@@ -64,8 +64,9 @@ class Side(NamedTuple):
 
 def sides(data: TrainingData, dim: int) -> tuple[Side, Side]:
     """The log as the users' and as the items' half-sweep read it, in chunks."""
-    rows = max(1, _CHUNK // dim)
-    fill = -data.log.user.shape[0] % rows
+    n = data.log.user.shape[0]
+    rows = max(1, min(n, _CHUNK // dim))
+    fill = -n % rows
     user, item, weight = (
         jnp.pad(column, (0, fill)).reshape(-1, rows) for column in (data.log.user, data.log.item, positives(data))
     )
