@@ -100,7 +100,7 @@ ips = WeightedRisk("ips", jnp.reciprocal, False)
 """Σ_O (e/p) / |D| (Schnabel et al. 2016, section 3.3). Unbiased for the true p."""
 
 snips = WeightedRisk("snips", jnp.reciprocal, True)
-"""Σ_O (e/p) / Σ_O (1/p) (Schnabel et al. 2016, section 3.3). Ignores ``n_pairs``. Biased in a minibatch: it is a ratio."""
+"""Σ_O (e/p) / Σ_O (1/p) (same source). Ignores ``n_pairs``. Biased in a minibatch: it is a ratio."""
 
 _observed_part = WeightedRisk("observed part", None, False)  # Σ_O e / |D|, i.e. ips with p ≡ 1
 
@@ -182,7 +182,8 @@ def balanced_propensity(propensity: Array, imputed: Array, imputed_mean: Array, 
         return jnp.where(above, middle, low), jnp.where(above, high, middle)
 
     limit = jnp.asarray(64.0, p.dtype)  # e^64·1/p still fits float32
-    exists = (imbalance(-limit) >= 0) & (imbalance(limit) <= 0)
+    rounding = 16 * jnp.finfo(p.dtype).eps * count.sum()
+    exists = (imbalance(-limit) >= -rounding) & (imbalance(limit) <= rounding)
     low, high = jax.lax.fori_loop(0, 80, halve, (-limit, limit))
     return jnp.where(exists, 1 / inverse((low + high) / 2), jnp.nan)
 
