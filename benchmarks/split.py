@@ -77,7 +77,7 @@ def split(dataset: Dataset, config: SplitConfig) -> Split:
     _check(config, kind)
     held_out = kind.held_out(dataset, config)
     rows = np.flatnonzero(~held_out)
-    in_validation = kind.validation(dataset.log, rows, config)
+    in_validation = kind.validation(dataset.log, rows, config) if len(rows) else np.zeros(0, bool)
     test_rows = None if config.name == "given" else np.flatnonzero(held_out)
     made = assemble(
         dataset, config.name, rows[~in_validation], rows[in_validation], test_rows, config.overlap == "keep"
