@@ -13,13 +13,16 @@ from upliftlens.benchmarks.metric import Lists, Pairs, Ranks
 from upliftlens.benchmarks.metrics import Chosen, MetricsConfig, choose, choose_all
 from upliftlens.benchmarks.ranking import Targets, rank, targets
 from upliftlens.causal.interactions import Interactions, take
-from upliftlens.causal.intervals import Statistic, informative, value
+from upliftlens.causal.intervals import Statistic, value
 from upliftlens.models.contract import Method, TrainingData
 
 Feedback = Literal["explicit", "implicit"]
 Scale = tuple[float, float]
 
 _PAIRS = 8192  # test pairs predicted per call: one compiled program whatever their number; changes no result
+
+
+_UNDEFINED = "no user's rows define it (no relevant item, or only one class of labels)"
 
 
 class _Exam(NamedTuple):
@@ -60,7 +63,7 @@ def evaluate(
     statistics = _measure(method, state, data, exam, [one for one in chosen if one.name not in absent], config)
     for name in [name for name, one in statistics.items() if not np.isfinite(value(one))]:
         del statistics[name]
-        absent[name] = "the test set defines it for no user (no relevant item, or only one class of labels)"
+        absent[name] = _UNDEFINED
     wanted = exam.targets
     counts = {
         "users": len(wanted.users),
@@ -98,10 +101,10 @@ def monitor(
         raise UpliftlensError(f"can't select by {name}: {reason}")
 
     def measured(state: Any) -> float:
-        statistic = _measure(method, state, data, exam, [chosen], config)[name]
-        if not informative(statistic).any():
-            raise UpliftlensError(f"can't select by {name}: no user of the validation set defines it")
-        return value(statistic)
+        measure = value(_measure(method, state, data, exam, [chosen], config)[name])
+        if not np.isfinite(measure):
+            raise UpliftlensError(f"can't select by {name}: {_UNDEFINED}")
+        return measure
 
     return measured
 

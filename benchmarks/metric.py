@@ -18,7 +18,8 @@ class Pairs(NamedTuple):
     """Evidence "pairs": the N test pairs and what the method predicts for them.
 
     ``row`` i64[N]: position among the U = ``n_users`` test users; ``value`` f64[N]; ``positive`` bool[N], value ≥
-    relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and highest value.
+    relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and
+    highest value.
     """
 
     row: np.ndarray

@@ -23,7 +23,7 @@ class MetricsConfig:
     ``tie_seed``: the order of equally scored items. ``interval``: of every reported value, over users.
     """
 
-    names: list[str]
+    names: tuple[str, ...]
     block: int
     tie_seed: int
     interval: Resampling

@@ -1,0 +1,239 @@
+"""Names, configuration, what a method can't have, monitoring, keeping per-user sums."""
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import upliftlens.configs.metrics
+from omegaconf import OmegaConf
+from upliftlens.benchmarks import metrics
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.evaluate import evaluate, monitor
+from upliftlens.benchmarks.evaluation import statistic_of, statistics_from, summaries, to_arrays
+from upliftlens.benchmarks.metric import Metric, mean_of, quotient
+from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all, registry
+from upliftlens.benchmarks.typed import typed
+from upliftlens.causal.interactions import Interactions, interactions, take
+from upliftlens.causal.intervals import Resampling, value
+from upliftlens.models.contract import Method, TrainingData
+
+SHAPE = (13, 20)
+
+
+def factor_method(link, traced=None):
+    """The state is a pair of factor matrices; ``traced`` collects a mark whenever a function is traced."""
+
+    def score(state, data, users):
+        if traced is not None:
+            traced.append("score")
+        return state[0][users] @ state[1].T
+
+    def predict(state, data, users, items):
+        if traced is not None:
+            traced.append("predict")
+        return (state[0][users] * state[1][items]).sum(axis=1)
+
+    return Method(lambda *_: None, lambda *_: None, score, predict, "full", link)
+
+
+def factors(seed):
+    rng = np.random.default_rng(seed)
+    return tuple(rng.normal(size=(n, 3)).astype(np.float32) for n in SHAPE)
+
+
+def split():
+    rng = np.random.default_rng(0)
+    cell, values = rng.random(SHAPE), rng.integers(1, 6, SHAPE)
+    seen, test = (
+        interactions(*np.nonzero(which), values[which], *SHAPE) for which in (cell < 0.3, (cell >= 0.3) & (cell < 0.6))
+    )
+    none = (np.zeros((n, 0), np.float32) for n in SHAPE)
+    return TrainingData(seen, (seen.value >= 4).astype(np.float32), *none), test, seen
+
+
+def config(*names):
+    return MetricsConfig(names, 4, 20, Resampling(0.95, 50, 0))
+
+
+def run(method, state, *names):
+    data, test, seen = split()
+    return evaluate(method, state, data, test, seen, config(*names), 4.0, (1, 5), "explicit")
+
+
+def standard():
+    path = Path(next(iter(upliftlens.configs.metrics.__path__))) / "standard.yaml"
+    return typed(MetricsConfig, OmegaConf.to_container(OmegaConf.load(path)), "metrics")
+
+
+def test_the_standard_config_is_typed_complete_and_runs():
+    loaded = standard()
+    assert isinstance(loaded, MetricsConfig) and isinstance(loaded.interval, Resampling)
+    data, test, seen = split()
+    result = evaluate(factor_method("rating"), factors(0), data, test, seen, loaded, 4.0, (1, 5), "explicit")
+    assert list(result.statistics) == [name for name in loaded.names if name != "logloss"]
+    assert set(result.absent) == {"logloss"}
+    for name, one in result.summaries.items():
+        low, high = choose(name).metric.limits
+        assert low <= one.lo <= one.value <= one.hi <= high, name
+
+
+def test_a_name_with_its_cutoff():
+    assert choose("recall@20")[1:] == (registry()["recall"], 20)
+    assert choose("mrr").cutoff == np.inf
+    assert choose("mrr@5").cutoff == 5
+    assert choose("auc/user").metric.name == "auc/user"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("recal@10", "unknown metric 'recal': did you mean 'recall'"),
+        ("NDCG@10", "unknown metric 'NDCG'"),
+        ("recall", "'recall' needs a cut-off: write recall@10"),
+        ("recall@0", "cut-off must be a whole number from 1, as in recall@10"),
+        ("recall@x", "cut-off must be a whole number"),
+        ("recall@", "cut-off must be a whole number"),
+        ("recall@-1", "cut-off must be a whole number"),
+        ("recall@1.5", "cut-off must be a whole number"),
+        ("ndcg@10@5", "cut-off must be a whole number"),
+        ("rmse@10", "rmse has no cut-off, write rmse"),
+        ("", "unknown metric ''"),
+    ],
+)
+def test_a_name_that_means_nothing(name, message):
+    with pytest.raises(UpliftlensError, match=message) as error:
+        choose(name)
+    assert len(str(error.value).splitlines()) <= 2
+
+
+def test_a_metric_named_twice():
+    with pytest.raises(UpliftlensError, match="lists recall@5 more than once"):
+        choose_all(["recall@5", "rmse", "recall@5"])
+
+
+def install(monkeypatch, found):
+    entry = EntryPoint("mine", "some_package:metric", "upliftlens.metrics")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: found)
+    monkeypatch.setattr(metrics, "entry_points", lambda group: [entry] if group == "upliftlens.metrics" else [])
+    registry.cache_clear()
+
+
+@pytest.fixture
+def clean_registry():
+    yield
+    registry.cache_clear()
+
+
+def first_place(ranks, k):
+    return mean_of(np.bincount(ranks.row, ranks.rank == 1, len(ranks.relevant)), ranks.relevant > 0)
+
+
+def test_an_installed_metric_takes_the_same_door(monkeypatch, clean_registry):
+    mine = Metric("first", "ranks", first_place, quotient, "mean", True, (0.0, 1.0), "never")
+    install(monkeypatch, mine)
+    result = run(factor_method("rank"), factors(0), "first", "hit@1")
+    assert result.summaries["first"] == result.summaries["hit@1"]
+    install(monkeypatch, mine._replace(name="rmse"))
+    with pytest.raises(UpliftlensError, match="two metrics are called 'rmse'; one is some_package:metric"):
+        choose("rmse")
+    install(monkeypatch, first_place)
+    with pytest.raises(UpliftlensError, match=r"'mine'.* is a function: it must be a Metric"):
+        choose("rmse")
+
+
+def test_what_a_method_cannot_have_is_absent_with_the_reason():
+    result = run(factor_method("rank"), factors(0), "rmse", "logloss", "auc", "auc/user", "recall@3")
+    assert list(result.summaries) == ["auc/user", "recall@3"]
+    assert result.absent["rmse"] == "rmse is for methods that predict a rating, this one gives a rank"
+    assert "a probability or a rating" in result.absent["auc"]
+    with pytest.raises(UpliftlensError, match="a run has no rmse: rmse is for methods that predict a rating"):
+        statistic_of(result, "rmse")
+    with pytest.raises(UpliftlensError, match="a run has no mae: it wasn't among metrics.names"):
+        statistic_of(result, "mae")
+
+
+def test_test_sets_that_define_nothing():
+    data, test, seen = split()
+    names = ("recall@3", "auc", "auc/user", "mae", "coverage@2")
+
+    def on(rows: Interactions):
+        return evaluate(factor_method("rating"), factors(0), data, rows, seen, config(*names), 4.0, (1, 5), "explicit")
+
+    result = on(take(test, test.value < 4))
+    assert list(result.summaries) == ["mae", "coverage@2"]
+    assert result.absent["recall@3"] == "no user has a relevant test item"
+    assert "one class of labels" in result.absent["auc"]
+    assert result.counts["users_without_relevant"] == result.counts["users"] > 0
+    empty = on(take(test, []))
+    assert empty.summaries == {} and set(empty.absent) == set(names)
+
+
+def test_one_user_has_a_value_without_bounds():
+    data, test, seen = split()
+    one = take(test, test.user == test.user[test.value == 5][0])
+    names = ("mae", "recall@5", "coverage@5")
+    result = evaluate(factor_method("rating"), factors(0), data, one, seen, config(*names), 4.0, (1, 5), "explicit")
+    for name in names:
+        summary = result.summaries[name]
+        assert summary.n == 1 and np.isfinite(summary.value) and np.isnan([summary.lo, summary.hi]).all()
+
+
+def test_rows_of_weight_zero_are_no_test_rows():
+    data, test, seen = split()
+    test.weight[::2] = 0
+    args = (factor_method("rating"), factors(0), data)
+    rest = (seen, config("mae", "ndcg@5"), 4.0, (1, 5), "explicit")
+    assert evaluate(*args, test, *rest).summaries == evaluate(*args, take(test, test.weight > 0), *rest).summaries
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "auc", "ndcg@5", "recall@5", "mrr", "coverage@5"])
+def test_the_monitor_is_the_metric_of_the_evaluation(name):
+    data, test, seen = split()
+    method = factor_method("rating")
+    watch = monitor(method, data, test, seen, name, config("mae"), 4.0, (1, 5), "explicit")
+    for seed in range(3):
+        assert watch(factors(seed)) == run(method, factors(seed), name).summaries[name].value
+
+
+def test_the_monitor_refuses_what_it_cannot_measure():
+    data, test, seen = split()
+    with pytest.raises(UpliftlensError, match="can't select by rmse: rmse is for methods that predict a rating"):
+        monitor(factor_method("rank"), data, test, seen, "rmse", config(), 4.0, (1, 5), "explicit")
+    with pytest.raises(UpliftlensError, match="can't select by ndcg@3: no user has a relevant"):
+        monitor(factor_method("rank"), data, test, seen, "ndcg@3", config(), 9.0, (1, 5), "explicit")
+    watch = monitor(factor_method("rating"), data, test, seen, "auc", config(), 0.0, (1, 5), "explicit")
+    with pytest.raises(UpliftlensError, match="can't select by auc"):
+        watch(factors(0))
+
+
+def test_a_prediction_that_is_no_number_names_its_pair():
+    data, test, _ = split()
+    state = factors(0)
+    state[0][test.user[0]] = np.nan
+    with pytest.raises(UpliftlensError, match=f"user index {test.user[0]} and item index {test.item[0]} is nan"):
+        run(factor_method("rating"), state, "rmse")
+
+
+def test_one_compilation_for_all_states_seeds_and_folds():
+    traced = []
+    method = factor_method("rating", traced)
+    data, test, seen = split()
+    for seed in range(3):
+        for rows in (test, take(test, np.arange(len(test)) % 3 > 0)):
+            state = jax.device_put(factors(seed))
+            evaluate(method, state, data, rows, seen, config("rmse", "ndcg@5", "gini@5"), 4.0, (1, 5), "explicit")
+            monitor(method, data, rows, seen, "recall@7", config(), 4.0, (1, 5), "explicit")(state)
+    assert sorted(traced) == ["predict", "score"]
+
+
+def test_per_user_sums_survive_a_file(tmp_path):
+    names = ("rmse", "auc", "auc/user", "recall@5", "coverage@5", "gini@3")
+    result = run(factor_method("rating"), factors(0), *names)
+    np.savez(tmp_path / "users.npz", **to_arrays(result))
+    with np.load(tmp_path / "users.npz") as arrays:
+        statistics = statistics_from(arrays)
+    assert list(statistics) == list(names)
+    assert {name: value(one) for name, one in statistics.items()} == {n: s.value for n, s in result.summaries.items()}
+    assert summaries(statistics, config().interval) == result.summaries

@@ -1,0 +1,181 @@
+"""Full ranking: candidates, ties, blocks, errors, compilation, devices."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.ranking import rank, targets, tie_order
+from upliftlens.causal.interactions import interactions
+from upliftlens.models.contract import TrainingData
+
+
+def log(pairs, n_users, n_items, value=1.0):
+    users, items = zip(*pairs, strict=True) if pairs else ((), ())
+    return interactions(users, items, [value] * len(pairs), n_users, n_items)
+
+
+def blank(n_users, n_items):
+    empty = log([], n_users, n_items)
+    return TrainingData(empty, empty.value, np.zeros((n_users, 0), np.float32), np.zeros((n_items, 0), np.float32))
+
+
+def of_matrix(state, data, users):
+    return state[users]
+
+
+def ranked(scores, test, seen=(), block=4, tie_seed=0, length=0):
+    scores = np.asarray(scores, np.float32)
+    shape = scores.shape
+    rows = log(test, *shape)
+    wanted = targets(rows, np.ones(len(rows), bool), log(list(seen), *shape))
+    return wanted, rank(of_matrix, scores, blank(*shape), wanted, block, tie_seed, length)
+
+
+def test_the_rank_counts_better_candidates_from_one():
+    _, ranking = ranked([[0.1, 0.9, 0.5, 0.7]], [(0, i) for i in range(4)], length=4)
+    assert ranking.rank.tolist() == [4, 1, 3, 2]
+    assert ranking.lists.tolist() == [[1, 3, 2, 0]]
+
+
+def test_seen_items_are_no_candidates():
+    _, ranking = ranked([[0.1, 0.9, 0.5, 0.7]], [(0, 0)], seen=[(0, 1), (0, 3)], length=4)
+    assert ranking.rank.tolist() == [2]
+    assert ranking.lists.tolist() == [[2, 0, -1, -1]]
+
+
+def test_a_seen_item_with_a_test_row_stays_a_candidate_relevant_or_not():
+    scores = np.asarray([[0.1, 0.9, 0.5, 0.7]], np.float32)
+    rows = interactions([0, 0], [1, 0], [1, 5], 1, 4)
+    wanted = targets(rows, rows.value >= 4, log([(0, 0), (0, 1), (0, 3)], 1, 4))
+    assert wanted.overlap == 2
+    ranking = rank(of_matrix, scores, blank(1, 4), wanted, 4, 0, 4)
+    assert ranking.lists.tolist() == [[1, 2, 0, -1]]
+    assert ranking.rank.tolist() == [3]
+
+
+def test_others_seen_items_and_rows_of_weight_zero_hide_nothing():
+    rows, seen = log([(1, 2)], 3, 4), log([(0, 1), (2, 1), (1, 3)], 3, 4)
+    seen.weight[2] = 0
+    assert len(targets(rows, np.ones(1, bool), seen).hidden_row) == 0
+
+
+def test_equal_scores_stand_in_the_tie_order():
+    n = 50
+    pairs = [(u, i) for u in (0, 1) for i in range(n)]
+    wanted, ranking = ranked(np.zeros((2, n)), pairs, tie_seed=7, length=n)
+    for user in (0, 1):
+        assert ranking.rank[wanted.row == user].tolist() == (tie_order(n, 7) + 1).tolist()
+        assert ranking.lists[user].tolist() == np.argsort(tie_order(n, 7)).tolist()
+    assert tie_order(n, 7).tolist() != list(range(n))
+    assert (tie_order(n, 7) != tie_order(n, 8)).any()
+
+
+def test_minus_zero_and_zero_are_a_tie():
+    scores = np.zeros((1, 6), np.float32)
+    scores[0, ::2] = -0.0
+    _, ranking = ranked(scores, [(0, i) for i in range(6)], length=6)
+    assert ranking.lists[0].tolist() == np.argsort(ranking.rank).tolist() == np.argsort(tie_order(6, 0)).tolist()
+
+
+def test_minus_infinity_is_never_recommended():
+    _, ranking = ranked([[-np.inf, 2.0, -np.inf, 1.0]], [(0, 0), (0, 3)], length=3)
+    assert ranking.rank.tolist() == [np.inf, 2]
+    assert ranking.lists.tolist() == [[1, 3, -1]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_score_that_is_no_number_is_an_error_that_names_the_pair(bad):
+    scores = np.zeros((9, 3))
+    scores[6, 2] = bad
+    with pytest.raises(UpliftlensError, match=rf"user index 6 and item index 2 is {bad}.*\n.*train.lr"):
+        ranked(scores, [(u, 0) for u in range(9)])
+
+
+def test_nothing_to_rank():
+    wanted, ranking = ranked(np.zeros((3, 4)), [])
+    assert len(wanted.users) == len(ranking.rank) == len(ranking.lists) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), block=st.integers(1, 12), levels=st.sampled_from([2, 5, 1000]))
+def test_block_size_and_row_order_change_nothing(seed, block, levels):
+    rng = np.random.default_rng(seed)
+    shape = (11, 17)
+    scores = rng.integers(0, levels, shape)
+    test, seen = ([tuple(p) for p in np.argwhere(rng.random(shape) < share)] for share in (0.3, 0.4))
+    wanted, expected = ranked(scores, test, seen, block=11, length=5)
+    rng.shuffle(test)
+    rng.shuffle(seen)
+    again, ranking = ranked(scores, test, seen, block=block, length=5)
+    assert all((np.asarray(a) == np.asarray(b)).all() for a, b in zip(wanted, again, strict=True))
+    assert (expected.rank == ranking.rank).all() and (expected.lists == ranking.lists).all()
+
+
+def test_more_positives_than_one_call_takes():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(3, 900))
+    pairs = [(u, i) for u in range(3) for i in range(900)]
+    _, ranking = ranked(scores, pairs, block=2)
+    expected = (-scores).argsort(axis=1).argsort(axis=1) + 1
+    assert ranking.rank.tolist() == expected.ravel().tolist()
+
+
+def test_the_score_is_compiled_once_for_all_states_and_blocks():
+    traced = []
+
+    def score(state, data, users):
+        traced.append(1)
+        return state[users]
+
+    rows = log([(u, 0) for u in range(10)], 10, 6)
+    wanted = targets(rows, np.ones(10, bool), log([], 10, 6))
+    first = [rank(score, np.full((10, 6), s, np.float32), blank(10, 6), wanted, 4, 0, 2).lists for s in range(3)]
+    other = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float32)
+    assert (rank(score, other, blank(10, 6), wanted, 4, 0, 2).lists != first[0]).any()  # the state is no constant
+    assert len(traced) == 1
+
+
+TWO_DEVICES = """
+import jax, numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from upliftlens.benchmarks.ranking import rank, targets
+from upliftlens.causal.interactions import interactions
+from upliftlens.models.contract import TrainingData
+n_users, n_items, sharded = 64, 40, {sharded}
+assert len(jax.devices()) == {devices}
+rng = np.random.default_rng(0)
+users, items = (rng.integers(-3, 4, (n, 8)).astype(np.float32) for n in (n_users, n_items))
+state = (users, items)
+if sharded:
+    rows = NamedSharding(Mesh(jax.devices(), ("rows",)), PartitionSpec("rows"))
+    state = jax.device_put(state, (rows, rows))
+    assert len(state[0].sharding.device_set) == 2
+def some():
+    users, items = np.nonzero(rng.random((n_users, n_items)) < 0.2)
+    return interactions(users, items, np.ones(len(users)), n_users, n_items)
+test, seen = some(), some()
+data = TrainingData(seen, seen.value, np.zeros((n_users, 0), np.float32), np.zeros((n_items, 0), np.float32))
+wanted = targets(test, np.ones(len(test), bool), seen)
+ranking = rank(lambda s, d, u: s[0][u] @ s[1].T, state, data, wanted, 16, 0, 10)
+print(ranking.rank.tolist(), ranking.lists.tolist())
+"""
+
+
+@pytest.mark.slow
+def test_the_number_of_devices_changes_nothing():
+    def output(devices: int, sharded: bool) -> str:
+        flags = f"--xla_force_host_platform_device_count={devices}"
+        program = TWO_DEVICES.format(devices=devices, sharded=sharded)
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    alone = output(1, False)
+    assert alone.startswith("[") and alone == output(2, False) == output(2, True)
