@@ -122,7 +122,7 @@ def test_the_seed_changes_the_fold_and_nothing_else_does() -> None:
     assert np.array_equal(first.test_rows, split(data, config("kfold", validation=0.3)).test_rows)
 
 
-@given(seed=st.integers(0, 10_000), n=st.integers(1, 12), validation=st.sampled_from([0.0, 0.2]))
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 7), validation=st.sampled_from([0.0, 0.2]))
 @settings(max_examples=25, deadline=None)
 def test_leave_last_takes_the_last_rows_of_each_user(seed: int, n: int, validation: float) -> None:
     log = random_log(seed)
