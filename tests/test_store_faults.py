@@ -1,0 +1,329 @@
+"""Killed processes, full disks, two writers at once: nothing finished is lost, nothing half is seen."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stored import record
+
+from upliftlens.benchmarks import store as stores
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.store import (
+    Store,
+    claim,
+    list_records,
+    load_fit,
+    load_per_user,
+    load_record,
+    load_state,
+    open_store,
+    save_failure,
+    save_fit,
+    save_run,
+)
+
+HERE = Path(__file__).parent
+
+_PROLOGUE = """
+import sys, time, numpy as np
+from pathlib import Path
+from stored import record
+from upliftlens.benchmarks.store import *
+store = open_store(Path(sys.argv[1]))
+say = lambda sentence: print(sentence, flush=True)
+"""
+
+
+@contextmanager
+def process(script: str, root: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process with the store open; ended with the block."""
+    command = [sys.executable, "-c", _PROLOGUE + script, str(root), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+_WRITE_FOREVER = """
+state = {"w": np.zeros(200_000, np.float32)}
+for number in range(10**9):
+    key = f"{sys.argv[2]}{number:06d}"
+    with claim(store, "runs", key, say, record(key, status="running")):
+        state["w"][:] = number
+        save_fit(store, key, state, {"number": number})
+        save_run(store, record(key, seed=number), {"users": np.full(50_000, number)})
+    print(key, flush=True)
+"""
+
+
+def finished(child: subprocess.Popen[str], at_least: int) -> list[str]:
+    """Keys that a writer has said are finished, once it has said so many."""
+    assert child.stdout is not None
+    return [child.stdout.readline().strip() for _ in range(at_least)]
+
+
+def check_whole(store: Store, said: list[str]) -> None:
+    """All that was said to be finished is there, and all that is there is whole."""
+    records, problems = list_records(store)
+    assert problems == []
+    keys = {one.key for one in records}
+    assert keys >= set(said)
+    for one in records:
+        assert one.status == "done"
+        np.testing.assert_array_equal(load_per_user(store, one.key)["users"], np.full(50_000, one.seed))
+    for folder in (store.root / "fits").iterdir():
+        info = load_fit(store, folder.name)
+        if info is not None:
+            template = {"w": np.zeros(200_000, np.float32)}
+            assert (load_state(store, folder.name, template)["w"] == info["number"]).all()
+
+
+def test_a_writer_killed_at_any_moment_leaves_only_whole_runs(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    for attempt in range(4):
+        with process(_WRITE_FOREVER, root, f"a{attempt}-") as child:
+            said = finished(child, 3)
+            time.sleep(0.0017 * attempt)  # some point within the next run
+            child.send_signal(signal.SIGKILL)
+            assert child.stdout is not None
+            said += [line.strip() for line in child.stdout if line.endswith("\n")]
+            child.wait()
+        check_whole(Store(root), said)
+
+
+_CRASH = """
+import os, signal
+left = int(sys.argv[2])
+def crash(descriptor):
+    global left
+    left -= 1
+    if left == 0:
+        size = os.fstat(descriptor).st_size
+        try:
+            os.ftruncate(descriptor, size // 2)
+        except OSError:
+            pass  # a folder
+        os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = crash
+save_run(store, record(seed=1), {"users": np.full(5000, 1)})
+save_fit(store, "f0", {"w": np.ones(5000, np.float32)}, {"number": 1})
+"""
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 7, 8])
+def test_a_crash_before_the_bytes_are_on_the_disk_leaves_no_half_file(tmp_path: Path, step: int) -> None:
+    """The machine dies at the n-th fsync, and half of what was being written is gone."""
+    store = open_store(tmp_path / "runs")
+    save_failure(store, record(), ValueError("first attempt"), "trace")
+    with process(_CRASH, store.root, str(step)) as child:
+        assert child.wait() == -signal.SIGKILL
+    (one,), problems = list_records(store)
+    assert problems == []
+    assert (one.status, one.seed) == (("failed", 0) if step < 4 else ("done", 1))
+    if step > 1:
+        np.testing.assert_array_equal(load_per_user(store, "k0")["users"], np.full(5000, 1))
+    info = load_fit(store, "f0")
+    assert info == ({"number": 1} if step == 8 else None)
+    if info:
+        assert (load_state(store, "f0", {"w": np.zeros(5000, np.float32)})["w"] == 1).all()
+
+
+def test_two_writers_on_one_store_lose_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    with process(_WRITE_FOREVER, root, "a") as one, process(_WRITE_FOREVER, root, "b") as other:
+        said = finished(one, 10) + finished(other, 10)
+    check_whole(Store(root), said)
+
+
+_COMPUTE_ONCE = """
+for number in range(30):
+    key = f"k{number:02d}"
+    with claim(store, "runs", key, say, record(key, status="running")):
+        if load_record(store, key) is None:
+            with open(store.root / f"computed-{key}", "a") as log:
+                log.write("x")
+            time.sleep(0.002)
+            save_run(store, record(key), {})
+"""
+
+
+def test_processes_that_want_the_same_runs_compute_each_once(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    with (
+        process(_COMPUTE_ONCE, root) as one,
+        process(_COMPUTE_ONCE, root) as two,
+        process(_COMPUTE_ONCE, root) as three,
+    ):
+        for child in (one, two, three):
+            child.communicate(timeout=60)
+            assert child.returncode == 0
+    computed = {path.name: path.read_text() for path in root.glob("computed-*")}
+    assert computed == {f"computed-k{number:02d}": "x" for number in range(30)}
+    assert len(list_records(Store(root)).records) == 30
+    assert list((root / "locks").iterdir()) == []
+
+
+_HOLD = """
+with claim(store, "runs", "k0", say, record(status="running")):
+    print("claimed", flush=True)
+    time.sleep(600)
+"""
+_FOLLOW = """
+with claim(store, "runs", "k0", say):
+    print("found" if load_record(store, "k0") else "mine", flush=True)
+"""
+
+
+def test_the_second_waits_for_the_first_is_told_once_and_finds_the_work_done(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs")
+    with ExitStack() as held:
+        held.enter_context(claim(store, "runs", "k0", print, record(status="running")))
+        with process(_FOLLOW, store.root) as second:
+            assert second.stdout is not None
+            said = second.stdout.readline()
+            assert said.startswith(f"run k0 is being computed by process {os.getpid()} on ")
+            save_run(store, record(), {})
+            held.close()
+            assert second.communicate(timeout=60)[0] == "found\n"
+
+
+def test_who_waited_holds_a_lock_that_others_see(tmp_path: Path) -> None:
+    """A released lock's file is unlinked: whoever waited on it must not mistake the orphan for the lock."""
+    store = open_store(tmp_path / "runs")
+    with ExitStack() as held:
+        held.enter_context(claim(store, "runs", "k0", print))
+        with process(_HOLD, store.root) as second:
+            assert second.stdout is not None and "is being computed" in second.stdout.readline()
+            held.close()
+            assert second.stdout.readline() == "claimed\n"
+            assert [one.status for one in list_records(store).records] == ["running"]
+
+
+def test_a_killed_process_gives_its_claim_back(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs")
+    with process(_HOLD, store.root) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "claimed\n"
+        assert [one.status for one in list_records(store).records] == ["running"]
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    assert list((store.root / "locks").iterdir()), "the dead process's marker is still there"
+    assert list_records(store) == ([], [])
+
+    def no_wait(sentence: str) -> None:
+        raise AssertionError(sentence)
+
+    with claim(store, "runs", "k0", no_wait):
+        pass
+
+
+def fail(number: int) -> Any:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize("step", ["replace", "fsync", "write"])
+def test_a_full_disk_loses_nothing_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    store = open_store(tmp_path / "runs")
+    save_run(store, record(), {"users": np.arange(3)})
+    before = {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        match step:
+            case "replace":
+                patch.setattr(Path, "replace", fail(errno.ENOSPC))
+            case "fsync":
+                patch.setattr(os, "fsync", fail(errno.ENOSPC))
+            case "write":
+                patch.setattr(stores.arrays, "write", fail(errno.ENOSPC))
+                patch.setattr(stores, "dumps", fail(errno.EDQUOT))
+        for attempt in (
+            lambda: save_run(store, record(seed=5), {"users": np.arange(9)}),
+            lambda: save_run(store, record("k1"), {}),
+            lambda: save_fit(store, "f0", {"w": np.ones(3)}, {}),
+            lambda: save_failure(store, record("k2"), ValueError("x"), "trace"),
+        ):
+            with pytest.raises(UpliftlensError, match=r"results folder .* is full: free some space") as caught:
+                attempt()
+            assert len(str(caught.value).splitlines()) <= 2
+    after = {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
+    if step == "write":
+        after.pop(store.folder("runs", "k2") / "traceback.txt")
+    assert after == before
+    assert load_record(store, "k0") == record() and load_record(store, "k1") is None and load_fit(store, "f0") is None
+    save_run(store, record("k1"), {})
+    assert load_record(store, "k1") == record("k1")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EROFS, "can't be written"),
+        (errno.EACCES, "can't be written"),
+        (errno.EIO, "can't be used"),
+        (errno.ENOSPC, "full"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    monkeypatch.setattr(stores.tempfile, "TemporaryFile", fail(number))
+    with pytest.raises(UpliftlensError, match=f"{tmp_path}.*{said}.*store=FOLDER"):
+        open_store(tmp_path)
+
+
+def test_a_file_is_not_a_store(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    for root in (file, file / "runs"):
+        with pytest.raises(UpliftlensError, match=r"is not a folder.*store=FOLDER"):
+            open_store(root)
+    with pytest.raises(UpliftlensError, match="is not a folder"):
+        list_records(Store(file))
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs")
+    save_run(store, record(), {})
+    store.root.chmod(0o500)
+    try:
+        assert list_records(store).records == [record()]
+        with pytest.raises(UpliftlensError, match="can't be written"):
+            open_store(store.root)
+    finally:
+        store.root.chmod(0o700)
+
+
+def test_temporary_files_of_dead_processes_are_swept(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs")
+    save_run(store, record(), {})
+    folder = store.folder("runs", "k0")
+    old, fresh, claimed = (
+        folder / ".writing-1-old",
+        folder / ".writing-2-fresh",
+        store.folder("fits", "f0") / ".writing-3",
+    )
+    claimed.parent.mkdir(parents=True)
+    for path in (old, fresh, claimed):
+        path.write_text("half")
+    os.utime(old, (time.time() - 2 * 24 * 3600,) * 2)
+    open_store(store.root)
+    assert not old.exists() and fresh.exists() and claimed.exists()
+    with claim(store, "fits", "f0", print):
+        assert not claimed.exists() and fresh.exists()
+    assert list_records(store) == ([record()], [])
