@@ -53,17 +53,27 @@ def _root(totals: np.ndarray) -> np.ndarray:
 
 
 def _score_table(pairs: Pairs, cutoff: float) -> sparse.csr_array:
-    """f64[U, 2G]: each user's negatives, then positives, per distinct prediction in ascending order."""
-    groups, group = np.unique(pairs.prediction, return_inverse=True)
-    column = group + len(groups) * pairs.positive
-    return sparse.csr_array((np.ones(len(column)), (pairs.row, column)), shape=(pairs.n_users, 2 * len(groups)))
+    """f64[U, 2G]: each user's negatives, then positives, per group of predictions in ascending order.
+
+    A group is one distinct prediction, or a run of them that holds one class only: their order is of no account.
+    """
+    distinct, group = np.unique(pairs.prediction, return_inverse=True)
+    ups = np.bincount(group, pairs.positive, len(distinct))
+    share = ups / np.bincount(group, minlength=len(distinct))  # 0 or 1: one class
+    new = np.ones(len(distinct), bool)
+    new[1:] = (share[1:] != share[:-1]) | ((share[1:] > 0) & (share[1:] < 1))
+    run = np.cumsum(new) - 1
+    n_runs = int(new.sum())
+    column = run[group] + n_runs * pairs.positive
+    return sparse.csr_array((np.ones(len(column)), (pairs.row, column)), shape=(pairs.n_users, 2 * n_runs))
 
 
 def _area(totals: np.ndarray) -> np.ndarray:
     """P(random positive's score > random negative's) + ½ P(equal), from totals f64[2G, R]."""
     negatives, positives = np.split(totals, 2)
-    below = np.cumsum(negatives, axis=0) - negatives / 2
-    return ratio((positives * below).sum(axis=0), positives.sum(axis=0) * negatives.sum(axis=0))
+    below = np.cumsum(negatives, axis=0)
+    wins = np.einsum("gr,gr->r", positives, below) - np.einsum("gr,gr->r", positives, negatives) / 2
+    return ratio(wins, positives.sum(axis=0) * negatives.sum(axis=0))
 
 
 class _Counts(NamedTuple):

@@ -15,7 +15,7 @@ from scipy import sparse
 Sums: TypeAlias = np.ndarray | sparse.csr_array
 """f64[U, S], a row per user; sparse where S is large (a column per item, or per distinct score)."""
 
-_CELLS = 4_000_000  # floats in one block of weights: bounds memory, changes no number
+_CELLS = 1_000_000  # floats in one block of weights: bounds memory, changes no number
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ def interval(
     ``centred``: the replicates are first moved so that their mean is the value, and the bounds cut to ``limits``.
     That is for values that count *distinct* things (coverage, Gini): a resample holds only 63 % of the users, so its
     coverage is too low by construction, and a plain percentile interval would lie beside the value.
+    Centred intervals are somewhat narrow: nominal 95 % covered 88–93 % in simulations with 300 to 900
+    users, less with 40.
     One user says nothing about the spread between users: with n < 2 both bounds are NaN.
     """
     if n < 2:

@@ -6,8 +6,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-import upliftlens.configs.metrics
 from omegaconf import OmegaConf
+
+import upliftlens.configs.metrics
 from upliftlens.benchmarks import metrics
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate, monitor
@@ -136,7 +137,7 @@ def test_an_installed_metric_takes_the_same_door(monkeypatch, clean_registry):
     result = run(factor_method("rank"), factors(0), "first", "hit@1")
     assert result.summaries["first"] == result.summaries["hit@1"]
     install(monkeypatch, mine._replace(name="rmse"))
-    with pytest.raises(UpliftlensError, match="two metrics are called 'rmse'; one is some_package:metric"):
+    with pytest.raises(UpliftlensError, match="two metrics are called 'rmse'; one is some_package"):
         choose("rmse")
     install(monkeypatch, first_place)
     with pytest.raises(UpliftlensError, match=r"'mine'.* is a function: it must be a Metric"):
@@ -150,7 +151,7 @@ def test_what_a_method_cannot_have_is_absent_with_the_reason():
     assert "a probability or a rating" in result.absent["auc"]
     with pytest.raises(UpliftlensError, match="a run has no rmse: rmse is for methods that predict a rating"):
         statistic_of(result, "rmse")
-    with pytest.raises(UpliftlensError, match="a run has no mae: it wasn't among metrics.names"):
+    with pytest.raises(UpliftlensError, match="a run has no mae: it wasn't among"):
         statistic_of(result, "mae")
 
 
@@ -209,7 +210,7 @@ def test_the_monitor_refuses_what_it_cannot_measure():
 
 
 def test_a_prediction_that_is_no_number_names_its_pair():
-    data, test, _ = split()
+    _, test, _ = split()
     state = factors(0)
     state[0][test.user[0]] = np.nan
     with pytest.raises(UpliftlensError, match=f"user index {test.user[0]} and item index {test.item[0]} is nan"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.list_metrics import METRICS as LIST_METRICS
 from upliftlens.benchmarks.metric import Lists, Pairs, Ranks

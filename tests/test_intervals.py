@@ -1,0 +1,284 @@
+"""The bootstrap over users: exactness, coverage, two ways, paired comparison, Holm."""
+
+import numpy as np
+import pytest
+from scipy import sparse, stats
+
+from upliftlens.benchmarks.compare import compare
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.evaluation import Evaluation, over_seeds
+from upliftlens.benchmarks.metric import Lists, Pairs
+from upliftlens.benchmarks.metrics import registry
+from upliftlens.causal.intervals import (
+    Resampling,
+    Statistic,
+    across_seeds,
+    draws,
+    holm,
+    informative,
+    interval,
+    p_value,
+    percentile,
+    ratio,
+    replicates,
+    value,
+)
+
+SPEC = Resampling(0.9, 300, 0)
+
+
+def mean_statistic(values, units=None):
+    values = np.asarray(values, float)
+    sums = np.stack([values, np.ones(len(values))], axis=1)
+    return Statistic(np.arange(len(values)) if units is None else np.asarray(units), sums, lambda t: ratio(t[0], t[1]))
+
+
+def evaluation(name, values, users=None):
+    """An evaluation with one mean metric of given per-user values."""
+    statistic = mean_statistic(values, users)._replace(reduce=registry()[name.partition("@")[0]].reduce)
+    return Evaluation(statistic.units, {name: statistic}, {}, {}, {})
+
+
+def test_a_replicate_is_the_metric_of_the_users_drawn_again_and_again():
+    rng = np.random.default_rng(0)
+    numbers = rng.gamma(1, size=(30, 2)) + np.arange(30)[:, None]
+    statistic = Statistic(np.arange(30), numbers, lambda totals: np.sqrt(totals[0] / totals[1]))
+    found, n = replicates([statistic], SPEC)
+    draw = np.random.default_rng(SPEC.seed)
+    for replicate in found[0]:
+        drawn = numbers[draw.integers(30, size=30)]  # users copied, numerator and denominator recomputed
+        assert replicate == pytest.approx(np.sqrt(drawn[:, 0].sum() / drawn[:, 1].sum()), rel=1e-12)
+    assert n == 30
+    assert value(statistic) == pytest.approx(np.sqrt(numbers[:, 0].sum() / numbers[:, 1].sum()))
+
+
+def test_the_width_of_a_block_changes_no_draw():
+    whole = np.concatenate(list(draws(7, SPEC, 1000)), axis=1)
+    assert whole.shape == (7, 300) and (whole.sum(axis=0) == 7).all()
+    assert (whole == np.concatenate(list(draws(7, SPEC, 11)), axis=1)).all()
+    assert (whole != np.concatenate(list(draws(7, Resampling(0.9, 300, 1), 11)), axis=1)).any()
+
+
+def test_sparse_and_dense_sums_agree():
+    table = np.random.default_rng(0).integers(0, 3, (12, 40)).astype(float)
+    both = [Statistic(np.arange(12), sums, lambda t: (t > 1).mean(axis=0)) for sums in (table, sparse.csr_array(table))]
+    found, _ = replicates(both, SPEC)
+    assert (found[0] == found[1]).all() and value(both[0]) == value(both[1])
+    assert (informative(both[0]) == informative(both[1])).all()
+
+
+def test_one_draw_serves_all_statistics_even_over_different_users():
+    values = np.random.default_rng(0).normal(size=20)
+    some = np.arange(0, 20, 2)
+    found, n = replicates([mean_statistic(values), mean_statistic(values[some], some), mean_statistic(values)], SPEC)
+    assert n == 20 and (found[0] == found[2]).all()
+    draw = np.random.default_rng(SPEC.seed)
+    for replicate in found[1]:
+        drawn = draw.integers(20, size=20)
+        assert replicate == pytest.approx(values[drawn[drawn % 2 == 0]].mean())
+
+
+def test_the_spread_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(1).gamma(2, size=400)
+    found, _ = replicates([mean_statistic(values)], Resampling(0.95, 4000, 0))
+    assert found[0].std() == pytest.approx(values.std() / 20, rel=0.05)
+    lo, hi = percentile(found[0], 0.95)
+    assert (hi - lo) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.05)
+
+
+def test_few_users_and_undefined_resamples():
+    assert np.isnan(interval(0.5, np.full(9, 0.5), 1, 0.95, False, (0, 1))[1:3]).all()
+    assert np.isnan(percentile(np.full(9, np.nan), 0.95)).all()
+    # two users, one of them without a denominator: a quarter of the resamples has no value, the rest have one
+    statistic = Statistic(np.arange(2), np.array([[1.0, 2.0], [0.0, 0.0]]), lambda t: ratio(t[0], t[1]))
+    found, _ = replicates([statistic], SPEC)
+    assert np.isnan(found).mean() == pytest.approx(0.25, abs=0.08)
+    assert percentile(found[0], 0.9) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("kind", ["mean", "rmse"])
+def test_an_interval_covers_the_truth_as_often_as_it_says(kind):
+    rng = np.random.default_rng(3)
+    if kind == "mean":  # skewed per-user values
+        truth, samples = 0.25, rng.beta(0.5, 1.5, (400, 150))
+        runs = [mean_statistic(one) for one in samples]
+    else:  # users with very different numbers of rows and errors that depend on it
+        n = rng.geometric(0.1, (400, 150))
+        squared = rng.chisquare(n) * (1 + 1 / n)
+        # E[Σ e²] / E[n] = E[n + 1] / E[n], n geometric with mean 10
+        truth = np.sqrt(11 / 10)
+        reduce = registry()["rmse"].reduce
+        runs = [
+            Statistic(np.arange(150), np.stack(one, axis=1).astype(float), reduce)
+            for one in zip(squared, n, strict=True)
+        ]
+    covered = []
+    for run in runs:
+        lo, hi = percentile(replicates([run], SPEC)[0][0], SPEC.level)
+        covered.append(lo <= truth <= hi)
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.05)  # 400 trials: ± 3 standard errors
+
+
+def test_pooled_auc_covers_its_truth():
+    rng = np.random.default_rng(4)
+    metric = registry()["auc"]
+    covered = []
+    row = np.repeat(np.arange(40), 8)
+    for _ in range(150):
+        positive = rng.random(320) < 0.4
+        score = rng.normal(size=320) + positive + rng.normal(size=40)[row]  # users differ by an offset
+        sums = metric.sums(Pairs(row, 40, positive.astype(float), positive, score, (0, 1)), np.inf)
+        lo, hi = percentile(replicates([Statistic(np.arange(40), sums, metric.reduce)], SPEC)[0][0], SPEC.level)
+        covered.append(lo <= stats.norm.cdf(1 / 2) <= hi)  # difference ~ N(1, 2·(1 + 1))
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.075)
+
+
+def test_coverage_and_gini_are_centred_on_their_value():
+    """Their plain percentile interval lies beside the value; the centred one covers the mean over samples of users."""
+    rng = np.random.default_rng(5)
+    log_chance = -np.log(np.arange(1, 501))
+    for name in ("coverage", "gini"):
+        metric = registry()[name]
+        runs = []
+        for _ in range(100):
+            items = np.argsort(-(log_chance + rng.gumbel(size=(300, 500))), axis=1)[:, :10]
+            runs.append(Statistic(np.arange(300), metric.sums(Lists(items, np.zeros(500)), 10), metric.reduce))
+        truth = np.mean([value(run) for run in runs])
+        covered, beside = [], []
+        for run in runs:
+            found = replicates([run], SPEC)[0][0]
+            summary = interval(value(run), found, 300, SPEC.level, metric.centred, metric.limits)
+            covered.append(summary.lo <= truth <= summary.hi)
+            lo, hi = percentile(found, SPEC.level)
+            beside.append(not lo <= value(run) <= hi)
+            assert summary.lo <= summary.value <= summary.hi
+        assert np.mean(beside) > 0.9
+        assert np.mean(covered) >= 0.78, name  # 0.9 is meant: see causal.intervals.interval
+
+
+def test_centred_bounds_stay_within_limits():
+    summary = interval(0.99, np.linspace(0.5, 0.7, 100), 9, 0.95, True, (0.0, 1.0))
+    assert summary.hi == 1.0 and summary.lo == pytest.approx(0.99 - 0.095)
+
+
+def test_seeds_add_their_variance():
+    """Var of the mean over S seeds = s²/S with the unbiased s², which a plain bootstrap of seeds underestimates."""
+    seeds = np.array([0.1, 0.5, 0.9])
+    found = across_seeds(np.tile(seeds[:, None], (1, 40_000)), SPEC)
+    assert found.mean() == pytest.approx(0.5, abs=0.01)
+    assert found.var() == pytest.approx(seeds.var(ddof=1) / 3, rel=0.03)
+    assert (across_seeds(seeds[:1, None] * np.ones((1, 5)), SPEC) == 0.1).all()
+
+
+def test_an_interval_over_users_and_seeds_covers_the_truth():
+    rng = np.random.default_rng(6)
+    covered, users_only = [], []
+    for _ in range(200):
+        effect = rng.normal(size=(1, 60)) + 0.15 * rng.normal(size=(6, 1)) + 0.3 * rng.normal(size=(6, 60))
+        runs = [evaluation("recall@5", one) for one in effect]
+        summary = over_seeds(runs, "recall@5", SPEC)
+        assert summary.n == 60 and summary.value == pytest.approx(effect.mean())
+        covered.append(summary.lo <= 0 <= summary.hi)
+    for _ in range(200):  # seeds dominate: resampling users alone would cover a third of the time
+        effect = 0.1 * rng.normal(size=(1, 60)) + rng.normal(size=(6, 1)) * 0.3
+        summary = over_seeds([evaluation("recall@5", one) for one in effect], "recall@5", SPEC)
+        users_only.append(summary.lo <= 0 <= summary.hi)
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.065)
+    assert np.mean(users_only) > 0.8
+
+
+def test_folds_with_different_users():
+    values = np.random.default_rng(7).normal(size=30)
+    folds = [evaluation("ndcg@5", values[start::3], np.arange(start, 30, 3)) for start in range(3)]
+    summary = over_seeds(folds, "ndcg@5", SPEC)
+    assert summary.n == 30 and summary.value == pytest.approx(values.mean())
+
+
+def test_holm_by_hand_and_by_definition():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+    p = np.random.default_rng(0).random(6)
+    for mine, adjusted in zip(p, holm(p), strict=True):
+        assert adjusted == pytest.approx(max(min(1, (p >= other).sum() * other) for other in p if other <= mine))
+
+
+def test_the_p_value_counts_what_is_as_far_out():
+    assert p_value(0.0, np.linspace(-1, 1, 99)) == 1
+    assert p_value(1.0, np.full(99, 1.0)) == 0.01
+    assert p_value(0.3, np.array([0.3, 0.61, 0.9, np.nan])) == pytest.approx((1 + 2) / 4)
+
+
+def test_paired_p_values_are_uniform_when_nothing_differs_and_agree_with_the_t_test():
+    rng = np.random.default_rng(8)
+    ours, theirs = [], []
+    for _ in range(300):
+        common = rng.normal(size=80)
+        first, second = common + 0.3 * rng.normal(size=(2, 80))
+        result = compare({"a": ([evaluation("ndcg@5", first)], [evaluation("ndcg@5", second)])}, "ndcg@5", SPEC)["a"]
+        ours.append(result.p)
+        theirs.append(stats.ttest_rel(first, second).pvalue)
+        spread = (first - second).std()
+        assert result.effect == pytest.approx((first - second).mean() / spread, rel=0.2, abs=1e-9)
+        assert result.difference == pytest.approx((first - second).mean())
+        assert (result.lo > 0 or result.hi < 0) <= (result.p < 0.2)
+    assert np.mean(np.array(ours) < 0.1) == pytest.approx(0.1, abs=0.05)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
+
+
+def test_direction_and_correction():
+    rng = np.random.default_rng(9)
+    low = rng.random(50)
+    high = low + 0.1 + 0.01 * rng.random(50)
+    same = low + 0.01 * rng.normal(size=50)
+
+    def runs(name, values):
+        return [evaluation(name, values)]
+
+    for name, better in (("mae", "second"), ("recall@5", "first")):
+        pairs = {"clear": (runs(name, high), runs(name, low)), "same": (runs(name, same), runs(name, low))}
+        found = compare(pairs, name, SPEC)
+        assert found["clear"].better == better and found["same"].better == "undecided"
+        assert (found["clear"].effect > 0) == (better == "first")
+        assert found["clear"].difference > 0 and found["clear"].lo > 0.09
+        assert found["clear"].p == pytest.approx(1 / 301) and found["clear"].p_holm == pytest.approx(2 / 301)
+        swapped = compare({"x": (runs(name, low), runs(name, high))}, name, SPEC)["x"]
+        assert swapped.better == {"first": "second", "second": "first"}[better]
+        assert swapped.difference == -found["clear"].difference
+
+
+def test_many_equal_methods_raise_few_false_alarms():
+    rng = np.random.default_rng(10)
+    alarms = []
+    for _ in range(60):
+        pairs = {str(i): tuple([evaluation("ndcg@5", one)] for one in rng.normal(size=(2, 40))) for i in range(8)}
+        alarms.append(any(one.better != "undecided" for one in compare(pairs, "ndcg@5", SPEC).values()))
+    assert np.mean(alarms) < 0.25  # 10 % is meant; without correction it would be 57 %
+
+
+def test_seeds_count_in_a_comparison():
+    """A difference that one seed makes, over many users, is no difference between methods."""
+    rng = np.random.default_rng(11)
+    base = rng.normal(size=(3, 500))
+    shift = np.array([0.3, -0.1, -0.05])[:, None]
+    first, second = ([evaluation("ndcg@5", one) for one in side] for side in (base + shift, base))
+    assert compare({"a": (first, second)}, "ndcg@5", SPEC)["a"].better == "undecided"
+    alone = compare({"a": (first[:1], second[:1])}, "ndcg@5", SPEC)["a"]
+    assert alone.better == "first" and alone.lo == pytest.approx(0.3)
+
+
+def test_what_cannot_be_compared():
+    one, other = evaluation("ndcg@5", [1, 2]), evaluation("ndcg@5", [1, 2], [0, 2])
+    with pytest.raises(UpliftlensError, match="run 1 of each side has different test users"):
+        compare({"a": ([one], [other])}, "ndcg@5", SPEC)
+    with pytest.raises(UpliftlensError, match="1 runs against 2; it needs the same seeds"):
+        compare({"a": ([one], [one, one])}, "ndcg@5", SPEC)
+    with pytest.raises(UpliftlensError, match="a run has no recall@5"):
+        compare({"a": ([one], [one])}, "recall@5", SPEC)
+
+
+def test_one_user_decides_nothing():
+    one, other = evaluation("ndcg@5", [1]), evaluation("ndcg@5", [0])
+    found = compare({"a": ([one], [other])}, "ndcg@5", SPEC)["a"]
+    assert found.difference == 1 and np.isnan([found.lo, found.hi, found.effect]).all()
+    assert found.better == "undecided" and found.p == 1
