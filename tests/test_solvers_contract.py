@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
+
 from upliftlens.causal.interactions import interactions, padded, take
 from upliftlens.models.contract import Hyper, Method, TrainingData
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.models import ease, item_knn
 from upliftlens.models.contract import Hyper, TrainingData

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
+
 from upliftlens.benchmarks.data import DataUnavailable, configure, load
 from upliftlens.benchmarks.split import Split, SplitConfig, split
 from upliftlens.causal.interactions import concatenate, padded

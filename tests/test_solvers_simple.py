@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from upliftlens.causal.interactions import interactions, take
 from upliftlens.models import history, popularity, random
 from upliftlens.models.contract import Hyper, TrainingData
