@@ -107,7 +107,9 @@ def _tiles(data: TrainingData, target: np.ndarray, tile_users: int) -> Feed:
     sums = np.zeros_like(weights)
     np.add.at(sums, cells, (weight * target)[real].astype(np.float32))
     if len(cells[0]) != np.count_nonzero(weights):
-        raise ValueError("a user has two rows for one item, which a dense tile can't hold: use data.filter.duplicates or train.layout=pairs")
+        raise ValueError(
+            "a user has two rows for one item, which a dense tile can't hold: use data.filter.duplicates or train.layout=pairs"
+        )
     targets = np.divide(sums, weights, out=sums, where=weights > 0)
     weights *= n_steps / max(weight.sum(), 1)
 

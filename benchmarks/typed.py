@@ -26,7 +26,11 @@ def typed(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in fields:
-            raise unknown(f"option {where}.{name}: there is no", str(name), fields) if not fields else unknown(f"{where} option", str(name), fields)
+            raise (
+                unknown(f"option {where}.{name}: there is no", str(name), fields)
+                if not fields
+                else unknown(f"{where} option", str(name), fields)
+            )
     schema = _schema(kind)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(values)))
@@ -79,7 +83,9 @@ def _schema(kind: type) -> type:
     columns: list[Any] = []
     for f in dataclasses.fields(kind):
         if f.default is not dataclasses.MISSING:
-            default: Any = dataclasses.field(default_factory=lambda value=f.default: list(value) if isinstance(value, tuple) else value)
+            default: Any = dataclasses.field(
+                default_factory=lambda value=f.default: list(value) if isinstance(value, tuple) else value
+            )
         elif f.default_factory is not dataclasses.MISSING:
             default = dataclasses.field(default_factory=f.default_factory)
         else:

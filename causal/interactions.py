@@ -45,7 +45,9 @@ def interactions(
     user, item = np.asarray(user, np.int32), np.asarray(item, np.int32)
     value = np.asarray(value, np.float32)
     if not (user.shape == item.shape == value.shape) or user.ndim != 1:
-        raise ValueError(f"user, item and value must be equally long columns, got {user.shape}, {item.shape}, {value.shape}")
+        raise ValueError(
+            f"user, item and value must be equally long columns, got {user.shape}, {item.shape}, {value.shape}"
+        )
     if len(user) and (user.min() < 0 or user.max() >= n_users or item.min() < 0 or item.max() >= n_items):
         raise ValueError(f"an id lies outside of the universe of {n_users} users and {n_items} items")
     if not np.isfinite(value).all():
@@ -74,7 +76,10 @@ def concatenate(first: Interactions, second: Interactions) -> Interactions:
     time = None
     if first.time is not None and second.time is not None:
         time = np.concatenate([first.time, second.time])
-    columns = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in ("user", "item", "value", "weight")}
+    columns = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in ("user", "item", "value", "weight")
+    }
     return replace(first, time=time, **columns)
 
 

@@ -79,7 +79,8 @@ def gradient_method(
             _, params[name], rest[name] = nnx.split(module, nnx.Param, ...)
         constants = {name: _start(loss, data) for name in objective.modules}
         states = tuple(
-            direction.init({name: (params[name], constants[name]) for name in phase.moves}) for phase in objective.phases
+            direction.init({name: (params[name], constants[name]) for name in phase.moves})
+            for phase in objective.phases
         )
         return Learner(params, constants, rest, states, jnp.zeros((), jnp.int32))
 
@@ -89,7 +90,18 @@ def gradient_method(
         reported = jnp.zeros(())
         for index, phase in enumerate(objective.phases):
             value, learner = _advance(
-                learner, index, phase, graph, batch, jax.random.fold_in(key, index), hp, loss, direction, optimizer, schedule, n_observed
+                learner,
+                index,
+                phase,
+                graph,
+                batch,
+                jax.random.fold_in(key, index),
+                hp,
+                loss,
+                direction,
+                optimizer,
+                schedule,
+                n_observed,
             )
             reported = value if "prediction" in phase.moves else reported
         return learner._replace(step=learner.step + 1), reported
@@ -108,12 +120,20 @@ def gradient_method(
     return Method(init, step, score, predict, layout, loss.link)
 
 
+def module_offers(backbone: Backbone, options: Any, data: TrainingData) -> frozenset[str]:
+    """Names of the public methods of the backbone's module, e.g. "score_all"; nothing is computed."""
+    module = nnx.eval_shape(lambda: backbone.build(options, data, nnx.Rngs(params=0, dropout=0)))
+    return frozenset(name for name in dir(type(module)) if not name.startswith("_"))
+
+
 def score_all(module: Any, users: Array, n_items: int) -> Array:
     """f32[B, n_items]: the module's own ``score_all``, or its ``__call__`` on every pair."""
     if hasattr(module, "score_all"):
         return module.score_all(users)
     items = jnp.tile(jnp.arange(n_items, dtype=jnp.int32), users.shape[0])
-    return module(jnp.repeat(users, n_items, total_repeat_length=items.shape[0]), items).reshape(users.shape[0], n_items)
+    return module(jnp.repeat(users, n_items, total_repeat_length=items.shape[0]), items).reshape(
+        users.shape[0], n_items
+    )
 
 
 def _start(loss: Loss, data: TrainingData) -> Array:
@@ -156,7 +176,7 @@ def _advance(
         def score(name: str, sample: Sample) -> Array:
             return _sample_score(modules[name], sample) + (0.0 if sample.negatives is not None else constants[name])
 
-        value = phase.loss(View(score, loss.error, modules.__getitem__), batch, hp.objective)
+        value = phase.loss(View(score, loss.error, modules.__getitem__, loss.predict), batch, hp.objective)
         norm = sum(_penalty(modules[name]) for name in moved)
         rest = {name: nnx.split(module, nnx.Param, ...)[2] for name, module in modules.items()}
         return value + hp.train["l2"] / n_observed * norm, rest
@@ -164,7 +184,12 @@ def _advance(
     (value, rest), gradient = jax.value_and_grad(objective, has_aux=True)(moved)
     if optimizer == "lbfgs":
         updates, state = direction.update(
-            gradient, learner.optimizer[index], moved, value=value, grad=gradient, value_fn=lambda point: objective(point)[0]
+            gradient,
+            learner.optimizer[index],
+            moved,
+            value=value,
+            grad=gradient,
+            value_fn=lambda point: objective(point)[0],
         )
     else:
         updates, state = direction.update(gradient, learner.optimizer[index], moved)

@@ -44,7 +44,9 @@ def entry(group: str, name: str) -> Entry:
     try:
         value = point.load()
     except Exception as error:
-        raise ValueError(f"{group}: '{name}' ({point.value}) can't be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"{group}: '{name}' ({point.value}) can't be imported: {type(error).__name__}: {error}"
+        ) from error
     built_in = point.module.startswith(BUILT_IN)
     return Entry(value, "" if built_in else file_hash(Path(inspect.getfile(sys.modules[point.module]))))
 

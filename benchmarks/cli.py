@@ -1,0 +1,176 @@
+"""The command line. Verbs that compute take Hydra overrides (``option=value``); verbs that read take flags.
+
+Nothing heavy is imported before a verb needs it: ``upliftlens --help`` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+
+VERBS = {
+    "quickstart": "real ML-100K, five models, three seeds, one table: the whole thing in one command",
+    "run": "one run: load, split, fit, evaluate, store             upliftlens run data=ml-100k model=mf seed=0",
+    "sweep": "many runs; run again to continue                       upliftlens sweep model=mf,mlp 'seed=range(0,5)'",
+    "tune": "seeded random search, selected on validation rows      upliftlens tune model=mf data=ml-100k budget=20",
+    "results": "read the store                                         upliftlens results --where model=mf --format md",
+    "compare": "two methods, paired over users and seeds               upliftlens compare mf mlp --metric recall@10",
+    "recommend": "a finished run's top list for one user                 upliftlens recommend RUN --user 42 -k 10",
+    "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",
+    "list": "what there is: models, losses, objectives, metrics, data, splits, sweeps",
+    "doctor": "versions, devices, folders, W&B login",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a verb; returns the exit code: 0, 1 for an error that the user can mend, 2 for a wrong call, 130 if interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"upliftlens {version('upliftlens')}")
+        return 0
+    try:
+        return _dispatch(words[0], words[1:])
+    except UpliftlensError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is stored, the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, e.g. `head`, had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(verb: str, rest: list[str]) -> int:
+    if verb not in VERBS:
+        raise unknown("verb", verb, VERBS)
+    if verb in ("run", "sweep"):
+        from upliftlens.benchmarks.compute import run_app
+
+        run_app(verb, rest)
+        return 0
+    if verb in ("tune", "quickstart"):
+        if "-h" in rest or "--help" in rest:
+            print(_HELP[verb])
+            return 0
+        from upliftlens.benchmarks import verbs
+
+        return verbs.tune_verb(rest) if verb == "tune" else verbs.quickstart_verb(rest)
+    from upliftlens.benchmarks import readers
+
+    parsed = _parser(verb).parse_args(rest)
+    return int(getattr(readers, f"{verb}_verb")(parsed))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}\nsee: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser(verb: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"upliftlens {verb}", description=VERBS[verb].split("  ")[0], allow_abbrev=False)
+    if verb != "list":
+        parser.add_argument("--store", default="runs", help="folder of records (default: runs)")
+        parser.add_argument("--cache", default="~/.cache/upliftlens", help="folder of downloaded data")
+    _ARGUMENTS[verb](parser)
+    return parser
+
+
+def _results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="also != < >")
+    parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
+    parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
+    parser.add_argument(
+        "--summary", action="store_true", help="one row per method: mean over seeds, interval over users × seeds"
+    )
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "first", help="a method: model, model/loss/objective, or a filter such as model=mf,config.model.dim=8"
+    )
+    parser.add_argument("second")
+    parser.add_argument("--metric", default="ndcg@10")
+    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="for both sides")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _recommend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="key of a finished run, or its beginning")
+    parser.add_argument("--user", required=True, help="raw id, as in the data")
+    parser.add_argument("-k", type=int, default=10, help="length of the list (default: 10)")
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|prepare|check|card")
+    actions.add_parser("list", help="every known data set")
+    for name, about in (
+        ("prepare", "get, verify and read a data set"),
+        ("check", "find what is wrong with a file, line by line"),
+        ("card", "counts, distributions, terms of use, fingerprint"),
+    ):
+        action = actions.add_parser(name, help=about)
+        action.add_argument("name", help="data set (or, for check, a file)")
+        action.add_argument(
+            "options", nargs="*", metavar="OPTION=VALUE", help="e.g. data.path=my.csv data.filter.user_core=5"
+        )
+
+
+def _list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", nargs="?", help="models, losses, objectives, metrics, data, splits, sweeps (default: all)"
+    )
+
+
+_ARGUMENTS = {
+    "results": _results,
+    "compare": _compare,
+    "recommend": _recommend,
+    "data": _data,
+    "list": _list,
+    "doctor": lambda parser: None,
+}
+
+_HELP = {
+    "tune": """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
+
+Draws `budget` trials from the ranges that the model's configuration states (model.space); trial 0 is the configuration as it
+stands. Each is fitted on training rows, scored on validation rows and stored; none meets the test set. The best one is then
+run in full. Run again to continue; a larger budget repeats no trial. Options are those of `upliftlens run --help`.
+
+  upliftlens tune model=mf data=ml-100k budget=20""",
+    "quickstart": """upliftlens quickstart [OPTION=VALUE ...]
+
+Gets ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. Where ML-100K can't be had, the
+built-in synthetic world stands in. Options are those of `upliftlens run --help`. Run again: everything is looked up.""",
+}
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {name:<{width}}  {about}" for name, about in VERBS.items()]
+    return "\n".join(
+        [
+            "upliftlens VERB ...",
+            "",
+            "Benchmarks recommenders: do they predict, do they rank, and does recommending cause more of what people want?",
+            "",
+            *lines,
+            "",
+            "upliftlens VERB --help says more of each.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

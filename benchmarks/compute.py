@@ -1,0 +1,175 @@
+"""The verbs that compute, as Hydra applications: ``run`` and ``sweep``; also composes configurations for other verbs."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra import main as hydra_main
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra_plugins.upliftlens.launcher import InProcess
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from upliftlens.benchmarks.data import register
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.records import canonical_key
+
+CONFIGS = "upliftlens.configs"
+
+
+def run_app(verb: str, arguments: Sequence[str]) -> None:
+    """Runs ``upliftlens run`` or ``upliftlens sweep`` with the arguments that follow the verb.
+
+    Raises:
+        UpliftlensError: for a configuration that can't be composed, and for whatever the task finds.
+    """
+    overrides = prepare_overrides(arguments)
+    if verb == "sweep":
+        overrides = ["--multirun", *overrides, *_group(overrides)]
+    # Hydra would print an error of its own and leave; the caller prints ours.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = [f"upliftlens {verb}", *overrides]
+    failed: list[UpliftlensError] = []
+
+    def task(config: DictConfig) -> float:
+        try:
+            return _task(config)
+        except UpliftlensError as error:
+            if verb == "sweep":
+                raise
+            failed.append(error)  # raised past Hydra, it would come with a line of Hydra's own
+            return float("nan")
+
+    try:
+        hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from None
+    if failed:
+        raise failed[0]
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved configuration of a run as plain data.
+
+    Raises:
+        UpliftlensError: if it can't be composed.
+    """
+    try:
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            return _plain(compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from None
+
+
+def prepare_overrides(arguments: Sequence[str]) -> list[str]:
+    """Arguments for Hydra: ``model.file=PATH`` becomes the choice of a model that was read from that file.
+
+    Installed models without a YAML of their own are registered with the defaults of their options.
+    """
+    from upliftlens.models.registry import entry, names
+
+    packaged = {path.name.removesuffix(".yaml") for path in files(f"{CONFIGS}.model").iterdir()}
+    for name in names("upliftlens.models"):
+        if name not in packaged:
+            _register(entry("upliftlens.models", name).value, None)
+    register()  # installed data sets
+    Plugins.instance().register(InProcess)  # Hydra's scan for plugins does not see editable installs
+    out = []
+    for argument in arguments:
+        if argument.startswith("model.file="):
+            path = str(Path(argument.removeprefix("model.file=")).expanduser().resolve())
+            out.append(f"model={_from_file(path)}")
+        else:
+            out.append(argument)
+    return out
+
+
+def explained(error: Exception, overrides: Sequence[str]) -> UpliftlensError:
+    """Hydra's error in one or two lines, with the nearest name where one was unknown."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return unknown(f"{group} choice", name, error.options)
+    cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
+    if full_key := getattr(cause, "full_key", None):
+        parent, _, name = str(full_key).rpartition(".")
+        options = _options(parent, overrides)
+        if options and name not in options:
+            return unknown(f"option '{full_key}': {parent or 'the configuration'} has no", name, options)
+    return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())
+
+
+def _task(config: DictConfig) -> float:
+    from upliftlens.benchmarks.verbs import run_one
+
+    return run_one(_plain(config))
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(content, dict)
+    return {str(name): value for name, value in content.items() if name not in ("hydra", "experiment", "sweep")}
+
+
+def sweep_name(verb: str, overrides: Sequence[str]) -> str:
+    """The name of what a command starts: the same command has the same name, however often it is continued."""
+    return f"{verb}-{canonical_key({'overrides': sorted(overrides)})[:8]}"
+
+
+def _group(overrides: Sequence[str]) -> list[str]:
+    return [] if any(one.startswith("group=") for one in overrides) else [f"group={sweep_name('sweep', overrides)}"]
+
+
+def _options(parent: str, overrides: Sequence[str]) -> list[str]:
+    """What a section offers under the group choices (model=…) of the overrides."""
+    parser = OverridesParser.create()
+    choices = []
+    groups = {path.name for path in files(CONFIGS).iterdir() if path.is_dir()}
+    for text in overrides:
+        try:
+            parsed = parser.parse_override(text)
+        except HydraException:
+            continue
+        if parsed.key_or_group in groups and not parsed.is_sweep_override():
+            choices.append(text)
+    try:
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            content: Any = _plain(compose("config", overrides=choices))
+    except (HydraException, OmegaConfBaseException):
+        return []
+    for part in parent.split(".") if parent else ():
+        content = content.get(part) if isinstance(content, Mapping) else None
+    return list(content) if isinstance(content, Mapping) else []
+
+
+def _from_file(path: str) -> str:
+    from upliftlens.models.registry import model_entry
+
+    try:
+        model = model_entry("", path).value
+    except ValueError as error:
+        raise UpliftlensError(str(error)) from None
+    _register(model, path)
+    return model.name
+
+
+def _register(model: Any, file: str | None) -> None:
+    """Makes a model a choice of the group ``model`` with its options' defaults, which a plugin states in code."""
+    from dataclasses import MISSING, fields
+
+    missing = [f.name for f in fields(model.options) if f.default is MISSING and f.default_factory is MISSING]
+    if missing:
+        raise UpliftlensError(
+            f"model '{model.name}': give its options defaults ({', '.join(missing)}); they are its configuration"
+        )
+    options = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in vars(model.options()).items()
+    }
+    node = {"name": model.name, **({"file": file} if file else {}), **options}
+    ConfigStore.instance().store(group="model", name=model.name, node=node, provider="upliftlens")

@@ -1,0 +1,1 @@
+"""The package that Hydra scans for plugins; the code lives in ``upliftlens.benchmarks``."""

@@ -1,0 +1,28 @@
+"""Hydra accepts launchers and search-path plugins only from packages named ``hydra_plugins``: a thin shell."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class InProcess(Launcher):
+    """Runs a multirun's jobs one after the other in this process, where they share data and compiled programs."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keeps what ``launch`` needs."""
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """One return per job; the work is in ``upliftlens.benchmarks.sweep``."""
+        from upliftlens.benchmarks.sweep import launch
+
+        return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+
+
+node: dict[str, Any] = {"_target_": "hydra_plugins.upliftlens.launcher.InProcess"}
+ConfigStore.instance().store(group="hydra/launcher", name="in_process", node=node, provider="upliftlens")

@@ -1,0 +1,218 @@
+"""From a composed configuration to a typed plan: what to load, split, train and measure, checked before anything starts."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+
+from upliftlens.benchmarks.batches import choose_layout
+from upliftlens.benchmarks.data import config_type
+from upliftlens.benchmarks.environment import available_memory
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.metrics import MetricsConfig, choose_all
+from upliftlens.benchmarks.split import SplitConfig
+from upliftlens.benchmarks.tracking import LoggerConfig
+from upliftlens.benchmarks.typed import structural, traced_names, typed
+from upliftlens.causal.losses import LOSSES, Loss
+from upliftlens.causal.objectives import Objective
+from upliftlens.models.contract import Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.models.gradient import OPTIMIZERS, gradient_method, module_offers
+from upliftlens.models.registry import Entry, entry, model_entry
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Config group ``train/``: see configs/train/default.yaml for what each option means."""
+
+    epochs: int
+    patience: int
+    monitor: str
+    refit: bool
+    optimizer: str
+    schedule: Literal["cosine", "constant"]
+    lr: Traced[float]
+    l2: Traced[float]
+    layout: Literal["auto", "tiles", "pairs"]
+    dense_cells: int
+    batch_size: int
+    tile_users: int
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "batch_size", "tile_users"):
+            if getattr(self, name) < 1:
+                raise UpliftlensError(f"train.{name} must be at least 1, got {getattr(self, name)}")
+        if not self.lr > 0:
+            raise UpliftlensError(f"train.lr must be positive, got {self.lr}")
+        if self.l2 < 0:
+            raise UpliftlensError(f"train.l2 must not be negative, got {self.l2}")
+        if self.optimizer not in OPTIMIZERS:
+            raise unknown("train.optimizer", self.optimizer, OPTIMIZERS)
+
+
+class Learning(NamedTuple):
+    """A model with its options and, for a backbone, what trains it."""
+
+    model: Entry
+    options: Any
+    loss: Loss
+    objective: Entry
+    objective_options: Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, typed. ``config`` is the same as plain data, as the record keeps it."""
+
+    config: Mapping[str, Any]
+    data: Any
+    split: SplitConfig
+    learning: Learning
+    train: TrainConfig
+    metrics: MetricsConfig
+    logger: LoggerConfig
+    seed: int
+    trial: bool
+    group: str | None
+    store: Path
+    cache: Path
+    progress: bool
+
+    @property
+    def solver(self) -> bool:
+        """Whether the model brings its own learning rule, so that loss, objective and optimiser don't apply."""
+        return isinstance(self.learning.model.value, Solver)
+
+
+def plan(config: Mapping[str, Any]) -> Plan:
+    """The typed plan of a resolved configuration.
+
+    Raises:
+        UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
+    """
+    metrics = typed(MetricsConfig, config["metrics"], "metrics")
+    choose_all(metrics.names)  # a typo in a name is found before anything starts
+    return Plan(
+        config=config,
+        data=typed(config_type(config["data"]), config["data"], "data"),
+        split=typed(SplitConfig, config["split"], "split"),
+        learning=_learning(config),
+        train=typed(TrainConfig, config["train"], "train"),
+        metrics=metrics,
+        logger=typed(LoggerConfig, config["logger"], "logger"),
+        seed=config["seed"],
+        trial=config["trial"],
+        group=config["group"],
+        store=Path(config["store"]).expanduser(),
+        cache=Path(config["cache"]).expanduser(),
+        progress=config["progress"],
+    )
+
+
+def fit_identity(plan: Plan) -> dict[str, Any]:
+    """All of a plan that changes what is learned, besides the data and the split: part of a fit's key."""
+    model, objective = plan.learning.model, plan.learning.objective
+    identity: dict[str, Any] = {
+        "model": {"name": model.value.name, "version": model.value.version, "source": model.source},
+        "options": asdict(plan.learning.options),
+        "seed": plan.seed,
+        "trial": plan.trial,
+    }
+    if plan.solver:
+        train = {name: getattr(plan.train, name) for name in ("epochs", "patience", "monitor", "refit")}
+        return {**identity, "train": train}
+    return {
+        **identity,
+        "train": asdict(plan.train),
+        "loss": {"name": plan.learning.loss.name, "version": plan.learning.loss.version},
+        "objective": {
+            "name": objective.value.name,
+            "version": objective.value.version,
+            "source": objective.source,
+            "options": asdict(plan.learning.objective_options),
+        },
+    }
+
+
+def method_of(plan: Plan, data: TrainingData) -> Method:
+    """The plan's Method. Plans of one structure share the very same object, and with it every compiled program.
+
+    Raises:
+        UpliftlensError: if the model would not fit into memory, or lacks what its objective requires.
+    """
+    learning, train = plan.learning, plan.train
+    model = learning.model.value
+    options = structural(learning.options)
+    if isinstance(model, Solver):
+        _refuse_too_large(model, learning.options, data.n_users, data.n_items)
+        return _solver_method(model, options)
+    offers = module_offers(model, options, data)
+    if lacking := sorted(learning.objective.value.requires - offers):
+        raise UpliftlensError(
+            f"objective={learning.objective.value.name} needs {', '.join(lacking)} of the model's module, which {model.name} does not have"
+        )
+    dense = "score_all" in offers
+    if train.layout == "tiles" and not dense:
+        raise UpliftlensError(
+            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: use pairs or auto"
+        )
+    layout = choose_layout(train.layout, learning.loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
+    return _gradient_method(
+        model,
+        options,
+        learning.loss,
+        learning.objective.value,
+        train.optimizer,
+        train.schedule,
+        layout,
+    )
+
+
+def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
+    """The traced floats of a plan; the learning-rate schedule runs over ``train.epochs`` epochs."""
+    train = {**_floats(plan.train), "steps": jnp.float32(plan.train.epochs * steps_per_epoch)}
+    return Hyper(_floats(plan.learning.options), {}, _floats(plan.learning.objective_options), train)
+
+
+def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -> None:
+    wanted, free = model.memory(options, n_users, n_items), available_memory()
+    if wanted > free:
+        raise UpliftlensError(
+            f"model={model.name} needs about {wanted / 2**30:.1f} GiB for {n_users} users × {n_items} items, {free / 2**30:.1f} GiB are free: "
+            "filter the data (data.filter.item_core=…), choose smaller options, or another model"
+        )
+
+
+_gradient_method = lru_cache(maxsize=64)(gradient_method)
+
+
+@lru_cache(maxsize=64)
+def _solver_method(model: Solver, options: Any) -> Method:
+    return model.method(options)
+
+
+def _floats(options: Any) -> dict[str, Any]:
+    return {name: jnp.float32(getattr(options, name)) for name in traced_names(type(options))}
+
+
+def _learning(config: Mapping[str, Any]) -> Learning:
+    section = config["model"]
+    try:
+        model = model_entry(section["name"], section.get("file"))
+        objective = entry("upliftlens.objectives", config["objective"]["name"])
+    except ValueError as error:
+        raise UpliftlensError(str(error)) from None
+    if config["loss"]["name"] not in LOSSES:
+        raise unknown("loss", config["loss"]["name"], LOSSES)
+    loss = LOSSES[config["loss"]["name"]]
+    options = {name: value for name, value in section.items() if name not in ("name", "file", "space")}
+    objective_options = {name: value for name, value in config["objective"].items() if name != "name"}
+    return Learning(
+        model,
+        typed(model.value.options, options, "model"),
+        loss,
+        objective,
+        typed(objective.value.options, objective_options, "objective"),
+    )

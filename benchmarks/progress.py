@@ -1,0 +1,32 @@
+"""What a user sees while something runs: on standard error, so that standard output holds results only."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from upliftlens.benchmarks.training import Epoch
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """One line for the user."""
+    console.print(sentence)
+
+
+@contextmanager
+def epoch_bar(label: str, shown: bool) -> Iterator[Callable[[str, int, int, Epoch], None]]:
+    """A bar that follows the epochs of one run and leaves nothing behind; invisible without a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[values]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
+        tasks: dict[str, int] = {}
+
+        def update(stage: str, number: int, total: int, line: Epoch) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(f"{label} {stage}", total=total, values="")
+            values = "  ".join(f"{name} {line[name]:.4f}" for name in ("loss", "validation") if name in line)
+            progress.update(tasks[stage], completed=number, values=values)  # type: ignore[arg-type]
+
+        yield update

@@ -1,0 +1,216 @@
+"""The verbs that read: results, compare, recommend, data, list, doctor. Each takes parsed flags and returns the exit code."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.store import Store, list_records, load_per_user
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def results_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens results``: records of the store, filtered, in the format asked for."""
+    from upliftlens.benchmarks.result_table import results
+
+    over = ["seed"] if flags.summary else []
+    answer = results(Store(Path(flags.store).expanduser()), flags.where, flags.metrics or [], flags.format, over)
+    for remark in answer.remarks:
+        err.print(remark, markup=False)
+    if isinstance(answer.body, str):
+        print(answer.body)
+    else:
+        _wide().print(answer.body)
+    return 0
+
+
+def compare_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
+    from upliftlens.benchmarks.compare import compare
+    from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+    from upliftlens.benchmarks.results import query
+    from upliftlens.causal.intervals import Resampling
+
+    store = Store(Path(flags.store).expanduser())
+    records = [
+        one
+        for one in query(list_records(store).records, flags.where)
+        if one.status == "done" and not one.config["trial"]
+    ]
+    sides = [_runs_of(records, name) for name in (flags.first, flags.second)]
+    shared = sorted({_pairing(one) for one in sides[0]} & {_pairing(one) for one in sides[1]})
+    if not shared:
+        raise UpliftlensError(
+            f"{flags.first} and {flags.second} share no data, split and seed in {store.root}: run both on the same ones"
+        )
+    chosen = [
+        _one_per_pairing(side, shared, name) for side, name in zip(sides, (flags.first, flags.second), strict=True)
+    ]
+
+    def evaluation(record: Record) -> Evaluation:
+        arrays = load_per_user(store, record.key)
+        return Evaluation(arrays["users"], statistics_from(arrays), {}, record.diagnostics.get("absent", {}), {})
+
+    contenders = tuple([evaluation(one) for one in side] for side in chosen)
+    interval = Resampling(**chosen[0][0].config["metrics"]["interval"])
+    found = compare({"A against B": (contenders[0], contenders[1])}, flags.metric, interval)["A against B"]
+    if flags.format == "json":
+        print(json.dumps({**found._asdict(), "runs": [[one.key for one in side] for side in chosen]}, indent=1))
+        return 0
+    winner = {"first": f"{flags.first} is better", "second": f"{flags.second} is better", "undecided": "undecided"}[
+        found.better
+    ]
+    out.print(f"{flags.metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
+    out.print(f"  {flags.first:<24} {found.first:.4f}", markup=False)
+    out.print(f"  {flags.second:<24} {found.second:.4f}", markup=False)
+    out.print(
+        f"  difference               {found.difference:+.4f} [{found.lo:+.4f}, {found.hi:+.4f}], p = {found.p:.3g}, effect {found.effect:+.2f}",
+        markup=False,
+    )
+    out.print(
+        f"{winner}: {'the interval of the difference holds 0' if found.better == 'undecided' else 'the difference is not chance'} at level {interval.level:.0%}.",
+        markup=False,
+    )
+    return 0
+
+
+def recommend_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens recommend RUN --user U -k K``: titles and scores, seen items excluded."""
+    from upliftlens.benchmarks.experiment import quiet
+    from upliftlens.benchmarks.recommend import find_run, recommend
+
+    store = Store(Path(flags.store).expanduser())
+    record = find_run(list_records(store).records, flags.run)
+    lines = recommend(record, {"store": flags.store, "cache": flags.cache}, flags.user, flags.k, quiet)
+    if flags.format == "json":
+        print(json.dumps([line._asdict() for line in lines], ensure_ascii=False, indent=1))
+        return 0
+    table = Table("", "item", "title", "score", box=None, pad_edge=False)
+    for line in lines:
+        table.add_row(str(line.rank), line.item, line.title, f"{line.score:.3f}")
+    err.print(f"{record.model} ({record.key}) for user {flags.user} of {record.data['name']}:", markup=False)
+    out.print(table, markup=False)
+    return 0
+
+
+def data_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens data list|prepare|check|card``."""
+    from upliftlens.benchmarks import data
+    from upliftlens.benchmarks.data import render
+
+    cache = Path(flags.cache).expanduser()
+    if flags.action == "list":
+        _wide().print(render.listing_table(data.listing(cache)))
+        return 0
+    name, options = flags.name, list(flags.options)
+    path = Path(name).expanduser()
+    if flags.action == "check" and name not in data.names() and path.exists():
+        name, options = data.guess(path), [*options, f"data.path='{path.resolve()}'"]
+    config = data.configure(name, options)
+    if flags.action == "check" and getattr(config, "path", None):
+        problems = data.check(Path(config.path), config)
+        for problem in problems:
+            out.print(str(problem), markup=False)
+        if problems:
+            raise UpliftlensError(f"{config.path}: {len(problems)} problems")
+        out.print(f"{config.path} reads as {name}: no problems found", markup=False)
+        return 0
+    dataset = data.load(config, cache, lambda line: err.print(line, markup=False))
+    if flags.action == "card":
+        out.print(render.card_table(data.card(dataset)))
+    else:
+        done = "no problems found" if flags.action == "check" else "ready"
+        out.print(
+            f"{dataset.name} {done}: {len(dataset.log):,} rows from {dataset.source}, fingerprint {dataset.fingerprint[:16]}",
+            markup=False,
+        )
+    return 0
+
+
+def list_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens list [models|losses|…]``."""
+    from upliftlens.benchmarks.data import names as data_names
+    from upliftlens.benchmarks.metrics import registry as metrics
+    from upliftlens.models.registry import names
+
+    kinds: dict[str, Callable[[], Sequence[str]]] = {
+        "models": lambda: names("upliftlens.models"),
+        "losses": lambda: _yaml("loss"),
+        "objectives": lambda: names("upliftlens.objectives"),
+        "metrics": lambda: sorted(
+            name + {"required": "@k", "optional": "[@k]", "never": ""}[one.at] for name, one in metrics().items()
+        ),
+        "data": data_names,
+        "splits": lambda: _yaml("split"),
+        "sweeps": lambda: _yaml("sweep"),
+    }
+    if flags.what is not None and flags.what not in kinds:
+        raise unknown("list", flags.what, kinds)
+    for kind in kinds if flags.what is None else [flags.what]:
+        if flags.what is None:
+            out.print(f"{kind}: {', '.join(kinds[kind]())}", markup=False)
+        else:
+            print("\n".join(kinds[kind]()))
+    return 0
+
+
+def doctor_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens doctor``: 1 if something is broken."""
+    from upliftlens.benchmarks.doctor import diagnose, report
+
+    return report(diagnose(Path(flags.cache), Path(flags.store)))
+
+
+def _yaml(group: str) -> list[str]:
+    paths = (path.name for path in files(f"upliftlens.configs.{group}").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
+
+
+def _wide() -> Console:
+    """A console that does not squeeze a table into 80 columns when the output is a file or a pipe."""
+    return out if out.is_terminal else Console(highlight=False, width=220)
+
+
+def _runs_of(records: Sequence[Record], name: str) -> list[Record]:
+    """The runs that ``model``, ``model/loss/objective`` or a list of conditions means."""
+    from upliftlens.benchmarks.results import query
+
+    if "=" in name:
+        found = query(records, name.split(","))
+    else:
+        wanted = name.split("/")
+        found = [one for one in records if _label(one)[: len(wanted)] == wanted or [one.model, one.objective] == wanted]
+        if not found:
+            raise unknown("method", name, {"/".join(_label(one)) for one in records} or {"none: the store is empty"})
+    if not found:
+        raise UpliftlensError(f"no finished run meets {name}")
+    return found
+
+
+def _label(record: Record) -> list[str]:
+    return [part for part in (record.model, record.loss, record.objective) if part]
+
+
+def _pairing(record: Record) -> tuple[str, str, int]:
+    return (record.data["fingerprint"], record.split["fingerprint"], record.seed)
+
+
+def _one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int]], name: str) -> list[Record]:
+    chosen = []
+    for pairing in shared:
+        runs = [one for one in side if _pairing(one) == pairing]
+        if len(runs) > 1:
+            raise UpliftlensError(
+                f"'{name}' means {len(runs)} runs of one split and seed ({', '.join(one.key[:8] for one in runs)}): narrow it, "
+                "e.g. model=mf,config.model.dim=32 (see `upliftlens results`)"
+            )
+        chosen.append(runs[0])
+    return chosen

@@ -1,0 +1,87 @@
+"""Top-N lists from a finished run: what the trained model would recommend to one user."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks import experiment
+from upliftlens.benchmarks.dataset import Dataset
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.plan import Plan, plan
+from upliftlens.benchmarks.ranking import tie_order
+from upliftlens.benchmarks.records import Record
+
+
+class Recommended(NamedTuple):
+    """One line of a list: rank from 1, raw item id, title (or the id again), score."""
+
+    rank: int
+    item: str
+    title: str
+    score: float
+
+
+def find_run(records: list[Record], run: str) -> Record:
+    """The finished run whose key begins with ``run``.
+
+    Raises:
+        UpliftlensError: if none or several do.
+    """
+    finished = [record for record in records if record.status == "done" and not record.config["trial"]]
+    found = [record for record in finished if record.key.startswith(run)]
+    if not run or not found:
+        if not finished:
+            raise UpliftlensError("the store holds no finished run: make one with `upliftlens run`")
+        raise unknown("run", run, [record.key for record in finished][-8:])
+    if len(found) > 1:
+        raise UpliftlensError(
+            f"'{run}' begins {len(found)} keys ({', '.join(one.key for one in found[:4])}): write more of it"
+        )
+    return found[0]
+
+
+def recommend(
+    record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: experiment.Reporter
+) -> list[Recommended]:
+    """The ``k`` best items for a raw user id, without those seen in training or validation; ties as in evaluation.
+
+    ``overrides`` replaces entries of the record's configuration that change no number (where store and cache are).
+
+    Raises:
+        UpliftlensError: for an unknown user, ``k`` below 1, or data that have changed since the run.
+    """
+    if k < 1:
+        raise UpliftlensError(f"-k {k}: ask for at least one item")
+    planned: Plan = plan({**record.config, **overrides})
+    prepared = experiment.prepare(planned, reporter)
+    if prepared.fit_key != record.fit_key:
+        raise UpliftlensError(
+            f"run {record.key} was made from other data, another model file or another version of Upliftlens: run it again"
+        )
+    dataset = prepared.dataset
+    index = _user_index(dataset, user)
+    trained = experiment.restore(planned, prepared)
+    scores = np.array(trained.method.score(trained.state, trained.data, jnp.array([index], jnp.int32))[0])
+    for part in (prepared.split.train, prepared.split.validation):
+        scores[part.item[part.user == index]] = -np.inf
+    ties = tie_order(len(scores), planned.metrics.tie_seed)
+    best = np.lexsort((ties, -scores))[:k]
+    titles = dataset.items["title"] if "title" in dataset.items else dataset.items["id"]
+    return [
+        Recommended(place, str(dataset.items["id"].iloc[item]), str(titles.iloc[item]), float(scores[item]))
+        for place, item in enumerate(best, start=1)
+        if scores[item] > -np.inf
+    ]
+
+
+def _user_index(dataset: Dataset, user: str) -> int:
+    ids: pd.Series = dataset.users["id"].astype(str)
+    found = np.flatnonzero(ids.to_numpy() == user)
+    if not len(found):
+        raise UpliftlensError(
+            f"{dataset.name} has no user '{user}'; its {len(ids)} ids run from '{ids.iloc[0]}' to '{ids.iloc[-1]}'"
+        )
+    return int(found[0])

@@ -1,0 +1,97 @@
+"""Seeded random search over the ranges that a model's configuration states, selected on validation rows.
+
+Every trial is a run of its own in the store (``trial: true``): fitted on the training rows, scored on the validation rows,
+never shown the test set. The winner is then run in full, with the refit and the test set.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.records import Record
+
+
+class Tuned(NamedTuple):
+    """The trials in order, each with its overrides; the position of the best; its full run."""
+
+    trials: list[tuple[list[str], Record | None]]
+    best: int
+    final: Record
+
+
+def sample(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> list[list[str]]:
+    """Overrides of ``budget`` trials drawn from a search space; trial 0 is the configuration as it stands.
+
+    An entry is ``{choices: […]}``, or ``{low, high, log}`` for a float. Its name is an option of the model, or, with a dot, any option.
+    Draw t depends on (seed, t) only, so a larger budget repeats the smaller one's trials.
+
+    Raises:
+        UpliftlensError: if there is nothing to search, or an entry says neither.
+    """
+    if not space:
+        raise UpliftlensError("this model's configuration states no search space: add model.space to its YAML")
+    trials: list[list[str]] = [[]]
+    for number in range(1, budget):
+        rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
+        trials.append(
+            [f"{name if '.' in name else f'model.{name}'}={_draw(name, entry, rng)}" for name, entry in space.items()]
+        )
+    return trials[:budget]
+
+
+def tune(
+    compose: Callable[[Sequence[str]], dict[str, Any]],
+    run: Callable[[Mapping[str, Any]], Record],
+    overrides: Sequence[str],
+    budget: int,
+    seed: int,
+    group: str,
+    say: Callable[[str], None],
+) -> Tuned:
+    """Runs ``budget`` trials, then the best one in full.
+
+    A trial that fails is told, counted against the budget, and passed over.
+
+    Raises:
+        UpliftlensError: for a budget below 1, or if every trial failed.
+    """
+    if budget < 1:
+        raise UpliftlensError(f"budget={budget}: at least one trial is needed")
+    space = compose(overrides)["model"].get("space") or {}
+    trials: list[tuple[list[str], Record | None]] = []
+    for number, extra in enumerate(sample(space, budget, seed)):
+        record = None
+        try:
+            record = run(compose([*overrides, *extra, "trial=true", f"group={group}"]))
+        except UpliftlensError as error:
+            say(f"trial {number} failed: {error}")
+        trials.append((extra, record))
+    best = _best([record for _, record in trials])
+    final = run(compose([*overrides, *trials[best][0], f"group={group}"]))
+    return Tuned(trials, best, final)
+
+
+def _best(records: Sequence[Record | None]) -> int:
+    scored = [(index, record) for index, record in enumerate(records) if record is not None]
+    if not scored:
+        raise UpliftlensError("every trial failed: see the messages above")
+    metric = choose(scored[0][1].diagnostics["monitor"]).metric
+    sign = -1 if metric.higher_is_better else 1
+    return min(scored, key=lambda one: (sign * one[1].diagnostics["validation"], one[0]))[0]
+
+
+def _draw(name: str, entry: Mapping[str, Any], rng: np.random.Generator) -> Any:
+    if "choices" in entry:
+        choice = entry["choices"][rng.integers(len(entry["choices"]))]
+        return str(choice).replace(" ", "") if isinstance(choice, list) else choice
+    if "low" not in entry or "high" not in entry:
+        raise UpliftlensError(f"model.space.{name} must state choices, or low and high (and log: true)")
+    low, high = float(entry["low"]), float(entry["high"])
+    if entry.get("log"):
+        low, high = np.log(low), np.log(high)
+    value = rng.uniform(low, high)
+    # Four digits are enough for a search, and readable in a table.
+    return float(f"{np.exp(value) if entry.get('log') else value:.4g}")

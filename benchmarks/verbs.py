@@ -1,0 +1,102 @@
+"""What the verbs do once their configuration is known: run one job, tune, recommend, the quickstart."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from upliftlens.benchmarks import experiment
+from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.progress import epoch_bar, say
+from upliftlens.benchmarks.records import Record
+
+
+def run_one(config: Mapping[str, Any]) -> float:
+    """Runs a resolved configuration, tells its outcome in a line, and returns the validation value (for Hydra sweepers)."""
+    return float(run_and_tell(config).diagnostics["validation"] or float("nan"))
+
+
+def run_and_tell(config: Mapping[str, Any]) -> Record:
+    """Runs a resolved configuration and tells its outcome in a line."""
+    planned = plan(config)
+    label = f"{planned.data.name} {planned.learning.model.value.name} seed={planned.seed}"
+    with epoch_bar(label, planned.progress) as on_epoch:
+        record, found = experiment.run(planned, experiment.Reporter(say, on_epoch))
+    how = "found" if found else f"{record.timing['total']:.1f} s"
+    say(f"[green]done[/green]  {escape(label)}  {escape(described(record))}  [dim]{record.key} ({how})[/dim]")
+    return record
+
+
+def described(record: Record, names: Sequence[str] = ("rmse", "recall@10", "ndcg@10")) -> str:
+    """The main metrics of a record in one line."""
+    shown = [name for name in names if name in record.metrics] or list(record.metrics)[:3]
+    return "  ".join(f"{name} {record.metrics[name].value:.4f}" for name in shown)
+
+
+def tune_verb(arguments: Sequence[str]) -> int:
+    """``upliftlens tune``: random search, then the best configuration in full."""
+    from upliftlens.benchmarks.compute import composed, prepare_overrides, sweep_name
+    from upliftlens.benchmarks.tune import tune
+
+    overrides = prepare_overrides(arguments)
+    config = composed(overrides)
+    group = config["group"] or sweep_name("tune", [one for one in overrides if not one.startswith("budget=")])
+    tuned = tune(composed, run_and_tell, overrides, config["budget"], config["tune_seed"], group, say)
+    table = Table("trial", "options", tuned.final.diagnostics["monitor"], box=None, pad_edge=False)
+    for number, (extra, record) in enumerate(tuned.trials):
+        value = "failed" if record is None else f"{record.diagnostics['validation']:.4f}"
+        table.add_row(f"{number}{' *' if number == tuned.best else ''}", " ".join(extra) or "as configured", value)
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(table)
+    out.print(f"* best on validation rows. On the test set: {described(tuned.final)}", markup=False)
+    best = " ".join(
+        shlex.quote(one)
+        for one in (*overrides, *tuned.trials[tuned.best][0])
+        if not one.startswith(("budget=", "tune_seed="))
+    )
+    out.print(f"Again: upliftlens run {best}", markup=False)
+    return 0
+
+
+def quickstart_verb(arguments: Sequence[str]) -> int:
+    """``upliftlens quickstart``: the sweep of configs/sweep/quickstart.yaml, its table, and what to type next."""
+    from upliftlens.benchmarks import data
+    from upliftlens.benchmarks.compute import composed, run_app
+    from upliftlens.benchmarks.result_table import results
+    from upliftlens.benchmarks.store import Store
+
+    overrides = ["sweep=quickstart", "logger=wandb", "group=quickstart", *arguments]
+    config = composed([one for one in overrides if one != "sweep=quickstart"])
+    name = "ml-100k"
+    try:
+        data.load(data.configure(name), Path(config["cache"]), say)
+    except data.DataUnavailable as error:
+        name = "synthetic"
+        overrides.append("data=synthetic")
+        say(f"[yellow]{escape(str(error))}[/yellow]")
+        say(
+            "[bold yellow]ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data.[/bold yellow]"
+        )
+    run_app("sweep", overrides)
+    store = Store(Path(config["store"]).expanduser())
+    where = ["sweep=quickstart", f"data={name}"]
+    table = results(store, where, ["rmse", "recall@10", "ndcg@10"], "table", ["seed"])
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(
+        f"\n{'MovieLens 100K' if name == 'ml-100k' else 'SYNTHETIC world (ML-100K could not be had)'}, random fold 0 of 5, three seeds; 95 % intervals over users × seeds:"
+    )
+    out.print(table.body)
+    out.print(
+        f"Records: {store.root}/runs    W&B offline runs: {Path(config['logger']['dir']) / 'wandb'}    (`wandb sync` uploads them)\n"
+        "An empty cell: the model does not predict ratings. Next:\n"
+        f"  upliftlens results --where data={name} --summary --format md\n"
+        f"  upliftlens compare mf mlp --metric rmse\n"
+        f"  upliftlens sweep data={name} model=mf model.dim=16,64 'seed=range(0,5)'\n"
+        f"  upliftlens recommend $(upliftlens results --where model=ials --format csv | sed -n 2p | cut -d, -f1) --user 42",
+        markup=False,
+    )
+    return 0
