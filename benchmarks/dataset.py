@@ -23,6 +23,7 @@ class Dataset:
     ``test`` is the test set that comes with the data, or None; ``test_kind`` says how its pairs were chosen:
     ``mnar`` (by the users), ``mar`` (at random). ``users`` and ``items`` are the tables behind the
     indices, row i describing index i; column ``id`` holds the raw id as text, ``title`` (items) is optional.
+    ``propensity`` f32[U, I], or None: P(the log holds the pair) as the data's authors ship it (Coat).
     ``relevance`` is the lowest value that counts as relevant; ``fingerprint`` is the sha256 of all that a run can see.
     """
 
@@ -40,3 +41,4 @@ class Dataset:
     fingerprint: str
     test: Interactions | None = None
     test_kind: Literal["mnar", "mar"] | None = None
+    propensity: np.ndarray | None = None

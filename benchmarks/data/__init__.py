@@ -1,0 +1,44 @@
+"""Data sets: which there are, where they come from, what is in them.
+
+``configure`` composes a data set's options by name, ``load`` gets and reads it, ``check`` says what is wrong with a
+file, ``card`` describes it. One reader per layout; ``build`` turns what it found into a Dataset.
+"""
+
+from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.card import Card, card, markdown
+from upliftlens.benchmarks.data.problems import BadData, Problem
+from upliftlens.benchmarks.data.registry import (
+    DataSource,
+    Listed,
+    check,
+    config_type,
+    configure,
+    guess,
+    listing,
+    load,
+    names,
+    plugins,
+    register,
+)
+from upliftlens.benchmarks.data.sources import DataUnavailable
+
+__all__ = [
+    "BadData",
+    "Card",
+    "DataSource",
+    "DataUnavailable",
+    "Listed",
+    "Problem",
+    "card",
+    "check",
+    "config_type",
+    "configure",
+    "guess",
+    "listing",
+    "load",
+    "markdown",
+    "names",
+    "plugins",
+    "register",
+    "sealed",
+]

@@ -1,0 +1,148 @@
+"""What a data set looks like, on one page."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.dataset import Dataset
+from upliftlens.causal.interactions import Interactions
+
+QUANTILES = (0, 25, 50, 75, 100)
+LEVELS = 12  # more distinct ratings than this are shown in ten equal bins
+
+
+class Spread(NamedTuple):
+    """Minimum, quartiles and maximum of rows per user or item, and their Gini coefficient (0 equal, 1 all on one)."""
+
+    quantiles: tuple[float, ...]
+    gini: float
+
+
+class Card(NamedTuple):
+    """The facts of a data set. ``ratings``: (value or bin, share of the log); ``test`` and ``span`` may be None.
+
+    ``density`` = rows / (users · items); ``relevant`` = share of the log that counts as relevant.
+    """
+
+    name: str
+    users: int
+    items: int
+    rows: int
+    test: tuple[int, str] | None
+    feedback: str
+    scale: tuple[float, float]
+    relevance: float
+    density: float
+    mean: float
+    relevant: float
+    ratings: tuple[tuple[str, float], ...]
+    per_user: Spread
+    per_item: Spread
+    span: tuple[str, str] | None
+    user_features: int
+    item_features: int
+    terms: str
+    source: str
+    fingerprint: str
+
+
+def card(data: Dataset) -> Card:
+    """The card of a data set; per-user and per-item counts are those of the log, test rows not included."""
+    log = data.log
+    counts = (np.bincount(log.user, minlength=log.n_users), np.bincount(log.item, minlength=log.n_items))
+    relevant = 1.0 if data.feedback == "implicit" else float(np.mean(log.value >= data.relevance))
+    return Card(
+        name=data.name,
+        users=log.n_users,
+        items=log.n_items,
+        rows=len(log),
+        test=None if data.test is None else (len(data.test), str(data.test_kind)),
+        feedback=data.feedback,
+        scale=data.scale,
+        relevance=data.relevance,
+        density=len(log) / (log.n_users * log.n_items),
+        mean=float(np.mean(log.value, dtype=np.float64)),
+        relevant=relevant,
+        ratings=_distribution(log.value),
+        per_user=_spread(counts[0]),
+        per_item=_spread(counts[1]),
+        span=_span(log),
+        user_features=len(data.user_features.names),
+        item_features=len(data.item_features.names),
+        terms=data.terms,
+        source=data.source,
+        fingerprint=data.fingerprint,
+    )
+
+
+def rows_of(facts: Card) -> list[tuple[str, str]]:
+    """The card as (label, text), for any rendering."""
+    low, high = facts.scale
+    return [
+        ("users", f"{facts.users:,}"),
+        ("items", f"{facts.items:,}"),
+        ("interactions", f"{facts.rows:,} {facts.feedback}"),
+        ("density", f"{facts.density:.4%}"),
+        ("scale", f"{low:g} to {high:g}, relevant from {facts.relevance:g} ({facts.relevant:.1%} of the log)"),
+        ("mean", f"{facts.mean:.3f}"),
+        ("ratings", "  ".join(f"{level}: {share:.1%}" for level, share in facts.ratings)),
+        ("per user", _spoken(facts.per_user)),
+        ("per item", _spoken(facts.per_item)),
+        ("time span", "no times" if facts.span is None else f"{facts.span[0]} to {facts.span[1]} (UTC)"),
+        ("own test set", "none" if facts.test is None else f"{facts.test[0]:,} rows, {TEST_KINDS[facts.test[1]]}"),
+        ("features", f"{facts.user_features} of users, {facts.item_features} of items"),
+        ("terms", facts.terms),
+        ("source", facts.source),
+        ("fingerprint", facts.fingerprint),
+    ]
+
+
+TEST_KINDS = {"mar": "missing at random (MAR)", "mnar": "missing not at random (MNAR)"}
+
+
+def markdown(facts: Card) -> str:
+    """The card as a Markdown table."""
+    cells = [(label, text.replace("|", r"\|")) for label, text in rows_of(facts)]
+    return "\n".join(
+        [f"## {facts.name}", "", "| | |", "|---|---|", *(f"| {label} | {text} |" for label, text in cells)]
+    )
+
+
+def _distribution(value: np.ndarray) -> tuple[tuple[str, float], ...]:
+    levels, counts = np.unique(value, return_counts=True)
+    if len(levels) <= LEVELS:
+        return tuple((f"{level:g}", count / len(value)) for level, count in zip(levels.tolist(), counts.tolist()))
+    counts, edges = np.histogram(value, bins=10)
+    return tuple((f"{a:.3g}–{b:.3g}", count / len(value)) for a, b, count in zip(edges, edges[1:], counts.tolist()))
+
+
+def _spread(counts: np.ndarray) -> Spread:
+    quantiles = np.percentile(counts, QUANTILES)
+    return Spread(tuple(quantiles.tolist()), gini(counts))
+
+
+def gini(counts: np.ndarray) -> float:
+    """G = Σ_j (2j − n − 1)·x_(j) / (n·Σx), x sorted ascending, j from 1: half the relative mean absolute difference."""
+    x = np.sort(np.asarray(counts, np.float64))
+    n, total = len(x), x.sum()
+    return float(((2 * np.arange(1, n + 1) - n - 1) * x).sum() / (n * total)) if total else 0.0
+
+
+def _spoken(spread: Spread) -> str:
+    low, first, median, third, high = spread.quantiles
+    return f"median {median:g}, quartiles {first:g} and {third:g}, range {low:g} to {high:g}, Gini {spread.gini:.3f}"
+
+
+def _span(log: Interactions) -> tuple[str, str] | None:
+    if log.time is None or not len(log):
+        return None
+    first, last = (_date(int(moment)) for moment in (log.time.min(), log.time.max()))
+    return first, last
+
+
+def _date(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):  # not seconds since 1970: show the number as it is
+        return str(seconds)

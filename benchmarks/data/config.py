@@ -1,0 +1,136 @@
+"""The options of a data set as types. No field has a default: the files in configs/data state every one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from upliftlens.benchmarks.errors import UpliftlensError
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One place to get an archive from: ``url``, or ``requirement`` (a pinned wheel, read as an archive).
+
+    ``file`` is its name in the cache; a null ``bytes``, ``sha256`` or ``md5`` is not verified.
+    """
+
+    file: str
+    url: str | None
+    requirement: str | None
+    bytes: int | None
+    sha256: str | None
+    md5: str | None
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """Which rows of the log are kept; see ``filters``. The test set is never filtered by value or core."""
+
+    duplicates: Literal["error", "first", "last", "mean"]
+    min_value: float | None
+    user_core: int
+    item_core: int
+
+    def __post_init__(self) -> None:
+        if min(self.user_core, self.item_core) < 0:
+            raise UpliftlensError("data.filter.user_core and item_core must be 0 (off) or positive")
+
+
+@dataclass(frozen=True)
+class FactsConfig:
+    """Numbers that are known before the data is had; for ``data list`` only."""
+
+    users: int | None
+    items: int | None
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """What every data set states, wherever its rows come from."""
+
+    name: str
+    format: str
+    scale: tuple[float, float]
+    relevance: float
+    feedback: Literal["explicit", "implicit"]
+    facts: FactsConfig
+    terms: str
+
+    def __post_init__(self) -> None:
+        if not self.scale[0] < self.scale[1]:
+            raise UpliftlensError(f"data.scale must be [lowest, highest], got {list(self.scale)}")
+        if self.feedback == "explicit" and not self.scale[0] <= self.relevance <= self.scale[1]:
+            raise UpliftlensError(f"data.relevance={self.relevance} lies outside of data.scale={list(self.scale)}")
+
+
+@dataclass(frozen=True)
+class DataConfig(BaseConfig):
+    """A data set read from files. ``where`` tells a user without network how to get it."""
+
+    path: str | None
+    encoding: str
+    sources: tuple[SourceConfig, ...]
+    filter: FilterConfig
+    where: str
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """Header names, or positions from 0 in a file without header; null where there is no such column."""
+
+    user: str
+    item: str
+    value: str | None
+    time: str | None
+
+
+@dataclass(frozen=True)
+class CsvConfig(DataConfig):
+    """Any delimited file; ``separator`` auto takes the first of the others that the first line holds."""
+
+    separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
+    header: bool
+    columns: CsvColumns
+
+
+@dataclass(frozen=True)
+class RecboleColumns(CsvColumns):
+    """``title``: the column of the .item file that ``recommend`` prints."""
+
+    title: str | None
+
+
+@dataclass(frozen=True)
+class RecboleConfig(DataConfig):
+    """An .inter file and, beside it, .user and .item.
+
+    Token columns with more than ``max_categories`` values are not encoded as features.
+    """
+
+    columns: RecboleColumns
+    max_categories: int
+
+
+@dataclass(frozen=True)
+class SyntheticConfig(BaseConfig):
+    """A generated world; ``draw`` is its seed, the other fields are those of ``causal.synthetic.SyntheticOptions``."""
+
+    draw: int
+    n_users: int
+    n_items: int
+    dim: int
+    ratings_per_user: float
+    activity_skew: float
+    test_per_user: int
+    exposure: float
+    popularity_skew: float
+    max_propensity: float
+    user_sd: float
+    item_sd: float
+    taste_sd: float
+    noise: float
+    shares: tuple[float, ...]
+    n_user_features: int
+    n_item_features: int
+    feature_strength: float
+    days: float

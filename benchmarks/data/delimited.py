@@ -1,0 +1,119 @@
+"""Files of one's own: any CSV or TSV, and RecBole's atomic files."""
+
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from upliftlens.benchmarks.data.build import Raw, ids_only
+from upliftlens.benchmarks.data.config import CsvConfig, DataConfig, RecboleConfig
+from upliftlens.benchmarks.data.features import Column, Kind
+from upliftlens.benchmarks.data.files import Files
+from upliftlens.benchmarks.data.problems import Problem, refuse
+from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
+from upliftlens.benchmarks.data.scan import is_number
+from upliftlens.benchmarks.errors import UpliftlensError
+
+KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "number"}
+
+
+def read_delimited(files: Files, config: CsvConfig) -> Raw:
+    """One file of ratings; users and items are known by their ids only."""
+    path = files.chosen or _only(files, (".csv", ".tsv", ".txt", ".dat"))
+    columns = config.columns
+    layout = Layout(
+        None if config.separator == "auto" else SEPARATORS[config.separator],
+        config.header,
+        columns.user,
+        columns.item,
+        columns.value,
+        columns.time,
+        integer_ids=False,
+        adjustable=True,
+    )
+    return Raw(
+        read_ratings(files.read(path), files.label(path), config.encoding, layout, _checks(config)),
+        ids_only(),
+        ids_only(),
+    )
+
+
+def read_recbole(files: Files, config: RecboleConfig) -> Raw:
+    """``NAME.inter`` and, beside it, ``NAME.user`` and ``NAME.item``, tab separated under a header ``name:type``.
+
+    Features: token columns are categories (unless they have more than ``max_categories`` values), token_seq columns
+    are tags, float columns are numbers. Columns of type float_seq and the title stay in the table only.
+    """
+    path = files.chosen or _only(files, (".inter",))
+    columns = config.columns
+    layout = Layout(
+        "\t", True, columns.user, columns.item, columns.value, columns.time, integer_ids=False, adjustable=True
+    )
+    log = read_ratings(files.read(path), files.label(path), config.encoding, layout, _checks(config))
+    stem = str(PurePosixPath(path).with_suffix(""))
+    users, user_columns = _table(files, f"{stem}.user", columns.user, config)
+    items, item_columns = _table(files, f"{stem}.item", columns.item, config)
+    if columns.title is not None and columns.title in items:
+        items = items.rename(columns={columns.title: "title"})
+    return Raw(log, users, items, user_columns, item_columns)
+
+
+def _checks(config: DataConfig) -> Checks:
+    return Checks(config.scale if config.feedback == "explicit" else None, config.filter.duplicates == "error")
+
+
+def _only(files: Files, endings: tuple[str, ...]) -> str:
+    paths = [name for name in files.names if name.endswith(endings)]
+    if len(paths) != 1:
+        found = ", ".join(sorted(paths)[:5]) or "none"
+        raise UpliftlensError(
+            f"{files.origin} should hold one file {' '.join(endings)}, found: {found}. Fix: data.path=FILE"
+        )
+    return paths[0]
+
+
+def _table(files: Files, path: str, key: str, config: RecboleConfig) -> tuple[pd.DataFrame, tuple[Column, ...]]:
+    if path not in files.names:
+        return ids_only(), ()
+    file = files.label(path)
+    text = as_text(files.read(path), file, config.encoding)
+    lines = [line.rstrip("\r").split("\t") for line in text.rstrip("\r\n").split("\n")]
+    header = [cell.partition(":") for cell in lines[0]]
+    names = [name for name, _, _ in header]
+    if key not in names:
+        refuse(
+            [Problem(file, 1, key, f"no such column; there is: {', '.join(names)}", f"name the id column {key}:token")]
+        )
+    refuse(
+        Problem(
+            file,
+            number,
+            None,
+            f"{len(row)} fields where the first line has {len(names)}",
+            "complete or delete the line",
+        )
+        for number, row in enumerate(lines[1:], start=2)
+        if len(row) != len(names)
+    )
+    table = pd.DataFrame(lines[1:], columns=names, dtype=object)
+    columns = []
+    for name, _, kind in header:
+        if name in (key, config.columns.title) or kind not in KINDS:
+            continue
+        if kind == "float":
+            refuse(_not_numbers(table[name].tolist(), file, name))
+        if kind == "token_seq":
+            table[name] = ["|".join(cell.split(" ")) for cell in table[name]]
+            count = len({tag for cell in table[name] for tag in cell.split("|")})
+        else:
+            count = table[name].nunique() if kind == "token" else 1
+        if count <= config.max_categories:
+            columns.append(Column(name, KINDS[kind]))
+    return table.rename(columns={key: "id"}), tuple(columns)
+
+
+def _not_numbers(cells: list[str], file: str, name: str) -> list[Problem]:
+    return [
+        Problem(file, line, name, f"'{cell}' is not a number", "write a number, or nothing where it is unknown")
+        for line, cell in enumerate(cells, start=2)
+        if cell and not is_number(cell)
+    ]

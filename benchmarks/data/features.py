@@ -1,0 +1,72 @@
+"""Tables of text to feature matrices. Exact in the same way on every platform, since fingerprints cover them."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.dataset import Features
+
+Kind = Literal["category", "number", "tags", "flag"]
+
+
+class Column(NamedTuple):
+    """How a column of text becomes features.
+
+    ``category``  one 0/1 column ``name=value`` per value, sorted; an empty cell is all zeros
+    ``tags``      as category, with several values to a cell, divided by ``|``
+    ``number``    one column, standardised over the rows; an empty cell is 0, the mean
+    ``flag``      one column that is 0/1 already
+    """
+
+    name: str
+    kind: Kind
+
+
+def encode(table: pd.DataFrame, columns: Sequence[Column]) -> Features:
+    """One feature block per column, in order; f32[len(table), F]."""
+    names: list[str] = []
+    blocks = [np.zeros((len(table), 0), np.float32)]
+    for column in columns:
+        cells = table[column.name].tolist()
+        if column.kind == "number":
+            names.append(column.name)
+            blocks.append(_standardised(cells))
+        elif column.kind == "flag":
+            names.append(column.name)
+            blocks.append(np.array([[float(cell or 0)] for cell in cells], np.float32).reshape(-1, 1))
+        else:
+            tags = [cell.split("|") if column.kind == "tags" else [cell] for cell in cells]
+            values = sorted({tag for row in tags for tag in row} - {""})
+            names.extend(f"{column.name}={value}" for value in values)
+            blocks.append(_one_hot(tags, values))
+    return Features(tuple(names), np.concatenate(blocks, axis=1))
+
+
+def year_of(title: str) -> str:
+    """The last year in parentheses of a MovieLens title, or ''."""
+    years = re.findall(r"\((\d{4})(?:[-–]\d{0,4})?\)", title)
+    return years[-1] if years else ""
+
+
+def _one_hot(tags: list[list[str]], values: list[str]) -> np.ndarray:
+    position = {value: i for i, value in enumerate(values)}
+    block = np.zeros((len(tags), len(values)), np.float32)
+    for row, present in enumerate(tags):
+        for tag in present:
+            if tag:
+                block[row, position[tag]] = 1
+    return block
+
+
+def _standardised(cells: list[str]) -> np.ndarray:
+    # fsum is correctly rounded, so the result does not depend on the order or width of vector instructions
+    numbers = [float(cell) if cell else math.nan for cell in cells]
+    known = [x for x in numbers if math.isfinite(x)]
+    mean = math.fsum(known) / len(known) if known else 0.0
+    spread = math.sqrt(math.fsum((x - mean) ** 2 for x in known) / len(known)) if known else 0.0
+    scaled = [(x - mean) / spread if spread and math.isfinite(x) else 0.0 for x in numbers]
+    return np.array(scaled, np.float32).reshape(-1, 1)

@@ -1,0 +1,181 @@
+"""Getting an archive into the cache: verified, never half written, by one process at a time."""
+
+import errno
+import hashlib
+import http.client
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+
+from upliftlens.benchmarks.data.config import SourceConfig
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.locks import exclusive
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with (what is being done, bytes so far, bytes in all or None)."""
+
+PATIENCE = 20  # seconds without a byte before a download counts as failed
+PIP_PATIENCE = 300  # seconds for pip as a whole
+BLOCK = 1 << 18
+
+
+class FetchFailed(Exception):
+    """Why one source did not work; the next one is tried."""
+
+
+def fault(path: Path, source: SourceConfig) -> str | None:
+    """Why the file is not what ``source`` promises, or None. Without a stated hash it must at least be whole."""
+    size = path.stat().st_size
+    if source.bytes is not None and size != source.bytes:
+        return f"{size:,} bytes instead of {source.bytes:,}"
+    for kind, expected in (("sha256", source.sha256), ("md5", source.md5)):
+        if expected is not None:
+            with path.open("rb") as stream:
+                found = hashlib.file_digest(stream, kind).hexdigest()
+            if found != expected:
+                return f"{kind} {found[:12]}… instead of {expected[:12]}…"
+    if source.sha256 is None and source.md5 is None:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                broken = archive.testzip()
+        except zipfile.BadZipFile as error:
+            return f"not a readable archive ({error})"
+        return None if broken is None else f"its member {broken} is damaged"
+    return None
+
+
+@contextmanager
+def locked(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold the folder's lock; a second process waits. What a killed process left half written is removed.
+
+    Raises:
+        UpliftlensError: if the folder cannot be written.
+    """
+    with ExitStack() as stack:
+        with clear_disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            note = {"prepares": folder.name}
+            stack.enter_context(
+                exclusive(folder / ".lock", lambda holder: progress(f"waiting for {holder}", 0, None), note)
+            )
+            for remains in folder.glob("*.part"):
+                shutil.rmtree(remains) if remains.is_dir() else remains.unlink(missing_ok=True)
+        yield
+
+
+def fetch(source: SourceConfig, target: Path, progress: Progress) -> None:
+    """Bring the archive of ``source`` to ``target``, verified; hold the folder's lock while calling this.
+
+    Raises:
+        FetchFailed: if this source does not deliver what it promises.
+        UpliftlensError: if the cache cannot be written.
+    """
+    part = target.with_name(target.name + ".part")
+    try:
+        with clear_disk_errors(target.parent):
+            if source.url is not None:
+                _download(source.url, part, source.bytes, progress)
+            elif source.requirement is not None:
+                _from_index(source.requirement, part, progress)
+            reason = fault(part, source)
+            if reason is not None:
+                raise FetchFailed(f"what came is not the archive: {reason}")
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def adopt(path: Path, source: SourceConfig, target: Path, progress: Progress) -> bool:
+    """Copy a local archive into the cache if it is exactly what ``source`` promises; whether it was."""
+    if (source.sha256 is None and source.md5 is None) or fault(path, source) is not None:
+        return False
+    if target.is_file() and fault(target, source) is None:
+        return True
+    with locked(target.parent, progress), clear_disk_errors(target.parent):
+        part = target.with_name(target.name + ".part")
+        try:
+            shutil.copyfile(path, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def clear_disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise UpliftlensError(
+            f"cannot write to the cache {folder}: {error.strerror}. Fix: {DISK_ERRORS[error.errno]}"
+        ) from error
+
+
+DISK_ERRORS = {
+    errno.ENOSPC: "free some space, or name another cache folder",
+    errno.EDQUOT: "free some space, or name another cache folder",
+    errno.EROFS: "name a cache folder that can be written",
+    errno.EACCES: "name a cache folder that can be written",
+    errno.EPERM: "name a cache folder that can be written",
+    errno.ENOTDIR: "name a cache folder that is one",
+    errno.EEXIST: "name a cache folder that is one",
+}
+
+
+def _download(url: str, part: Path, size: int | None, progress: Progress) -> None:
+    label = f"downloading {url}"
+    progress(label, 0, size)
+    done, total = 0, size
+    with part.open("wb") as out:
+        for block, announced in _blocks(url):
+            out.write(block)
+            done, total = done + len(block), announced or size
+            progress(label, done, total)
+    if total is not None and done != total:
+        raise FetchFailed(f"the connection broke off after {done:,} of {total:,} bytes")
+
+
+def _blocks(url: str) -> Iterator[tuple[bytes, int | None]]:
+    """(bytes, the size that the server announced). What goes wrong in here is the network's fault, not the disk's."""
+    request = urllib.request.Request(url, headers={"User-Agent": "upliftlens"})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            announced = answer.headers.get("Content-Length")
+            while block := answer.read(BLOCK):
+                yield block, int(announced) if announced else None
+    except HTTPError as error:
+        raise FetchFailed(f"the server answered {error.code} {error.reason}") from error
+    except http.client.IncompleteRead as error:
+        raise FetchFailed("the connection broke off") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise FetchFailed(f"no connection: {getattr(error, 'reason', None) or error}") from error
+
+
+def _from_index(requirement: str, part: Path, progress: Progress) -> None:
+    """The wheel of ``requirement`` from the Python package index that pip is set up for. It is never installed."""
+    progress(f"getting the wheel {requirement} with pip", 0, None)
+    with tempfile.TemporaryDirectory(
+        dir=part.parent, prefix="pip-", suffix=".part", ignore_cleanup_errors=True
+    ) as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=1"]
+        command += ["--disable-pip-version-check", "--quiet", "--dest", folder, requirement]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_PATIENCE, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise FetchFailed(f"pip took longer than {PIP_PATIENCE} s") from error
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            said = [line for line in lines if line.startswith("ERROR")] or lines or ["no wheel came"]
+            raise FetchFailed(f"pip: {said[-1].removeprefix('ERROR: ')}")
+        shutil.move(wheels[0], part)

@@ -1,0 +1,124 @@
+"""A file, a folder and an archive, read in one way."""
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from upliftlens.benchmarks.errors import UpliftlensError
+
+DEPTH = 3  # folders below the given one that are looked into
+
+
+class Files(NamedTuple):
+    """``names``: paths inside of ``origin``, with forward slashes; ``chosen``: the one that a user named, or None."""
+
+    origin: str
+    names: tuple[str, ...]
+    read: Callable[[str], bytes]
+    chosen: str | None = None
+
+    def find(self, name: str) -> str | None:
+        """The least deep path that is ``name`` or ends with ``/name``, or None."""
+        hits = [path for path in self.names if path == name or path.endswith("/" + name)]
+        return min(hits, key=lambda path: (path.count("/"), path), default=None)
+
+    def need(self, name: str) -> str:
+        """As ``find``.
+
+        Raises:
+            UpliftlensError: if there is no such file.
+        """
+        path = self.find(name)
+        if path is None:
+            there = ", ".join(sorted(self.names)[:8]) or "nothing"
+            raise UpliftlensError(
+                f"{self.origin} holds no file '{name}' (there is: {there}). Fix: give the right data.path"
+            )
+        return path
+
+    def ratings(self, name: str) -> str:
+        """The file that the user named, else the file called ``name``."""
+        return self.chosen or self.need(name)
+
+    def label(self, name: str) -> str:
+        """How a message names the file: with its folder or archive."""
+        folder = Path(self.origin) if self.chosen is None else Path(self.origin).parent
+        return str(folder / name)
+
+
+def open_files(path: Path) -> Files:
+    """Files behind ``path``: a folder, a zip (also a wheel), a tar (also compressed), or one file with its neighbours.
+
+    Raises:
+        UpliftlensError: if the path does not exist or the archive is damaged.
+    """
+    if path.is_dir():
+        return _folder(path, None)
+    if not path.is_file():
+        raise UpliftlensError(f"data.path={path} does not exist")
+    if path.suffix in (".zip", ".whl"):
+        return _zip(path)
+    if path.name.endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")):
+        return _tar(path)
+    return _folder(path.parent, path.name)._replace(origin=str(path))
+
+
+def _folder(root: Path, chosen: str | None) -> Files:
+    patterns = ["*"] if chosen else ["/".join("*" * depth) for depth in range(1, DEPTH + 1)]
+    try:
+        paths = [path for pattern in patterns for path in root.glob(pattern) if path.is_file()]
+    except OSError as error:
+        raise UpliftlensError(f"cannot read {root}: {error.strerror}") from error
+
+    def read(name: str) -> bytes:
+        try:
+            return (root / name).read_bytes()
+        except OSError as error:
+            raise UpliftlensError(f"cannot read {root / name}: {error.strerror}") from error
+
+    return Files(str(root), tuple(path.relative_to(root).as_posix() for path in paths), read, chosen)
+
+
+def _damaged(path: Path, error: Exception) -> UpliftlensError:
+    return UpliftlensError(f"{path} is a damaged or incomplete archive ({error}). Fix: get it again")
+
+
+def _zip(path: Path) -> Files:
+    def read(name: str) -> bytes:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            raise _damaged(path, error) from error
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = tuple(name for name in archive.namelist() if not name.endswith("/"))
+    except (zipfile.BadZipFile, OSError) as error:
+        raise _damaged(path, error) from error
+    return Files(str(path), _real(names), read)
+
+
+def _tar(path: Path) -> Files:
+    def read(name: str) -> bytes:
+        try:
+            with tarfile.open(path) as archive:
+                member = archive.extractfile(name)
+                return b"" if member is None else member.read()
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            raise _damaged(path, error) from error
+
+    try:
+        with tarfile.open(path) as archive:
+            names = tuple(member.name for member in archive if member.isfile())
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise _damaged(path, error) from error
+    return Files(str(path), _real(names), read)
+
+
+def _real(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Without what macOS adds to archives."""
+    return tuple(name for name in names if not name.startswith("__MACOSX") and not Path(name).name.startswith("._"))

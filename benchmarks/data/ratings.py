@@ -1,0 +1,196 @@
+"""A delimited text of ratings to columns: fast where all is well, line by line where something is not."""
+
+import csv
+import io
+import re
+from collections import defaultdict
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.data.filters import repeated
+from upliftlens.benchmarks.data.problems import Problem, refuse
+from upliftlens.benchmarks.data.scan import Columns, Rules, cells_of, is_number, scan
+
+SEPARATORS = {"colons": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "space": " "}
+TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
+
+
+class Layout(NamedTuple):
+    """How a ratings file is laid out.
+
+    ``separator``: None takes the first of ``SEPARATORS`` that the first line holds.
+    ``user``, ``item``, ``value``, ``time`` name header cells, or positions from 0 where there is no ``header``.
+    ``adjustable``: the user can set these things through data options; otherwise the format fixes them.
+    """
+
+    separator: str | None
+    header: bool
+    user: str
+    item: str
+    value: str | None
+    time: str | None
+    integer_ids: bool
+    adjustable: bool
+
+
+class Checks(NamedTuple):
+    """What the values must satisfy: ``scale`` None for implicit counts; ``distinct`` refuses repeated pairs."""
+
+    scale: tuple[float, float] | None
+    distinct: bool
+
+
+def read_ratings(data: bytes, file: str, encoding: str, layout: Layout, checks: Checks) -> pd.DataFrame:
+    """Columns ``user``, ``item`` (text, or i64 with ``integer_ids``), ``value`` f32 and, if there is one, ``time`` i64.
+
+    Rows are in file order; a log without a value column has value 1 everywhere. BOM and CRLF are taken in silence.
+
+    Raises:
+        BadData: with every finding in the file.
+    """
+    text = as_text(data, file, encoding).rstrip("\r\n")
+    first = text.split("\n", 1)[0].rstrip("\r")
+    if not text.strip():
+        refuse([Problem(file, None, None, "the file is empty", "give the file that holds the ratings")])
+    separator = layout.separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
+    quoted = separator in (",", ";")
+    cells = cells_of(first, separator, quoted)
+    columns = _columns(cells, file, layout, separator, text)
+    try:
+        table = _parse(text, separator, quoted, layout, columns)
+        clean = _clean(table, checks)
+    except (ValueError, pd.errors.ParserError, OverflowError) as error:
+        table, clean, reason = pd.DataFrame(), False, str(error).splitlines()[0]
+    else:
+        reason = "a row is not what the format asks for"
+    if not clean:
+        rules = Rules(separator, quoted, layout.header, checks.scale, checks.distinct, layout.adjustable)
+        refuse(scan(text, file, columns, rules))
+        refuse([Problem(file, None, None, reason, "compare the lines of the file with one another")])
+    return table
+
+
+def as_text(data: bytes, file: str, encoding: str) -> str:
+    """Decoded, without a byte order mark.
+
+    Raises:
+        BadData: if the bytes are not text in this encoding; names the line.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+        fix = "save it as UTF-8 text"
+        refuse([Problem(file, None, None, "this is not a text file in UTF-8 (it may be UTF-16 or binary)", fix)])
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode(encoding)
+    except LookupError:
+        refuse([Problem(file, None, None, f"there is no encoding '{encoding}'", "data.encoding=utf-8 or latin-1")])
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"byte 0x{data[error.start]:02x} is not {encoding}"
+        refuse([Problem(file, line, None, what, "data.encoding=latin-1, or convert the file to UTF-8")])
+    raise AssertionError("unreachable")
+
+
+def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: str) -> Columns:
+    """Where each column stands; refuses a wrong separator, a missing column, a missing or unexpected header."""
+    wanted = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
+    named = {kind: name for kind, name in wanted.items() if name is not None}
+    if layout.header:
+        names = [TYPE.sub("", cell) for cell in cells]
+        places = {kind: names.index(name) for kind, name in named.items() if name in names}
+    else:
+        names = [str(i) for i in range(len(cells))]
+        places = {kind: int(name) for kind, name in named.items() if name.isdigit() and int(name) < len(cells)}
+    missing = [kind for kind in named if kind not in places]
+    if missing:
+        refuse([_missing(cells, names, file, layout, separator, named, missing)])
+    value = places.get("value")
+    if not layout.header and value is not None and not is_number(cells[value]):
+        rows = text.split("\n", 2)
+        below = rows[1].rstrip("\r").split(separator) if len(rows) > 1 else []
+        if len(below) > value and is_number(below[value]):
+            what = f"'{separator.join(cells)}' looks like a header, and none is expected"
+            fix = "data.header=true, and data.columns.user= and so on by name"
+            refuse([Problem(file, 1, None, what, fix if layout.adjustable else "delete this line")])
+    roles = {place: "rating" if kind == "value" else kind for kind, place in places.items()}
+    shown = names if layout.header else [roles.get(i, str(i)) for i in range(len(cells))]
+    places_of = (places["user"], places["item"], value, places.get("time"))
+    return Columns(*places_of, len(cells), tuple(shown), layout.integer_ids)
+
+
+def _missing(
+    cells: list[str],
+    names: list[str],
+    file: str,
+    layout: Layout,
+    separator: str,
+    named: dict[str, str],
+    missing: list[str],
+) -> Problem:
+    line = separator.join(cells)
+    others = {name: len(line.split(mark)) for name, mark in SEPARATORS.items() if mark != separator and mark in line}
+    if len(cells) <= len(named) - len(missing) + 1 and others:
+        likely = max(others, key=lambda name: others[name])
+        expected = next((name for name, mark in SEPARATORS.items() if mark == separator), separator)
+        what = f"wrong separator: the file should be separated by {expected} and seems to be by {likely}"
+        fix = f"data.separator={likely}" if layout.adjustable else f"read it with data=csv data.separator={likely}"
+        return Problem(file, 1, None, what, fix)
+    kind = missing[0]
+    name = named[kind]
+    if layout.header and sum(map(is_number, cells)) >= 2:
+        fix = "data.header=false data.columns.user=0 data.columns.item=1 data.columns.value=2"
+        fix = fix if layout.adjustable else "put the header line back"
+        return Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
+    options = get_close_matches(name, names, n=1) or ([] if kind in ("value", "time") else ["one of these"])
+    options += ["null"] if kind in ("value", "time") else []
+    fix = " or ".join(f"data.columns.{kind}={option}" for option in options)
+    if not layout.adjustable:
+        fix = "get the original file again"
+    return Problem(file, 1, name, f"no such column; there is: {', '.join(names)}", fix)
+
+
+def _parse(text: str, separator: str, quoted: bool, layout: Layout, columns: Columns) -> pd.DataFrame:
+    if len(separator) > 1:
+        text, separator = text.replace(separator, "\t"), "\t"
+    ids = "int64" if layout.integer_ids else "str"
+    kinds: defaultdict[Any, str] = defaultdict(lambda: "str", {columns.user: ids, columns.item: ids})
+    kinds |= {place: "float64" for place in (columns.value, columns.time) if place is not None}
+    raw = pd.read_csv(
+        io.BytesIO(text.encode()),
+        sep=separator,
+        header=None,
+        skiprows=1 if layout.header else 0,
+        dtype=kinds,
+        na_filter=False,
+        skip_blank_lines=False,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+    )
+    if raw.shape[1] != columns.width:
+        raise ValueError(f"{raw.shape[1]} fields where the first line has {columns.width}")
+    value = raw[columns.value] if columns.value is not None else np.ones(len(raw))
+    table = pd.DataFrame({"user": raw[columns.user], "item": raw[columns.item], "value": value})
+    if columns.time is not None:
+        table["time"] = raw[columns.time]
+    return table
+
+
+def _clean(table: pd.DataFrame, checks: Checks) -> bool:
+    """Whether every row passes; brings the columns to their types."""
+    value = table["value"].to_numpy(np.float64)
+    fine = bool(np.isfinite(value).all())
+    if checks.scale is not None:
+        fine = fine and bool(((value >= checks.scale[0]) & (value <= checks.scale[1])).all())
+    if table["user"].dtype != np.int64:
+        fine = fine and not ((table["user"].str.strip() == "") | (table["item"].str.strip() == "")).any()
+    if "time" in table:
+        fine = fine and bool(np.isfinite(table["time"]).all())
+    if not fine:
+        return False
+    table["value"] = value.astype(np.float32)
+    if "time" in table:
+        table["time"] = table["time"].astype(np.int64)
+    if not checks.distinct:
+        return True
+    return not repeated(pd.factorize(table["user"])[0], pd.factorize(table["item"])[0]).any()

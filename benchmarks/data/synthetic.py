@@ -1,0 +1,56 @@
+"""A generated world as a data set: what a method may see of it, without the truth."""
+
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.config import SyntheticConfig
+from upliftlens.benchmarks.dataset import Dataset, Features
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.synthetic import SyntheticOptions, World, synthetic_world
+
+
+def world_of(config: SyntheticConfig) -> World:
+    """The world with its truth: for evaluation only.
+
+    Raises:
+        UpliftlensError: if an option is out of its range.
+    """
+    options = SyntheticOptions(**{field.name: getattr(config, field.name) for field in fields(SyntheticOptions)})
+    if config.scale != (1.0, float(len(config.shares))):
+        raise UpliftlensError(
+            f"data.scale must be [1,{len(config.shares)}]: data.shares names one share for each rating"
+        )
+    try:
+        return synthetic_world(options, config.draw)
+    except ValueError as error:
+        raise UpliftlensError(f"data: {error}") from error
+
+
+def generate(config: SyntheticConfig) -> Dataset:
+    """The world's log (missing not at random), its test set (at random) and features, every user and item included."""
+    world = world_of(config)
+    return sealed(
+        Dataset(
+            name=config.name,
+            log=world.log,
+            users=pd.DataFrame({"id": [str(i) for i in range(config.n_users)]}, dtype=object),
+            items=pd.DataFrame({"id": [str(i) for i in range(config.n_items)]}, dtype=object),
+            user_features=_named(world.user_features, "user"),
+            item_features=_named(world.item_features, "item"),
+            scale=config.scale,
+            relevance=config.relevance,
+            feedback=config.feedback,
+            terms=config.terms,
+            source=f"generated (draw {config.draw})",
+            fingerprint="",
+            test=world.test if len(world.test) else None,
+            test_kind="mar" if len(world.test) else None,
+        )
+    )
+
+
+def _named(matrix: np.ndarray, side: str) -> Features:
+    return Features(tuple(f"{side} feature {i}" for i in range(matrix.shape[1])), matrix.astype(np.float32))

@@ -1,0 +1,138 @@
+"""What is wrong with a file is said with file, line, column and fix; what only looks odd is read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from upliftlens.benchmarks import data
+from upliftlens.benchmarks.data import BadData
+from upliftlens.benchmarks.errors import UpliftlensError
+
+HEAD = "user,item,rating\n"
+POSITIONS = ["data.header=false", "data.columns.user=0", "data.columns.item=1", "data.columns.value=2"]
+
+
+def findings(tmp_path: Path, content: str | bytes, *options: str, name: str = "csv", file: str = "f.csv") -> list[data.Problem]:
+    path = tmp_path / file
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    config = data.configure(name, [f"data.path={path}", *options])
+    problems = data.check(path, config)
+    if problems:
+        with pytest.raises(BadData) as raised:
+            data.load(config, tmp_path / "cache")
+        assert raised.value.problems == problems and str(raised.value).startswith(str(problems[0]))
+    else:
+        data.load(config, tmp_path / "cache")
+    return problems
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "line", "column", "what", "fix"),
+    [
+        ("user;item;rating\n1;2;3\n", ["data.separator=comma"], 1, None, "wrong separator", "data.separator=semicolon"),
+        ("1\t2\t3\n1\t3\t4\n", [*POSITIONS, "data.separator=comma"], 1, None, "wrong separator", "data.separator=tab"),
+        ("user,item,ratings\n1,2,3\n", [], 1, "rating", "no such column", "data.columns.value=ratings or"),
+        ("user,thing,rating\n1,2,3\n", [], 1, "item", "no such column", "data.columns.item="),
+        ("1,2,3\n1,3,4\n", [], 1, None, "header is missing", "data.header=false"),
+        (HEAD + "1,2,3\n", POSITIONS, 1, None, "looks like a header", "data.header=true"),
+        (HEAD + "1,2,3\n1,3,\n", [], 3, "rating", "rating is empty", "fill it in"),
+        (HEAD + "1,2,3\n1,3,NaN\n", [], 3, "rating", "'NaN'", "fill it in"),
+        (HEAD + "1,2,3\n1,3,inf\n", [], 3, "rating", "'inf' is not a number", "write a number"),
+        (HEAD + "1,2,3\n1,3,good\n", [], 3, "rating", "'good' is not a number", "write a number"),
+        (HEAD + '1,2,3\n1,3,"3,5"\n', [], 3, "rating", "'3,5' is not a number", "with a point"),
+        (HEAD + "1,2,3\n1,3,3,5\n", [], 3, None, "4 fields", "decimals with a point"),
+        (HEAD + "1,2,3\n1,3\n", [], 3, None, "2 fields", "Complete or delete"),
+        (HEAD + "1,2,3\n\n1,4,3\n", [], 3, None, "blank line", "delete"),
+        (HEAD + "1,2,3\n1,3,10\n", [], 3, "rating", "outside of the scale 1 to 5", "data.scale=[1,10]"),
+        (HEAD + "1,2,3\n1,3,0\n", [], 3, "rating", "outside of the scale 1 to 5", "data.scale=[0,5]"),
+        (HEAD + "1,2,3\n7,3,4\n1,2,5\n", [], 4, None, "already on line 2", "data.filter.duplicates=last"),
+        (HEAD + "1,2,3\n,3,4\n", [], 3, "user", "user is empty", "delete"),
+        ("user,item,rating,t\n1,2,3,monday\n", ["data.columns.time=t"], 2, "t", "not a number", "data.columns.time=null"),
+        ("", [], None, None, "empty", "give the file"),
+        (HEAD, [], None, None, "no row", "give the file"),
+        ((HEAD + "José,2,3\n").encode("latin-1"), [], 2, None, "byte 0xe9 is not utf-8", "data.encoding=latin-1"),
+        ((HEAD + "1,2,3\n").encode("utf-16"), [], None, None, "not a text file", "UTF-8"),
+    ],
+)
+def test_finding(
+    tmp_path: Path, content: str | bytes, options: list[str], line: int | None, column: str | None, what: str, fix: str
+) -> None:
+    (problem,) = findings(tmp_path, content, *options)
+    assert (problem.file, problem.line, problem.column) == (str(tmp_path / "f.csv"), line, column)
+    assert what in problem.what and fix in problem.fix
+
+
+def test_every_finding_of_a_file_comes_in_order(tmp_path: Path) -> None:
+    content = HEAD + "1,2,3\n1,3,\n1,4,x\n\n1,5,9\n1,2,4\n1,6,4\n"
+    assert [problem.line for problem in findings(tmp_path, content)] == [3, 4, 5, 6, 7]
+
+
+def test_many_findings_are_bounded_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(HEAD + "".join(f"{i},1,x\n" for i in range(1000)))
+    with pytest.raises(BadData, match="1000 problems in all") as raised:
+        data.load(data.configure("csv", [f"data.path={path}"]), tmp_path)
+    assert len(raised.value.problems) == 100 and raised.value.count == 1000
+    assert len(str(raised.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "line", "column", "what"),
+    [
+        ("1\t3\t3\tx", 2, "time", "not a number"),
+        ("1\t3\t6\t7", 2, "rating", "outside"),
+        ("one\t3\t3\t7", 2, "user", "not a whole number"),
+        ("9999999999999999999\t3\t3\t7", 2, "user", "not a whole number"),
+        ("1\t3\t3", 2, None, "3 fields"),
+    ],
+)
+def test_finding_in_movielens(tmp_path: Path, row: str, line: int, column: str | None, what: str) -> None:
+    (problem,) = findings(tmp_path, f"1\t2\t3\t5\n{row}\n", name="ml-100k", file="u.data")
+    assert (problem.line, problem.column) == (line, column) and what in problem.what
+
+
+def test_wrong_separator_in_movielens_points_to_the_csv_reader(tmp_path: Path) -> None:
+    (problem,) = findings(tmp_path, "1,2,3,5\n", name="ml-100k", file="u.data")
+    assert "separated by tab" in problem.what and "data=csv data.separator=comma" in problem.fix
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", "::", " "])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_what_is_only_odd_is_read(tmp_path: Path, separator: str, end: str, mark: bytes) -> None:
+    rows = [("user", "item", "rating"), ("b", "007", "3"), ("a", "7", "4.5"), ("é", "7", "1")]
+    text = end.join(separator.join(row) for row in rows) + end + end
+    path = tmp_path / "f.txt"
+    path.write_bytes(mark + text.encode())
+    loaded = data.load(data.configure("csv", [f"data.path={path}"]), tmp_path)
+    assert loaded.users["id"].tolist() == ["a", "b", "é"] and loaded.items["id"].tolist() == ["007", "7"]
+    np.testing.assert_array_equal(loaded.log.user, [1, 0, 2])
+    np.testing.assert_array_equal(loaded.log.item, [0, 1, 1])
+    np.testing.assert_array_equal(loaded.log.value, np.float32([3, 4.5, 1]))
+
+
+def test_quoted_fields_and_huge_ids(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(HEAD + '"Doe, Jane",98765432109876543210,3\n"Doe, Jane",5,4\n')
+    loaded = data.load(data.configure("csv", [f"data.path={path}"]), tmp_path)
+    assert loaded.users["id"].tolist() == ["Doe, Jane"]
+    assert loaded.items["id"].tolist() == ["5", "98765432109876543210"]
+    np.testing.assert_array_equal(loaded.log.item, [1, 0])
+
+
+def test_counts_of_an_implicit_log_need_no_scale_and_no_value(tmp_path: Path) -> None:
+    assert findings(tmp_path, HEAD + "1,2,300\n1,3,0\n", "data.feedback=implicit") == []
+    assert findings(tmp_path, "user,item\n1,2\n1,3\n", "data.feedback=implicit", "data.columns.value=null") == []
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for call in (lambda: data.check(tmp_path / "no.csv", data.configure("csv")), lambda: data.guess(tmp_path / "no.csv")):
+        with pytest.raises(UpliftlensError, match=r"no\.csv does not exist"):
+            call()
+
+
+def test_guess(tmp_path: Path) -> None:
+    for file, name in {"u.data": "ml-100k", "x.inter": "recbole", "x.csv": "csv", "ratings.txt": "csv"}.items():
+        (tmp_path / file).write_text("x")
+        assert data.guess(tmp_path / file) == name
