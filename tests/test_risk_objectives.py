@@ -1,0 +1,217 @@
+"""Objectives on the full batch against plain NumPy formulas, their identities, and the optimum of MF-IPS."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from objective_world import (
+    ALL,
+    HP,
+    IPS,
+    ITEMS,
+    LABEL,
+    LINEAR,
+    N_ITEMS,
+    N_USERS,
+    OBSERVED,
+    RATING,
+    USERS,
+    D,
+    K,
+    N,
+    P,
+    Params,
+    distance,
+    gradient,
+    last,
+    numpy_losses,
+    numpy_tower,
+    params,
+    pointwise,
+    sparse,
+    tile,
+    value,
+    view_of,
+)
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
+from upliftlens.causal.losses import bpr, logistic, squared
+from upliftlens.causal.objectives import NoOptions, Objective, naive
+from upliftlens.causal.sample import Batch, Sample
+
+
+@pytest.fixture(autouse=True)
+def float64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+CASES = [(o, link) for o in ALL if pointwise(o) for link in ("rating", "probability") if link in o.links]
+
+
+@pytest.mark.parametrize(("objective", "link"), CASES, ids=lambda c: getattr(c, "name", c))
+@pytest.mark.parametrize("layout", ["sparse", "tile"])
+def test_full_batch_is_the_formula(objective: Objective, link: str, layout: str) -> None:
+    loss, target = (squared, RATING) if link == "rating" else (logistic, LABEL)
+    batch = sparse(target) if layout == "sparse" else tile(target, np.arange(N_USERS))
+    expected = numpy_losses(objective.name, link)
+    assert len(expected) == len(objective.phases)
+    # Compiled, as in training: values are then unknown, and what stands in unobserved cells can't be checked.
+    got = jax.jit(lambda m: [value(objective, index, m, batch, loss) for index in range(len(expected))])(params())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-10)
+
+
+def test_ubpr_weighs_each_positive_by_its_inverse_propensity() -> None:
+    negatives = np.array([1, 3, 0, 0, 0, 1, 2])[:N]
+    batch = sparse(LABEL)
+    observed = batch.observed._replace(negatives=negatives, target=np.ones(N))
+    s = np.asarray(params()["prediction"]["table"])
+    gap = s[USERS, ITEMS] - s[USERS, negatives]
+    expected = (np.log1p(np.exp(-gap)) / P[USERS, ITEMS]).mean()
+    got = value(objective_implicit.ubpr, 0, params(), batch._replace(observed=observed), bpr)
+    assert abs(float(got) - expected) < 1e-12
+
+
+def test_macr_ranks_by_the_score_above_the_reference() -> None:
+    rank = objective_implicit.macr.rank
+    assert rank is not None
+    got = rank(view_of(params()), tile(LABEL, np.arange(N_USERS)).everything, HP)
+    s = np.asarray(params()["prediction"]["table"])
+    sides = expit(numpy_tower("user", use_item=False)) * expit(numpy_tower("item", use_user=False))
+    np.testing.assert_allclose(got, (s - HP["reference"]) * sides, rtol=1e-12)
+
+
+def test_everything_observed_with_propensity_one_is_the_mean_loss() -> None:
+    u, i = np.divmod(np.arange(D), N_ITEMS)
+    full = Sample(u, i, RATING[u, i], np.full(D, 1 / D), propensity=np.ones(D))
+    batch = Batch(full, full, jnp.asarray(1.0))
+    mean = value(naive, 0, params(), batch, squared)
+    for objective in [*LINEAR, objective_ips.snips]:
+        assert abs(float(value(objective, last(objective), params(), batch, squared) - mean)) < 1e-12
+    # MRDR's imputation then has nothing to fit: its weight (1 − p)/p² is 0.
+    assert float(value(objective_dr.mrdr, 0, params(), batch, squared)) == 0
+
+
+@pytest.mark.parametrize("objective", IPS, ids=lambda o: o.name)
+def test_a_constant_propensity_is_naive(objective: Objective) -> None:
+    batch = sparse(RATING)
+    batch = batch._replace(observed=batch.observed._replace(propensity=np.full(N, N / D)))
+    assert distance(
+        gradient(objective, 0, params(), batch, squared), gradient(naive, 0, params(), batch, squared)
+    ) < 1e-12  # fmt: skip
+
+
+def test_weights_of_zero_reduce_to_the_base() -> None:
+    batch, modules = sparse(LABEL), params()
+    nothing = dict.fromkeys(HP, 0.0)
+    cvib = gradient(objective_cvib.cvib, 0, modules, batch, hp=nothing)
+    assert distance(cvib, gradient(naive, 0, modules, batch)) < 1e-12
+    # ESCM² without the joint loss: the rating's gradient is θ times that of DR with the exposure tower's p and its g.
+    tower = {name: jnp.asarray(numpy_tower(name)) for name in ("propensity", "imputation")}
+    p = expit(np.asarray(tower["propensity"]))[USERS, ITEMS]
+    same = {**modules, "imputation": {**modules["imputation"], "table": tower["imputation"]}}
+    base = gradient(objective_dr.dr_jl, 1, same, batch._replace(observed=batch.observed._replace(propensity=p)))
+    escm2 = gradient(objective_multitask.escm2_dr, 1, modules, batch, hp={**HP, "joint": 0.0, "floor": 0.0})
+    np.testing.assert_allclose(escm2["prediction"]["table"], HP["risk"] * base["prediction"]["table"], atol=1e-12)
+    # Rel-MF without a weight on what is not labelled: the squared loss of the positives alone.
+    rel = value(objective_implicit.rel_mf, 0, modules, batch, hp=nothing)
+    s, y = np.asarray(modules["prediction"]["table"]), OBSERVED * LABEL
+    assert abs(float(rel) - (y / P * (1 - expit(s)) ** 2).sum() / y.sum()) < 1e-12
+
+
+def test_stable_dr_with_propensities_that_balance_pays_no_penalty() -> None:
+    modules = params()
+    seen = modules["prediction"]["table"]
+    imputed = np.asarray(squared.error(seen, modules["imputation"]["table"]))
+    constant = {**modules, "propensity": {**modules["propensity"], "table": jnp.full((N_USERS, N_ITEMS), logit(0.3))}}
+    gap = ((1 - OBSERVED / 0.3) * (imputed - imputed.mean())).mean()
+    with_penalty = value(objective_dr.stable_dr, 0, constant, sparse(RATING), squared)
+    without = value(objective_dr.stable_dr, 0, constant, sparse(RATING), squared, hp={**HP, "balance": 0.0})
+    assert abs(float(with_penalty - without) - HP["balance"] * gap**2) < 1e-12
+
+
+def test_mf_ips_optimum_agrees_with_scipy() -> None:
+    """minimise Σ_O (r − v·w − a_u − b_i − c)²/p + λ(‖V‖² + ‖W‖² + ‖a‖² + ‖b‖²), gradient by hand, c free."""
+    penalty = 0.3
+    shapes = [(N_USERS, K), (N_ITEMS, K), (N_USERS,), (N_ITEMS,), ()]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+
+    def split(theta):  # type: ignore[no-untyped-def]
+        return [part.reshape(shape) for part, shape in zip(np.split(theta, ends), shapes, strict=True)]
+
+    def by_hand(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        v, w, a, b, c = split(theta)
+        residual = OBSERVED * (v @ w.T + a[:, None] + b + c - RATING) / P
+        total = (residual**2 * P).sum() + penalty * (theta[:-1] ** 2).sum()
+        slope = [2 * residual @ w, 2 * residual.T @ v, 2 * residual.sum(1), 2 * residual.sum(0), 2 * residual.sum()]
+        flat = np.concatenate([np.ravel(part) for part in slope])
+        flat[:-1] += 2 * penalty * theta[:-1]
+        return total, flat
+
+    def ours(theta: jax.Array) -> jax.Array:
+        v, w, a, b, c = split_jax(theta)
+        table = v @ w.T + a[:, None] + b + c
+        modules = {**params(), "prediction": {**params()["prediction"], "table": table}}
+        return value(objective_ips.ips, 0, modules, sparse(RATING), squared) * D + penalty * (theta[:-1] ** 2).sum()
+
+    def split_jax(theta: jax.Array) -> list[jax.Array]:
+        return [part.reshape(shape) for part, shape in zip(jnp.split(theta, ends), shapes, strict=True)]
+
+    start = np.random.default_rng(0).normal(0, 0.3, ends[-1] + 1)
+    best = minimize(by_hand, start, jac=True, method="BFGS", options={"gtol": 1e-9})
+    assert abs(float(ours(best.x)) - best.fun) < 1e-9
+    assert float(jnp.abs(jax.grad(ours)(best.x)).max()) < 1e-6
+    assert best.fun < 0.9 * by_hand(start)[0]
+
+
+def test_names_are_unique_and_what_is_moved_exists() -> None:
+    assert len({o.name for o in ALL}) == len(ALL)
+    for objective in ALL:
+        moved = {name for phase in objective.phases for name in phase.moves}
+        assert moved == set(objective.modules)
+        assert objective.modules[0] == "prediction"
+        assert objective.needs <= {"everything", "propensity"}
+        assert objective.links and objective.links <= {"rating", "probability", "rank"}
+        assert objective.options is NoOptions or objective.options.__doc__
+
+
+@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+def test_a_batch_that_lacks_what_is_needed_is_refused(objective: Objective) -> None:
+    batch = sparse(LABEL)
+    without = {
+        "everything": batch._replace(everything=None),
+        "propensity": batch._replace(observed=batch.observed._replace(propensity=None)),
+    }
+    for need, poorer in without.items():
+        if need in objective.needs:
+            with pytest.raises(ValueError, match=r"everything|propensities"):
+                for index in range(len(objective.phases)):
+                    value(objective, index, params(), poorer)
+        else:
+            for index in range(len(objective.phases)):
+                assert np.isfinite(float(value(objective, index, params(), poorer)))
+
+
+def single(leaf: np.ndarray) -> jax.Array:
+    """float64 to float32, integers as they are."""
+    return jnp.asarray(leaf, jnp.float32) if jnp.asarray(leaf).dtype == jnp.float64 else jnp.asarray(leaf)
+
+
+@pytest.mark.parametrize("objective", [o for o in ALL if pointwise(o)], ids=lambda o: o.name)
+def test_extreme_scores_and_padding_give_finite_gradients(objective: Objective) -> None:
+    modules = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params())
+    modules = {name: {**own, "table": own["table"] * 60} for name, own in modules.items()}
+    batch = jax.tree.map(single, tile(LABEL, np.arange(N_USERS)))
+    empty = batch._replace(observed=batch.observed._replace(weight=jnp.zeros((N_USERS, N_ITEMS), jnp.float32)))
+
+    @jax.jit
+    def every_phase(modules: Params, batch: Batch) -> list[tuple[jax.Array, Params]]:
+        phases = range(len(objective.phases))
+        return [jax.value_and_grad(lambda m, k=k: value(objective, k, m, batch))(modules) for k in phases]
+
+    for each in (batch, empty):
+        for number in jax.tree.leaves(every_phase(modules, each)):
+            assert np.isfinite(number).all()
