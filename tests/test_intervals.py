@@ -52,6 +52,24 @@ def test_a_replicate_is_the_metric_of_the_users_drawn_again_and_again():
     assert value(statistic) == pytest.approx(np.sqrt(numbers[:, 0].sum() / numbers[:, 1].sum()))
 
 
+def test_pooled_auc_is_recomputed_from_the_pairs_of_the_drawn_users():
+    rng = np.random.default_rng(2)
+    row = np.repeat(np.arange(6), 6)
+    # every score has as many positives as negatives, but not within a user
+    positive, score = np.tile([True, False], 18), np.repeat(rng.integers(0, 4, 18), 2).astype(float)
+    order = np.concatenate([rng.permutation(np.flatnonzero(score == one)) for one in range(4)])
+    positive, score = positive[order], score[order]
+    metric = registry()["auc"]
+    sums = metric.sums(Pairs(row, 6, positive.astype(float), positive, score, (0, 1)), np.inf)
+    found, _ = replicates([Statistic(np.arange(6), sums, metric.reduce)], SPEC)
+    draw = np.random.default_rng(SPEC.seed)
+    for replicate in found[0]:
+        pairs = np.concatenate([np.flatnonzero(row == user) for user in draw.integers(6, size=6)])
+        up, down = score[pairs][positive[pairs]], score[pairs][~positive[pairs]]
+        wins = (up[:, None] > down).sum() + (up[:, None] == down).sum() / 2
+        assert replicate == pytest.approx(wins / (len(up) * len(down)))
+
+
 def test_the_width_of_a_block_changes_no_draw():
     whole = np.concatenate(list(draws(7, SPEC, 1000)), axis=1)
     assert whole.shape == (7, 300) and (whole.sum(axis=0) == 7).all()
