@@ -10,7 +10,7 @@ import numpy as np
 from upliftlens.benchmarks import ml100k
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.leak import LeakReport, Order, leak_report, pairs
+from upliftlens.benchmarks.leak import LeakReport, Order, among, leak_report, pairs
 from upliftlens.causal.interactions import Interactions, take
 
 
@@ -153,7 +153,10 @@ def _fingerprint(dataset: Dataset, name: str, parts: tuple[Interactions, ...]) -
     digest = hashlib.sha256(f"{name}\n{dataset.fingerprint}\n{dataset.log.n_users} {dataset.log.n_items}\n".encode())
     for part in parts:
         time = np.zeros(len(part), np.int64) if part.time is None else part.time
-        order = np.lexsort((part.value, time, pairs(part)))
+        key = pairs(part)
+        order = np.argsort(key)
+        if (np.diff(key[order]) == 0).any():  # a pair in several rows: only then is the slower sort needed
+            order = np.lexsort((part.value, time, key))
         digest.update(f"{len(part)}\n".encode())
         for column, kind in ((part.user, "<i4"), (part.item, "<i4"), (part.value, "<f4"), (time, "<i8")):
             digest.update(column[order].astype(kind).tobytes())
@@ -192,7 +195,7 @@ def _given(dataset: Dataset, config: SplitConfig) -> np.ndarray:
             f"{dataset.name} comes without a test set: use split=kfold, or another data set, e.g. data=coat"
         )
     if config.overlap == "drop":
-        return np.isin(pairs(dataset.log), pairs(dataset.test))
+        return among(pairs(dataset.log), np.sort(pairs(dataset.test)))
     return np.zeros(len(dataset.log), bool)
 
 

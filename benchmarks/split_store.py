@@ -35,7 +35,7 @@ def save_split(split: Split, folder: Path) -> Path:
     text = (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f"{split.fingerprint}.npz", lambda file: np.savez(file, **rows))
+        _write(folder / f"{split.fingerprint}.npz", lambda file: np.savez(file, allow_pickle=False, **rows))
         return _write(folder / f"{split.fingerprint}.json", lambda file: file.write(text))
     except OSError as error:
         raise UpliftlensError(

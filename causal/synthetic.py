@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
+
 from upliftlens.causal.interactions import Interactions, interactions
 
 START = 874_724_710  # seconds since the epoch of the first possible row: ML-100K's first
@@ -87,9 +88,10 @@ class Truth:
 
     def expected_rating(self, users: np.ndarray) -> np.ndarray:
         """E[r_ui] = 1 + Σ_j Φ((s_ui − c_j)/noise), f32[B, I], for the given users i32[B]."""
-        signal, total = self.signal(users), 1.0
+        signal = self.signal(users)
+        total = np.ones_like(signal)
         for threshold in self.thresholds:
-            total = total + ndtr((signal - threshold) / self.options.noise)
+            total += ndtr((signal - threshold) / self.options.noise)
         return total.astype(np.float32)
 
     @property
@@ -157,9 +159,10 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
     user, item, value = (np.concatenate(column) for column in zip(*logged))
     time = _times(options, time_stream, user)
     order = np.argsort(time, kind="stable")
-    size = (options.n_users, options.n_items)
-    log = interactions(user[order], item[order], value[order], *size, time=time[order])
-    test = interactions(*(np.concatenate(column) for column in zip(*tested)), *size)
+    n_users, n_items = options.n_users, options.n_items
+    log = interactions(user[order], item[order], value[order], n_users, n_items, time=time[order])
+    user, item, value = (np.concatenate(column) for column in zip(*tested))
+    test = interactions(user, item, value, n_users, n_items)
     return World(log, test, user_features, item_features, truth)
 
 

@@ -212,15 +212,15 @@ def test_repeated_pairs_across_the_parts_stop_the_run() -> None:
 def test_the_leak_report_counts() -> None:
     """Small enough to count by hand."""
     log = interactions([0, 0, 0, 1, 1, 2], [0, 1, 1, 0, 1, 0], [1] * 6, 4, 4, time=[1, 5, 2, 9, 3, 9])
-    test = interactions([0, 3, 1], [0, 3, 2], [1, 1, 1], 4, 4, time=[2, 4, 4])
+    test = interactions([0, 3, 1, 0], [0, 3, 2, 1], [1, 1, 1, 1], 4, 4, time=[2, 4, 4, 2])
     made = split(dataset(log, test), config("given", overlap="keep", validation=0.0))
     assert made.leak == LeakReport(
         train=6,
         validation=0,
-        test=3,
+        test=4,
         left_out=0,
         duplicates=1,  # (0, 1) twice
-        overlap_train_test=1,  # (0, 0)
+        overlap_train_test=2,  # (0, 0), and (0, 1), which two training rows hold
         overlap_validation_test=0,
         overlap_train_validation=0,
         future=2,  # user 0 at 5 > 2, user 1 at 9 > 4; user 2 has no test row
