@@ -1,5 +1,7 @@
 """What is wrong with a file is said with file, line, column and fix; what only looks odd is read."""
 
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +9,26 @@ import pytest
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.data import BadData
+from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.errors import UpliftlensError
 
 HEAD = "user,item,rating\n"
 POSITIONS = ["data.header=false", "data.columns.user=0", "data.columns.item=1", "data.columns.value=2"]
 
 
+@lru_cache
+def options_of(name: str, *options: str) -> DataConfig:
+    return data.configure(name, options)
+
+
+def at(path: Path, name: str, *options: str) -> DataConfig:
+    return replace(options_of(name, *options), path=str(path))
+
+
 def findings(tmp_path: Path, content: str | bytes, *options: str, name: str = "csv", file: str = "f.csv") -> list[data.Problem]:
     path = tmp_path / file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    config = data.configure(name, [f"data.path={path}", *options])
+    config = at(path, name, *options)
     problems = data.check(path, config)
     if problems:
         with pytest.raises(BadData) as raised:
@@ -72,7 +84,7 @@ def test_many_findings_are_bounded_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_text(HEAD + "".join(f"{i},1,x\n" for i in range(1000)))
     with pytest.raises(BadData, match="1000 problems in all") as raised:
-        data.load(data.configure("csv", [f"data.path={path}"]), tmp_path)
+        data.load(at(path, "csv"), tmp_path)
     assert len(raised.value.problems) == 100 and raised.value.count == 1000
     assert len(str(raised.value).splitlines()) == 2
 
@@ -105,7 +117,7 @@ def test_what_is_only_odd_is_read(tmp_path: Path, separator: str, end: str, mark
     text = end.join(separator.join(row) for row in rows) + end + end
     path = tmp_path / "f.txt"
     path.write_bytes(mark + text.encode())
-    loaded = data.load(data.configure("csv", [f"data.path={path}"]), tmp_path)
+    loaded = data.load(at(path, "csv"), tmp_path)
     assert loaded.users["id"].tolist() == ["a", "b", "é"] and loaded.items["id"].tolist() == ["007", "7"]
     np.testing.assert_array_equal(loaded.log.user, [1, 0, 2])
     np.testing.assert_array_equal(loaded.log.item, [0, 1, 1])
@@ -115,7 +127,7 @@ def test_what_is_only_odd_is_read(tmp_path: Path, separator: str, end: str, mark
 def test_quoted_fields_and_huge_ids(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_text(HEAD + '"Doe, Jane",98765432109876543210,3\n"Doe, Jane",5,4\n')
-    loaded = data.load(data.configure("csv", [f"data.path={path}"]), tmp_path)
+    loaded = data.load(at(path, "csv"), tmp_path)
     assert loaded.users["id"].tolist() == ["Doe, Jane"]
     assert loaded.items["id"].tolist() == ["5", "98765432109876543210"]
     np.testing.assert_array_equal(loaded.log.item, [1, 0])
@@ -127,7 +139,7 @@ def test_counts_of_an_implicit_log_need_no_scale_and_no_value(tmp_path: Path) ->
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    for call in (lambda: data.check(tmp_path / "no.csv", data.configure("csv")), lambda: data.guess(tmp_path / "no.csv")):
+    for call in (lambda: data.check(tmp_path / "no.csv", options_of("csv")), lambda: data.guess(tmp_path / "no.csv")):
         with pytest.raises(UpliftlensError, match=r"no\.csv does not exist"):
             call()
 

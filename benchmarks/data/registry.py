@@ -118,16 +118,15 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
     if name not in names():
         raise unknown("data set", name, names())
     register()
-    try:
-        with initialize_config_module("upliftlens.configs", version_base="1.3"):
-            known = _options(compose(None, overrides=[f"+data={name}"]), "")
-            for override in overrides:
-                option = override.split("=")[0]
-                if option[:1].isalpha() and option not in known:
-                    raise unknown("option", option, known)
+    with initialize_config_module("upliftlens.configs", version_base="1.3"):
+        try:
             composed = compose(None, overrides=[f"+data={name}", *overrides])
-    except HydraException as error:
-        raise UpliftlensError(str(error).splitlines()[0]) from error
+        except HydraException as error:
+            known = _options(compose(None, overrides=[f"+data={name}"]), "")
+            for option in (override.split("=")[0] for override in overrides):
+                if option not in known:
+                    raise unknown("option", option, known) from error
+            raise UpliftlensError(str(error).splitlines()[0]) from error
     return typed(config_type(composed.data), composed.data, "data")
 
 
