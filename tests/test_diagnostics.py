@@ -1,0 +1,100 @@
+"""Diagnostics of propensities: hand-made numbers, closed forms, and verdicts that say why."""
+
+import numpy as np
+import pytest
+
+from upliftlens.causal.diagnostics import balance, calibration_error, diagnose
+
+RNG = np.random.default_rng(7)
+
+
+def test_numbers_by_hand() -> None:
+    d = diagnose([0.5, 0.25, 0.1], n_pairs=20, floor=0.1)
+    assert d.n_observed == 3
+    assert abs(d.effective_sample_size - 16**2 / (4 + 16 + 100)) < 1e-12
+    assert abs(d.effective_share - d.effective_sample_size / 3) < 1e-12
+    assert abs(d.largest_weight - 10) < 1e-12
+    assert abs(d.largest_share - 10 / 16) < 1e-12
+    assert abs(d.clip_rate - 1 / 3) < 1e-12
+    assert abs(d.inverse_ratio - 16 / 20) < 1e-12
+    assert abs(d.inverse_ratio_error - np.sqrt(0.5 * 4 + 0.75 * 16 + 0.9 * 100) / 20) < 1e-12
+    assert d.ece is None
+    assert d.bmse is None
+
+
+def test_the_total_of_true_weights_is_as_far_off_as_its_standard_error_says() -> None:
+    p = RNG.uniform(0.05, 0.6, 4000)
+    draws = [diagnose(p[RNG.random(4000) < p], 4000, floor=0.0) for _ in range(300)]
+    z = np.array([(d.inverse_ratio - 1) / d.inverse_ratio_error for d in draws])
+    assert abs(z.mean()) < 4 / np.sqrt(300)
+    assert 0.85 < z.std() < 1.15
+
+
+def test_true_propensities_are_good_and_wrong_ones_are_called_by_name() -> None:
+    p = RNG.uniform(0.1, 0.6, 5000)
+    seen = RNG.random(5000) < p
+    assert diagnose(p[seen], 5000, floor=0.01).verdict == "good"
+    cases = {
+        "number of pairs": p[seen] / 3,
+        "clipped": np.maximum(p[seen], 0.4),
+        "effective": np.where(np.arange(seen.sum()) < 20, 1e-3, p[seen]),
+        "of all weight": np.where(np.arange(seen.sum()) < 1, 1e-4, p[seen]),
+    }
+    for words, wrong in cases.items():
+        d = diagnose(wrong, 5000, floor=0.4 if words == "clipped" else 1e-9)
+        assert d.verdict == "poor", words
+        assert words in d.reason
+    uncalibrated = diagnose(p[seen], 5000, floor=0.01, ece=0.6 * seen.mean())
+    assert uncalibrated.verdict == "poor"
+    assert "calibration error is 60%" in uncalibrated.reason
+    assert diagnose(p[seen], 5000, floor=0.01, ece=0.2 * seen.mean()).verdict == "fair"
+
+
+def test_a_total_off_by_chance_only_is_not_held_against_it() -> None:
+    few = np.array([0.02, 0.5, 0.5, 0.5])  # Σ 1/p = 56 ± 49 of 100
+    d = diagnose(few, 100, floor=0.0)
+    assert "number of pairs" not in d.reason
+
+
+def test_calibration_error_is_the_gap_per_bin() -> None:
+    p = np.repeat([0.1, 0.3, 0.9], 10)
+    o = np.concatenate([np.arange(10) < 2, np.arange(10) < 3, np.arange(10) < 5])
+    assert abs(calibration_error(p, o, bins=3) - (0.1 + 0.0 + 0.4) / 3) < 1e-12
+    assert abs(calibration_error(p, o, bins=1) - abs(p.mean() - o.mean())) < 1e-12
+    order = RNG.permutation(30)
+    assert abs(calibration_error(p[order], o[order], bins=3) - calibration_error(p, o, bins=3)) < 1e-12
+    constant = np.full(30, o.mean())
+    assert calibration_error(constant, o, bins=10) < 1e-12
+    large = RNG.uniform(0.05, 0.5, 200_000)
+    drawn = RNG.random(200_000) < large
+    assert calibration_error(large, drawn, bins=10) < 0.005
+    assert abs(calibration_error(0.5 * large, drawn, bins=10) - 0.5 * large.mean()) < 0.005
+
+
+def test_balance_is_zero_in_expectation_for_the_true_propensity_only() -> None:
+    p = RNG.uniform(0.2, 0.8, 100_000)
+    o = RNG.random(100_000) < p
+    phi = np.column_stack([np.ones(100_000), p])
+    # Var of a summand is φ²·(1/p + 1/(1 − p)), so E BMSE = Σ_f mean φ²(1/p + 1/(1 − p))/n.
+    noise = (phi**2 * (1 / p + 1 / (1 - p))[:, None]).mean() * 2 / 100_000
+    assert balance(p, o, phi) < 10 * noise
+    assert balance(np.full(100_000, o.mean()), o, phi) > 100 * noise
+    plain = sum(
+        np.mean([(oo / pp - (1 - oo) / (1 - pp)) * f[k] for oo, pp, f in zip(o[:9], p[:9], phi[:9], strict=True)]) ** 2
+        for k in range(2)
+    )
+    assert abs(balance(p[:9], o[:9], phi[:9]) - plain) < 1e-12
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(ValueError, match="log is empty"):
+        diagnose([], 10, floor=0.1)
+    for wrong in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match=r"not in \(0, 1\]"):
+            diagnose([0.5, wrong], 10, floor=0.1)
+    with pytest.raises(ValueError, match="same pairs"):
+        calibration_error([0.5], [1, 0], bins=2)
+    with pytest.raises(ValueError, match="strictly between"):
+        balance([0.5, 1.0], [1, 1], np.ones((2, 1)))
+    with pytest.raises(ValueError, match="same pairs"):
+        balance([0.5, 0.4], [1], np.ones((2, 1)))
