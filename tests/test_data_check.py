@@ -25,7 +25,9 @@ def at(path: Path, name: str, *options: str) -> DataConfig:
     return replace(options_of(name, *options), path=str(path))
 
 
-def findings(tmp_path: Path, content: str | bytes, *options: str, name: str = "csv", file: str = "f.csv") -> list[data.Problem]:
+def findings(
+    tmp_path: Path, content: str | bytes, *options: str, name: str = "csv", file: str = "f.csv"
+) -> list[data.Problem]:
     path = tmp_path / file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     config = at(path, name, *options)
@@ -60,7 +62,14 @@ def findings(tmp_path: Path, content: str | bytes, *options: str, name: str = "c
         (HEAD + "1,2,3\n1,3,0\n", [], 3, "rating", "outside of the scale 1 to 5", "data.scale=[0,5]"),
         (HEAD + "1,2,3\n7,3,4\n1,2,5\n", [], 4, None, "already on line 2", "data.filter.duplicates=last"),
         (HEAD + "1,2,3\n,3,4\n", [], 3, "user", "user is empty", "delete"),
-        ("user,item,rating,t\n1,2,3,monday\n", ["data.columns.time=t"], 2, "t", "not a number", "data.columns.time=null"),
+        (
+            "user,item,rating,t\n1,2,3,monday\n",
+            ["data.columns.time=t"],
+            2,
+            "t",
+            "not a number",
+            "data.columns.time=null",
+        ),
         ("", [], None, None, "empty", "give the file"),
         (HEAD, [], None, None, "no row", "give the file"),
         ((HEAD + "José,2,3\n").encode("latin-1"), [], 2, None, "byte 0xe9 is not utf-8", "data.encoding=latin-1"),

@@ -14,7 +14,9 @@ from upliftlens.benchmarks.data.features import Column, encode, year_of
 from upliftlens.benchmarks.data.filters import k_core, merged, repeated
 
 logs = st.integers(0, 40).flatmap(
-    lambda n: st.tuples(arrays.arrays(np.int64, n, elements=st.integers(0, 5)), arrays.arrays(np.int64, n, elements=st.integers(0, 5)))
+    lambda n: st.tuples(
+        arrays.arrays(np.int64, n, elements=st.integers(0, 5)), arrays.arrays(np.int64, n, elements=st.integers(0, 5))
+    )
 )
 
 
@@ -25,7 +27,8 @@ def brute_core(user: np.ndarray, item: np.ndarray, user_core: int, item_core: in
         short = [
             row
             for row in rows
-            if sum(user[r] == user[row] for r in rows) < user_core or sum(item[r] == item[row] for r in rows) < item_core
+            if sum(user[r] == user[row] for r in rows) < user_core
+            or sum(item[r] == item[row] for r in rows) < item_core
         ]
         if not short:
             return set(rows)
@@ -60,7 +63,9 @@ def test_merged_keeps_one_row_per_pair(log: tuple, timed: bool, policy: str, ran
     for rows in groups.values():
         rows.sort(key=lambda row: (time[row] if time is not None else 0, row))
         kept = rows[0] if policy == "first" else rows[-1]
-        expected[kept] = float(np.float32(np.mean([value[r] for r in rows]))) if policy == "mean" else float(value[kept])
+        expected[kept] = (
+            float(np.float32(np.mean([value[r] for r in rows]))) if policy == "mean" else float(value[kept])
+        )
     result = merged(user, item, value, time, policy)
     assert result.kept.tolist() == sorted(expected)
     assert result.value.tolist() == pytest.approx([expected[row] for row in sorted(expected)])
@@ -68,9 +73,17 @@ def test_merged_keeps_one_row_per_pair(log: tuple, timed: bool, policy: str, ran
 
 def test_encode() -> None:
     table = pd.DataFrame(
-        {"id": ["1", "2", "3"], "sex": ["M", "", "F"], "age": ["20", "", "40"], "tags": ["b|a", "", "a"], "x=y": ["0", "1", "1"]}
+        {
+            "id": ["1", "2", "3"],
+            "sex": ["M", "", "F"],
+            "age": ["20", "", "40"],
+            "tags": ["b|a", "", "a"],
+            "x=y": ["0", "1", "1"],
+        }
     )
-    features = encode(table, (Column("age", "number"), Column("sex", "category"), Column("tags", "tags"), Column("x=y", "flag")))
+    features = encode(
+        table, (Column("age", "number"), Column("sex", "category"), Column("tags", "tags"), Column("x=y", "flag"))
+    )
     assert features.names == ("age", "sex=F", "sex=M", "tags=a", "tags=b", "x=y")
     assert features.matrix.dtype == np.float32
     # ages 20 and 40: mean 30, standard deviation 10

@@ -71,7 +71,10 @@ def test_100k(tmp_path: Path) -> None:
     d = loaded(written(tmp_path / "ml", HUNDRED, "latin-1"), "ml-100k")
     assert rows(d.log) == [(1, 1, 4), (0, 1, 5), (0, 0, 1)] and d.log.time.tolist() == [100, 50, 60]
     assert d.users["id"].tolist() == ["2", "10"] and d.users["zip_code"].tolist() == ["00001", "00002"]
-    assert d.items["title"].tolist() == ["unknown", "Été (1995)"] and d.items["genres"].tolist() == ["unknown", "Action|Animation"]
+    assert d.items["title"].tolist() == ["unknown", "Été (1995)"] and d.items["genres"].tolist() == [
+        "unknown",
+        "Action|Animation",
+    ]
     assert d.user_features.names == ("age", "gender=F", "gender=M", "occupation=other", "occupation=writer")
     np.testing.assert_array_equal(d.user_features.matrix, [[-1, 1, 0, 0, 1], [1, 0, 1, 1, 0]])
     assert d.item_features.names == ("year", "genres=Action", "genres=Animation", "genres=unknown")
@@ -97,7 +100,9 @@ def test_folder_zip_and_tar_hold_the_same(tmp_path: Path) -> None:
         archive.writestr("__MACOSX/ml-100k/._u.data", b"\0\1")
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
         tar.add(folder, "deep/ml-100k")
-    prints = {loaded(tmp_path / name, "ml-100k").fingerprint for name in ("ml-100k", "a.zip", "a.tgz", "ml-100k/u.data")}
+    prints = {
+        loaded(tmp_path / name, "ml-100k").fingerprint for name in ("ml-100k", "a.zip", "a.tgz", "ml-100k/u.data")
+    }
     assert len(prints) == 1
 
 
@@ -106,7 +111,11 @@ def test_1m(tmp_path: Path) -> None:
     assert rows(d.log) == [(1, 0, 5), (0, 0, 4)]
     assert d.users.iloc[0].tolist() == ["1", "F", "under 18", "K-12 student", "48067"]
     assert d.user_features.names[:2] == ("age=56+", "age=under 18")
-    assert d.items["title"].tolist() == ["Été (1995)"] and d.item_features.names == ("year", "genres=Comedy", "genres=Drama")
+    assert d.items["title"].tolist() == ["Été (1995)"] and d.item_features.names == (
+        "year",
+        "genres=Comedy",
+        "genres=Drama",
+    )
 
 
 def test_10m_knows_nothing_of_users(tmp_path: Path) -> None:
@@ -134,7 +143,11 @@ def test_coat_layout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("train", "line", "column", "what"),
-    [("0 6 0\n1 0 2\n", 1, "2", "outside of 1 to 5"), ("0 5 0\n1 0\n", 2, None, "2 fields"), ("0 5 x\n1 0 2\n", 1, "3", "'x'")],
+    [
+        ("0 6 0\n1 0 2\n", 1, "2", "outside of 1 to 5"),
+        ("0 5 0\n1 0\n", 2, None, "2 fields"),
+        ("0 5 x\n1 0 2\n", 1, "3", "'x'"),
+    ],
 )
 def test_coat_findings(tmp_path: Path, train: str, line: int, column: str | None, what: str) -> None:
     folder = written(tmp_path / "coat", COAT | {"train.ascii": train})
@@ -154,7 +167,10 @@ def test_recbole(tmp_path: Path) -> None:
     d = loaded(written(tmp_path / "x", RECBOLE) / "x.inter", "recbole", "data.columns.title=name")
     assert rows(d.log) == [(0, 1, 3), (1, 1, 4), (1, 0, 5)] and d.log.time.tolist() == [10, 20, 30]
     assert d.items["title"].tolist() == ["The P", "The Q"]
-    assert d.user_features.names == ("age", "city=Oslo", "city=Rome") and d.item_features.names == ("class=x", "class=y")
+    assert d.user_features.names == ("age", "city=Oslo", "city=Rome") and d.item_features.names == (
+        "class=x",
+        "class=y",
+    )
     np.testing.assert_array_equal(d.item_features.matrix, [[0, 1], [1, 1]])
     few = loaded(tmp_path / "x", "recbole", "data.max_categories=1")
     assert few.user_features.names == ("age",)
@@ -184,8 +200,15 @@ def test_filters_in_order_and_what_leaves_with_them(tmp_path: Path) -> None:
         "train": "1\t1\t1\n1\t1\t5\n1\t2\t5\n2\t1\t5\n2\t2\t5\n3\t1\t2\n3\t9\t5\n",
         "test": "1\t2\t4\n3\t1\t4\n4\t1\t4\n1\t9\t4\n",
     }
-    folder = written(tmp_path / "r3", {f"ydata-ymusic-rating-study-v1_0-{part}.txt": text for part, text in texts.items()})
-    options = ["data.filter.duplicates=last", "data.filter.min_value=3", "data.filter.user_core=2", "data.filter.item_core=2"]
+    folder = written(
+        tmp_path / "r3", {f"ydata-ymusic-rating-study-v1_0-{part}.txt": text for part, text in texts.items()}
+    )
+    options = [
+        "data.filter.duplicates=last",
+        "data.filter.min_value=3",
+        "data.filter.user_core=2",
+        "data.filter.item_core=2",
+    ]
     d = loaded(folder, "yahoo-r3", *options)
     assert d.users["id"].tolist() == ["1", "2", "4"] and d.items["id"].tolist() == ["1", "2"]
     assert rows(d.log) == [(0, 0, 5), (0, 1, 5), (1, 0, 5), (1, 1, 5)]
@@ -214,16 +237,23 @@ def test_fingerprint_moves_with_what_a_run_sees(tmp_path: Path, change: str) -> 
 
 def test_fingerprint_moves_with_scale_and_relevance_and_not_with_titles(tmp_path: Path) -> None:
     folder = written(tmp_path / "a", HUNDRED, "latin-1")
-    prints = {loaded(folder, "ml-100k", *options).fingerprint for options in ((), ("data.scale=[0,5]",), ("data.relevance=3",))}
+    prints = {
+        loaded(folder, "ml-100k", *options).fingerprint
+        for options in ((), ("data.scale=[0,5]",), ("data.relevance=3",))
+    }
     assert len(prints) == 3
     other = written(tmp_path / "b", HUNDRED | {"u.item": HUNDRED["u.item"].replace("Été", "Eté")}, "latin-1")
     assert loaded(other, "ml-100k").fingerprint in prints
 
 
 def test_synthetic_is_the_world_without_its_truth(tmp_path: Path) -> None:
-    config = options_of("synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "data.test_per_user=3")
+    config = options_of(
+        "synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "data.test_per_user=3"
+    )
     d = data.load(config, tmp_path)
-    world = synthetic_world(SyntheticOptions(**{f: getattr(config, f) for f in SyntheticOptions.__dataclass_fields__}), 0)
+    world = synthetic_world(
+        SyntheticOptions(**{f: getattr(config, f) for f in SyntheticOptions.__dataclass_fields__}), 0
+    )
     assert rows(d.log) == rows(world.log) and d.test is not None and rows(d.test) == rows(world.test)
     assert d.test_kind == "mar" and d.propensity is None and not hasattr(d, "truth")
     np.testing.assert_array_equal(d.user_features.matrix, world.user_features)

@@ -79,12 +79,13 @@ def card(data: Dataset) -> Card:
 def rows_of(facts: Card) -> list[tuple[str, str]]:
     """The card as (label, text), for any rendering."""
     low, high = facts.scale
+    threshold = "any interaction" if facts.feedback == "implicit" else f"from {facts.relevance:g}"
     return [
         ("users", f"{facts.users:,}"),
         ("items", f"{facts.items:,}"),
         ("interactions", f"{facts.rows:,} {facts.feedback}"),
         ("density", f"{facts.density:.4%}"),
-        ("scale", f"{low:g} to {high:g}, relevant from {facts.relevance:g} ({facts.relevant:.1%} of the log)"),
+        ("scale", f"{low:g} to {high:g}, relevant {threshold} ({facts.relevant:.1%} of the log)"),
         ("mean", f"{facts.mean:.3f}"),
         ("ratings", "  ".join(f"{level}: {share:.1%}" for level, share in facts.ratings)),
         ("per user", _spoken(facts.per_user)),

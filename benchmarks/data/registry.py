@@ -1,7 +1,7 @@
 """Which data sets there are, and the one door through which they are loaded: built in, or installed by a plugin."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.resources import files as resources
@@ -31,8 +31,8 @@ GROUP = "upliftlens.data"
 class DataSource:
     """A data set from a plugin: what an entry point of the group ``upliftlens.data`` names.
 
-    ``options``: a frozen dataclass whose fields are the options of ``data=NAME``, with defaults, and with a field
-    ``name`` whose default is NAME. ``load(options, cache, say)`` returns the Dataset, passed through
+    ``options``: a frozen dataclass whose fields are the options of ``data=NAME``, each with a default; the default of
+    its field ``name`` is NAME. ``load(options, cache, say)`` returns the Dataset, passed through
     ``upliftlens.benchmarks.data.sealed`` so that it carries its fingerprint; ``say`` is None or takes a line
     for the user.
     """
@@ -103,7 +103,9 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
 
     for name, source in plugins().items():
-        ConfigStore.instance().store(group="data", name=name, node=source.options, provider=GROUP)
+        fields = asdict(source.options())
+        node = {option: list(value) if isinstance(value, tuple) else value for option, value in fields.items()}
+        ConfigStore.instance().store(group="data", name=name, node=node, provider=GROUP)
 
 
 def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
@@ -133,7 +135,8 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
 def _options(group: DictConfig, prefix: str) -> list[str]:
     """The dotted names of everything in a composed configuration, groups included."""
     options = []
-    for key, value in group.items_ex(resolve=False):
+    for raw_key, value in group.items_ex(resolve=False):
+        key = str(raw_key)
         options.append(f"{prefix}{key}")
         if isinstance(value, DictConfig):
             options += _options(value, f"{prefix}{key}.")
