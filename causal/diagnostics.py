@@ -107,9 +107,10 @@ def calibration_error(propensity: Array, observed: Array, bins: int) -> float:
     p, o = np.asarray(propensity, np.float64).ravel(), np.asarray(observed, np.float64).ravel()
     if p.shape != o.shape or not p.size:
         raise ValueError(f"calibration needs p and o of the same pairs, got {p.size} and {o.size}")
-    edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
-    # side="left": a p that equals an edge falls below it, with all its equals.
-    index = np.searchsorted(edges, p, side="left")
+    # The bin of a p is that of the middle of its equals in sorted order: so few distinct values still get bins apart.
+    ordered = np.sort(p)
+    middle = (np.searchsorted(ordered, p, side="left") + np.searchsorted(ordered, p, side="right")) / 2
+    index = (middle / p.size * bins).astype(int)
     return float(np.abs(np.bincount(index, weights=p - o)).sum() / p.size)
 
 

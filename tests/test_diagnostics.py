@@ -65,6 +65,11 @@ def test_calibration_error_is_the_gap_per_bin() -> None:
     assert abs(calibration_error(p[order], o[order], bins=3) - calibration_error(p, o, bins=3)) < 1e-12
     constant = np.full(30, o.mean())
     assert calibration_error(constant, o, bins=10) < 1e-12
+    # Two values keep a bin each, whichever is the more common: here one is .1 too low, the other .1 too high.
+    for n_low, n_high in ((10, 20), (20, 10)):
+        p = np.repeat([0.1, 0.9], [n_low, n_high])
+        o = np.concatenate([np.arange(n_low) < 0.2 * n_low, np.arange(n_high) < 0.8 * n_high])
+        assert abs(calibration_error(p, o, bins=2) - 0.1) < 1e-12
     large = RNG.uniform(0.05, 0.5, 200_000)
     drawn = RNG.random(200_000) < large
     assert calibration_error(large, drawn, bins=10) < 0.005
