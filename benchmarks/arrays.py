@@ -59,7 +59,8 @@ def flatten(tree: Any) -> dict[str, np.ndarray]:
 def unflatten(content: Mapping[str, np.ndarray], template: Any, where: str) -> Any:
     """The pytree with the structure of ``template`` and the stored arrays for leaves; ``where`` is named in errors.
 
-    Template leaves may be arrays or ``jax.ShapeDtypeStruct``. Leaves are NumPy arrays where the template's are, else on the device.
+    Template leaves may be arrays or ``jax.ShapeDtypeStruct``. Leaves are NumPy arrays where the template's are, else
+    on the device.
 
     Raises:
         UpliftlensError: if a leaf is missing or too many, or differs in shape or dtype.
@@ -99,7 +100,11 @@ def _device(values: np.ndarray, leaf: Any, name: str, where: str) -> Any:
         )
     if isinstance(data, np.ndarray):
         return values
-    return jax.random.wrap_key_data(values, impl=leaf.dtype._impl) if _is_key(leaf) else jax.numpy.asarray(values)
+    on_device = jax.numpy.asarray(values)
+    if not _is_key(leaf):
+        return on_device
+    kind = jax.random.key_impl(jax.numpy.empty((), leaf.dtype))
+    return jax.random.wrap_key_data(on_device, impl=kind)
 
 
 def _mismatch(where: str, what: str) -> str:

@@ -30,7 +30,8 @@ class Failure(NamedTuple):
 class Record:
     """One run, as it is stored.
 
-    ``key`` names training and evaluation, ``fit_key`` the training alone: runs that differ in their metrics share a fit.
+    ``key``         names training and evaluation
+    ``fit_key``     names the training alone: runs that differ in their metrics only share a fit
     ``config``      the resolved configuration
     ``data``        {name, fingerprint}; ``split``  {name, fingerprint, leak: the leak report}
     ``loss``        None for a model that brings its own learning rule
@@ -73,12 +74,12 @@ def now() -> str:
 def canonical_key(mapping: Mapping[str, Any]) -> str:
     """16 hex digits of the sha256 of the mapping's canonical JSON: equal mappings, and only those, share a key.
 
-    Numbers are written by value: 1 and 1.0 are the same number and give the same key, as 1e-3 and 0.001 do, so a key does
-    not depend on whether a float option passed through a typed configuration. ``True`` is not 1. Order of entries does
-    not matter; a tuple equals a list. Floats are written by ``repr``, which tells all doubles apart.
+    Numbers are written by value: 1 and 1.0 are the same number and give the same key, as 1e-3 and 0.001 do, so a key
+    does not depend on whether a float option passed through a typed configuration. ``True`` is not 1. Order of entries
+    does not matter; a tuple equals a list. Floats are written by ``repr``, which tells all doubles apart.
 
     Raises:
-        TypeError: for a value that is not plain data (mapping, sequence, text, number, bool, None) or a name that is not text.
+        TypeError: for a name that is not text, or a value that is not a mapping, list, text, number, bool or None.
     """
     text = json.dumps(_canonical(mapping), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -101,7 +102,7 @@ def _canonical(value: Any) -> Any:
 
 
 def to_json(record: Record) -> dict[str, Any]:
-    """The record as strict JSON: NaN becomes null; infinity becomes null, but stays readable ("inf") inside ``config``."""
+    """The record as strict JSON: NaN and infinity become null, but inside ``config`` infinity stays, as "inf"."""
     fields = {name: value for name, value in vars(record).items() if name not in ("config", "metrics", "error")}
     return {
         "schema": SCHEMA,
@@ -122,10 +123,7 @@ def from_json(content: Mapping[str, Any]) -> Record:
         if content["schema"] > SCHEMA:
             raise ValueError(f"schema {content['schema']} is newer than this Upliftlens reads ({SCHEMA}): upgrade it")
         fields = {name: value for name, value in content.items() if name != "schema"}
-        metrics = {
-            name: Summary(*(_number(entry[part]) for part in ("value", "lo", "hi")), n=entry["n"])
-            for name, entry in content["metrics"].items()
-        }
+        metrics = {name: _summary(**entry) for name, entry in content["metrics"].items()}
         error = None if content["error"] is None else Failure(**content["error"])
         return Record(**{**fields, "metrics": metrics, "error": error, "epochs": tuple(content["epochs"])})
     except (KeyError, TypeError, AttributeError) as cause:
@@ -146,8 +144,9 @@ def dumps(content: Any) -> str:
     return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def _summary(value: float | None, lo: float | None, hi: float | None, n: int) -> Summary:
+    value, lo, hi = (math.nan if one is None else float(one) for one in (value, lo, hi))
+    return Summary(value, lo, hi, n)
 
 
 def _plain(value: Any, infinite: bool) -> Any:

@@ -4,9 +4,9 @@ ROOT/fits/<fit_key>/   state.npz  fit.json        what training left: the state,
 ROOT/runs/<key>/       per_user.npz  record.json  traceback.txt (of a failure)
 ROOT/locks/            one file per claimed key, with the pid and the start of whoever holds it
 
-Every file appears by one atomic rename, after its bytes are on the disk. ``fit.json`` and ``record.json`` come last: what
-has none doesn't exist. A claim is an operating-system lock (flock): it ends with its process, however that dies, so
-"running" is never a stale remark. Any number of processes may share a store.
+Every file appears by one atomic rename, after its bytes are on the disk. ``fit.json`` and ``record.json`` come last:
+what has none doesn't exist. A claim is an operating-system lock (flock): it ends with its process, however that dies,
+so "running" is never a stale remark. Any number of processes may share a store.
 """
 
 import errno
@@ -88,7 +88,7 @@ def claim(
 
 
 def save_fit(store: Store, key: str, state: Any, info: Mapping[str, Any]) -> None:
-    """Stores a trained state (a pytree of arrays) and the ``info`` about its training, which is plain data (NaN is kept as null)."""
+    """Stores a trained state (a pytree of arrays) and plain data about its training; NaN is kept as null."""
     folder = store.folder("fits", key)
     with _writing(store):
         _replace(folder / "state.npz", lambda file: arrays.write(file, arrays.flatten(state), compress=False))
@@ -193,7 +193,7 @@ def _writing(store: Store) -> Iterator[None]:
     except OSError as cause:
         if cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UpliftlensError(
-                f"the disk of the results folder {store.root} is full: free some space or choose another with store=FOLDER.\n"
+                f"the results folder {store.root} is on a full disk: free some space or choose another, store=FOLDER.\n"
                 "Finished runs are safe; start the same command again and it continues."
             ) from cause
         if cause.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

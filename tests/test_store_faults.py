@@ -4,15 +4,13 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from processes import process
 from stored import record
 
 from upliftlens.benchmarks import store as stores
@@ -30,30 +28,6 @@ from upliftlens.benchmarks.store import (
     save_fit,
     save_run,
 )
-
-HERE = Path(__file__).parent
-
-_PROLOGUE = """
-import sys, time, numpy as np
-from pathlib import Path
-from stored import record
-from upliftlens.benchmarks.store import *
-store = open_store(Path(sys.argv[1]))
-say = lambda sentence: print(sentence, flush=True)
-"""
-
-
-@contextmanager
-def process(script: str, root: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python process with the store open; ended with the block."""
-    command = [sys.executable, "-c", _PROLOGUE + script, str(root), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
-
 
 _WRITE_FOREVER = """
 state = {"w": np.zeros(200_000, np.float32)}
@@ -146,87 +120,6 @@ def test_two_writers_on_one_store_lose_nothing(tmp_path: Path) -> None:
     check_whole(Store(root), said)
 
 
-_COMPUTE_ONCE = """
-for number in range(30):
-    key = f"k{number:02d}"
-    with claim(store, "runs", key, say, record(key, status="running")):
-        if load_record(store, key) is None:
-            with open(store.root / f"computed-{key}", "a") as log:
-                log.write("x")
-            time.sleep(0.002)
-            save_run(store, record(key), {})
-"""
-
-
-def test_processes_that_want_the_same_runs_compute_each_once(tmp_path: Path) -> None:
-    root = tmp_path / "runs"
-    with (
-        process(_COMPUTE_ONCE, root) as one,
-        process(_COMPUTE_ONCE, root) as two,
-        process(_COMPUTE_ONCE, root) as three,
-    ):
-        for child in (one, two, three):
-            child.communicate(timeout=60)
-            assert child.returncode == 0
-    computed = {path.name: path.read_text() for path in root.glob("computed-*")}
-    assert computed == {f"computed-k{number:02d}": "x" for number in range(30)}
-    assert len(list_records(Store(root)).records) == 30
-    assert list((root / "locks").iterdir()) == []
-
-
-_HOLD = """
-with claim(store, "runs", "k0", say, record(status="running")):
-    print("claimed", flush=True)
-    time.sleep(600)
-"""
-_FOLLOW = """
-with claim(store, "runs", "k0", say):
-    print("found" if load_record(store, "k0") else "mine", flush=True)
-"""
-
-
-def test_the_second_waits_for_the_first_is_told_once_and_finds_the_work_done(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "runs")
-    with ExitStack() as held:
-        held.enter_context(claim(store, "runs", "k0", print, record(status="running")))
-        with process(_FOLLOW, store.root) as second:
-            assert second.stdout is not None
-            said = second.stdout.readline()
-            assert said.startswith(f"run k0 is being computed by process {os.getpid()} on ")
-            save_run(store, record(), {})
-            held.close()
-            assert second.communicate(timeout=60)[0] == "found\n"
-
-
-def test_who_waited_holds_a_lock_that_others_see(tmp_path: Path) -> None:
-    """A released lock's file is unlinked: whoever waited on it must not mistake the orphan for the lock."""
-    store = open_store(tmp_path / "runs")
-    with ExitStack() as held:
-        held.enter_context(claim(store, "runs", "k0", print))
-        with process(_HOLD, store.root) as second:
-            assert second.stdout is not None and "is being computed" in second.stdout.readline()
-            held.close()
-            assert second.stdout.readline() == "claimed\n"
-            assert [one.status for one in list_records(store).records] == ["running"]
-
-
-def test_a_killed_process_gives_its_claim_back(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "runs")
-    with process(_HOLD, store.root) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "claimed\n"
-        assert [one.status for one in list_records(store).records] == ["running"]
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-    assert list((store.root / "locks").iterdir()), "the dead process's marker is still there"
-    assert list_records(store) == ([], [])
-
-    def no_wait(sentence: str) -> None:
-        raise AssertionError(sentence)
-
-    with claim(store, "runs", "k0", no_wait):
-        pass
-
-
 def fail(number: int) -> Any:
     def refuse(*arguments: Any, **options: Any) -> Any:
         raise OSError(number, os.strerror(number))
@@ -256,7 +149,9 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing(
             lambda: save_fit(store, "f0", {"w": np.ones(3)}, {}),
             lambda: save_failure(store, record("k2"), ValueError("x"), "trace"),
         ):
-            with pytest.raises(UpliftlensError, match=r"results folder .* is full: free some space") as caught:
+            with pytest.raises(
+                UpliftlensError, match=r"results folder .* is on a full disk: free some space"
+            ) as caught:
                 attempt()
             assert len(str(caught.value).splitlines()) <= 2
     after = {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
@@ -274,7 +169,7 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing(
         (errno.EROFS, "can't be written"),
         (errno.EACCES, "can't be written"),
         (errno.EIO, "can't be used"),
-        (errno.ENOSPC, "full"),
+        (errno.ENOSPC, "full disk"),
     ],
 )
 def test_a_folder_that_cannot_be_written_is_said_at_once(

@@ -1,0 +1,129 @@
+"""Where a number was computed: interpreter, packages, devices, code. Provenance for a record, not part of its key."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "upliftlens",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "scipy",
+    "pandas",
+    "hydra-core",
+    "omegaconf",
+    "wandb",
+)
+
+_ROOT = Path(__file__).resolve().parent.parent
+_CGROUP = Path("/sys/fs/cgroup")
+_CODE = ("causal", "models", "benchmarks", "configs", "pyproject.toml", "constraints.txt")
+
+
+@cache
+def collect() -> dict[str, Any]:
+    """The environment of this process, as plain data.
+
+    ``git`` is the commit of the checkout that the package runs from and whether its code differs from that commit
+    (changed or untracked files), or None for an installed package.
+    """
+    import jax
+
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu(),
+        "cores": cores(),
+        "packages": {name: installed(name) for name in PACKAGES},
+        "device": {"backend": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)},
+        "git": _git(),
+    }
+
+
+def installed(package: str) -> str | None:
+    """The installed version of a package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def cpu() -> str:
+    """The processor's model, as far as the system tells."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory() -> int:
+    """Bytes: the most host memory that this process has held so far (all its runs, not one run alone)."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):  # getrusage would count what the parent held when it started this process
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
+def available_memory() -> int:
+    """Bytes that a process could take now; the machine's whole memory where the system doesn't tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def available_memory() -> int:
+    """Bytes that a computation may still take: of the accelerator where there is one, else of this machine or container."""
+    import jax
+
+    stats = jax.devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return int(stats["bytes_limit"] - stats["bytes_in_use"])
+    free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                free = int(line.split()[1]) * 1024
+    with suppress(OSError, ValueError):  # ValueError: "max", no limit
+        free = min(free, int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text()))
+    return max(free, 0)
+
+
+def _git() -> dict[str, Any] | None:
+    top = _ask_git("rev-parse", "--show-toplevel")
+    if top is None or Path(top) != _ROOT:  # an environment inside somebody else's checkout is not our commit
+        return None
+    commit, changes = _ask_git("rev-parse", "HEAD"), _ask_git("status", "--porcelain", "--", *_CODE)
+    return None if commit is None or changes is None else {"commit": commit, "dirty": bool(changes)}
+
+
+def _ask_git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

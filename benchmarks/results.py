@@ -1,0 +1,144 @@
+"""Reading the store: filters on records, and the columns that tell them apart."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.records import Record, to_json
+
+IDENTITY = ("data", "split", "model", "loss", "objective")
+"""The fields that say what a run is, in the order of a table's columns."""
+
+DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10")
+
+_PLACES = frozenset({"store", "cache", "progress", "group", "logger", "hydra"})
+"""Configuration that says where and how a run was shown, not what it computed: no column of its own."""
+
+Fields = Mapping[str, Any]
+"""A record as flat fields: dotted path to a plain value; mappings are opened, lists are not."""
+
+
+def fields(record: Record) -> dict[str, Any]:
+    """All that can be asked of a record, by dotted path, and by the short names that a table shows.
+
+    Short: ``data`` and ``split`` (their names), any path inside ``config`` without that word (``train.lr``), and a
+    metric's name for its value (``rmse``). Where two meanings clash, a record's own field comes first.
+    """
+    content = to_json(record)
+    flat = dict(_flat(content, ""))
+    short = {name: metric["value"] for name, metric in content["metrics"].items()}
+    inside = dict(_flat(content["config"], ""))
+    names = {"data": record.data.get("name"), "split": record.split.get("name")}
+    return {**short, **inside, **flat, **names}
+
+
+def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
+    """The records for which all conditions hold: ``FIELD=VALUE``, or ``!=``, ``<``, ``<=``, ``>``, ``>=``.
+
+    ``fields`` says what can be asked for. Numbers are compared as numbers, everything else as text; ``null`` stands for
+    no value. A record without the field meets ``!=`` only.
+
+    Raises:
+        UpliftlensError: for a condition that isn't one, or a field that no record has, with the nearest one.
+    """
+    kept = [(record, fields(record)) for record in records]
+    known = {name for _, flat in kept for name in flat}
+    for condition in where:
+        match = re.fullmatch(r"([^=<>!]+)(=|!=|<=|>=|<|>)(.*)", condition.strip())
+        if match is None:
+            raise UpliftlensError(
+                f"--where takes FIELD=VALUE (or !=, <, <=, >, >=), not '{condition}': for example model=mf"
+            )
+        name, sign, wanted = match[1].strip(), match[2], match[3].strip()
+        if known and name not in known:
+            raise unknown("field", name, known)
+        kept = [(record, flat) for record, flat in kept if _holds(flat, name, sign, wanted)]
+    return [record for record, _ in kept]
+
+
+def columns(records: Sequence[Record]) -> list[str]:
+    """The fields that tell the records apart, in a table's order: identity, configuration, seed.
+
+    ``model`` is always there. A configuration value has a column if it differs between records of one identity:
+    that two models have different defaults is no news.
+    """
+    flat = [fields(record) for record in records]
+    identity = [name for name in IDENTITY if name == "model" or _differs(one.get(name) for one in flat)]
+    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for record, one in zip(records, flat):
+        inside = {name: value for name, value in _flat(record.config, "") if name.partition(".")[0] not in _PLACES}
+        alike.setdefault(tuple(text(one.get(name)) for name in IDENTITY), []).append(inside)
+    varying = {
+        name: None
+        for group in alike.values()
+        for name in dict.fromkeys(name for one in group for name in one)
+        if _differs(one.get(name) for one in group)
+    }
+    own = {"seed", *(f"{name}.name" for name in IDENTITY)}
+    seed = ["seed"] if _differs(record.seed for record in records) else []
+    return [*identity, *(name for name in varying if name not in own), *seed]
+
+
+def metric_names(records: Sequence[Record], wanted: Sequence[str]) -> list[str]:
+    """The metrics to show: the wanted ones, or the default ones that exist, or whatever the records have.
+
+    Raises:
+        UpliftlensError: for a wanted metric that no record has.
+    """
+    there = list(dict.fromkeys(name for record in records for name in record.metrics))
+    for name in wanted:
+        if there and name not in there:
+            raise unknown("metric", name, there)
+    return list(wanted) or [name for name in DEFAULT_METRICS if name in there] or there
+
+
+def text(value: Any) -> str:
+    """A value as the user writes it: true, null, [64,32], 0.01."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _flat(content: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _differs(values: Iterable[Any]) -> bool:
+    return len({text(value) for value in values}) > 1
+
+
+def _holds(flat: Fields, name: str, sign: str, wanted: str) -> bool:
+    if name not in flat:
+        return sign == "!="
+    value = flat[name]
+    number = _number(wanted)
+    left: Any
+    right: Any
+    if number is not None and isinstance(value, int | float) and not isinstance(value, bool):
+        left, right = float(value), number
+    elif sign in ("=", "!="):
+        same = text(value) == wanted.replace(" ", "") if isinstance(value, list) else text(value) == wanted
+        return same == (sign == "=")
+    elif number is not None or value is None:
+        return False  # text or nothing against a number
+    else:
+        left, right = text(value), wanted  # dates and names by the alphabet
+    return {
+        "=": left == right,
+        "!=": left != right,
+        "<": left < right,
+        "<=": left <= right,
+        ">": left > right,
+        ">=": left >= right,
+    }[sign]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
