@@ -84,18 +84,7 @@ def peak_memory() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that a process could take now; the machine's whole memory where the system doesn't tell."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def available_memory() -> int:
-    """Bytes that a computation may still take: of the accelerator where there is one, else of this machine or container."""
+    """Bytes that a computation may still take: of the accelerator if there is one, else of the machine or container."""
     import jax
 
     stats = jax.devices()[0].memory_stats()

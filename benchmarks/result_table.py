@@ -98,7 +98,9 @@ def summarise(
     members: dict[tuple[str, ...], list[Record]] = {}
     for record in done:
         flat = fields(record)
-        members.setdefault(tuple(text(flat.get(name)) for name in group), []).append(record)
+        members.setdefault(tuple("" if flat.get(name) is None else text(flat[name]) for name in group), []).append(
+            record
+        )
     names = metric_names(done, metrics)
     rows = [
         Row(dict(zip(group, values)) | {"runs": str(len(some))}, _means(some, names, per_user))

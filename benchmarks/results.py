@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
@@ -53,7 +54,12 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
             )
         name, sign, wanted = match[1].strip(), match[2], match[3].strip()
         if known and name not in known:
-            raise unknown("field", name, known)
+            close = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            some = [one for one in (*IDENTITY, "seed", "status", "train.lr", *DEFAULT_METRICS) if one in known]
+            raise UpliftlensError(
+                f"unknown field '{name}': {hint}there is, for example: {', '.join(some)}; `--format json` shows all"
+            )
         kept = [(record, flat) for record, flat in kept if _holds(flat, name, sign, wanted)]
     return [record for record, _ in kept]
 
