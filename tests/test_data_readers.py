@@ -223,7 +223,8 @@ CHANGES = {
     "a time": ("u.data", "10\t3\t4\t100", "10\t3\t4\t101"),
     "an id": ("u.data", "10\t3\t4\t100", "11\t3\t4\t100"),
     "the order": ("u.data", "2\t3\t5\t50\n2\t1\t1\t60\n", "2\t1\t1\t60\n2\t3\t5\t50\n"),
-    "a feature": ("u.user", "writer", "artist"),
+    "a feature": ("u.user", "50|M", "50|F"),
+    "the name of a feature": ("u.user", "writer", "zoologist"),
 }
 
 
