@@ -90,7 +90,11 @@ def _results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
     parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
     parser.add_argument(
-        "--summary", action="store_true", help="one row per method: mean over seeds, interval over users × seeds"
+        "--over",
+        nargs="+",
+        default=[],
+        metavar="FIELD",
+        help="average over these, e.g. seed split.fold: a row per method, interval over users × runs",
     )
 
 

@@ -13,10 +13,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
-from hydra_plugins.upliftlens.launcher import InProcess
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hydra_plugins.upliftlens.launcher import InProcess
 from upliftlens.benchmarks.data import register
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.records import canonical_key

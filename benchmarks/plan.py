@@ -17,7 +17,6 @@ from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
 from upliftlens.benchmarks.typed import structural, traced_names, typed
 from upliftlens.causal.losses import LOSSES, Loss
-from upliftlens.causal.objectives import Objective
 from upliftlens.models.contract import Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.gradient import OPTIMIZERS, gradient_method, module_offers
 from upliftlens.models.registry import Entry, entry, model_entry
@@ -50,6 +49,24 @@ class TrainConfig:
             raise UpliftlensError(f"train.l2 must not be negative, got {self.l2}")
         if self.optimizer not in OPTIMIZERS:
             raise unknown("train.optimizer", self.optimizer, OPTIMIZERS)
+
+
+@dataclass(frozen=True)
+class GeneralConfig:
+    """The options outside of the groups: see configs/config.yaml."""
+
+    seed: int
+    trial: bool
+    group: str | None
+    store: str
+    cache: str
+    budget: int
+    tune_seed: int
+    progress: bool
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.tune_seed < 0:
+            raise UpliftlensError(f"seed and tune_seed must not be negative, got {self.seed} and {self.tune_seed}")
 
 
 class Learning(NamedTuple):
@@ -94,6 +111,8 @@ def plan(config: Mapping[str, Any]) -> Plan:
     """
     metrics = typed(MetricsConfig, config["metrics"], "metrics")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
+    groups = ("data", "split", "train", "loss", "objective", "model", "metrics", "logger")
+    general = typed(GeneralConfig, {name: value for name, value in config.items() if name not in groups}, "")
     return Plan(
         config=config,
         data=typed(config_type(config["data"]), config["data"], "data"),
@@ -102,12 +121,12 @@ def plan(config: Mapping[str, Any]) -> Plan:
         train=typed(TrainConfig, config["train"], "train"),
         metrics=metrics,
         logger=typed(LoggerConfig, config["logger"], "logger"),
-        seed=config["seed"],
-        trial=config["trial"],
-        group=config["group"],
-        store=Path(config["store"]).expanduser(),
-        cache=Path(config["cache"]).expanduser(),
-        progress=config["progress"],
+        seed=general.seed,
+        trial=general.trial,
+        group=general.group,
+        store=Path(general.store).expanduser(),
+        cache=Path(general.cache).expanduser(),
+        progress=general.progress,
     )
 
 

@@ -10,6 +10,15 @@ from upliftlens.benchmarks.training import Epoch
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
+WIDTH = 140
+"""Columns of a table where the output is a file or a pipe, or a terminal too narrow to read it in."""
+
+
+def table_console() -> Console:
+    """Standard output, wide enough for a table."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal and plain.width >= 110 else Console(highlight=False, width=WIDTH)
+
 
 def say(sentence: str) -> None:
     """One line for the user."""

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.progress import table_console
 from upliftlens.benchmarks.records import Record
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
 
@@ -21,14 +22,13 @@ def results_verb(flags: argparse.Namespace) -> int:
     """``upliftlens results``: records of the store, filtered, in the format asked for."""
     from upliftlens.benchmarks.result_table import results
 
-    over = ["seed"] if flags.summary else []
-    answer = results(Store(Path(flags.store).expanduser()), flags.where, flags.metrics or [], flags.format, over)
+    answer = results(Store(Path(flags.store).expanduser()), flags.where, flags.metrics or [], flags.format, flags.over)
     for remark in answer.remarks:
         err.print(remark, markup=False)
     if isinstance(answer.body, str):
         print(answer.body)
     else:
-        _wide().print(answer.body)
+        table_console().print(answer.body)
     return 0
 
 
@@ -108,7 +108,7 @@ def data_verb(flags: argparse.Namespace) -> int:
 
     cache = Path(flags.cache).expanduser()
     if flags.action == "list":
-        _wide().print(render.listing_table(data.listing(cache)))
+        table_console().print(render.listing_table(data.listing(cache)))
         return 0
     name, options = flags.name, list(flags.options)
     path = Path(name).expanduser()
@@ -172,11 +172,6 @@ def doctor_verb(flags: argparse.Namespace) -> int:
 def _yaml(group: str) -> list[str]:
     paths = (path.name for path in files(f"upliftlens.configs.{group}").iterdir())
     return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
-
-
-def _wide() -> Console:
-    """A console that does not squeeze a table into 80 columns when the output is a file or a pipe."""
-    return out if out.is_terminal else Console(highlight=False, width=220)
 
 
 def _runs_of(records: Sequence[Record], name: str) -> list[Record]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.markup import escape
 
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import plan
@@ -30,6 +31,7 @@ def launch(
         SweepFailed: after the last job, if any failed; each was reported when it failed.
     """
     jobs = [_composed(context, config, overrides, first + index) for index, overrides in enumerate(job_overrides)]
+    labels = _labels(job_overrides)
     returns: list[JobReturn] = []
     for index, job in enumerate(jobs):
         with open_dict(job):
@@ -44,12 +46,11 @@ def launch(
             )
         )
         error = _error(returns[-1])
-        label = " ".join(job_overrides[index]) or "run"
         if isinstance(error, KeyboardInterrupt):
             raise error
         if error is not None:
-            say(f"[red]failed[/red] {index + 1}/{len(jobs)} {label}: {error}")
-    failed = [" ".join(job_overrides[i]) for i, one in enumerate(returns) if one.status is JobStatus.FAILED]
+            say(f"[red]failed[/red] {index + 1}/{len(jobs)} {escape(labels[index])}: {escape(str(error))}")
+    failed = [labels[i] for i, one in enumerate(returns) if one.status is JobStatus.FAILED]
     if failed:
         raise SweepFailed(
             f"{len(failed)} of {len(jobs)} runs failed ({'; '.join(failed)}). The others are stored; "
@@ -66,8 +67,14 @@ def _composed(context: HydraContext, config: DictConfig, overrides: Sequence[str
     try:
         plan(OmegaConf.to_container(task, resolve=True))  # type: ignore[arg-type]
     except UpliftlensError as error:
-        raise UpliftlensError(f"{error}\nNothing was started (job {number}: {' '.join(overrides)})") from None
+        raise UpliftlensError(f"{error}\nNothing was started (job {number})") from None
     return job
+
+
+def _labels(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """What tells the jobs apart: the overrides that not all of them share."""
+    shared = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
+    return [" ".join(one for one in job if one not in shared) or "run" for job in jobs]
 
 
 def _error(done: JobReturn) -> BaseException | None:

@@ -91,15 +91,13 @@ def fit(
         if number + 1 < epochs:
             order = feed.order(host)  # drawn while the device works on the epoch just dispatched
         line: Epoch = {"epoch": number + 1, "loss": float(loss)}
+        _require_finite(line)
         if stopping is not None:
             line["validation"] = stopping.monitor(state)
+            _require_finite(line)
         line["seconds"] = time.perf_counter() - started
         log.append(line)
         on_epoch(number + 1, line)
-        if not all(math.isfinite(line[name]) for name in ("loss", "validation") if name in line):
-            raise Diverged(
-                f"training diverged: {line} at epoch {number + 1} is not finite. Lower train.lr, raise train.l2, or check the data's values"
-            )
         if stopping is None:
             continue
         value = line["validation"] if stopping.lower_is_better else -line["validation"]
@@ -111,3 +109,8 @@ def fit(
     if stopping is None:
         return Fit(state, len(log), log)
     return Fit(best_state, best_epoch, log)
+
+
+def _require_finite(line: Epoch) -> None:
+    if not all(math.isfinite(value) for value in line.values()):
+        raise Diverged(f"training diverged: {line}. Lower train.lr, raise train.l2, or check the data's values")

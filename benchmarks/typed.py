@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,17 +26,13 @@ def typed(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in fields:
-            raise (
-                unknown(f"option {where}.{name}: there is no", str(name), fields)
-                if not fields
-                else unknown(f"{where} option", str(name), fields)
-            )
+            raise unknown(f"option of {where or 'the configuration'}", str(name), fields or ["none"])
     schema = _schema(kind)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(values)))
         plain = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        key = f"{where}.{error.full_key}" if getattr(error, "full_key", None) else where
+        key = ".".join(part for part in (where, getattr(error, "full_key", None)) if part)
         raise UpliftlensError(f"{key}: {str(error).splitlines()[0]}") from None
     assert isinstance(plain, dict)
     return _build(kind, plain, where)
@@ -76,7 +72,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-@lru_cache(maxsize=None)
+@cache
 def _schema(kind: type) -> type:
     """The same dataclass in the vocabulary that OmegaConf checks: without Annotated, Literal and tuples."""
     hints = get_type_hints(kind, include_extras=True)

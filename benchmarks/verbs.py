@@ -11,7 +11,7 @@ from rich.table import Table
 
 from upliftlens.benchmarks import experiment
 from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.progress import epoch_bar, say
+from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
 
 
@@ -89,11 +89,11 @@ def quickstart_verb(arguments: Sequence[str]) -> int:
     out.print(
         f"\n{'MovieLens 100K' if name == 'ml-100k' else 'SYNTHETIC world (ML-100K could not be had)'}, random fold 0 of 5, three seeds; 95 % intervals over users × seeds:"
     )
-    out.print(table.body)
+    table_console().print(table.body)
     out.print(
         f"Records: {store.root}/runs    W&B offline runs: {Path(config['logger']['dir']) / 'wandb'}    (`wandb sync` uploads them)\n"
         "An empty cell: the model does not predict ratings. Next:\n"
-        f"  upliftlens results --where data={name} --summary --format md\n"
+        f"  upliftlens results --where data={name} --over seed --format md\n"
         f"  upliftlens compare mf mlp --metric rmse\n"
         f"  upliftlens sweep data={name} model=mf model.dim=16,64 'seed=range(0,5)'\n"
         f"  upliftlens recommend $(upliftlens results --where model=ials --format csv | sed -n 2p | cut -d, -f1) --user 42",

@@ -1,0 +1,159 @@
+"""Every verb as a new user would call it, with its help and with typos."""
+
+import json
+
+import pytest
+from shell import TINY, call, records
+
+from upliftlens.benchmarks.cli import VERBS, main
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store with one finished run of mf and one of popularity."""
+    path = tmp_path_factory.mktemp("cli") / "runs"
+    assert call("sweep", path, "model=mf,popularity", "model.space=null") == 0
+    return path
+
+
+def reading(verb, store, *words):
+    return main([verb, *words, "--store", str(store)])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys, monkeypatch):
+    try:
+        code = main([verb, "--help"])
+    except SystemExit as stop:
+        code = stop.code
+    assert code in (0, None)
+    assert "upliftlens" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["rnu"], "unknown verb 'rnu': did you mean 'run'?"),
+        (["run", "model=mff"], "unknown model choice 'mff': did you mean 'mf'?"),
+        (["run", "data=ml100k"], "did you mean 'ml-100k'?"),
+        (["run", "model=mf", "model.dmi=8"], "did you mean 'dim'?"),
+        (["run", "trainn.lr=8"], "did you mean 'train'?"),
+        (["run", "model.dim=many"], "model.dim: Value 'many' of type 'str' could not be converted to Integer"),
+        (["run", "train.lr=0"], "train.lr must be positive"),
+        (["run", "train.optimizer=adm"], "did you mean 'adam'?"),
+        (["run", "loss=bprr"], "did you mean 'bpr'?"),
+        (["run", "metrics.names=[recal@10]"], "unknown metric 'recal': did you mean 'recall'?"),
+        (["run", "metrics.names=[recall]"], "needs a cut-off"),
+        (["run", "split.name=kfolds"], "did you mean 'kfold'?"),
+        (["run", "split=u1"], "ml-100k"),
+        (["run", "model.file=nowhere.py"], "nowhere.py: there is no such file"),
+        (["sweep", "model=mf,mff"], "did you mean 'mf'?"),
+        (["sweep", "seed=0,x"], "seed"),
+        (["tune", "model=popularity"], "no search space"),
+        (["tune", "model=mf", "budget=0"], "budget=0"),
+        (["data", "card", "ml-100"], "did you mean 'ml-100k'?"),
+        (["list", "model"], "did you mean 'models'?"),
+    ],
+)
+def test_typos_get_one_or_two_lines_that_name_the_fix(words, expected, tmp_path, capsys):
+    compute = words[0] in ("run", "sweep", "tune")
+    code = main([words[0], *([*TINY, f"store={tmp_path}"] if compute else []), *words[1:]])
+    shown = capsys.readouterr().err.strip()
+    assert code == 1
+    assert expected in shown
+    assert len(shown.splitlines()) <= 2 and "Traceback" not in shown
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_flags_that_do_not_exist_are_usage_errors(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["results", "--formt", "json"])
+    assert stop.value.code == 2
+    assert "--formt" in capsys.readouterr().err
+
+
+def test_results_in_every_format(store, capsys):
+    for form in ("table", "md", "csv"):
+        assert reading("results", store, "--format", form) == 0
+        assert "popularity" in capsys.readouterr().out
+    assert reading("results", store, "--where", "model=mf", "--format", "json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    for name in ("key", "status", "config", "data", "split", "model", "loss", "objective", "seed", "timing", "environment"):
+        assert name in record
+    assert set(record["metrics"]["rmse"]) == {"value", "lo", "hi", "n"}
+    assert record["metrics"]["rmse"]["lo"] <= record["metrics"]["rmse"]["value"] <= record["metrics"]["rmse"]["hi"]
+    assert {"prepare", "compile", "train", "evaluate"} <= set(record["timing"])
+    assert record["environment"]["packages"]["jax"] and record["peak_memory"] > 10**7
+
+
+def test_results_of_an_empty_store_and_of_unknown_fields(store, tmp_path, capsys):
+    assert reading("results", tmp_path / "none") == 0
+    assert "upliftlens run" in capsys.readouterr().err
+    assert reading("results", store, "--where", "modle=mf") == 1
+    assert "did you mean 'model'" in capsys.readouterr().err
+
+
+def test_a_model_that_ranks_has_no_rmse_and_says_why(store):
+    (popularity,) = [one for one in records(store) if one["model"] == "popularity"]
+    assert "rmse" not in popularity["metrics"] and "rmse" in popularity["diagnostics"]["absent"]
+    assert popularity["loss"] is None
+
+
+def test_recommend_excludes_what_was_seen(store, capsys):
+    key = next(one["key"] for one in records(store) if one["model"] == "mf")
+    assert reading("recommend", store, key[:6], "--user", "3", "-k", "50", "--format", "json", "--cache", str(store / "cache")) == 0
+    lines = json.loads(capsys.readouterr().out)
+    scores = [line["score"] for line in lines]
+    assert scores == sorted(scores, reverse=True) and len({line["item"] for line in lines}) == len(lines) < 30
+    from upliftlens.benchmarks.experiment import prepare, quiet
+    from upliftlens.benchmarks.plan import plan
+
+    parts = prepare(plan(next(one["config"] for one in records(store) if one["model"] == "mf")), quiet).split
+    seen = {int(i) for part in (parts.train, parts.validation) for u, i in zip(part.user, part.item, strict=True) if u == 3}
+    assert seen and len(lines) == 30 - len(seen)
+    assert not seen & {int(line["item"]) for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(["zzz", "--user", "3"], "unknown run"), (["{key}", "--user", "ann"], "no user 'ann'"), (["{key}", "--user", "3", "-k", "0"], "-k 0")],
+)
+def test_recommend_says_what_is_wrong(words, expected, store, capsys):
+    key = next(one["key"] for one in records(store) if one["model"] == "mf")
+    assert reading("recommend", store, *[word.format(key=key) for word in words], "--cache", str(store / "cache")) == 1
+    assert expected in capsys.readouterr().err
+
+
+def test_compare_pairs_the_runs(store, capsys):
+    assert reading("compare", store, "mf", "popularity", "--metric", "ndcg@10", "--format", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    by_model = {one["model"]: one["metrics"]["ndcg@10"]["value"] for one in records(store)}
+    assert found["difference"] == pytest.approx(by_model["mf"] - by_model["popularity"])
+    assert found["lo"] <= found["difference"] <= found["hi"]
+    assert reading("compare", store, "mf", "poplarity") == 1
+    assert "did you mean 'popularity'" in capsys.readouterr().err
+
+
+def test_lists(capsys):
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("two_tower", "bpr", "naive", "ndcg", "ml-25m", "leave_last", "quickstart"):
+        assert name in shown
+    assert main(["list", "models"]) == 0
+    assert "ials" in capsys.readouterr().out.split()
+
+
+def test_data_verbs_on_a_file_of_ones_own(tmp_path, capsys):
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_text("user,item,rating\n" + "".join(f"u{k % 7},i{k % 11},{1 + k % 5}\n" for k in range(77)))
+    bad.write_text("user,item,rating\nu1,i1,4\nu1,i2,high\n")
+    assert main(["data", "check", str(good)]) == 0
+    assert "no problems" in capsys.readouterr().out
+    assert main(["data", "check", str(bad)]) == 1
+    shown = capsys.readouterr()
+    assert "bad.csv" in shown.out and "3" in shown.out and "high" in shown.out
+    assert main(["data", "card", "csv", f"data.path={good}"]) == 0
+    assert "77" in capsys.readouterr().out
+    assert main(["data", "prepare", "synthetic", "data.n_users=90", "data.n_items=120"]) == 0
+    assert main(["data", "list"]) == 0
+    assert "yahoo-r3" in capsys.readouterr().out

@@ -1,0 +1,159 @@
+"""Sweeps: compiled once, continued after a kill, shared between processes, whole when one job fails."""
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+from shell import call, records, spawn
+from wandb_reader import read_run
+
+from upliftlens.benchmarks.compilation import compilations
+
+
+def test_three_seeds_and_three_learning_rates_compile_one_program(tmp_path):
+    store = tmp_path / "runs"
+    assert call("sweep", store, "model=mf", "model.dim=7", "seed=0,1,2", "train.lr=0.01,0.02,0.05", "train.l2=3,4") == 0
+    found = records(store)
+    assert len(found) == 18
+    compiled = sorted(one["diagnostics"]["programs_compiled"] for one in found)
+    assert compiled[-1] > 0
+    assert compiled[:-1] == [0] * 17
+    assert len({one["metrics"]["rmse"]["value"] for one in found}) == 18
+    assert call("run", store, "model=mf", "model.dim=6") == 0  # another structure is another program
+    (other,) = [one for one in records(store) if one["config"]["model"]["dim"] == 6]
+    assert other["diagnostics"]["programs_compiled"] > 0
+
+
+def test_the_counter_counts():
+    import jax
+
+    before = compilations().count
+    jax.jit(lambda x: x * 3.25)(np.float32(1.0))
+    assert compilations().count > before
+
+
+def test_the_same_key_gives_the_same_bits(tmp_path):
+    values = []
+    for name in ("a", "b"):
+        assert call("run", tmp_path / name, "model=mlp", "model.layers=[8]", "model.dim=4") == 0
+        (record,) = records(tmp_path / name)
+        with np.load(tmp_path / name / "fits" / record["fit_key"] / "state.npz") as state:
+            arrays = {key: state[key] for key in state.files}
+        values.append((record["key"], record["metrics"], arrays))
+    assert values[0][:2] == values[1][:2]
+    for name, array in values[0][2].items():
+        np.testing.assert_array_equal(array, values[1][2][name])
+
+
+def test_a_new_metric_evaluates_again_without_training(tmp_path, capsys):
+    assert call("run", tmp_path, "model=popularity") == 0
+    assert call("run", tmp_path, "model=popularity", "metrics.names=[recall@3]") == 0
+    first, second = records(tmp_path)
+    assert first["key"] != second["key"] and first["fit_key"] == second["fit_key"]
+    assert len(list(tmp_path.glob("fits/*"))) == 1
+    assert first["epochs"] == second["epochs"]
+
+
+def test_running_again_is_a_lookup(tmp_path, capsys):
+    assert call("sweep", tmp_path, "model=popularity,random", "seed=0,1") == 0
+    before = records(tmp_path)
+    assert call("sweep", tmp_path, "model=popularity,random", "seed=0,1,2") == 0
+    assert capsys.readouterr().err.count("(found)") == 4
+    after = records(tmp_path)
+    assert len(after) == 6
+    assert all(one in after for one in before)
+
+
+def test_a_killed_sweep_continues_where_it_was(tmp_path):
+    store = tmp_path / "runs"
+    jobs = ("model=mf", "seed=range(0,40)", "train.epochs=60", "train.patience=60")
+    process = spawn("sweep", store, *jobs)
+    deadline = time.time() + 120
+    while len(list(store.glob("runs/*/record.json"))) < 2 and time.time() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    before = records(store)
+    assert 2 <= len(before) < 40
+    jobs = ("model=mf", f"seed=range(0,{len(before) + 2})", "train.epochs=60", "train.patience=60")
+    assert call("sweep", store, *jobs) == 0
+    after = records(store)
+    assert len(after) == len(before) + 2 and all(one["status"] == "done" for one in after)
+    assert all(one in after for one in before), "a finished run was repeated"
+
+
+def test_two_sweeps_share_a_store(tmp_path):
+    store = tmp_path / "runs"
+    jobs = ("model=popularity,random", "seed=0,1,2")
+    processes = [spawn("sweep", store, *jobs) for _ in range(2)]
+    outputs = [process.communicate(timeout=240)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    found = records(store)
+    assert len(found) == 6 and all(one["status"] == "done" for one in found)
+    assert sum(output.count("(found)") for output in outputs) == 6, "each run was computed once and looked up once"
+
+
+def test_one_failed_job_leaves_the_others_whole(tmp_path, capsys):
+    jobs = ("model=mf", "train.optimizer=sgd", "train.schedule=constant", "train.epochs=30", "train.lr=0.01,1e8")
+    assert call("sweep", tmp_path, *jobs, "seed=0,1") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("done") >= 2 and "2 of 4 runs failed" in shown
+    assert "training diverged" in shown and "Lower train.lr" in shown
+    found = records(tmp_path)
+    assert sorted(one["status"] for one in found) == ["done", "done", "failed", "failed"]
+    failed = next(one for one in found if one["status"] == "failed")
+    assert failed["error"]["traceback"] in shown
+    assert "Diverged" in open(failed["error"]["traceback"]).read()
+    assert not [one for one in found if one["status"] == "done" and one["error"]]
+
+
+def test_a_model_that_breaks_leaves_its_traceback(tmp_path, capsys):
+    assert call("run", tmp_path, "model=mlp", "train.layout=tiles") == 1
+    shown = capsys.readouterr().err
+    assert "train.layout=tiles needs score_all" in shown and len(shown.strip().splitlines()) <= 2
+    (record,) = records(tmp_path)
+    assert record["status"] == "failed"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_store_that_cannot_be_written_is_a_clear_error(place, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert call("run", tmp_path / place, "model=popularity") == 1
+    shown = capsys.readouterr().err
+    assert "store" in shown and len(shown.strip().splitlines()) <= 2 and "Traceback" not in shown
+
+
+def test_a_sweep_of_three_jobs_is_three_wandb_runs(tmp_path, capsys):
+    jobs = ("model=mf", "train.optimizer=sgd", "train.schedule=constant", "train.lr=0.01,0.02,1e9", "logger=wandb")
+    assert call("sweep", tmp_path, *jobs, "train.epochs=12") == 1
+    runs = [read_run(path) for path in tmp_path.glob("wandb/offline-run-*/*.wandb")]
+    assert len(runs) == 3
+    by_rate = {run["config"]["train"]["lr"]: run for run in runs}
+    assert sorted(by_rate) == [0.01, 0.02, 1e9]
+    assert [by_rate[rate]["exit_code"] for rate in (0.01, 0.02, 1e9)] == [0, 0, 1]
+    stored = {one["config"]["train"]["lr"]: one for one in records(tmp_path)}
+    for rate in (0.01, 0.02):
+        run, record = by_rate[rate], stored[rate]
+        assert run["config"]["key"] == record["key"] and run["group"] == record["sweep"]
+        assert {"synthetic", "mf", "naive"} <= set(run["tags"])
+        assert [row["train/loss"] for row in run["history"]] == pytest.approx([line["loss"] for line in record["epochs"]])
+        assert run["summary"]["rmse"] == pytest.approx(record["metrics"]["rmse"]["value"])
+        assert run["summary"]["rmse/lo"] == pytest.approx(record["metrics"]["rmse"]["lo"])
+    assert "rmse" not in by_rate[1e9]["summary"]
+
+
+def test_tuning_selects_on_validation_and_shows_no_trial_the_test_set(tmp_path, capsys):
+    assert call("tune", tmp_path, "model=mf", "budget=4", "tune_seed=3") == 0
+    trials = [one for one in records(tmp_path) if one["config"]["trial"]]
+    (final,) = [one for one in records(tmp_path) if not one["config"]["trial"]]
+    assert len(trials) == 4 and all(list(one["metrics"]) == ["validation/rmse"] for one in trials)
+    best = min(trials, key=lambda one: one["diagnostics"]["validation"])
+    for group in ("model", "train"):
+        assert final["config"][group] == best["config"][group]
+    assert len({json.dumps(one["config"]["train"]) for one in trials}) == 4
+    assert "rmse" in final["metrics"]
+    assert call("tune", tmp_path, "model=mf", "budget=5", "tune_seed=3") == 0
+    assert len([one for one in records(tmp_path) if one["config"]["trial"]]) == 5, "a larger budget repeats no trial"
