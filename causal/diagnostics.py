@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.risk import check_propensity
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives import Objective, Phase, View, all_pairs
 from upliftlens.causal.options import Traced

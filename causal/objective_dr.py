@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+
 from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives import NoOptions, Objective, Phase, View, all_pairs, pairs_per_row

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+
 from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objective_multitask import pair_ids

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+
 from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objective_dr import exposure_entropy

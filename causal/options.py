@@ -7,5 +7,6 @@ TRACED = "traced"
 Traced = Annotated[T, TRACED]
 """Marks a float option, e.g. ``l2: Traced[float]``, as an *argument* of the compiled program.
 
-A sweep over marked floats (and seeds) compiles once. An unmarked option is structural: each value is a program of its own.
+A sweep over marked floats (and seeds) compiles once. An unmarked option is structural: each value is
+a program of its own.
 """

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
+
 from upliftlens.causal.interactions import Array, Interactions
 
 

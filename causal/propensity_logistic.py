@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
+
 from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.propensity import Propensity
 
@@ -106,9 +107,8 @@ def _fit(
             f"a logistic propensity needs l2 > 0 (an id without rows would go to minus infinity), got {l2}"
         )
     rows = np.asarray(log.weight) > 0
-    user, item = np.asarray(log.user)[rows], np.asarray(log.item)[rows]
-    order = np.argsort(user, kind="stable")
-    user, item = user[order], item[order]
+    # Sorted by user; a pair that occurs twice is observed once.
+    user, item = np.divmod(np.unique(np.asarray(log.user, np.int64)[rows] * log.n_items + log.item[rows]), log.n_items)
     penalised = np.ones(len(start))
     penalised[-1] = 0  # the constant
 
@@ -120,10 +120,10 @@ def _fit(
             z = model.logits(users)
             first, last = np.searchsorted(user, [users[0], users[-1] + 1])
             seen = (user[first:last] - users[0], item[first:last])
-            observed = np.zeros(z.shape)
-            observed[seen] = 1
-            total += np.logaddexp(0, z).sum() - (observed * z).sum()
-            residual = expit(z) - observed
+            small = np.exp(-np.abs(z))  # one exponential for both log(1 + e^z) and σ(z)
+            total += np.maximum(z, 0).sum() + np.log1p(small).sum() - z[seen].sum()
+            residual = np.where(z >= 0, 1, small) / (1 + small)
+            residual[seen] -= 1
             gradient.left[users] = residual @ model.right
             gradient.right[...] += residual.T @ model.left[users]
             gradient.user[users] = residual.sum(axis=1)

@@ -26,6 +26,7 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from upliftlens.causal.interactions import Array
 
 

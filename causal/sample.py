@@ -13,7 +13,8 @@ class Sample(NamedTuple):
     Triple: as sparse, with ``negatives`` i32[B]; the score of a row is s(user, item) − s(user, negative).
 
     ``propensity``, of the shape of ``weight``, is P(the pair is observed); read only where the weight is positive.
-    The weights carry the scale, so an objective that is linear in its sums has an unbiased minibatch gradient in every layout.
+    The weights carry the scale, so an objective that is linear in its sums has an unbiased minibatch gradient in every
+    layout.
     """
 
     users: Array
@@ -25,7 +26,7 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """``observed`` stands for O, the observed pairs; ``everything`` for D = users × items, where an objective asks for it.
+    """``observed`` stands for O, the observed pairs; ``everything`` for D = users × items, where it is asked for.
 
     ``density`` f32[] is |O|/|D|: what turns a mean over O into a sum over O per pair of D.
     """

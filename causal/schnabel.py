@@ -28,6 +28,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 

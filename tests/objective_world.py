@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
+
 from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
 from upliftlens.causal.losses import logistic, squared
 from upliftlens.causal.objectives import Objective, View, naive

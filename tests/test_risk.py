@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 from scipy.special import expit, logit
+
 from upliftlens.causal import risk
 
 N_USERS, N_ITEMS = 3, 3

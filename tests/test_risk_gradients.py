@@ -29,6 +29,7 @@ from objective_world import (
     tile,
 )
 from scipy.special import expit
+
 from upliftlens.causal import objective_cvib, objective_dr, objective_ips, objective_multitask
 from upliftlens.causal.losses import logistic, squared
 from upliftlens.causal.objectives import Objective

@@ -37,6 +37,7 @@ from objective_world import (
 )
 from scipy.optimize import minimize
 from scipy.special import expit, logit
+
 from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
 from upliftlens.causal.losses import bpr, logistic, squared
 from upliftlens.causal.objectives import NoOptions, Objective, naive
