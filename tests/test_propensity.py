@@ -176,7 +176,7 @@ def test_a_pair_that_occurs_twice_is_observed_once() -> None:
     twice = take(LOG, np.concatenate([np.arange(len(LOG)), [3, 3]]))
     again = logistic_regression(twice, X, Y, l2=1.0, iterations=2000).everywhere(EVERYONE)
     once = logistic_regression(LOG, X, Y, l2=1.0, iterations=2000).everywhere(EVERYONE)
-    np.testing.assert_allclose(again, once, atol=1e-5)  # counted twice, the two pairs would move p by 1e-2
+    np.testing.assert_allclose(again, once, atol=1e-5)
 
 
 def test_transforms() -> None:
