@@ -73,7 +73,7 @@ def _composed(context: HydraContext, config: DictConfig, overrides: Sequence[str
 
 def _labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     """What tells the jobs apart: the overrides that not all of them share."""
-    shared = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
+    shared = set.intersection(*(set(job) for job in jobs))
     return [" ".join(one for one in job if one not in shared) or "run" for job in jobs]
 
 

