@@ -51,6 +51,10 @@ def run_app(verb: str, arguments: Sequence[str]) -> None:
         hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides) from None
+    except OSError as error:  # Hydra makes the sweep's folder before a job can look at the store
+        raise UpliftlensError(
+            f"{error.filename}: {error.strerror}: choose a store that can be written, store=FOLDER"
+        ) from None
     if failed:
         raise failed[0]
 

@@ -84,7 +84,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
 
 def recommend_verb(flags: argparse.Namespace) -> int:
     """``upliftlens recommend RUN --user U -k K``: titles and scores, seen items excluded."""
-    from upliftlens.benchmarks.experiment import quiet
+    from upliftlens.benchmarks.prepare import quiet
     from upliftlens.benchmarks.recommend import find_run, recommend
 
     store = Store(Path(flags.store).expanduser())

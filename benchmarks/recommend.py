@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks import experiment
+from upliftlens.benchmarks import fitting
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.plan import Plan, plan
+from upliftlens.benchmarks.prepare import Reporter, prepare
 from upliftlens.benchmarks.ranking import tie_order
 from upliftlens.benchmarks.records import Record
 
@@ -43,9 +44,7 @@ def find_run(records: list[Record], run: str) -> Record:
     return found[0]
 
 
-def recommend(
-    record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: experiment.Reporter
-) -> list[Recommended]:
+def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: Reporter) -> list[Recommended]:
     """The ``k`` best items for a raw user id, without those seen in training or validation; ties as in evaluation.
 
     ``overrides`` replaces entries of the record's configuration that change no number (where store and cache are).
@@ -56,14 +55,14 @@ def recommend(
     if k < 1:
         raise UpliftlensError(f"-k {k}: ask for at least one item")
     planned: Plan = plan({**record.config, **overrides})
-    prepared = experiment.prepare(planned, reporter)
+    prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:
         raise UpliftlensError(
             f"run {record.key} was made from other data, another model file or another version of Upliftlens: run it again"
         )
     dataset = prepared.dataset
     index = _user_index(dataset, user)
-    trained = experiment.restore(planned, prepared)
+    trained = fitting.restore(planned, prepared)
     scores = np.array(trained.method.score(trained.state, trained.data, jnp.array([index], jnp.int32))[0])
     for part in (prepared.split.train, prepared.split.validation):
         scores[part.item[part.user == index]] = -np.inf

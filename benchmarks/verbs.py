@@ -11,6 +11,7 @@ from rich.table import Table
 
 from upliftlens.benchmarks import experiment
 from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
 
@@ -25,7 +26,7 @@ def run_and_tell(config: Mapping[str, Any]) -> Record:
     planned = plan(config)
     label = f"{planned.data.name} {planned.learning.model.value.name} seed={planned.seed}"
     with epoch_bar(label, planned.progress) as on_epoch:
-        record, found = experiment.run(planned, experiment.Reporter(say, on_epoch))
+        record, found = experiment.run(planned, Reporter(say, on_epoch))
     how = "found" if found else f"{record.timing['total']:.1f} s"
     say(f"[green]done[/green]  {escape(label)}  {escape(described(record))}  [dim]{record.key} ({how})[/dim]")
     return record

@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 import sys
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +28,7 @@ def names(group: str) -> list[str]:
     return sorted(_points(group))
 
 
-@lru_cache(maxsize=None)
+@cache
 def entry(group: str, name: str) -> Entry:
     """The object that an entry point names.
 
@@ -51,7 +51,6 @@ def entry(group: str, name: str) -> Entry:
     return Entry(value, "" if built_in else file_hash(Path(inspect.getfile(sys.modules[point.module]))))
 
 
-@lru_cache(maxsize=None)
 def from_file(path: Path) -> Entry:
     """The model that a Python file defines as ``model`` (a Backbone or a Solver).
 
@@ -60,6 +59,11 @@ def from_file(path: Path) -> Entry:
     """
     if not path.is_file():
         raise ValueError(f"model.file={path}: there is no such file")
+    return _from_file(path, file_hash(path))
+
+
+@cache
+def _from_file(path: Path, source: str) -> Entry:
     module = _load(path)
     model = getattr(module, "model", None)
     if not isinstance(model, (Backbone, Solver)):
@@ -67,7 +71,7 @@ def from_file(path: Path) -> Entry:
             f"{path} must define `model = Backbone(name, options, build)` or `model = Solver(name, options, method)`, "
             f"both from upliftlens.models.contract; found {'nothing' if model is None else type(model).__name__} under that name"
         )
-    return Entry(model, file_hash(path))
+    return Entry(model, source)
 
 
 def model_entry(name: str, file: str | None) -> Entry:

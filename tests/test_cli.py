@@ -105,8 +105,8 @@ def test_recommend_excludes_what_was_seen(store, capsys):
     lines = json.loads(capsys.readouterr().out)
     scores = [line["score"] for line in lines]
     assert scores == sorted(scores, reverse=True) and len({line["item"] for line in lines}) == len(lines) < 30
-    from upliftlens.benchmarks.experiment import prepare, quiet
     from upliftlens.benchmarks.plan import plan
+    from upliftlens.benchmarks.prepare import prepare, quiet
 
     parts = prepare(plan(next(one["config"] for one in records(store) if one["model"] == "mf")), quiet).split
     seen = {int(i) for part in (parts.train, parts.validation) for u, i in zip(part.user, part.item, strict=True) if u == 3}

@@ -1,0 +1,81 @@
+"""A plan with its data: loaded, split, keyed, and cut into what a method may see."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.benchmarks.data import load
+from upliftlens.benchmarks.dataset import Dataset
+from upliftlens.benchmarks.metrics import choose_all
+from upliftlens.benchmarks.plan import Plan, fit_identity
+from upliftlens.benchmarks.records import canonical_key
+from upliftlens.benchmarks.split import Split, split
+from upliftlens.benchmarks.training import Epoch
+from upliftlens.causal.interactions import Interactions, concatenate, padded
+from upliftlens.models.contract import TrainingData
+
+_CAPACITY_STEP = (
+    1024  # logs are padded to a multiple: folds that differ by a few rows share a program; changes no number
+)
+
+
+class Reporter(NamedTuple):
+    """How a run tells what it does: ``say`` a sentence, an ``epoch``'s line, the ``data`` layer's progress."""
+
+    say: Callable[[str], None]
+    epoch: Callable[[str, int, int, Epoch], None]
+
+
+quiet = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
+"""A reporter that tells nothing."""
+
+
+class Prepared(NamedTuple):
+    """A plan with its data: what is trained on, what is tested on, and the keys of both."""
+
+    dataset: Dataset
+    split: Split
+    fit_key: str
+    key: str
+
+
+def prepare(plan: Plan, reporter: Reporter) -> Prepared:
+    """Loads and splits the data (once per process for equal configurations) and derives the run's keys."""
+    dataset, parts = _data(plan.data, plan.split, plan.cache, reporter.say)
+    fit_key = canonical_key({"data": dataset.fingerprint, "split": parts.fingerprint, **fit_identity(plan)})
+    versions = {one.name: one.metric.version for one in choose_all(plan.metrics.names)}
+    measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
+    return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))
+
+
+def training_data(prepared: Prepared, refit: bool) -> TrainingData:
+    """What a method may see: training rows, with ``refit`` also the validation rows, padded to one shape for both."""
+    dataset, parts = prepared.dataset, prepared.split
+    rows: Interactions = concatenate(parts.train, parts.validation) if refit else parts.train
+    capacity = -(-(len(parts.train) + len(parts.validation)) // _CAPACITY_STEP) * _CAPACITY_STEP
+    log = replace(padded(rows, capacity), time=None)
+    relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
+    data = TrainingData(
+        log,
+        (relevant & (log.weight > 0)).astype(np.float32),
+        dataset.user_features.matrix,
+        dataset.item_features.matrix,
+        dataset.scale,
+    )
+    return jax.tree.map(jnp.asarray, data)
+
+
+@lru_cache(maxsize=4)
+def _data(data: Any, split_config: Any, cache: Any, say: Callable[[str], None]) -> tuple[Dataset, Split]:
+    dataset = _load(data, cache, say)
+    return dataset, split(dataset, split_config)
+
+
+@lru_cache(maxsize=2)
+def _load(data: Any, cache: Any, say: Callable[[str], None]) -> Dataset:
+    return load(data, cache, say)

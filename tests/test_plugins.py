@@ -1,0 +1,165 @@
+"""A model of one's own: from a file, typed, part of the key; and the contract that every model is held to."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from shell import TINY, call, records
+from worlds import ITEMS, USERS, hyper, training_data
+
+from upliftlens.benchmarks.batches import feed
+from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.compute import composed
+from upliftlens.benchmarks.plan import hyper as planned_hyper
+from upliftlens.benchmarks.plan import method_of, plan
+from upliftlens.benchmarks.training import fit
+from upliftlens.models.registry import names
+
+BACKBONE = """
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from flax import nnx
+
+from upliftlens.models.contract import Backbone
+
+
+@dataclass(frozen=True)
+class Options:
+    dim: int = 4
+    scale: float = 0.1
+
+
+class Net(nnx.Module):
+    def __init__(self, options, data, rngs):
+        normal = nnx.initializers.normal(options.scale)
+        self.user = nnx.Param(normal(rngs.params(), (data.n_users, options.dim)))
+        self.item = nnx.Param(normal(rngs.params(), (data.n_items, options.dim)))
+
+    def __call__(self, users, items):
+        return jnp.sum(self.user[users] * self.item[items], axis=-1)
+
+
+model = Backbone("mine", Options, Net)
+"""
+
+SOLVER = """
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from upliftlens.models.contract import Method, Solver, Traced
+
+
+@dataclass(frozen=True)
+class Options:
+    shrink: Traced[float] = 5.0
+
+
+def method(options):
+    def init(key, data, hp):
+        return jnp.zeros(data.n_items)
+
+    def step(state, data, batch, key, hp):
+        log = data.log
+        total = jnp.zeros(data.n_items).at[log.item].add(log.weight * log.value)
+        count = jnp.zeros(data.n_items).at[log.item].add(log.weight)
+        return total / (count + hp.model["shrink"]), jnp.zeros(())
+
+    def score(state, data, users):
+        return jnp.broadcast_to(state, (users.shape[0], data.n_items))
+
+    def predict(state, data, users, items):
+        return state[items]
+
+    return Method(init, step, score, predict, "full", "rating", max_epochs=1)
+
+
+model = Solver("shrunken_mean", Options, method)
+"""
+
+
+@pytest.fixture
+def backbone(tmp_path):
+    path = tmp_path / "my_model.py"
+    path.write_text(BACKBONE)
+    return path
+
+
+def test_a_backbone_from_a_file_runs_under_any_loss(backbone, tmp_path):
+    store = tmp_path / "runs"
+    assert call("run", store, f"model.file={backbone}", "model.dim=3", "loss=bpr") == 0
+    assert call("sweep", store, f"model.file={backbone}", "model.dim=3,5", "loss=squared,logistic") == 0
+    found = records(store)
+    assert len(found) == 5 and {one["model"] for one in found} == {"mine"}
+    assert {one["config"]["model"]["dim"] for one in found} == {3, 5}
+
+
+def test_an_edited_plugin_is_another_run(backbone, tmp_path):
+    store = tmp_path / "runs"
+    for text in (BACKBONE, BACKBONE + "\n# edited\n"):
+        backbone.write_text(text)
+        assert call("run", store, f"model.file={backbone}") == 0
+    assert len({one["key"] for one in records(store)}) == 2
+    assert call("run", store, f"model.file={backbone}") == 0
+    assert len(records(store)) == 2
+
+
+def test_a_solver_from_a_file_runs_and_its_traced_float_compiles_nothing(tmp_path):
+    path = tmp_path / "mean.py"
+    path.write_text(SOLVER)
+    assert call("sweep", tmp_path / "runs", f"model.file={path}", "model.shrink=1,5,9") == 0
+    found = sorted(records(tmp_path / "runs"), key=lambda one: one["config"]["model"]["shrink"])
+    assert len({one["metrics"]["rmse"]["value"] for one in found}) == 3
+    assert [one["diagnostics"]["programs_compiled"] for one in found[1:]] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        (BACKBONE, ["model.dmi=3"], "did you mean 'dim'"),
+        (BACKBONE, ["model.dim=many"], "could not be converted to Integer"),
+        ("x = 1\n", [], "must define `model = Backbone"),
+        ("import nowhere_at_all\n", [], "No module named 'nowhere_at_all'"),
+        ("def broken(:\n", [], "SyntaxError"),
+        (BACKBONE.replace("dim: int = 4", "dim: int").replace("scale: float = 0.1", "scale: float"), [], "defaults"),
+    ],
+)
+def test_what_is_wrong_with_a_plugin_is_said(text, words, expected, tmp_path, capsys):
+    path = tmp_path / "bad.py"
+    path.write_text(text)
+    assert main(["run", *TINY, f"store={tmp_path}/runs", f"model.file={path}", *words]) == 1
+    shown = capsys.readouterr().err
+    assert expected in shown and len(shown.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize("name", names("upliftlens.models"))
+def test_every_model_keeps_the_contract(name):
+    """Shapes, finiteness, block invariance, seeds as arguments, the same bits for the same key, padding ignored."""
+    planned = plan(composed([f"model={name}", *TINY]))
+    data = training_data()
+    method = method_of(planned, data)
+    source = feed(data, method.layout, method.link, 64, 8)
+    hp = planned_hyper(planned, source.n_steps)
+    done = [fit(method, data, source, hp, seed, 2, None, lambda n, line: None) for seed in (0, 0, 1)]
+    scores = [np.asarray(method.score(one.state, data, jnp.arange(USERS))) for one in done]
+    assert scores[0].shape == (USERS, ITEMS) and np.isfinite(scores[0]).all()
+    np.testing.assert_array_equal(scores[0], scores[1])
+    blocks = [method.score(done[0].state, data, jnp.array([u])) for u in range(USERS)]
+    np.testing.assert_allclose(np.concatenate(blocks), scores[0], rtol=1e-5, atol=1e-5)
+    users, items = np.divmod(np.arange(USERS * ITEMS, dtype=np.int32), ITEMS)
+    predicted = np.asarray(method.predict(done[0].state, data, jnp.asarray(users), jnp.asarray(items)))
+    assert predicted.shape == (USERS * ITEMS,) and np.isfinite(predicted).all()
+    order = np.argsort(predicted.reshape(USERS, ITEMS), axis=1)
+    top = np.take_along_axis(scores[0], order, axis=1)
+    assert (np.diff(top, axis=1) >= -1e-4).all(), "score and predict must order alike"
+    lanes = jax.vmap(lambda key: method.init(key, data, hp))(jax.random.split(jax.random.key(0), 2))
+    assert jax.tree.structure(lanes) == jax.tree.structure(done[0].state)
+
+
+def test_no_model_is_left_out():
+    """What `upliftlens list models` shows is what the contract test above covers, and nothing is skipped in it."""
+    assert {"random", "popularity", "additive", "mf", "mlp", "two_tower", "ials", "ease", "item_knn"} <= set(
+        names("upliftlens.models")
+    )
+    assert hyper().train["lr"] > 0
