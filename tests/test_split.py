@@ -1,73 +1,17 @@
 """Splits against their definitions, written a second time here in plain NumPy, on logs that hypothesis makes up."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from split_toys import FOLDER, config, dataset, random_log, same_rows
 
-from upliftlens import configs
-from upliftlens.benchmarks.dataset import Dataset, Features
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.leak import LeakReport
 from upliftlens.benchmarks.ml100k import fold_of_rows
-from upliftlens.benchmarks.split import KINDS, Split, SplitConfig, split
-from upliftlens.benchmarks.split_store import load_split, save_split
-from upliftlens.benchmarks.typed import typed
-from upliftlens.causal.interactions import Interactions, interactions, take
-
-FOLDER = Path(configs.__file__).parent / "split"
-
-
-def config(name: str, **changes: object) -> SplitConfig:
-    """The split as its YAML file states it, with some options changed."""
-    values = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
-    return typed(SplitConfig, {**values, **changes}, "split")
-
-
-def dataset(log: Interactions, test: Interactions | None = None) -> Dataset:
-    def table(n: int) -> pd.DataFrame:
-        return pd.DataFrame({"id": [str(i) for i in range(n)]})
-
-    none = Features((), np.zeros((0, 0), np.float32))
-    return Dataset(
-        name="toy",
-        log=log,
-        users=table(log.n_users),
-        items=table(log.n_items),
-        user_features=none,
-        item_features=none,
-        scale=(1, 5),
-        relevance=4,
-        feedback="explicit",
-        terms="",
-        source="",
-        fingerprint="toy",
-        test=test,
-        test_kind=None if test is None else "mar",
-    )
-
-
-def random_log(seed: int, n_users: int = 12, n_items: int = 15, share: float = 0.6) -> Interactions:
-    """Each pair at most once, in random order, with ties in time."""
-    rng = np.random.default_rng(seed)
-    pairs = rng.permutation(n_users * n_items)[: round(share * n_users * n_items)]
-    value, time = rng.integers(1, 6, len(pairs)), 1000 + rng.integers(0, 40, len(pairs))
-    return interactions(pairs // n_items, pairs % n_items, value, n_users, n_items, time=time)
-
-
-def key(log: Interactions) -> np.ndarray:
-    return log.user.astype(np.int64) * log.n_items + log.item
-
-
-def same_rows(a: Interactions, b: Interactions) -> bool:
-    columns = ("user", "item", "value", "weight", "time")
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in columns)
-
+from upliftlens.benchmarks.split import KINDS, split
+from upliftlens.causal.interactions import interactions, take
 
 PARTITIONS = ("kfold", "leave_last", "temporal")
 
@@ -176,110 +120,6 @@ def test_the_fingerprint_covers_the_data_set_and_which_part_a_row_is_in() -> Non
         split(data, config("kfold", fold=1)),
     ]
     assert len({made.fingerprint for made in (base, *others)}) == 5
-
-
-def with_overlap() -> Dataset:
-    """Three of the four test pairs are in the log too."""
-    log = interactions([0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], [1, 2, 3, 4, 5, 1], 3, 3)
-    return dataset(log, interactions([0, 1, 2, 2], [0, 1, 0, 2], [1, 4, 5, 3], 3, 3))
-
-
-def test_a_given_test_set_keeps_drops_or_refuses_its_overlap() -> None:
-    data = with_overlap()
-    kept = split(data, config("given", overlap="keep", validation=0.0))
-    assert kept.leak.overlap_train_test == 3 and kept.leak.published and kept.leak.problems() == ()
-    assert any("3 of 4" in note and "published" in note for note in kept.leak.notes())
-    assert kept.test_rows is None and same_rows(kept.train, data.log)
-    dropped = split(data, config("given", overlap="drop", validation=0.0))
-    assert np.array_equal(dropped.train_rows, [1, 2, 5])
-    assert dropped.leak.overlap_train_test == 0 and dropped.leak.left_out == 3
-    assert any("3 log rows are left out" in note for note in dropped.leak.notes())
-    with pytest.raises(UpliftlensError, match=r"3 of 4 test rows.*in train.*overlap=drop"):
-        split(data, config("given", overlap="error", validation=0.0))
-    # an overlap with the validation rows is one too
-    with pytest.raises(UpliftlensError, match="in validation too"):
-        split(data, config("given", overlap="error", validation=0.5))
-    assert data.test is not None and all(same_rows(made.test, data.test) for made in (kept, dropped))
-
-
-def test_repeated_pairs_across_the_parts_stop_the_run() -> None:
-    log = interactions([0] * 10, [0] * 10, range(10), 1, 1, time=range(10))
-    for name in PARTITIONS:
-        with pytest.raises(UpliftlensError, match=r"in train too.*data\.filter\.duplicates"):
-            split(dataset(log), config(name))
-
-
-def test_the_leak_report_counts() -> None:
-    """Small enough to count by hand."""
-    log = interactions([0, 0, 0, 1, 1, 2], [0, 1, 1, 0, 1, 0], [1] * 6, 4, 4, time=[1, 5, 2, 9, 3, 9])
-    test = interactions([0, 3, 1, 0], [0, 3, 2, 1], [1, 1, 1, 1], 4, 4, time=[2, 4, 4, 2])
-    made = split(dataset(log, test), config("given", overlap="keep", validation=0.0))
-    assert made.leak == LeakReport(
-        train=6,
-        validation=0,
-        test=4,
-        left_out=0,
-        duplicates=1,  # (0, 1) twice
-        overlap_train_test=2,  # (0, 0), and (0, 1), which two training rows hold
-        overlap_validation_test=0,
-        overlap_train_validation=0,
-        future=2,  # user 0 at 5 > 2, user 1 at 9 > 4; user 2 has no test row
-        cold_users=1,  # user 3
-        cold_items=2,  # items 3 and 2
-        order="none",
-        published=True,
-    )
-
-
-def test_future_rows_are_a_problem_only_where_the_split_promises_none() -> None:
-    report = split(dataset(random_log(2)), config("kfold")).leak
-    assert report.future and report.problems() == ()
-    assert "later than" in replace(report, order="user").problems()[0]
-
-
-@pytest.mark.parametrize("name", [*PARTITIONS, "given"])
-def test_a_stored_split_comes_back_equal(name: str, tmp_path: Path) -> None:
-    data = with_overlap() if name == "given" else dataset(random_log(9))
-    made = split(data, config(name, validation=0.2))
-    path = save_split(made, tmp_path / "splits")
-    save_split(made, tmp_path / "splits")  # as often as one likes
-    assert path.name == f"{made.fingerprint}.json"
-    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, f"{made.fingerprint}.npz"])
-    back = load_split(tmp_path / "splits", made.fingerprint, data)
-    assert isinstance(back, Split) and back.leak == made.leak and back.fingerprint == made.fingerprint
-    for part in ("train", "validation", "test"):
-        assert same_rows(getattr(back, part), getattr(made, part))
-    assert back.name == made.name and np.array_equal(back.train_rows, made.train_rows)
-    assert (back.test_rows is None) == (made.test_rows is None)
-
-
-def test_a_stored_split_that_is_missing_damaged_or_of_other_data_is_refused(tmp_path: Path) -> None:
-    data = dataset(random_log(9))
-    made = split(data, config("kfold"))
-    with pytest.raises(UpliftlensError, match="no stored split"):
-        load_split(tmp_path, made.fingerprint, data)
-    path = save_split(made, tmp_path).with_suffix(".npz")
-    with pytest.raises(UpliftlensError, match="another one"):
-        load_split(tmp_path, made.fingerprint, replace(data, fingerprint="another"))
-    swapped = {"train": made.train_rows, "validation": made.test_rows, "test": made.validation_rows}
-    np.savez(path, **swapped)
-    with pytest.raises(UpliftlensError, match="doesn't match its fingerprint"):
-        load_split(tmp_path, made.fingerprint, data)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UpliftlensError, match="can't be read"):
-        load_split(tmp_path, made.fingerprint, data)
-
-
-def test_a_folder_that_cannot_be_written_to_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    made = split(dataset(random_log(9)), config("kfold"))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UpliftlensError, match="can't be stored"):
-        save_split(made, tmp_path / "file")
-    blocked = tmp_path / f"{made.fingerprint}.npz"
-    blocked.mkdir()
-    with pytest.raises(UpliftlensError, match="can't be stored"):
-        save_split(made, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [blocked.name, "file"]
 
 
 def test_a_misspelt_name_gets_a_hint() -> None:
