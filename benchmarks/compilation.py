@@ -1,12 +1,13 @@
 """Counts what XLA compiles in this process: how many programs, and for how many seconds."""
 
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
 
 import jax.monitoring
 
 
-class Compilations(NamedTuple):
+@dataclass(frozen=True)
+class Compilations:
     """Programs compiled so far in this process, and the seconds that tracing, lowering and compiling took."""
 
     count: int
@@ -23,9 +24,9 @@ def compilations() -> Compilations:
 def _totals() -> dict[str, float]:
     totals = {"count": 0.0, "seconds": 0.0}
 
-    def listen(event: str, seconds: float, **details: Any) -> None:
+    def listen(event: str, duration_secs: float, **details: str | int) -> None:
         if event.startswith("/jax/core/compile/"):
-            totals["seconds"] += seconds
+            totals["seconds"] += duration_secs
             totals["count"] += event.endswith("backend_compile_duration")
 
     jax.monitoring.register_event_duration_secs_listener(listen)

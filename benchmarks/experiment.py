@@ -85,9 +85,7 @@ def _compute(
         else:
             trained = restore(plan, prepared)
     fitted = time.perf_counter()
-    metrics, per_user, diagnostics = _validated(trained.info), {}, {}
-    if not plan.trial:
-        metrics, per_user, diagnostics = _tested(plan, prepared, trained)
+    metrics, per_user, diagnostics = _measured(plan, prepared, trained)
     done = time.perf_counter()
     spent = compilations()
     timing = {
@@ -114,9 +112,12 @@ def _compute(
     return finished, per_user
 
 
-def _tested(
+def _measured(
     plan: Plan, prepared: Prepared, trained: Trained
 ) -> tuple[Mapping[str, Summary], Mapping[str, np.ndarray], dict[str, Any]]:
+    """Metrics, their per-user arrays and diagnostics: on the test set, or for a trial on validation rows only."""
+    if plan.trial:
+        return _validated(trained.info), {}, {}
     dataset, parts = prepared.dataset, prepared.split
     seen = concatenate(parts.train, parts.validation)
     result = evaluate(

@@ -19,9 +19,8 @@ from upliftlens.benchmarks.training import Epoch
 from upliftlens.causal.interactions import Interactions, concatenate, padded
 from upliftlens.models.contract import TrainingData
 
-_CAPACITY_STEP = (
-    1024  # logs are padded to a multiple: folds that differ by a few rows share a program; changes no number
-)
+# Logs are padded to a multiple of this: folds that differ by a few rows share a program. It changes no number.
+_CAPACITY_STEP = 1024
 
 
 class Reporter(NamedTuple):
@@ -60,14 +59,13 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     capacity = -(-(len(parts.train) + len(parts.validation)) // _CAPACITY_STEP) * _CAPACITY_STEP
     log = replace(padded(rows, capacity), time=None)
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
-    data = TrainingData(
-        log,
-        (relevant & (log.weight > 0)).astype(np.float32),
-        dataset.user_features.matrix,
-        dataset.item_features.matrix,
+    return TrainingData(
+        jax.tree.map(jnp.asarray, log),
+        jnp.asarray((relevant & (log.weight > 0)).astype(np.float32)),
+        jnp.asarray(dataset.user_features.matrix),
+        jnp.asarray(dataset.item_features.matrix),
         dataset.scale,
     )
-    return jax.tree.map(jnp.asarray, data)
 
 
 @lru_cache(maxsize=4)

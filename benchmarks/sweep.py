@@ -63,7 +63,7 @@ def _composed(context: HydraContext, config: DictConfig, overrides: Sequence[str
     job = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(job):
         job.hydra.job.id, job.hydra.job.num = f"{os.getpid()}-{number}", number
-    task = OmegaConf.masked_copy(job, [key for key in job if key != "hydra"])
+    task = OmegaConf.masked_copy(job, [str(key) for key in job if key != "hydra"])
     try:
         plan(OmegaConf.to_container(task, resolve=True))  # type: ignore[arg-type]
     except UpliftlensError as error:

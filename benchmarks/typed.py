@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -23,19 +23,7 @@ def typed(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     Raises:
         UpliftlensError: for an unknown option (with the nearest one), a missing one, a wrong type or choice.
     """
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for name in values:
-        if name not in fields:
-            raise unknown(f"option of {where or 'the configuration'}", str(name), fields or ["none"])
-    schema = _schema(kind)
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(values)))
-        plain = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        key = ".".join(part for part in (where, getattr(error, "full_key", None)) if part)
-        raise UpliftlensError(f"{key}: {str(error).splitlines()[0]}") from None
-    assert isinstance(plain, dict)
-    return _build(kind, plain, where)
+    return _build(kind, _checked(kind, values, where), where)
 
 
 def traced_names(kind: type) -> tuple[str, ...]:
@@ -47,6 +35,20 @@ def traced_names(kind: type) -> tuple[str, ...]:
 def structural(options: T) -> T:
     """The options with every traced float set to 0: what a program is compiled for."""
     return dataclasses.replace(options, **dict.fromkeys(traced_names(type(options)), 0.0))  # type: ignore[type-var]
+
+
+def _checked(kind: type, values: Mapping[str, Any], where: str) -> Any:
+    """The mapping, completed by defaults and converted to the dataclass's types, as plain data."""
+    fields = [f.name for f in dataclasses.fields(kind)]
+    for name in values:
+        if name not in fields:
+            raise unknown(f"option of {where or 'the configuration'}", str(name), fields or ["none"])
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(_schema(kind)), OmegaConf.create(dict(values)))
+        return OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = ".".join(part for part in (where, getattr(error, "full_key", None)) if part)
+        raise UpliftlensError(f"{key}: {str(error).splitlines()[0]}") from None
 
 
 def _build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
@@ -79,15 +81,18 @@ def _schema(kind: type) -> type:
     columns: list[Any] = []
     for f in dataclasses.fields(kind):
         if f.default is not dataclasses.MISSING:
-            default: Any = dataclasses.field(
-                default_factory=lambda value=f.default: list(value) if isinstance(value, tuple) else value
-            )
+            default: Any = dataclasses.field(default_factory=partial(_unfrozen, f.default))
         elif f.default_factory is not dataclasses.MISSING:
             default = dataclasses.field(default_factory=f.default_factory)
         else:
             default = dataclasses.field(default=MISSING)
         columns.append((f.name, _plain(hints[f.name]), default))
     return dataclasses.make_dataclass(kind.__name__, columns)
+
+
+def _unfrozen(value: Any) -> Any:
+    """A default as OmegaConf holds it: a tuple is a list there."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _plain(hint: Any) -> Any:

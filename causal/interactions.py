@@ -76,7 +76,7 @@ def concatenate(first: Interactions, second: Interactions) -> Interactions:
     time = None
     if first.time is not None and second.time is not None:
         time = np.concatenate([first.time, second.time])
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(first, name), getattr(second, name)])
         for name in ("user", "item", "value", "weight")
     }
@@ -97,6 +97,8 @@ def padded(log: Interactions, capacity: int) -> Interactions:
         raise ValueError(f"a log of {len(log)} rows does not fit into {capacity}")
     order = np.argsort(log.user, kind="stable") if log.time is None else np.lexsort((log.time, log.user))
     rows = take(log, order)
-    fill = {name: np.pad(getattr(rows, name), (0, missing)) for name in ("user", "item", "value", "weight")}
+    fill: dict[str, Any] = {
+        name: np.pad(getattr(rows, name), (0, missing)) for name in ("user", "item", "value", "weight")
+    }
     time = None if rows.time is None else np.pad(rows.time, (0, missing))
     return replace(rows, time=time, **fill)

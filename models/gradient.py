@@ -4,9 +4,10 @@ Minimises, for each phase of the objective,
 
     objective(batch) + λ/|O| · penalty(θ)
 
-over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()`` says; λ is ``train.l2``, |O| the number of training rows, so that λ
-means the same in every layout and batch size (it is the λ of Σ_O e + λ‖θ‖²). Each module's score gets a learned, unregularised constant,
-which starts at the mean target (squared loss) or its logit (logistic loss).
+over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()``
+says; λ is ``train.l2``, |O| the number of training rows, so that λ means the same in every layout and batch size (it is
+the λ of Σ_O e + λ‖θ‖²). Each module's score gets a learned, unregularised constant, which starts at the mean target
+(squared loss) or its logit (logistic loss).
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +27,10 @@ Schedule = Literal["cosine", "constant"]
 
 
 class Learner(NamedTuple):
-    """The state of a gradient method: per module its parameters, its constant and whatever else its Flax module carries."""
+    """The state of a gradient method.
+
+    Per module: its parameters, its constant, and the rest of what its Flax module carries.
+    """
 
     params: Mapping[str, Any]
     constants: Mapping[str, Array]
@@ -69,14 +73,15 @@ def gradient_method(
 
     def structure(data: TrainingData) -> Any:
         abstract = nnx.eval_shape(lambda: build(data, nnx.Rngs(params=0, dropout=0)))
-        return nnx.split(abstract, nnx.Param, ...)[0]
+        return _split(abstract)[0]
 
     def init(key: Array, data: TrainingData, hp: Hyper) -> Learner:
-        params, rest = {}, {}
+        params: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
         for index, name in enumerate(objective.modules):
             own = jax.random.fold_in(key, index)
             module = build(data, nnx.Rngs(params=own, dropout=jax.random.fold_in(own, 1)))
-            _, params[name], rest[name] = nnx.split(module, nnx.Param, ...)
+            _, params[name], rest[name] = _split(module)
         constants = {name: _start(loss, data) for name in objective.modules}
         states = tuple(
             direction.init({name: (params[name], constants[name]) for name in phase.moves})
@@ -136,6 +141,12 @@ def score_all(module: Any, users: Array, n_items: int) -> Array:
     )
 
 
+def _split(module: nnx.Module) -> tuple[Any, Any, Any]:
+    """Structure, parameters, and the rest of the variables (dropout's keys, fixed features) of a module."""
+    graph, params, *rest = nnx.split(module, nnx.Param, ...)
+    return graph, params, rest[0]
+
+
 def _start(loss: Loss, data: TrainingData) -> Array:
     target = data.log.value if loss.link == "rating" else data.positive
     weight = data.log.weight
@@ -178,7 +189,7 @@ def _advance(
 
         value = phase.loss(View(score, loss.error, modules.__getitem__, loss.predict), batch, hp.objective)
         norm = sum(_penalty(modules[name]) for name in moved)
-        rest = {name: nnx.split(module, nnx.Param, ...)[2] for name, module in modules.items()}
+        rest = {name: _split(module)[2] for name, module in modules.items()}
         return value + hp.train["l2"] / n_observed * norm, rest
 
     (value, rest), gradient = jax.value_and_grad(objective, has_aux=True)(moved)
