@@ -1,7 +1,8 @@
 """From training data to the batches of one epoch, per layout.
 
-Each layout is three things: arrays put on the device once, an order drawn on the host each epoch (a permutation by NumPy
-costs a fraction of one on the device), and a pure function that cuts one batch out of the arrays inside the compiled epoch.
+Each layout is three things: arrays put on the device once, an order drawn on the host each epoch (a permutation by
+NumPy costs a fraction of one on the device), and a pure function that cuts one batch out of the arrays inside the
+compiled epoch.
 """
 
 from collections.abc import Callable
@@ -33,8 +34,9 @@ class Feed(NamedTuple):
 def choose_layout(wanted: str, pairwise: bool, dense: bool, n_users: int, n_items: int, dense_cells: int) -> Layout:
     """The documented rule behind ``train.layout=auto``.
 
-    A pairwise loss needs triples. Otherwise dense tiles (a block of users × all items) where the backbone scores all items at
-    once (``dense``) and users × items ≤ ``dense_cells``: there a tile costs no scatter and no shuffle of rows. Else minibatches of pairs.
+    A pairwise loss needs triples. Otherwise dense tiles (a block of users × all items) where the backbone scores all
+    items at once (``dense``) and users × items ≤ ``dense_cells``: there a tile costs no scatter and no shuffle of rows.
+    Else minibatches of pairs.
     """
     if pairwise:
         return "triples"
@@ -44,8 +46,9 @@ def choose_layout(wanted: str, pairwise: bool, dense: bool, n_users: int, n_item
 
 
 def feed(data: TrainingData, layout: Layout, link: Link, batch_size: int, tile_users: int) -> Feed:
-    """The feed of a layout. ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; both are cut to what there is.
+    """The feed of a layout.
 
+    ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; both are cut to what there is.
     The loss's link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank").
     """
     if layout == "full":
@@ -108,7 +111,8 @@ def _tiles(data: TrainingData, target: np.ndarray, tile_users: int) -> Feed:
     np.add.at(sums, cells, (weight * target)[real].astype(np.float32))
     if len(cells[0]) != np.count_nonzero(weights):
         raise ValueError(
-            "a user has two rows for one item, which a dense tile can't hold: use data.filter.duplicates or train.layout=pairs"
+            "a user has two rows for one item, which a dense tile can't hold: "
+            "use data.filter.duplicates or train.layout=pairs"
         )
     targets = np.divide(sums, weights, out=sums, where=weights > 0)
     weights *= n_steps / max(weight.sum(), 1)

@@ -26,7 +26,10 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a verb; returns the exit code: 0, 1 for an error that the user can mend, 2 for a wrong call, 130 if interrupted."""
+    """Runs a verb; returns the exit code.
+
+    0: done; 1: an error that the user can mend; 2: a wrong call; 130: interrupted.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print(_usage())
@@ -148,15 +151,17 @@ _ARGUMENTS = {
 _HELP = {
     "tune": """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
 
-Draws `budget` trials from the ranges that the model's configuration states (model.space); trial 0 is the configuration as it
-stands. Each is fitted on training rows, scored on validation rows and stored; none meets the test set. The best one is then
-run in full. Run again to continue; a larger budget repeats no trial. Options are those of `upliftlens run --help`.
+Draws `budget` trials from the ranges that the model's configuration states (model.space); trial 0 is the
+configuration as it stands. Each is fitted on training rows, scored on validation rows and stored; none meets the test
+set. The best one is then run in full. Run again to continue; a larger budget repeats no trial. Options are those of
+`upliftlens run --help`.
 
   upliftlens tune model=mf data=ml-100k budget=20""",
     "quickstart": """upliftlens quickstart [OPTION=VALUE ...]
 
-Gets ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. Where ML-100K can't be had, the
-built-in synthetic world stands in. Options are those of `upliftlens run --help`. Run again: everything is looked up.""",
+Gets ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. Where ML-100K can't
+be had, the built-in synthetic world stands in. Options are those of `upliftlens run --help`. Run again: everything is
+looked up.""",
 }
 
 
@@ -167,7 +172,8 @@ def _usage() -> str:
         [
             "upliftlens VERB ...",
             "",
-            "Benchmarks recommenders: do they predict, do they rank, and does recommending cause more of what people want?",
+            "Benchmarks recommenders: do they predict, do they rank,",
+            "and does recommending cause more of what people want?",
             "",
             *lines,
             "",

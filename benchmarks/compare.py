@@ -62,6 +62,22 @@ def compare(pairs: Mapping[str, Contenders], name: str, resampling: Resampling) 
     }
 
 
+def in_words(found: Comparison, first: str, second: str, level: float) -> list[str]:
+    """Lines for a reader: both values, their difference with its interval, and the verdict; ``level`` as in (0, 1)."""
+    bounds = f"[{found.lo:+.4f}, {found.hi:+.4f}]"
+    verdict = {
+        "first": f"{first} is better: the difference is not chance",
+        "second": f"{second} is better: the difference is not chance",
+        "undecided": "undecided: the interval of the difference holds 0",
+    }[found.better]
+    return [
+        f"  {first:<24} {found.first:.4f}",
+        f"  {second:<24} {found.second:.4f}",
+        f"  {'difference':<24} {found.difference:+.4f} {bounds}, p = {found.p:.3g}, effect {found.effect:+.2f}",
+        f"{verdict} at level {level:.0%}.",
+    ]
+
+
 def _compare(
     label: str, first: Sequence[Evaluation], second: Sequence[Evaluation], name: str, resampling: Resampling
 ) -> Comparison:

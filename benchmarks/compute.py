@@ -1,4 +1,4 @@
-"""The verbs that compute, as Hydra applications: ``run`` and ``sweep``; also composes configurations for other verbs."""
+"""The verbs that compute, as Hydra applications: ``run`` and ``sweep``; also composes configurations for others."""
 
 import os
 import sys

@@ -1,4 +1,7 @@
-"""From a composed configuration to a typed plan: what to load, split, train and measure, checked before anything starts."""
+"""From a composed configuration to a typed plan, checked before anything starts.
+
+A plan says what to load, split, train and measure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -170,12 +173,14 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     offers = module_offers(model, options, data)
     if lacking := sorted(learning.objective.value.requires - offers):
         raise UpliftlensError(
-            f"objective={learning.objective.value.name} needs {', '.join(lacking)} of the model's module, which {model.name} does not have"
+            f"objective={learning.objective.value.name} needs {', '.join(lacking)} of the model's module, "
+            f"which {model.name} does not have"
         )
     dense = "score_all" in offers
     if train.layout == "tiles" and not dense:
         raise UpliftlensError(
-            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: use pairs or auto"
+            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: "
+            "use pairs or auto"
         )
     layout = choose_layout(train.layout, learning.loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
     return _gradient_method(
@@ -199,8 +204,9 @@ def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -
     wanted, free = model.memory(options, n_users, n_items), available_memory()
     if wanted > free:
         raise UpliftlensError(
-            f"model={model.name} needs about {wanted / 2**30:.1f} GiB for {n_users} users × {n_items} items, {free / 2**30:.1f} GiB are free: "
-            "filter the data (data.filter.item_core=…), choose smaller options, or another model"
+            f"model={model.name} needs about {wanted / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
+            f"{free / 2**30:.1f} GiB are free: filter the data (data.filter.item_core=…), choose smaller options, "
+            "or another model"
         )
 
 

@@ -1,4 +1,7 @@
-"""The verbs that read: results, compare, recommend, data, list, doctor. Each takes parsed flags and returns the exit code."""
+"""The verbs that read: results, compare, recommend, data, list, doctor.
+
+Each takes parsed flags and returns the exit code.
+"""
 
 import argparse
 import json
@@ -34,7 +37,7 @@ def results_verb(flags: argparse.Namespace) -> int:
 
 def compare_verb(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
-    from upliftlens.benchmarks.compare import compare
+    from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
     from upliftlens.benchmarks.results import query
     from upliftlens.causal.intervals import Resampling
@@ -65,20 +68,9 @@ def compare_verb(flags: argparse.Namespace) -> int:
     if flags.format == "json":
         print(json.dumps({**found._asdict(), "runs": [[one.key for one in side] for side in chosen]}, indent=1))
         return 0
-    winner = {"first": f"{flags.first} is better", "second": f"{flags.second} is better", "undecided": "undecided"}[
-        found.better
-    ]
     out.print(f"{flags.metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
-    out.print(f"  {flags.first:<24} {found.first:.4f}", markup=False)
-    out.print(f"  {flags.second:<24} {found.second:.4f}", markup=False)
-    out.print(
-        f"  difference               {found.difference:+.4f} [{found.lo:+.4f}, {found.hi:+.4f}], p = {found.p:.3g}, effect {found.effect:+.2f}",
-        markup=False,
-    )
-    out.print(
-        f"{winner}: {'the interval of the difference holds 0' if found.better == 'undecided' else 'the difference is not chance'} at level {interval.level:.0%}.",
-        markup=False,
-    )
+    for line in in_words(found, flags.first, flags.second, interval.level):
+        out.print(line, markup=False)
     return 0
 
 
@@ -128,10 +120,8 @@ def data_verb(flags: argparse.Namespace) -> int:
         out.print(render.card_table(data.card(dataset)))
     else:
         done = "no problems found" if flags.action == "check" else "ready"
-        out.print(
-            f"{dataset.name} {done}: {len(dataset.log):,} rows from {dataset.source}, fingerprint {dataset.fingerprint[:16]}",
-            markup=False,
-        )
+        rows = f"{len(dataset.log):,} rows from {dataset.source}"
+        out.print(f"{dataset.name} {done}: {rows}, fingerprint {dataset.fingerprint[:16]}", markup=False)
     return 0
 
 
@@ -203,8 +193,9 @@ def _one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, in
     for pairing in shared:
         runs = [one for one in side if _pairing(one) == pairing]
         if len(runs) > 1:
+            keys = ", ".join(one.key[:8] for one in runs)
             raise UpliftlensError(
-                f"'{name}' means {len(runs)} runs of one split and seed ({', '.join(one.key[:8] for one in runs)}): narrow it, "
+                f"'{name}' means {len(runs)} runs of one split and seed ({keys}): narrow it, "
                 "e.g. model=mf,config.model.dim=32 (see `upliftlens results`)"
             )
         chosen.append(runs[0])

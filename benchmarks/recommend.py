@@ -58,7 +58,8 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
     prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:
         raise UpliftlensError(
-            f"run {record.key} was made from other data, another model file or another version of Upliftlens: run it again"
+            f"run {record.key} was made from other data, another model file or another version of Upliftlens: "
+            "run it again"
         )
     dataset = prepared.dataset
     index = _user_index(dataset, user)

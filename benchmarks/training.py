@@ -29,7 +29,10 @@ class Fit(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """Early stopping: ``monitor(state) -> float`` on validation data; stop after ``patience`` epochs without a better value."""
+    """Early stopping by ``monitor(state) -> float`` on validation data.
+
+    Training stops after ``patience`` epochs without a better value.
+    """
 
     monitor: Callable[[State], float]
     lower_is_better: bool

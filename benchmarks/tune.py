@@ -1,7 +1,7 @@
 """Seeded random search over the ranges that a model's configuration states, selected on validation rows.
 
-Every trial is a run of its own in the store (``trial: true``): fitted on the training rows, scored on the validation rows,
-never shown the test set. The winner is then run in full, with the refit and the test set.
+Every trial is a run of its own in the store (``trial: true``): fitted on the training rows, scored on the validation
+rows, never shown the test set. The winner is then run in full, with the refit and the test set.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,8 @@ class Tuned(NamedTuple):
 def sample(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> list[list[str]]:
     """Overrides of ``budget`` trials drawn from a search space; trial 0 is the configuration as it stands.
 
-    An entry is ``{choices: […]}``, or ``{low, high, log}`` for a float. Its name is an option of the model, or, with a dot, any option.
-    Draw t depends on (seed, t) only, so a larger budget repeats the smaller one's trials.
+    An entry is ``{choices: […]}``, or ``{low, high, log}`` for a float. Its name is an option of the model, or, with a
+    dot, any option. Draw t depends on (seed, t) only, so a larger budget repeats the smaller one's trials.
 
     Raises:
         UpliftlensError: if there is nothing to search, or an entry says neither.

@@ -15,9 +15,12 @@ from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
 
+_STAND_IN = "ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data."
+_FIRST_IALS = "$(upliftlens results --where model=ials --format csv | sed -n 2p | cut -d, -f1)"
+
 
 def run_one(config: Mapping[str, Any]) -> float:
-    """Runs a resolved configuration, tells its outcome in a line, and returns the validation value (for Hydra sweepers)."""
+    """Runs a resolved configuration and tells its outcome; returns the validation value (for Hydra sweepers)."""
     return float(run_and_tell(config).diagnostics["validation"] or float("nan"))
 
 
@@ -79,25 +82,23 @@ def quickstart_verb(arguments: Sequence[str]) -> int:
         name = "synthetic"
         overrides.append("data=synthetic")
         say(f"[yellow]{escape(str(error))}[/yellow]")
-        say(
-            "[bold yellow]ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data.[/bold yellow]"
-        )
+        say(f"[bold yellow]{_STAND_IN}[/bold yellow]")
     run_app("sweep", overrides)
     store = Store(Path(config["store"]).expanduser())
     where = ["sweep=quickstart", f"data={name}"]
     table = results(store, where, ["rmse", "recall@10", "ndcg@10"], "table", ["seed"])
     out = Console(highlight=False, soft_wrap=True)
-    out.print(
-        f"\n{'MovieLens 100K' if name == 'ml-100k' else 'SYNTHETIC world (ML-100K could not be had)'}, random fold 0 of 5, three seeds; 95 % intervals over users × seeds:"
-    )
+    title = "MovieLens 100K" if name == "ml-100k" else "SYNTHETIC world (ML-100K could not be had)"
+    out.print(f"\n{title}, random fold 0 of 5, three seeds; 95 % intervals over users × seeds:")
     table_console().print(table.body)
-    out.print(
-        f"Records: {store.root}/runs    W&B offline runs: {Path(config['logger']['dir']) / 'wandb'}    (`wandb sync` uploads them)\n"
-        "An empty cell: the model does not predict ratings. Next:\n"
-        f"  upliftlens results --where data={name} --over seed --format md\n"
-        f"  upliftlens compare mf mlp --metric rmse\n"
-        f"  upliftlens sweep data={name} model=mf model.dim=16,64 'seed=range(0,5)'\n"
-        f"  upliftlens recommend $(upliftlens results --where model=ials --format csv | sed -n 2p | cut -d, -f1) --user 42",
-        markup=False,
-    )
+    tracked = Path(config["logger"]["dir"]) / "wandb"
+    for line in (
+        f"Records: {store.root}/runs    W&B offline runs: {tracked}    (`wandb sync` uploads them)",
+        "An empty cell: the model does not predict ratings. Next:",
+        f"  upliftlens results --where data={name} --over seed --format md",
+        "  upliftlens compare mf mlp --metric rmse",
+        f"  upliftlens sweep data={name} model=mf model.dim=16,64 'seed=range(0,5)'",
+        f"  upliftlens recommend {_FIRST_IALS} --user 42",
+    ):
+        out.print(line, markup=False)
     return 0

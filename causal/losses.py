@@ -43,6 +43,9 @@ logistic = Loss("logistic", _logistic, jax.nn.sigmoid, "probability")
 """−y log σ(s) − (1−y) log(1 − σ(s)), y = 1{value is positive}."""
 
 bpr = Loss("bpr", _logistic, _identity, "rank", pairwise=True)
-"""−log σ(s_ui − s_uj), j a sampled item that the user has no positive row for (Rendle et al. 2009, eq. 4). The target is 1."""
+"""−log σ(s_ui − s_uj), j a sampled item that the user has no positive row for; the target is 1.
+
+Rendle et al. 2009, eq. 4.
+"""
 
 LOSSES = {loss.name: loss for loss in (squared, logistic, bpr)}

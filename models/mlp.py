@@ -4,6 +4,7 @@ h_l = dropout(relu(W_l x + c_l)); the last layer is linear (the MLP part of He e
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,11 @@ from upliftlens.models.contract import Array, Backbone, TrainingData
 
 @dataclass(frozen=True)
 class MLPOptions:
-    """``dim``: embedding size; ``layers``: hidden widths; ``dropout``: share of hidden units dropped in training; ``init``: as in mf."""
+    """Options of ``mlp``.
+
+    ``dim``: embedding size; ``layers``: hidden widths; ``dropout``: share of hidden units dropped in training;
+    ``init``: as in mf.
+    """
 
     dim: int
     layers: tuple[int, ...]
@@ -32,7 +37,7 @@ class MLP(nnx.Module):
         self.user_bias = nnx.Param(jnp.zeros(n_users))
         self.item_bias = nnx.Param(jnp.zeros(n_items))
         widths = (2 * options.dim, *options.layers)
-        self.hidden = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+        self.hidden = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in pairwise(widths)])
         self.dropout = nnx.Dropout(options.dropout, rngs=rngs)
         self.head = nnx.Linear(widths[-1], 1, rngs=rngs)
 

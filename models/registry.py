@@ -1,4 +1,4 @@
-"""Finds models and objectives by name or file. The built-ins come through the same entry points as installed plugins."""
+"""Finds models and objectives by name or file; built-ins come through the same entry points as installed plugins."""
 
 import hashlib
 import importlib.util
@@ -17,7 +17,10 @@ BUILT_IN = "upliftlens."
 
 
 class Entry(NamedTuple):
-    """A registered object and where its code is: ``source`` is the sha256 of the file, "" for built-ins (their ``version`` counts)."""
+    """A registered object and where its code is.
+
+    ``source`` is the sha256 of the file, "" for built-ins (their ``version`` counts).
+    """
 
     value: Any
     source: str
@@ -67,9 +70,10 @@ def _from_file(path: Path, source: str) -> Entry:
     module = _load(path)
     model = getattr(module, "model", None)
     if not isinstance(model, (Backbone, Solver)):
+        found = "nothing" if model is None else type(model).__name__
         raise ValueError(
             f"{path} must define `model = Backbone(name, options, build)` or `model = Solver(name, options, method)`, "
-            f"both from upliftlens.models.contract; found {'nothing' if model is None else type(model).__name__} under that name"
+            f"both from upliftlens.models.contract; found {found} under that name"
         )
     return Entry(model, source)
 

@@ -1,11 +1,12 @@
 """Two towers with features: score(u, i) = f(u)·g(i) + b_u + b_i (+ the learned constant).
 
-f(u) = tower([p_u; A x_u]), g(i) = tower([q_i; B z_i]): an id embedding beside a linear embedding of the features, through
-dense layers with relu in between and a linear last layer (Covington et al. 2016; Yi et al. 2019). Without features the
-towers see the ids alone.
+f(u) = tower([p_u; A x_u]), g(i) = tower([q_i; B z_i]): an id embedding beside a linear embedding of the features,
+through dense layers with relu in between and a linear last layer (Covington et al. 2016; Yi et al. 2019). Without
+features the towers see the ids alone.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,7 +17,11 @@ from upliftlens.models.contract import Array, Backbone, TrainingData
 
 @dataclass(frozen=True)
 class TwoTowerOptions:
-    """``dim``: size of embeddings and tower outputs; ``layers``: hidden widths; ``dropout``; ``init``: sd of the id embeddings."""
+    """Options of ``two_tower``.
+
+    ``dim``: size of embeddings and tower outputs; ``layers``: hidden widths; ``dropout``: as in mlp;
+    ``init``: sd of the id embeddings.
+    """
 
     dim: int
     layers: tuple[int, ...]
@@ -34,7 +39,7 @@ class Tower(nnx.Module):
         self.features = nnx.Variable(jnp.asarray(features))
         self.embed = nnx.Linear(width, options.dim, use_bias=False, rngs=rngs) if width else None
         widths = (options.dim * (2 if width else 1), *options.layers, options.dim)
-        self.dense = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+        self.dense = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in pairwise(widths)])
         self.dropout = nnx.Dropout(options.dropout, rngs=rngs)
 
     def __call__(self, index: Array | slice) -> Array:
