@@ -78,8 +78,8 @@ def test_results_in_every_format(store, capsys):
         assert "popularity" in capsys.readouterr().out
     assert reading("results", store, "--where", "model=mf", "--format", "json") == 0
     (record,) = json.loads(capsys.readouterr().out)
-    for name in ("key", "status", "config", "data", "split", "model", "loss", "objective", "seed", "timing", "environment"):
-        assert name in record
+    whence = {"key", "status", "config", "data", "split", "model", "loss", "objective", "seed", "environment"}
+    assert whence | {"timing"} <= set(record)
     assert set(record["metrics"]["rmse"]) == {"value", "lo", "hi", "n"}
     assert record["metrics"]["rmse"]["lo"] <= record["metrics"]["rmse"]["value"] <= record["metrics"]["rmse"]["hi"]
     assert {"prepare", "compile", "train", "evaluate"} <= set(record["timing"])
@@ -101,7 +101,8 @@ def test_a_model_that_ranks_has_no_rmse_and_says_why(store):
 
 def test_recommend_excludes_what_was_seen(store, capsys):
     key = next(one["key"] for one in records(store) if one["model"] == "mf")
-    assert reading("recommend", store, key[:6], "--user", "3", "-k", "50", "--format", "json", "--cache", str(store / "cache")) == 0
+    flags = ("--user", "3", "-k", "50", "--format", "json", "--cache", str(store / "cache"))
+    assert reading("recommend", store, key[:6], *flags) == 0
     lines = json.loads(capsys.readouterr().out)
     scores = [line["score"] for line in lines]
     assert scores == sorted(scores, reverse=True) and len({line["item"] for line in lines}) == len(lines) < 30
@@ -109,14 +110,18 @@ def test_recommend_excludes_what_was_seen(store, capsys):
     from upliftlens.benchmarks.prepare import prepare, quiet
 
     parts = prepare(plan(next(one["config"] for one in records(store) if one["model"] == "mf")), quiet).split
-    seen = {int(i) for part in (parts.train, parts.validation) for u, i in zip(part.user, part.item, strict=True) if u == 3}
+    seen = {int(item) for part in (parts.train, parts.validation) for item in part.item[part.user == 3]}
     assert seen and len(lines) == 30 - len(seen)
     assert not seen & {int(line["item"]) for line in lines}
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(["zzz", "--user", "3"], "unknown run"), (["{key}", "--user", "ann"], "no user 'ann'"), (["{key}", "--user", "3", "-k", "0"], "-k 0")],
+    [
+        (["zzz", "--user", "3"], "unknown run"),
+        (["{key}", "--user", "ann"], "no user 'ann'"),
+        (["{key}", "--user", "3", "-k", "0"], "-k 0"),
+    ],
 )
 def test_recommend_says_what_is_wrong(words, expected, store, capsys):
     key = next(one["key"] for one in records(store) if one["model"] == "mf")

@@ -140,7 +140,8 @@ def test_a_sweep_of_three_jobs_is_three_wandb_runs(tmp_path, capsys):
         run, record = by_rate[rate], stored[rate]
         assert run["config"]["key"] == record["key"] and run["group"] == record["sweep"]
         assert {"synthetic", "mf", "naive"} <= set(run["tags"])
-        assert [row["train/loss"] for row in run["history"]] == pytest.approx([line["loss"] for line in record["epochs"]])
+        losses = [line["loss"] for line in record["epochs"]]
+        assert [row["train/loss"] for row in run["history"]] == pytest.approx(losses)
         assert run["summary"]["rmse"] == pytest.approx(record["metrics"]["rmse"]["value"])
         assert run["summary"]["rmse/lo"] == pytest.approx(record["metrics"]["rmse"]["lo"])
     assert "rmse" not in by_rate[1e9]["summary"]
