@@ -97,7 +97,8 @@ def monitor_name(plan: Plan, method: Method, dataset: Dataset) -> str:
     """The validation metric that early stopping and tuning select by (see configs/train)."""
     if plan.train.monitor != "auto":
         return plan.train.monitor
-    return "rmse" if method.link == "rating" and dataset.feedback == "explicit" else "ndcg@10"
+    by_link = {"rating": "rmse", "probability": "logloss", "rank": "ndcg@10"}
+    return by_link[method.link] if dataset.feedback == "explicit" else "ndcg@10"
 
 
 def _stopping(plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str) -> Stopping:

@@ -20,7 +20,7 @@ from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
 from upliftlens.benchmarks.typed import structural, traced_names, typed
 from upliftlens.causal.losses import LOSSES, Loss
-from upliftlens.models.contract import Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.models.contract import Backbone, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.gradient import OPTIMIZERS, gradient_method, module_offers
 from upliftlens.models.registry import Entry, entry, model_entry
 
@@ -116,12 +116,18 @@ def plan(config: Mapping[str, Any]) -> Plan:
     choose_all(metrics.names)  # a typo in a name is found before anything starts
     groups = ("data", "split", "train", "loss", "objective", "model", "metrics", "logger")
     general = typed(GeneralConfig, {name: value for name, value in config.items() if name not in groups}, "")
+    learning, train = _learning(config), typed(TrainConfig, config["train"], "train")
+    if isinstance(learning.model.value, Backbone) and learning.loss.pairwise and train.optimizer == "lbfgs":
+        raise UpliftlensError(
+            f"train.optimizer=lbfgs needs the same function at every step, but loss={learning.loss.name} draws "
+            "negatives anew: use train.optimizer=adam"
+        )
     return Plan(
         config=config,
         data=typed(config_type(config["data"]), config["data"], "data"),
         split=typed(SplitConfig, config["split"], "split"),
-        learning=_learning(config),
-        train=typed(TrainConfig, config["train"], "train"),
+        learning=learning,
+        train=train,
         metrics=metrics,
         logger=typed(LoggerConfig, config["logger"], "logger"),
         seed=general.seed,

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from upliftlens.benchmarks import experiment
-from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.plan import Plan, plan
 from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
@@ -27,12 +27,22 @@ def run_one(config: Mapping[str, Any]) -> float:
 def run_and_tell(config: Mapping[str, Any]) -> Record:
     """Runs a resolved configuration and tells its outcome in a line."""
     planned = plan(config)
-    label = f"{planned.data.name} {planned.learning.model.value.name} seed={planned.seed}"
+    label = _label(planned)
     with epoch_bar(label, planned.progress) as on_epoch:
         record, found = experiment.run(planned, Reporter(say, on_epoch))
     how = "found" if found else f"{record.timing['total']:.1f} s"
     say(f"[green]done[/green]  {escape(label)}  {escape(described(record))}  [dim]{record.key} ({how})[/dim]")
     return record
+
+
+def _label(planned: Plan) -> str:
+    """What a person tells runs by: data, split with its fold, model with its loss and objective, seed."""
+    fold = "" if planned.split.fold is None else f":{planned.split.fold}"
+    learning = planned.learning
+    parts = [learning.model.value.name]
+    if not planned.solver:
+        parts += [learning.loss.name, learning.objective.value.name]
+    return f"{planned.data.name} {planned.split.name}{fold} {'/'.join(parts)} seed={planned.seed}"
 
 
 def described(record: Record, names: Sequence[str] = ("rmse", "recall@10", "ndcg@10")) -> str:
