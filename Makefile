@@ -22,7 +22,7 @@ quickstart: .venv/.installed
 	$(BIN)/upliftlens quickstart
 
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

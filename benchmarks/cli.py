@@ -81,11 +81,15 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(verb: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=f"upliftlens {verb}", description=VERBS[verb].split("  ")[0], allow_abbrev=False)
-    if verb != "list":
-        parser.add_argument("--store", default="runs", help="folder of records (default: runs)")
-        parser.add_argument("--cache", default="~/.cache/upliftlens", help="folder of downloaded data")
+    if verb not in ("list", "data"):
+        _places(parser)
     _ARGUMENTS[verb](parser)
     return parser
+
+
+def _places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", default="runs", help="folder of records (default: runs)")
+    parser.add_argument("--cache", default="~/.cache/upliftlens", help="folder of downloaded data")
 
 
 def _results(parser: argparse.ArgumentParser) -> None:
@@ -120,13 +124,14 @@ def _recommend(parser: argparse.ArgumentParser) -> None:
 
 def _data(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|prepare|check|card")
-    actions.add_parser("list", help="every known data set")
+    _places(actions.add_parser("list", help="every known data set"))
     for name, about in (
         ("prepare", "get, verify and read a data set"),
         ("check", "find what is wrong with a file, line by line"),
         ("card", "counts, distributions, terms of use, fingerprint"),
     ):
         action = actions.add_parser(name, help=about)
+        _places(action)
         action.add_argument("name", help="data set (or, for check, a file)")
         action.add_argument(
             "options", nargs="*", metavar="OPTION=VALUE", help="e.g. data.path=my.csv data.filter.user_core=5"

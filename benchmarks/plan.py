@@ -238,6 +238,11 @@ def _learning(config: Mapping[str, Any]) -> Learning:
     if config["loss"]["name"] not in LOSSES:
         raise unknown("loss", config["loss"]["name"], LOSSES)
     loss = LOSSES[config["loss"]["name"]]
+    if isinstance(model.value, Backbone) and (marked := traced_names(model.value.options)):
+        raise UpliftlensError(
+            f"model {model.value.name}: {', '.join(marked)} is marked Traced, which only a Solver's option can be: "
+            "a backbone is built before the program runs"
+        )
     options = {name: value for name, value in section.items() if name not in ("name", "file", "space")}
     objective_options = {name: value for name, value in config["objective"].items() if name != "name"}
     return Learning(

@@ -32,7 +32,9 @@ def sample(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> li
         UpliftlensError: if there is nothing to search, or an entry says neither.
     """
     if not space:
-        raise UpliftlensError("this model's configuration states no search space: add model.space to its YAML")
+        raise UpliftlensError(
+            "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
+        )
     trials: list[list[str]] = [[]]
     for number in range(1, budget):
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))

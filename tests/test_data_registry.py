@@ -86,7 +86,7 @@ def test_every_download_is_by_https_and_pinned_where_upstream_is_fixed(name: str
             "data.filter.usr_core=2",
             "unknown option 'data.filter.usr_core': did you mean 'data.filter.user_core'",
         ),
-        ("csv", "+data.pth=x", "unknown data option 'pth': did you mean 'path'"),
+        ("csv", "+data.pth=x", "unknown option of data 'pth': did you mean 'path'"),
         ("csv", "data.filter.user_core=two", "data.filter.user_core: .*'two'"),
         ("csv", "data.filter.user_core=-1", "0 .off. or positive"),
         ("csv", "data.filter.duplicates=lst", "did you mean 'last'"),

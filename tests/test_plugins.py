@@ -119,6 +119,13 @@ def test_a_solver_from_a_file_runs_and_its_traced_float_compiles_nothing(tmp_pat
     [
         (BACKBONE, ["model.dmi=3"], "did you mean 'dim'"),
         (BACKBONE, ["model.dim=many"], "could not be converted to Integer"),
+        (
+            BACKBONE.replace("scale: float", "scale: Traced[float]").replace(
+                "import Backbone", "import Backbone, Traced"
+            ),
+            [],
+            "only a Solver's",
+        ),
         ("x = 1\n", [], "must define `model = Backbone"),
         ("import nowhere_at_all\n", [], "No module named 'nowhere_at_all'"),
         ("def broken(:\n", [], "SyntaxError"),
@@ -155,6 +162,13 @@ def test_every_model_keeps_the_contract(name):
     assert (np.diff(top, axis=1) >= -1e-4).all(), "score and predict must order alike"
     lanes = jax.vmap(lambda key: method.init(key, data, hp))(jax.random.split(jax.random.key(0), 2))
     assert jax.tree.structure(lanes) == jax.tree.structure(done[0].state)
+
+
+def test_a_plugin_is_tuned_over_ranges_from_the_command_line(backbone, tmp_path):
+    store = tmp_path / "runs"
+    assert call("tune", store, f"model.file={backbone}", "+model.space={dim:{choices:[2,3]}}", "budget=3") == 0
+    trials = [one for one in records(store) if one["config"]["trial"]]
+    assert {one["config"]["model"]["dim"] for one in trials} <= {2, 3, 4} and len(trials) >= 2
 
 
 def test_no_model_is_left_out():
