@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from rich.console import Console
@@ -104,7 +105,8 @@ def quickstart_verb(arguments: Sequence[str]) -> int:
     tracked = Path(config["logger"]["dir"]) / "wandb"
     for line in (
         f"Records: {store.root}/runs    W&B offline runs: {tracked}    (`wandb sync` uploads them)",
-        "An empty cell: the model does not predict ratings. Next:",
+        "An empty cell: the model does not predict ratings.",
+        "Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":",
         f"  upliftlens results --where data={name} --over seed --format md",
         "  upliftlens compare mf mlp --metric rmse",
         f"  upliftlens sweep data={name} model=mf model.dim=16,64 'seed=range(0,5)'",
