@@ -15,7 +15,7 @@ from upliftlens.benchmarks.batches import choose_layout
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.environment import available_memory
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.metrics import MetricsConfig, choose_all
+from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all
 from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
 from upliftlens.benchmarks.typed import structural, traced_names, typed
@@ -43,6 +43,8 @@ class TrainConfig:
     tile_users: int
 
     def __post_init__(self) -> None:
+        if self.monitor != "auto":
+            choose(self.monitor)
         for name in ("epochs", "patience", "batch_size", "tile_users"):
             if getattr(self, name) < 1:
                 raise UpliftlensError(f"train.{name} must be at least 1, got {getattr(self, name)}")
@@ -147,6 +149,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
         "options": asdict(plan.learning.options),
         "seed": plan.seed,
         "trial": plan.trial,
+        "ties": plan.metrics.tie_seed,  # early stopping by a ranking metric depends on the order of ties
     }
     if plan.solver:
         train = {name: getattr(plan.train, name) for name in ("epochs", "patience", "monitor", "refit")}

@@ -40,6 +40,7 @@ def test_every_verb_has_help(verb, capsys, monkeypatch):
         (["run", "trainn.lr=8"], "did you mean 'train'?"),
         (["run", "model.dim=many"], "model.dim: Value 'many' of type 'str' could not be converted to Integer"),
         (["run", "train.lr=0"], "train.lr must be positive"),
+        (["run", "train.monitor=rsme"], "did you mean 'rmse'?"),
         (["run", "train.optimizer=adm"], "did you mean 'adam'?"),
         (["run", "loss=bpr", "train.optimizer=lbfgs"], "negatives anew: use train.optimizer=adam"),
         (["run", "loss=bprr"], "did you mean 'bpr'?"),
