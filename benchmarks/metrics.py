@@ -11,6 +11,7 @@ from upliftlens.benchmarks import list_metrics, pair_metrics, ranking_metrics
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metric import Metric
 from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.options import at_least
 
 BUILT_IN = {one.name: one for one in (*pair_metrics.METRICS, *ranking_metrics.METRICS, *list_metrics.METRICS)}
 
@@ -27,6 +28,10 @@ class MetricsConfig:
     block: int
     tie_seed: int
     interval: Resampling
+
+    def __post_init__(self) -> None:
+        at_least(1, block=self.block)
+        at_least(0, tie_seed=self.tie_seed)
 
 
 class Chosen(NamedTuple):

@@ -70,8 +70,9 @@ class GeneralConfig:
     progress: bool
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or self.tune_seed < 0:
-            raise UpliftlensError(f"seed and tune_seed must not be negative, got {self.seed} and {self.tune_seed}")
+        for name in ("seed", "tune_seed"):
+            if not 0 <= getattr(self, name) < 2**32:  # JAX would cut longer ones, so two seeds could be one
+                raise UpliftlensError(f"{name} must lie in 0 … 4294967295, got {getattr(self, name)}")
 
 
 class Learning(NamedTuple):

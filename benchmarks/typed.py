@@ -53,7 +53,11 @@ def _checked(kind: type, values: Mapping[str, Any], where: str) -> Any:
 
 def _build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     hints = get_type_hints(kind, include_extras=True)
-    return kind(**{name: _value(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+    options = {name: _value(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return kind(**options)
+    except ValueError as error:  # an option out of its range, as its dataclass says
+        raise UpliftlensError(f"{where}: {error}") from None
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

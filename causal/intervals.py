@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy import sparse
 
+from upliftlens.causal.options import at_least
+
 Sums: TypeAlias = np.ndarray | sparse.csr_array
 """f64[U, S], a row per user; sparse where S is large (a column per item, or per distinct score)."""
 
@@ -25,6 +27,12 @@ class Resampling:
     level: float
     resamples: int
     seed: int
+
+    def __post_init__(self) -> None:
+        at_least(1, resamples=self.resamples)
+        at_least(0, seed=self.seed)
+        if not 0 < self.level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {self.level}")
 
 
 class Summary(NamedTuple):

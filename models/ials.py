@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from upliftlens.causal.options import at_least
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.history import positives
 
@@ -42,6 +43,9 @@ class Options:
     l2: Traced[float]
     nu: Traced[float]
     init_scale: Traced[float]
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim, cg_steps=self.cg_steps)
 
 
 class State(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from upliftlens.causal.options import at_least
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.history import Spans, gram, gram_bytes, history, in_blocks, spans
 
@@ -28,6 +29,9 @@ class Options:
 
     neighbours: int
     shrinkage: Traced[float]
+
+    def __post_init__(self) -> None:
+        at_least(1, neighbours=self.neighbours)
 
 
 class State(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
+from upliftlens.causal.options import at_least
 from upliftlens.models.contract import Array, Backbone, TrainingData
 
 
@@ -19,6 +20,9 @@ class MFOptions:
     dim: int
     init: float
     bias_penalty: float
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim)
 
 
 class MF(nnx.Module):

@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
+from upliftlens.causal.options import at_least
 from upliftlens.models.contract import Array, Backbone, TrainingData
 
 
@@ -25,6 +26,11 @@ class MLPOptions:
     layers: tuple[int, ...]
     dropout: float
     init: float
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim, **{f"layers[{place}]": width for place, width in enumerate(self.layers)})
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
 
 
 class MLP(nnx.Module):

@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
+from upliftlens.causal.options import at_least
 from upliftlens.models.contract import Array, Backbone, TrainingData
 
 
@@ -27,6 +28,11 @@ class TwoTowerOptions:
     layers: tuple[int, ...]
     dropout: float
     init: float
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim, **{f"layers[{place}]": width for place, width in enumerate(self.layers)})
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
 
 
 class Tower(nnx.Module):
