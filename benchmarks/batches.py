@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Layout, Link, TrainingData
 
@@ -135,12 +136,16 @@ def _triples(data: TrainingData, batch_size: int) -> Feed:
     rows = np.flatnonzero(np.asarray(data.positive) * np.asarray(log.weight) > 0)
     # The number of steps comes from the padded log, so that a fit with and without its validation rows share a program.
     n_steps, size = _steps(len(log), batch_size)
+    if not len(rows):
+        raise UpliftlensError("no training row is positive, so there is nothing to rank first: lower data.relevance")
     user, item = np.asarray(log.user)[rows], np.asarray(log.item)[rows]
     keys = np.unique(user.astype(np.int64) * data.n_items + item)
 
     def order(rng: np.random.Generator) -> Order:
         count = n_steps * size
-        picked = rng.permutation(np.resize(np.arange(len(rows)), count)) if len(rows) else np.zeros(count, np.int64)
+        # Whole passes, and a fresh sample without replacement for the rest: every positive is drawn equally often.
+        passes = [rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
+        picked = rng.permutation(np.concatenate(passes)[:count])
         negative = _negatives(rng, user[picked], keys, data.n_items)
         return tuple(a.astype(np.int32).reshape(n_steps, size) for a in (user[picked], item[picked], negative))
 

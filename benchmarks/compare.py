@@ -68,7 +68,7 @@ def in_words(found: Comparison, first: str, second: str, level: float) -> list[s
     verdict = {
         "first": f"{first} is better: the difference is not chance",
         "second": f"{second} is better: the difference is not chance",
-        "undecided": "undecided: the interval of the difference holds 0",
+        "undecided": "undecided: the difference may be chance",
     }[found.better]
     return [
         f"  {first:<24} {found.first:.4f}",

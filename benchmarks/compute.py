@@ -10,25 +10,33 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hydra_plugins.upliftlens.launcher import InProcess
+from hydra_plugins.upliftlens.launcher import InProcess, node
 from upliftlens.benchmarks.data import register
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.records import canonical_key
+from upliftlens.benchmarks.records import Record, canonical_key
 
 CONFIGS = "upliftlens.configs"
 
 
-def run_app(verb: str, arguments: Sequence[str]) -> None:
+class SweepFailed(UpliftlensError):
+    """Some jobs of a sweep failed; the others are done and stored."""
+
+
+def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     """Runs ``upliftlens run`` or ``upliftlens sweep`` with the arguments that follow the verb.
 
+    Returns the records of the jobs that this process did or found. In a sweep a failed job is told when it fails.
+
     Raises:
-        UpliftlensError: for a configuration that can't be composed, and for whatever the task finds.
+        UpliftlensError: for a configuration that can't be composed, and for whatever a run finds.
+        SweepFailed: after the last job of a sweep, if any failed.
     """
     overrides = prepare_overrides(arguments)
     if verb == "sweep":
@@ -36,14 +44,21 @@ def run_app(verb: str, arguments: Sequence[str]) -> None:
     # Hydra would print an error of its own and leave; the caller prints ours.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [f"upliftlens {verb}", *overrides]
+    done: list[Record] = []
     failed: list[UpliftlensError] = []
 
     def task(config: DictConfig) -> float:
+        from upliftlens.benchmarks.verbs import run_and_tell, tell_failure
+
         try:
-            return _task(config)
+            done.append(run_and_tell(_plain(config)))
+            value = done[-1].diagnostics["validation"]
+            return float("nan") if value is None else float(value)
         except UpliftlensError as error:
             if verb == "sweep":
-                raise
+                tell_failure(_plain(config), error)
+            if HydraConfig.get().launcher._target_ != node["_target_"]:
+                raise  # the job may be in another process: its launcher has to know
             failed.append(error)  # raised past Hydra, it would come with a line of Hydra's own
             return float("nan")
 
@@ -55,8 +70,14 @@ def run_app(verb: str, arguments: Sequence[str]) -> None:
         raise UpliftlensError(
             f"{error.filename}: {error.strerror}: choose a store that can be written, store=FOLDER"
         ) from None
-    if failed:
+    if failed and verb == "run":
         raise failed[0]
+    if failed:
+        raise SweepFailed(
+            f"{len(failed)} of {len(failed) + len(done)} runs failed, as told above. The others are stored; "
+            "the same command retries the failed ones only"
+        )
+    return done
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
@@ -107,12 +128,6 @@ def explained(error: Exception, overrides: Sequence[str]) -> UpliftlensError:
         if options and name not in options:
             return unknown(f"option '{full_key}': {parent or 'the configuration'} has no", name, options)
     return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())
-
-
-def _task(config: DictConfig) -> float:
-    from upliftlens.benchmarks.verbs import run_one
-
-    return run_one(_plain(config))
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

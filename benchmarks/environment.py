@@ -30,6 +30,18 @@ _CGROUP = Path("/sys/fs/cgroup")
 _CODE = ("causal", "models", "benchmarks", "configs", "pyproject.toml", "constraints.txt")
 
 
+NUMERICS = {"jax_enable_x64": False, "jax_default_prng_impl": "threefry2x32", "jax_threefry_partitionable": True}
+"""Settings of JAX that change numbers. Runs fix them, so that no environment variable can."""
+
+
+def fix_numerics() -> None:
+    """Puts JAX into the settings of ``NUMERICS``, whatever environment variables say."""
+    import jax
+
+    for name, value in NUMERICS.items():
+        jax.config.update(name, value)
+
+
 @cache
 def collect() -> dict[str, Any]:
     """The environment of this process, as plain data.

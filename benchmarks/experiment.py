@@ -14,11 +14,11 @@ import numpy as np
 
 from upliftlens.benchmarks import store as stores
 from upliftlens.benchmarks.compilation import compilations
-from upliftlens.benchmarks.environment import collect, peak_memory
+from upliftlens.benchmarks.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.evaluation import to_arrays
-from upliftlens.benchmarks.fitting import Trained, restore, train
+from upliftlens.benchmarks.fitting import Trained, restore, tracked, train
 from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, prepare
 from upliftlens.benchmarks.records import Record, Summary, now
@@ -39,9 +39,11 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         UpliftlensError: if the data can't be had, or the store can't be written.
     """
     started = time.perf_counter()
+    fix_numerics()
     store = stores.open_store(plan.store)
     prepared = prepare(plan, reporter)
-    save_split(prepared.split, store.root / "splits")
+    if not (store.root / "splits" / f"{prepared.split.fingerprint}.json").exists():
+        save_split(prepared.split, store.root / "splits")
     found = stores.load_record(store, prepared.key)
     if found is not None and found.status == "done":
         return found, True
@@ -79,11 +81,13 @@ def _compute(
     compiled = compilations()
     ready = time.perf_counter()
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
-        if stores.load_fit(store, prepared.fit_key) is None:
+        trained = _found(plan, prepared, store, reporter)
+        if trained is None:
             trained = train(plan, prepared, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
         else:
-            trained = restore(plan, prepared)
+            for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
+                on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
     fitted = time.perf_counter()
     metrics, per_user, diagnostics = _measured(plan, prepared, trained)
     done = time.perf_counter()
@@ -104,12 +108,24 @@ def _compute(
         epochs=tuple(trained.info["epochs"]),
         diagnostics={
             **diagnostics,
+            "model": {"version": plan.learning.model.value.version, "source": plan.learning.model.source},
             "programs_compiled": spent.count - compiled.count,
             **{name: trained.info[name] for name in ("monitor", "validation", "best_epoch", "layout")},
         },
         finished=now(),
     )
     return finished, per_user
+
+
+def _found(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Reporter) -> Trained | None:
+    """The stored fit, or None where there is none or its files are damaged: then it is fitted again."""
+    if stores.load_fit(store, prepared.fit_key) is None:
+        return None
+    try:
+        return restore(plan, prepared)
+    except UpliftlensError as error:
+        reporter.say(f"{error}: fitting again")
+        return None
 
 
 def _measured(

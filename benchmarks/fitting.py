@@ -20,6 +20,11 @@ NAMES = {"epoch": "epoch", "loss": "train/loss", "seconds": "train/seconds"}
 """What an epoch's entries are called in a tracker; its validation value goes by the metric's name."""
 
 
+def tracked(line: Mapping[str, float], monitored: str) -> dict[str, float]:
+    """An epoch's line in the names of a tracker."""
+    return {NAMES.get(key, f"validation/{monitored}"): value for key, value in line.items()}
+
+
 class Trained(NamedTuple):
     """A fit with the data that its state was fitted on."""
 
@@ -54,7 +59,7 @@ def train(
         def told(number: int, line: Epoch) -> None:
             reporter.epoch(stage, number, n, line)
             if stage == "fit":
-                on_epoch(number, {NAMES.get(key, f"validation/{name}"): value for key, value in line.items()})
+                on_epoch(number, tracked(line, name))
 
         return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
 

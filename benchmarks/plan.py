@@ -150,7 +150,9 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
         "options": asdict(plan.learning.options),
         "seed": plan.seed,
         "trial": plan.trial,
-        "ties": plan.metrics.tie_seed,  # early stopping by a ranking metric depends on the order of ties
+        # Early stopping depends on its metric, which by ``auto`` is one of three, and on the order of ties.
+        "ties": plan.metrics.tie_seed,
+        "monitor": [choose(name).metric.version for name in _monitors(plan.train.monitor)],
     }
     if plan.solver:
         train = {name: getattr(plan.train, name) for name in ("epochs", "patience", "monitor", "refit")}
@@ -166,6 +168,10 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
             "options": asdict(plan.learning.objective_options),
         },
     }
+
+
+def _monitors(name: str) -> tuple[str, ...]:
+    return ("rmse", "logloss", "ndcg@10") if name == "auto" else (name,)
 
 
 def method_of(plan: Plan, data: TrainingData) -> Method:

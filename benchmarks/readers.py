@@ -106,6 +106,8 @@ def data_verb(flags: argparse.Namespace) -> int:
     path = Path(name).expanduser()
     if flags.action == "check" and name not in data.names() and path.exists():
         name, options = data.guess(path), [*options, f"data.path='{path.resolve()}'"]
+    if name not in data.names() and ("/" in name or path.suffix):
+        raise UpliftlensError(f"{name}: there is no such file (or data set: see `upliftlens data list`)")
     config = data.configure(name, options)
     if flags.action == "check" and getattr(config, "path", None):
         problems = data.check(Path(config.path), config)

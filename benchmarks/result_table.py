@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.records import Record, Summary, dumps, plain, to_json
 from upliftlens.benchmarks.results import columns, fields, metric_names, query, text
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
@@ -96,17 +97,35 @@ def summarise(
     done = [record for record in records if record.status == "done"]
     group = [name for name in columns(done) if name not in over]
     members: dict[tuple[str, ...], list[Record]] = {}
+    folds = any(name.startswith("split") for name in over)
     for record in done:
         flat = fields(record)
-        members.setdefault(tuple("" if flat.get(name) is None else text(flat[name]) for name in group), []).append(
-            record
-        )
+        shown_cells = ("" if flat.get(name) is None else text(flat[name]) for name in group)
+        # What no column shows still tells experiments apart: the data, the split, the model's version and source.
+        data_and_split = (record.data["fingerprint"], "" if folds else record.split["fingerprint"])
+        code = text(record.diagnostics.get("model"))
+        members.setdefault((*shown_cells, *data_and_split, code), []).append(record)
+    for some in members.values():
+        _refuse_repeats(some, over)
     names = metric_names(done, metrics)
     rows = [
         Row(dict(zip(group, values)) | {"runs": str(len(some))}, _means(some, names, per_user))
         for values, some in members.items()
     ]
     return Sheet([*group, "runs"], names, rows)
+
+
+def _refuse_repeats(records: Sequence[Record], over: Sequence[str]) -> None:
+    """Two runs that agree even in the fields to average over differ in something else: no repetitions."""
+    seen: dict[tuple[str, ...], Record] = {}
+    for record in records:
+        flat = fields(record)
+        first = seen.setdefault(tuple(text(flat.get(name)) for name in over), record)
+        if first is not record:
+            raise UpliftlensError(
+                f"runs {first.key[:_SHOWN]} and {record.key[:_SHOWN]} agree in {', '.join(over)}, so they are no "
+                "repetitions of one experiment: narrow with --where"
+            )
 
 
 def render(sheet: Sheet, form: Format) -> "str | Table":

@@ -14,8 +14,8 @@ IDENTITY = ("data", "split", "model", "loss", "objective")
 
 DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10")
 
-_PLACES = frozenset({"store", "cache", "progress", "group", "logger", "hydra"})
-"""Configuration that says where and how a run was shown, not what it computed: no column of its own."""
+_UNTOLD = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "hydra", "model.space")
+"""Configuration of where a run was shown or how it was searched for, not of what it computed: no column of its own."""
 
 Fields = Mapping[str, Any]
 """A record as flat fields: dotted path to a plain value; mappings are opened, lists are not."""
@@ -74,7 +74,7 @@ def columns(records: Sequence[Record]) -> list[str]:
     identity = [name for name in IDENTITY if name == "model" or _differs(one.get(name) for one in flat)]
     alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for record, one in zip(records, flat):
-        inside = {name: value for name, value in _flat(record.config, "") if name.partition(".")[0] not in _PLACES}
+        inside = {name: value for name, value in _flat(record.config, "") if not name.startswith(_UNTOLD)}
         alike.setdefault(tuple(text(one.get(name)) for name in IDENTITY), []).append(inside)
     varying = {
         name: None

@@ -11,6 +11,7 @@ import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.records import Record
 
 
@@ -38,9 +39,7 @@ def sample(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> li
     trials: list[list[str]] = [[]]
     for number in range(1, budget):
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
-        trials.append(
-            [f"{name if '.' in name else f'model.{name}'}={_draw(name, entry, rng)}" for name, entry in space.items()]
-        )
+        trials.append([f"{_full(name)}={_draw(name, entry, rng)}" for name, entry in space.items()])
     return trials[:budget]
 
 
@@ -55,14 +54,18 @@ def tune(
 ) -> Tuned:
     """Runs ``budget`` trials, then the best one in full.
 
-    A trial that fails is told, counted against the budget, and passed over.
+    What the overrides fix is not searched. A trial that fails is told, counted against the budget, and passed over.
 
     Raises:
         UpliftlensError: for a budget below 1, or if every trial failed.
     """
     if budget < 1:
         raise UpliftlensError(f"budget={budget}: at least one trial is needed")
-    space = compose(overrides)["model"].get("space") or {}
+    base = compose(overrides)
+    plan(base)  # what is wrong with the configuration itself is no failed trial
+    fixed = {one.lstrip("+").partition("=")[0] for one in overrides}
+    ranges = {_full(name): entry for name, entry in (base["model"].get("space") or {}).items()}
+    space = {name: entry for name, entry in ranges.items() if name not in fixed}
     trials: list[tuple[list[str], Record | None]] = []
     for number, extra in enumerate(sample(space, budget, seed)):
         record = None
@@ -83,6 +86,10 @@ def _best(records: Sequence[Record | None]) -> int:
     metric = choose(scored[0][1].diagnostics["monitor"]).metric
     sign = -1 if metric.higher_is_better else 1
     return min(scored, key=lambda one: (sign * one[1].diagnostics["validation"], one[0]))[0]
+
+
+def _full(name: str) -> str:
+    return name if "." in name else f"model.{name}"
 
 
 def _draw(name: str, entry: Mapping[str, Any], rng: np.random.Generator) -> Any:

@@ -17,18 +17,12 @@ from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
 
 _STAND_IN = "ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data."
-_FIRST_IALS = "$(upliftlens results --where model=ials --format csv | sed -n 2p | cut -d, -f1)"
-
-
-def run_one(config: Mapping[str, Any]) -> float:
-    """Runs a resolved configuration and tells its outcome; returns the validation value (for Hydra sweepers)."""
-    return float(run_and_tell(config).diagnostics["validation"] or float("nan"))
 
 
 def run_and_tell(config: Mapping[str, Any]) -> Record:
     """Runs a resolved configuration and tells its outcome in a line."""
     planned = plan(config)
-    label = _label(planned)
+    label = label_of(planned)
     with epoch_bar(label, planned.progress) as on_epoch:
         record, found = experiment.run(planned, Reporter(say, on_epoch))
     how = "found" if found else f"{record.timing['total']:.1f} s"
@@ -36,7 +30,12 @@ def run_and_tell(config: Mapping[str, Any]) -> Record:
     return record
 
 
-def _label(planned: Plan) -> str:
+def tell_failure(config: Mapping[str, Any], error: Exception) -> None:
+    """Tells that a job of a sweep failed, and why."""
+    say(f"[red]failed[/red]  {escape(label_of(plan(config)))}: {escape(str(error))}")
+
+
+def label_of(planned: Plan) -> str:
     """What a person tells runs by: data, split with its fold, model with its loss and objective, seed."""
     fold = "" if planned.split.fold is None else f":{planned.split.fold}"
     learning = planned.learning
@@ -74,15 +73,15 @@ def tune_verb(arguments: Sequence[str]) -> int:
         if not one.startswith(("budget=", "tune_seed="))
     )
     out.print(f"Again: upliftlens run {best}", markup=False)
-    return 0
+    return 1 if any(record is None for _, record in tuned.trials) else 0
 
 
 def quickstart_verb(arguments: Sequence[str]) -> int:
     """``upliftlens quickstart``: the sweep of configs/sweep/quickstart.yaml, its table, and what to type next."""
     from upliftlens.benchmarks import data
     from upliftlens.benchmarks.compute import composed, run_app
-    from upliftlens.benchmarks.result_table import results
-    from upliftlens.benchmarks.store import Store
+    from upliftlens.benchmarks.result_table import render, summarise
+    from upliftlens.benchmarks.store import Store, load_per_user
 
     overrides = ["sweep=quickstart", "logger=wandb", "group=quickstart", *arguments]
     config = composed([one for one in overrides if one != "sweep=quickstart"])
@@ -94,23 +93,25 @@ def quickstart_verb(arguments: Sequence[str]) -> int:
         overrides.append("data=synthetic")
         say(f"[yellow]{escape(str(error))}[/yellow]")
         say(f"[bold yellow]{_STAND_IN}[/bold yellow]")
-    run_app("sweep", overrides)
+    done = run_app("sweep", overrides)
     store = Store(Path(config["store"]).expanduser())
-    where = ["sweep=quickstart", f"data={name}"]
-    table = results(store, where, ["rmse", "recall@10", "ndcg@10"], "table", ["seed"])
+    names = [one for one in ("rmse", "recall@10", "ndcg@10") if any(one in record.metrics for record in done)]
+    sheet = summarise(done, ["seed"], names, lambda record: load_per_user(store, record.key))
     out = Console(highlight=False, soft_wrap=True)
     title = "MovieLens 100K" if name == "ml-100k" else "SYNTHETIC world (ML-100K could not be had)"
     out.print(f"\n{title}, random fold 0 of 5, three seeds; 95 % intervals over users × seeds:")
-    table_console().print(table.body)
+    table_console().print(render(sheet, "table"))
     tracked = Path(config["logger"]["dir"]) / "wandb"
+    elsewhere = "" if config["store"] == "runs" else shlex.quote(config["store"])
+    place, stored = (f" --store {elsewhere}", f" store={elsewhere}") if elsewhere else ("", "")
     for line in (
         f"Records: {store.root}/runs    W&B offline runs: {tracked}    (`wandb sync` uploads them)",
         "An empty cell: the model does not predict ratings.",
         "Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":",
-        f"  upliftlens results --where data={name} --over seed --format md",
-        "  upliftlens compare mf mlp --metric rmse",
-        f"  upliftlens sweep data={name} model=mf model.dim=16,64 'seed=range(0,5)'",
-        f"  upliftlens recommend {_FIRST_IALS} --user 42",
+        f"  upliftlens results --where data={name} --over seed --format md{place}",
+        f"  upliftlens compare mf mlp --metric rmse{place}",
+        f"  upliftlens sweep data={name} model=mf model.dim=16,64 'seed=range(0,5)'{stored}",
+        f"  upliftlens recommend {done[-1].key[:8]} --user 42{place}",
     ):
         out.print(line, markup=False)
     return 0

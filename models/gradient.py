@@ -40,10 +40,10 @@ class Learner(NamedTuple):
 
 
 OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
-    "adam": optax.scale_by_adam,
-    "adagrad": optax.scale_by_rss,
+    "adam": lambda: optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
+    "adagrad": lambda: optax.scale_by_rss(initial_accumulator_value=0.1, eps=1e-7),
     "sgd": optax.identity,
-    "lbfgs": optax.lbfgs,
+    "lbfgs": lambda: optax.lbfgs(memory_size=10),
 }
 """Directions of descent; the learning rate is applied outside of them, since it is an argument of the compiled program.
 

@@ -11,9 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from upliftlens.models.contract import Backbone, Model, Solver
-
-BUILT_IN = "upliftlens."
+from upliftlens.models.contract import Backbone, Solver
 
 
 class Entry(NamedTuple):
@@ -50,8 +48,9 @@ def entry(group: str, name: str) -> Entry:
         raise ValueError(
             f"{group}: '{name}' ({point.value}) can't be imported: {type(error).__name__}: {error}"
         ) from error
-    built_in = point.module.startswith(BUILT_IN)
-    return Entry(value, "" if built_in else file_hash(Path(inspect.getfile(sys.modules[point.module]))))
+    if point.dist is not None and point.dist.name == "upliftlens":
+        return Entry(value, "")
+    return Entry(value, _sources(Path(inspect.getfile(sys.modules[point.module]))))
 
 
 def from_file(path: Path) -> Entry:
@@ -62,11 +61,12 @@ def from_file(path: Path) -> Entry:
     """
     if not path.is_file():
         raise ValueError(f"model.file={path}: there is no such file")
-    return _from_file(path, file_hash(path))
+    entry_of = _from_file(path, file_hash(path))
+    return entry_of._replace(source=_sources(path))
 
 
 @cache
-def _from_file(path: Path, source: str) -> Entry:
+def _from_file(path: Path, own: str) -> Entry:
     module = _load(path)
     model = getattr(module, "model", None)
     if not isinstance(model, (Backbone, Solver)):
@@ -75,7 +75,9 @@ def _from_file(path: Path, source: str) -> Entry:
             f"{path} must define `model = Backbone(name, options, build)` or `model = Solver(name, options, method)`, "
             f"both from upliftlens.models.contract; found {found} under that name"
         )
-    return Entry(model, source)
+    if model.name in _points("upliftlens.models"):
+        raise ValueError(f"{path}: an installed model is called '{model.name}' too: give this one a name of its own")
+    return Entry(model, own)
 
 
 def model_entry(name: str, file: str | None) -> Entry:
@@ -88,9 +90,16 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def is_backbone(model: Model) -> bool:
-    """Whether losses and objectives apply to a model."""
-    return isinstance(model, Backbone)
+def _sources(path: Path) -> str:
+    """sha256 over a plugin's file and whatever else was imported from its folder."""
+    folder = path.parent
+    files = {path}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).suffix == ".py" and Path(file).is_relative_to(folder) and Path(file).is_file():
+            files.add(Path(file))
+    parts = sorted(f"{file.relative_to(folder)} {file_hash(file)}" for file in files)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _points(group: str) -> dict[str, EntryPoint]:

@@ -10,6 +10,7 @@ from flax import nnx
 from worlds import ITEMS, USERS, hyper, rows, training_data
 
 from upliftlens.benchmarks.batches import choose_layout, feed
+from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.training import Diverged, Stopping, fit
 from upliftlens.causal.losses import LOSSES
 from upliftlens.causal.objectives import NoOptions, naive
@@ -108,6 +109,28 @@ def test_triples_pair_every_positive_with_an_item_that_is_not_one():
     assert set(zip(users, items, strict=True)) == positives
     assert not positives & set(zip(users, negatives, strict=True))
     assert len(set(negatives)) == ITEMS
+
+
+def test_triples_draw_every_positive_equally_often():
+    """Also where the number of draws is no multiple of the number of positives: the rest is a fresh sample each epoch."""
+    data = training_data()
+    source = feed(data, "triples", "rank", 64, 5)
+    drawn, rng, epochs = np.zeros((USERS, ITEMS)), np.random.default_rng(0), 400
+    for _ in range(epochs):
+        users, items, _ = (a.ravel() for a in source.order(rng))
+        np.add.at(drawn, (users, items), 1)
+    user, item, value = rows(data)
+    counts = drawn[user[value >= 4], item[value >= 4]]
+    assert drawn.sum() == counts.sum()
+    share = counts.mean() / epochs % 1  # of the epochs in which a positive is drawn once more
+    assert np.abs(counts - counts.mean()).max() < 5 * np.sqrt(epochs * share * (1 - share))
+
+
+def test_triples_without_a_positive_are_refused():
+    data = training_data()
+    object.__setattr__(data, "positive", jnp.zeros_like(data.positive))
+    with pytest.raises(UpliftlensError, match="no training row is positive"):
+        feed(data, "triples", "rank", 64, 5)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from shell import TINY, call, records
-from worlds import ITEMS, USERS, hyper, training_data
+from worlds import ITEMS, USERS, training_data
 
 from upliftlens.benchmarks.batches import feed
 from upliftlens.benchmarks.cli import main
@@ -105,6 +105,15 @@ def test_an_edited_plugin_is_another_run(backbone, tmp_path):
     assert len(records(store)) == 2
 
 
+def test_what_a_plugin_imports_from_its_folder_is_part_of_the_key(tmp_path):
+    store, path = tmp_path / "runs", tmp_path / "my_model.py"
+    path.write_text(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport my_layers\n" + BACKBONE)
+    for text in ("SCALE = 1\n", "SCALE = 2\n"):
+        (tmp_path / "my_layers.py").write_text(text)
+        assert call("run", store, f"model.file={path}") == 0
+    assert len({one["key"] for one in records(store)}) == 2
+
+
 def test_a_solver_from_a_file_runs_and_its_traced_float_compiles_nothing(tmp_path):
     path = tmp_path / "mean.py"
     path.write_text(SOLVER)
@@ -126,6 +135,7 @@ def test_a_solver_from_a_file_runs_and_its_traced_float_compiles_nothing(tmp_pat
             [],
             "only a Solver's",
         ),
+        (BACKBONE.replace('"mine"', '"mf"'), [], "give this one a name of its own"),
         ("x = 1\n", [], "must define `model = Backbone"),
         ("import nowhere_at_all\n", [], "No module named 'nowhere_at_all'"),
         ("def broken(:\n", [], "SyntaxError"),
@@ -176,4 +186,3 @@ def test_no_model_is_left_out():
     assert {"random", "popularity", "additive", "mf", "mlp", "two_tower", "ials", "ease", "item_knn"} <= set(
         names("upliftlens.models")
     )
-    assert hyper().train["lr"] > 0

@@ -101,7 +101,7 @@ def test_one_failed_job_leaves_the_others_whole(tmp_path, capsys):
     jobs = ("model=mf", "train.optimizer=sgd", "train.schedule=constant", "train.epochs=30", "train.lr=0.01,1e8")
     assert call("sweep", tmp_path, *jobs, "seed=0,1") == 1
     shown = capsys.readouterr().err
-    assert shown.count("done") >= 2 and "2 of 4 runs failed" in shown
+    assert shown.count("done ") == 2 and shown.count("failed ") >= 2 and "2 of 4 runs failed" in shown
     assert "diverged" in shown and "train.lr" in shown
     found = records(tmp_path)
     assert sorted(one["status"] for one in found) == ["done", "done", "failed", "failed"]
