@@ -112,7 +112,7 @@ def test_triples_pair_every_positive_with_an_item_that_is_not_one():
 
 
 def test_triples_draw_every_positive_equally_often():
-    """Also where the number of draws is no multiple of the number of positives: the rest is a fresh sample each epoch."""
+    """Also where the draws are no multiple of the positives: the rest is a fresh sample each epoch."""
     data = training_data()
     source = feed(data, "triples", "rank", 64, 5)
     drawn, rng, epochs = np.zeros((USERS, ITEMS)), np.random.default_rng(0), 400
