@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from uplift_logs import random_log
 
+from upliftlens.benchmarks import uplift_metrics
 from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.metric import UpliftOptions
-from upliftlens.benchmarks.metrics import MetricsConfig
+from upliftlens.benchmarks.metrics import MetricsConfig, at
 from upliftlens.benchmarks.truth import Truth
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Resampling
@@ -18,11 +19,9 @@ from upliftlens.models.contract import Method, TrainingData
 
 USERS, ITEMS, K, CHI, SHRINKAGE, TIES = 14, 9, 3, 0.05, 4.0, 20
 MATRIX = Method(lambda *_: None, lambda *_: None, lambda s, d, u: s[u], lambda s, d, u, i: s[u, i], "full", "rank")
-NAMES = (
-    *("cp@3", "cdcg", "car", "cp@3/realised", "cp@3/semi", "cdcg/semi"),
-    *(f"uplift@3/{one}" for one in ("naive", "ips", "snips", "dr", "true", "snips/user-mean")),
-    *("policy-value@3/snips", "policy-gain@3/snips", "policy-gain@3/true", "auuc", "auuc/true", "qini", "recall@3"),
-)
+NAMES = tuple(at(one.name, "@3" if one.at == "required" else "") for one in uplift_metrics.METRICS) + ("recall@3",)
+SUFFIXES = ("", "/realised", "/semi")
+ESTIMATORS = ("naive", "ips", "snips", "dr")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def rows_of(case):
             yield int(u), int(i), bool(z), float(y), float(e)
 
 
-def weighted(case, weight, m1=None, m0=None):
+def weighted(case, weight, m1, m0):
     """naive, IPS, SNIPS and DR of rows weighted by ``weight(user, item)``."""
     n = {z: [0.0, 0.0] for z in (True, False)}
     s = {z: [0.0, 0.0] for z in (True, False)}
@@ -80,11 +79,12 @@ def weighted(case, weight, m1=None, m0=None):
         s[z] = [s[z][0] + w * y / own, s[z][1] + w / own]
         sign, total = (1 if z else -1), total + w
         ips += sign * w * y / own
-        if m1 is not None:
-            dr += w * (m1[i] - m0[i] + sign * (y - (m1 if z else m0)[i]) / own)
-    ratio = {"naive": n[True][0] / n[True][1] - n[False][0] / n[False][1]}
-    ratio["snips"] = s[True][0] / s[True][1] - s[False][0] / s[False][1]
-    return {**ratio, "ips": ips / total, "dr": dr / total}
+        dr += w * (m1[i] - m0[i] + sign * (y - (m1 if z else m0)[i]) / own)
+    arms = {
+        name: sum(sign * part[z][0] / part[z][1] if part[z][1] else np.nan for z, sign in ((True, 1), (False, -1)))
+        for name, part in (("naive", n), ("snips", s))
+    }
+    return {**arms, **{name: one / total if total else np.nan for name, one in (("ips", ips), ("dr", dr))}}
 
 
 def got(result, name):
@@ -96,14 +96,13 @@ def test_metrics_of_the_truth(case, result):
     users = sorted(set(log.user.tolist()))
     assert users == list(range(13)) == result.users.tolist() and not result.absent
     lists = {u: ranking(case, u) for u in users}
-    for suffix, tau in (("", world.tau), ("/realised", realised(world, 3)), ("/semi", frozen)):
+    for suffix, tau in zip(SUFFIXES, (world.tau, realised(world, 3), frozen)):
         expected = np.mean([np.mean([tau[u, i] for i in lists[u][:K]]) for u in users])
         assert got(result, f"cp@3{suffix}") == pytest.approx(expected, abs=1e-6)
-    for suffix, tau in (("", world.tau), ("/semi", frozen)):
         gain = [sum(tau[u, i] / np.log2(r + 2) for r, i in enumerate(lists[u])) for u in users]
         assert got(result, f"cdcg{suffix}") == pytest.approx(np.mean(gain), abs=1e-6)
-    depth = [np.mean([world.tau[u, i] * (r + 1) for r, i in enumerate(lists[u])]) for u in users]
-    assert got(result, "car") == pytest.approx(np.mean(depth), abs=1e-6)
+        depth = [np.mean([tau[u, i] * (r + 1) for r, i in enumerate(lists[u])]) for u in users]
+        assert got(result, f"car{suffix}") == pytest.approx(np.mean(depth), abs=1e-6)
 
 
 def test_estimates_from_the_log(case, result):
@@ -115,15 +114,16 @@ def test_estimates_from_the_log(case, result):
         assert got(result, f"uplift@3/{name}") == pytest.approx(value, abs=1e-6), name
     truth = [tau[u, i] for u, i, *_ in rows_of(case) if (u, i) in listed]
     assert got(result, "uplift@3/true") == pytest.approx(np.mean(truth), abs=1e-6)
-    own = []
+    per_user: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
     for user in range(13):
-        try:
-            own.append(weighted(case, lambda u, i, user=user: float(u == user and (u, i) in listed))["snips"])
-        except ZeroDivisionError:  # an arm of this user's list is empty
-            continue
-    assert 0 < len(own) < 13
-    assert got(result, "uplift@3/snips/user-mean") == pytest.approx(np.mean(own), abs=1e-6)
-    assert result.summaries["uplift@3/snips/user-mean"].n == len(own)
+        only = weighted(case, lambda u, i, user=user: float(u == user and (u, i) in listed), m1, m0)
+        for name in ESTIMATORS:
+            if np.isfinite(only[name]):  # else an arm of this user's list is empty
+                per_user[name].append(only[name])
+    assert 0 < len(per_user["snips"]) < 13
+    for name, own in per_user.items():
+        assert got(result, f"uplift@3/{name}/user-mean") == pytest.approx(np.mean(own), abs=1e-6)
+        assert result.summaries[f"uplift@3/{name}/user-mean"].n == len(own)
 
 
 def test_policies_are_compared_with_the_logged_one(case, result):
@@ -138,33 +138,44 @@ def test_policies_are_compared_with_the_logged_one(case, result):
     def theirs(u: int, i: int) -> float:
         return recorded[u, i]
 
-    mine, other = (weighted(case, policy)["snips"] for policy in (ours, theirs))
-    assert got(result, "policy-value@3/snips") == pytest.approx(mine, abs=1e-6)
-    assert got(result, "policy-gain@3/snips") == pytest.approx(mine - other, abs=1e-6)
+    m1, m0 = outcome_means(case[2], SHRINKAGE)
+    mine, other = (weighted(case, policy, m1, m0) for policy in (ours, theirs))
     true = []
     for policy in (ours, theirs):
         some = [(policy(u, i), tau[u, i]) for u, i, *_ in rows_of(case)]
         true.append(sum(w * t for w, t in some) / sum(w for w, _ in some))
-    assert got(result, "policy-gain@3/true") == pytest.approx(true[0] - true[1], abs=1e-6)
+    mine["true"], other["true"] = true
+    for name in ("ips", "snips", "dr", "true"):
+        assert got(result, f"policy-value@3/{name}") == pytest.approx(mine[name], abs=1e-6)
+        assert got(result, f"policy-gain@3/{name}") == pytest.approx(mine[name] - other[name], abs=1e-6)
 
 
 def test_curves_run_over_the_ranked_rows_of_all_users(case, result):
     """The area by points after every row of distinct score, in plain loops: groups as fine as there are rows."""
     log, scores, tau = case[0], case[3], case[1].tau
     rows = [row for row in rows_of(case) if row[1] in ranking(case, row[0])]
-    share, uplift, true = [0.0], [0.0], [0.0]
+    share, points = [0.0], {name: [0.0] for name in ("auuc", "auuc/naive", "qini", "qini/naive", "auuc/true")}
     for level in sorted({scores[u, i] for u, i, *_ in rows}, reverse=True):
         above = [row for row in rows if scores[row[0], row[1]] >= level]
-        means = []
-        for arm in (True, False):
-            inverse = [(1 / max(e if z else 1 - e, CHI), y) for _, _, z, y, e in above if z == arm]
-            means.append(sum(w * y for w, y in inverse) / sum(w for w, _ in inverse))
         share.append(len(above) / len(rows))
-        uplift.append(share[-1] * (means[0] - means[1]))
-        true.append(share[-1] * np.mean([tau[u, i] for u, i, *_ in above]))
-    for name, curve in (("auuc", uplift), ("auuc/true", true)):
-        # Between levels the groups are empty: the curve rests there, then steps over the shares of tied rows.
-        assert got(result, name) == pytest.approx(np.trapezoid(curve, share) - curve[-1] / 2, abs=1e-6), name
+        for suffix in ("", "/naive"):
+            means, masses = [], []
+            for arm in (True, False):
+                some = [(1 if suffix else 1 / max(e if z else 1 - e, CHI), y) for _, _, z, y, e in above if z == arm]
+                masses.append(sum(w for w, _ in some))
+                means.append(sum(w * y for w, y in some) / masses[-1])
+            points[f"auuc{suffix}"].append(share[-1] * (means[0] - means[1]))
+            points[f"qini{suffix}"].append(masses[0] * (means[0] - means[1]))
+            points[f"treated{suffix}"] = [masses[0]]
+        points["auuc/true"].append(share[-1] * np.mean([tau[u, i] for u, i, *_ in above]))
+    for name in ("auuc", "auuc/naive", "qini", "qini/naive", "auuc/true"):
+        # Between levels the groups are empty: the curve rests there, then steps over the share of the tied rows.
+        area = np.trapezoid(points[name], share) - points[name][-1] / 2
+        if name.startswith("qini"):
+            area /= points[name.replace("qini", "treated")][0]
+        assert got(result, name) == pytest.approx(area, abs=1e-6), name
+    # With every row in both arms, treated weight is the number of rows: the two areas are one number.
+    assert got(result, "qini/true") == pytest.approx(got(result, "auuc/true"), abs=1e-9)
     assert len(log) > len(rows)
 
 
