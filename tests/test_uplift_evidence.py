@@ -19,7 +19,7 @@ from upliftlens.models.contract import Method, TrainingData
 
 USERS, ITEMS, K, CHI, SHRINKAGE, TIES = 14, 9, 3, 0.05, 4.0, 20
 MATRIX = Method(lambda *_: None, lambda *_: None, lambda s, d, u: s[u], lambda s, d, u, i: s[u, i], "full", "rank")
-NAMES = tuple(at(one.name, "@3" if one.at == "required" else "") for one in uplift_metrics.METRICS) + ("recall@3",)
+NAMES = (*(at(one.name, "@3" if one.at == "required" else "") for one in uplift_metrics.METRICS), "recall@3")
 SUFFIXES = ("", "/realised", "/semi")
 ESTIMATORS = ("naive", "ips", "snips", "dr")
 
