@@ -7,11 +7,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
+from upliftlens.benchmarks import effects as causes
+from upliftlens.benchmarks.effects import NOTHING, Effects
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation, summaries
-from upliftlens.benchmarks.metric import Lists, Pairs, Ranks
+from upliftlens.benchmarks.metric import Evidence, Lists, Pairs, Ranks, UpliftOptions
 from upliftlens.benchmarks.metrics import Chosen, MetricsConfig, choose, choose_all
-from upliftlens.benchmarks.ranking import Targets, rank, targets
+from upliftlens.benchmarks.ranking import Targets, rank, score_matrix, targets
 from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import Statistic, value
 from upliftlens.models.contract import Method, TrainingData
@@ -26,7 +28,7 @@ _UNDEFINED = "no user's rows define it (no relevant item, or only one class of l
 
 
 class _Exam(NamedTuple):
-    """A test set made ready: its rows, which are positive, their user's position, and what to rank."""
+    """A test set made ready: its rows, which are positive, their user's position, what to rank, the known effects."""
 
     test: Interactions
     positive: np.ndarray
@@ -34,6 +36,8 @@ class _Exam(NamedTuple):
     targets: Targets
     scale: Scale
     feedback: Feedback
+    effects: Effects
+    options: UpliftOptions | None
 
 
 def evaluate(
@@ -46,18 +50,21 @@ def evaluate(
     relevance: float,
     scale: Scale,
     feedback: Feedback,
+    effects: Effects = NOTHING,
 ) -> Evaluation:
     """All metrics of ``config.names`` that the method and the test set allow, for the users with test rows.
 
     ``seen``: training and validation rows; their items are no candidates unless the user has a test row for them.
     Relevant, and positive: value ≥ ``relevance``, or any row where ``feedback`` is implicit.
+    ``effects``: what is known of what recommending changes. With a log of recommendations its users are ranked for as
+    well, and no seen item is a candidate: what is ranked must not depend on the tested outcomes.
     ``method.score`` and ``method.predict`` are compiled once per shape, whatever the state: keep one Method object for
     runs of one structure.
 
     Raises:
         UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
     """
-    exam = _prepare(test, seen, relevance, scale, feedback)
+    exam = _prepare(test, seen, relevance, scale, feedback, effects, config)
     chosen = choose_all(config.names)
     absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam))}
     statistics = _measure(method, state, data, exam, [one for one in chosen if one.name not in absent], config)
@@ -85,6 +92,7 @@ def monitor(
     relevance: float,
     scale: Scale,
     feedback: Feedback,
+    effects: Effects = NOTHING,
 ) -> Callable[[Any], float]:
     """The value of one metric on validation rows as a function of the state: for early stopping, after every epoch.
 
@@ -95,7 +103,7 @@ def monitor(
         UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
     """
     chosen = choose(name)
-    exam = _prepare(validation, seen, relevance, scale, feedback)
+    exam = _prepare(validation, seen, relevance, scale, feedback, effects, config)
     reason = _impossible(chosen, method, exam)
     if reason:
         raise UpliftlensError(f"can't select by {name}: {reason}")
@@ -109,12 +117,21 @@ def monitor(
     return measured
 
 
-def _prepare(test: Interactions, seen: Interactions, relevance: float, scale: Scale, feedback: Feedback) -> _Exam:
+def _prepare(
+    test: Interactions,
+    seen: Interactions,
+    relevance: float,
+    scale: Scale,
+    feedback: Feedback,
+    effects: Effects,
+    config: MetricsConfig,
+) -> _Exam:
     test = take(test, np.asarray(test.weight) > 0)
     positive = np.ones(len(test), bool) if feedback == "implicit" else np.asarray(test.value) >= relevance
-    wanted = targets(test, positive, seen)
+    log = effects.log
+    wanted = targets(test, positive, seen, None if log is None else log.user, again=log is None)
     row = np.searchsorted(wanted.users, np.asarray(test.user))
-    return _Exam(test, positive, row, wanted, scale, feedback)
+    return _Exam(test, positive, row, wanted, scale, feedback, effects, config.uplift)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam) -> str | None:
@@ -127,6 +144,8 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam) -> str | None:
     if method.link not in metric.links:
         links = " or a ".join(sorted(metric.links))
         return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
+    if metric.evidence in causes.KINDS:
+        return causes.lacking(metric.evidence, exam.effects, exam.options)
     if metric.evidence == "ranks" and not exam.positive.any():
         return "no user has a relevant test item"
     return None
@@ -138,7 +157,7 @@ def _measure(
     """Statistics of the chosen metrics, from only the evidence that they need."""
     kinds = {one.metric.evidence for one in chosen}
     state, data = jax.device_put((state, data))  # once, not once per block
-    evidence: dict[str, Any] = {}
+    evidence: dict[Evidence, Any] = {}
     if "pairs" in kinds:
         prediction = _predictions(method, state, data, exam.test)
         target = np.asarray(exam.test.value, np.float64)
@@ -154,6 +173,11 @@ def _measure(
             log = data.log
             popularity = np.bincount(np.asarray(log.item), np.asarray(log.weight) > 0, log.n_items)
             evidence["lists"] = Lists(ranking.lists, popularity)
+    if wanted_effects := kinds & set(causes.KINDS):
+        scores = score_matrix(method.score, state, data, exam.targets, config.block)
+        evidence |= causes.gathered(
+            wanted_effects, exam.effects, exam.options, exam.targets.users, scores, config.tie_seed
+        )
     units = exam.targets.users.astype(np.int64)
     return {
         one.name: Statistic(units, one.metric.sums(evidence[one.metric.evidence], one.cutoff), one.metric.reduce)

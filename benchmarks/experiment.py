@@ -14,17 +14,20 @@ import numpy as np
 
 from upliftlens.benchmarks import store as stores
 from upliftlens.benchmarks.compilation import compilations
+from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.evaluation import to_arrays
-from upliftlens.benchmarks.fitting import Trained, restore, tracked, train
+from upliftlens.benchmarks.fitting import Trained, restore, revealed, tracked, train
+from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, prepare
 from upliftlens.benchmarks.records import Record, Summary, now
 from upliftlens.benchmarks.split_store import save_split
 from upliftlens.benchmarks.tracking import track
-from upliftlens.causal.interactions import concatenate
+from upliftlens.benchmarks.treated import consumed, described, fitted_rows, uplift_part
+from upliftlens.benchmarks.truth import hidden
 
 
 class RunFailed(UpliftlensError):
@@ -83,13 +86,15 @@ def _compute(
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _found(plan, prepared, store, reporter)
         if trained is None:
-            trained = train(plan, prepared, reporter, on_epoch)
+            with hidden():
+                trained = train(plan, prepared, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
+            trained = revealed(plan, prepared, trained)
         else:
             for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
                 on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
     fitted = time.perf_counter()
-    metrics, per_user, diagnostics = _measured(plan, prepared, trained)
+    metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter)
     done = time.perf_counter()
     spent = compilations()
     timing = {
@@ -129,26 +134,35 @@ def _found(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Report
 
 
 def _measured(
-    plan: Plan, prepared: Prepared, trained: Trained
+    plan: Plan, prepared: Prepared, trained: Trained, reporter: Reporter
 ) -> tuple[Mapping[str, Summary], Mapping[str, np.ndarray], dict[str, Any]]:
     """Metrics, their per-user arrays and diagnostics: on the test set, or for a trial on validation rows only."""
     if plan.trial:
         return _validated(trained.info), {}, {}
     dataset, parts = prepared.dataset, prepared.split
-    seen = concatenate(parts.train, parts.validation)
+    log = uplift_part(dataset, parts, "test")
+
+    def frozen() -> np.ndarray:
+        assert plan.metrics.world is not None
+        return frozen_world(dataset.log, dataset.fingerprint, plan.metrics.world, plan.cache, reporter.say).tau
+
+    rated = plan.metrics.world is not None and log is None and dataset.feedback == "explicit"
+    known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.truth, frozen if rated else None)
     result = evaluate(
         trained.method,
         trained.state,
         trained.data,
-        parts.test,
-        seen,
+        consumed(dataset, parts.test),
+        fitted_rows(dataset, parts),
         plan.metrics,
         dataset.relevance,
         dataset.scale,
         dataset.feedback,
+        known,
     )
     metrics = {name: Summary(*summary) for name, summary in result.summaries.items()}
-    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent}
+    told = {} if log is None else {"recommendations": described(log, dataset)}
+    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **told}
 
 
 def _validated(info: Mapping[str, Any]) -> Mapping[str, Summary]:

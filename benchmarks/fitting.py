@@ -4,17 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from upliftlens.benchmarks import store as stores
 from upliftlens.benchmarks.batches import Feed, feed
 from upliftlens.benchmarks.dataset import Dataset
+from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import monitor
 from upliftlens.benchmarks.metrics import choose
 from upliftlens.benchmarks.plan import Plan, hyper, method_of
 from upliftlens.benchmarks.prepare import Prepared, Reporter, training_data
 from upliftlens.benchmarks.training import Epoch, Fit, Stopping, fit
-from upliftlens.models.contract import Method, TrainingData
+from upliftlens.benchmarks.treated import consumed, redrawn, uplift_part
+from upliftlens.models.contract import Method, Solver, TrainingData
 
 NAMES = {"epoch": "epoch", "loss": "train/loss", "seconds": "train/seconds"}
 """What an epoch's entries are called in a tracker; its validation value goes by the metric's name."""
@@ -39,6 +42,7 @@ def train(
 ) -> Trained:
     """Fits on training rows with early stopping on validation rows, then, where asked, on both for as many epochs."""
     parts = prepared.split
+    _require(plan, prepared.dataset)
     data = training_data(prepared, refit=False)
     method = method_of(plan, data)
     epochs = plan.train.epochs if method.max_epochs is None else min(plan.train.epochs, method.max_epochs)
@@ -64,7 +68,7 @@ def train(
         return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
 
     first = fitted(data, "fit", epochs, stopping)
-    refitted = plan.train.refit and watching and not plan.trial
+    refitted = plan.train.refit and watching and not plan.trial and not redrawn(prepared.dataset)
     best = [line["validation"] for line in first.epochs if line["epoch"] == first.best_epoch] if watching else [None]
     info = {
         "epochs": first.epochs,
@@ -95,13 +99,40 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
     data = training_data(prepared, refit=info["refitted"])
     method = method_of(plan, data)
     template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))
-    return Trained(method, stores.load_state(store, prepared.fit_key, template), data, info)
+    state = stores.load_state(store, prepared.fit_key, template)
+    return revealed(plan, prepared, Trained(method, state, data, info))
+
+
+def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:
+    """The fit as it is, or, for the oracle, with the truth in the place of its state."""
+    model, truth = plan.learning.model.value, prepared.dataset.truth
+    if not isinstance(model, Solver) or model.needs != "truth" or truth is None:
+        return trained
+    return trained._replace(state=jnp.asarray(truth.tau))
+
+
+def _require(plan: Plan, dataset: Dataset) -> None:
+    model = plan.learning.model.value
+    if not isinstance(model, Solver) or model.needs == "log":
+        return
+    if model.needs == "recommendations" and dataset.treatment is None:
+        raise UpliftlensError(
+            f"model={model.name} learns from what was recommended, which {dataset.name} does not say: "
+            "use data=uplift-ml-100k, uplift-synthetic or uplift-log"
+        )
+    if model.needs == "truth" and dataset.truth is None:
+        raise UpliftlensError(
+            f"model={model.name} ranks by the true effects, which are not known for {dataset.name}: "
+            "use data=uplift-ml-100k or uplift-synthetic"
+        )
 
 
 def monitor_name(plan: Plan, method: Method, dataset: Dataset) -> str:
     """The validation metric that early stopping and tuning select by (see configs/train)."""
     if plan.train.monitor != "auto":
         return plan.train.monitor
+    if dataset.treatment is not None:
+        return "uplift@10/snips"
     by_link = {"rating": "rmse", "probability": "logloss", "rank": "ndcg@10"}
     return by_link[method.link] if dataset.feedback == "explicit" else "ndcg@10"
 
@@ -111,12 +142,13 @@ def _stopping(plan: Plan, prepared: Prepared, method: Method, data: TrainingData
     watch = monitor(
         method,
         data,
-        parts.validation,
-        parts.train,
+        consumed(dataset, parts.validation),
+        consumed(dataset, parts.train),
         name,
         plan.metrics,
         dataset.relevance,
         dataset.scale,
         dataset.feedback,
+        Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "train")),
     )
     return Stopping(watch, not choose(name).metric.higher_is_better, plan.train.patience)

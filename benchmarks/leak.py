@@ -19,6 +19,7 @@ class LeakReport:
     test row, of the same user, or, where ``order`` is "global", of anybody; None without times. ``order`` is what the
     split promises of time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
     whose user, or item, has no row in train. ``published``: a training row may be tested, by the published protocol.
+    ``redrawn``: the parts are independent draws of the outcomes of the same pairs, which no part tells of another.
     """
 
     train: int
@@ -34,6 +35,7 @@ class LeakReport:
     cold_items: int
     order: Order
     published: bool
+    redrawn: bool = False
 
     def problems(self) -> tuple[str, ...]:
         """What makes numbers from this split untrue, a sentence each; empty if nothing does."""
@@ -41,7 +43,7 @@ class LeakReport:
         overlaps = (
             (0 if self.published else self.overlap_train_test, self.test, "test", "train"),
             (0 if self.published else self.overlap_validation_test, self.test, "test", "validation"),
-            (self.overlap_train_validation, self.validation, "validation", "train"),
+            (0 if self.redrawn else self.overlap_train_validation, self.validation, "validation", "train"),
         )
         for count, size, part, other in overlaps:
             if count:
@@ -52,6 +54,8 @@ class LeakReport:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know, a sentence each."""
+        if self.redrawn:
+            return ("training, validation and test are three draws of the outcomes of the same pairs",)
         found = []
         kept = self.overlap_train_test + self.overlap_validation_test
         if self.published and kept:
@@ -75,6 +79,7 @@ def leak_report(
     left_out: int,
     order: Order,
     published: bool,
+    redrawn: bool,
 ) -> LeakReport:
     """Count what the three parts, taken from ``log``, share."""
     seen_users, seen_items = np.zeros(log.n_users, bool), np.zeros(log.n_items, bool)
@@ -94,6 +99,7 @@ def leak_report(
         cold_items=int((~seen_items[test.item]).sum()),
         order=order,
         published=published,
+        redrawn=redrawn,
     )
 
 

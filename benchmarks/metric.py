@@ -1,16 +1,18 @@
 """What a metric is: sums per user, and one reduction of their total.
 
 Built-in metrics live in ``pair_metrics.py`` (predictions of the test pairs), ``ranking_metrics.py`` (ranks of the
-relevant items) and ``list_metrics.py`` (what is recommended). An installed package brings its own as a ``Metric`` in
-the entry-point group ``upliftlens.metrics``.
+relevant items), ``list_metrics.py`` (what is recommended) and ``uplift_metrics.py`` (what recommending changes). An
+installed package brings its own as a ``Metric`` in the entry-point group ``upliftlens.metrics``.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from upliftlens.causal.intervals import Sums, ratio
+from upliftlens.causal.treatment import UpliftLog
 from upliftlens.models.contract import Link
 
 
@@ -52,6 +54,48 @@ class Lists(NamedTuple):
     popularity: np.ndarray
 
 
+@dataclass(frozen=True)
+class UpliftOptions:
+    """Options of estimates from logs of recommendations.
+
+    ``chi`` clips propensities: e ≥ χ where treated, e ≤ 1 − χ where not. ``points`` of the uplift and Qini curves.
+    ``shrinkage``: rows that pull an item's mean outcome towards its arm's, in the doubly-robust estimator.
+    """
+
+    chi: float
+    points: int
+    shrinkage: float
+
+
+class Ranked(NamedTuple):
+    """Evidence "truth", "realised", "semi": ``rank`` i32[U, I] of all items, from 1, 0 where not to be recommended.
+
+    ``tau`` f32[U, I]: what recommending changes, in the world itself, in its tested draw, or in a frozen world.
+    """
+
+    rank: np.ndarray
+    tau: np.ndarray
+
+
+class Logged(NamedTuple):
+    """Evidence "logged" and, with ``tau``, "logged+truth": a log of recommendations beside a method's ranking.
+
+    ``log.user`` holds positions among the U test users. ``rank`` i32[U, I] as in ``Ranked``, ``score`` f32[U, I] behind
+    it, −inf where not to be recommended. ``m1``, ``m0`` f64[N]: outcomes predicted for each row with and without.
+    """
+
+    log: UpliftLog
+    rank: np.ndarray
+    score: np.ndarray
+    m1: np.ndarray
+    m0: np.ndarray
+    tau: np.ndarray | None
+    options: UpliftOptions
+
+
+Evidence = Literal["pairs", "ranks", "lists", "logged", "logged+truth", "truth", "realised", "semi"]
+
+
 class Metric(NamedTuple):
     """A metric: value = reduce(Σ_u sums_u).
 
@@ -59,12 +103,13 @@ class Metric(NamedTuple):
     value having a row of zeros. ``cutoff`` is inf where the name has none. ``reduce(f64[S, R]) -> f64[R]`` by columns.
     ``kind`` "mean": of per-user values (sums are value and 1); "pooled": a ratio of totals over users; "recomputed":
     any other function of totals. All three are recomputed in every resample of users.
-    ``at``: whether the name takes a cut-off, as in "recall@10". ``links``: the methods for which it means something.
+    ``at``: whether the name takes a cut-off, as in "recall@10"; it stands before the first slash: "uplift@10/snips".
+    ``links``: the methods for which it means something.
     ``centred``: see ``causal.intervals.interval``. ``version`` is bumped when the metric's numbers change.
     """
 
     name: str
-    evidence: Literal["pairs", "ranks", "lists"]
+    evidence: Evidence
     sums: Callable[[Any, float], Sums]
     reduce: Callable[[np.ndarray], np.ndarray]
     kind: Literal["mean", "pooled", "recomputed"]

@@ -7,13 +7,15 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
-from upliftlens.benchmarks import list_metrics, pair_metrics, ranking_metrics
+from upliftlens.benchmarks import list_metrics, pair_metrics, ranking_metrics, uplift_metrics
+from upliftlens.benchmarks.data.uplift_config import SemiSyntheticConfig
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.metric import Metric
+from upliftlens.benchmarks.metric import Metric, UpliftOptions
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import at_least
 
-BUILT_IN = {one.name: one for one in (*pair_metrics.METRICS, *ranking_metrics.METRICS, *list_metrics.METRICS)}
+MODULES = (pair_metrics, ranking_metrics, list_metrics, uplift_metrics)
+BUILT_IN = {one.name: one for module in MODULES for one in module.METRICS}
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,16 @@ class MetricsConfig:
 
     ``names``: what to report, in this order. ``block``: users scored at once, changes memory and speed only.
     ``tie_seed``: the order of equally scored items. ``interval``: of every reported value, over users.
+    ``uplift``: how uplift is estimated from logs of recommendations. ``world``: the definition of the frozen world of
+    the metrics ``/semi``.
     """
 
     names: tuple[str, ...]
     block: int
     tie_seed: int
     interval: Resampling
+    uplift: UpliftOptions | None = None
+    world: SemiSyntheticConfig | None = None
 
     def __post_init__(self) -> None:
         at_least(1, block=self.block)
@@ -69,20 +75,30 @@ def choose(name: str) -> Chosen:
     Raises:
         UpliftlensError: if there is none, or its cut-off is missing, out of place or not a whole number from 1.
     """
-    base, sign, cutoff = name.partition("@")
+    stem, sign, rest = name.partition("@")
+    cutoff, slash, variant = rest.partition("/")
+    base = f"{stem}{slash}{variant}"
     known = registry()
     if base not in known:
         raise unknown("metric", base, known)
     metric = known[base]
     if not sign:
         if metric.at == "required":
-            raise UpliftlensError(f"metric '{name}' needs a cut-off: write {name}@10, for instance")
+            raise UpliftlensError(f"metric '{name}' needs a cut-off: write {at(name, '@10')}, for instance")
         return Chosen(name, metric, float("inf"))
     if metric.at == "never":
         raise UpliftlensError(f"metric '{name}': {base} has no cut-off, write {base}")
     if not re.fullmatch("[1-9][0-9]*", cutoff):
-        raise UpliftlensError(f"metric '{name}': the cut-off must be a whole number from 1, as in {base}@10")
+        raise UpliftlensError(f"metric '{name}': the cut-off must be a whole number from 1, as in {at(base, '@10')}")
+    if "/" in stem:
+        raise UpliftlensError(f"metric '{name}': the cut-off comes before the slash, write {at(stem, '@' + cutoff)}")
     return Chosen(name, metric, float(cutoff))
+
+
+def at(base: str, cutoff: str) -> str:
+    """A metric's name with its cut-off in place: ``at("uplift/snips", "@10")`` is "uplift@10/snips"."""
+    stem, slash, variant = base.partition("/")
+    return f"{stem}{cutoff}{slash}{variant}"
 
 
 def choose_all(names: Sequence[str]) -> list[Chosen]:

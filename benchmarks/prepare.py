@@ -16,7 +16,8 @@ from upliftlens.benchmarks.plan import Plan, fit_identity
 from upliftlens.benchmarks.records import canonical_key
 from upliftlens.benchmarks.split import Split, split
 from upliftlens.benchmarks.training import Epoch
-from upliftlens.causal.interactions import Interactions, concatenate, padded
+from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, redrawn, uplift_part
+from upliftlens.causal.interactions import padded
 from upliftlens.models.contract import TrainingData
 
 # Logs are padded to a multiple of this: folds that differ by a few rows share a program. It changes no number.
@@ -46,7 +47,12 @@ class Prepared(NamedTuple):
 def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     """Loads and splits the data (once per process for equal configurations) and derives the run's keys."""
     dataset, parts = _data(plan.data, plan.split, plan.cache, reporter.say)
-    fit_key = canonical_key({"data": dataset.fingerprint, "split": parts.fingerprint, **fit_identity(plan)})
+    # Estimates of uplift select models of data with treatments, so their options shape the fit.
+    selects = (
+        {} if dataset.treatment is None or plan.metrics.uplift is None else {"uplift": asdict(plan.metrics.uplift)}
+    )
+    identity = {"data": dataset.fingerprint, "split": parts.fingerprint, **selects, **fit_identity(plan)}
+    fit_key = canonical_key(identity)
     versions = {one.name: one.metric.version for one in choose_all(plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
     return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))
@@ -55,9 +61,11 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
 def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     """What a method may see: training rows, with ``refit`` also the validation rows, padded to one shape for both."""
     dataset, parts = prepared.dataset, prepared.split
-    rows: Interactions = concatenate(parts.train, parts.validation) if refit else parts.train
-    capacity = -(-(len(parts.train) + len(parts.validation)) // _CAPACITY_STEP) * _CAPACITY_STEP
-    log = replace(padded(rows, capacity), time=None)
+    most = fitted_rows(dataset, parts)
+    rows = most if refit else consumed(dataset, parts.train)
+    log = replace(padded(rows, _capacity(len(most))), time=None)
+    treated = uplift_part(dataset, parts, "fitted" if refit else "train")
+    most_treated = len(parts.train) + (0 if redrawn(dataset) else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
     return TrainingData(
         jax.tree.map(jnp.asarray, log),
@@ -65,7 +73,12 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
         jnp.asarray(dataset.user_features.matrix),
         jnp.asarray(dataset.item_features.matrix),
         dataset.scale,
+        None if treated is None else recommendations(treated, _capacity(most_treated)),
     )
+
+
+def _capacity(n: int) -> int:
+    return -(-n // _CAPACITY_STEP) * _CAPACITY_STEP
 
 
 @lru_cache(maxsize=4)

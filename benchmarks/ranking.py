@@ -15,7 +15,7 @@ counting ranks one positive at a time 58 ms (vectorised: 160–570 ms), top-10 l
 260 ms). Counting costs what ``top_k`` costs, and gives every cut-off and the reciprocal rank at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -45,10 +45,21 @@ class Targets(NamedTuple):
     overlap: int
 
 
-def targets(test: Interactions, relevant: np.ndarray, seen: Interactions) -> Targets:
-    """What to rank, from test rows, which of them count as relevant (bool[N]), and the rows that were seen before."""
+def targets(
+    test: Interactions,
+    relevant: np.ndarray,
+    seen: Interactions,
+    also: np.ndarray | None = None,
+    again: bool = True,
+) -> Targets:
+    """What to rank, from test rows, which of them count as relevant (bool[N]), and the rows that were seen before.
+
+    ``also`` i[M]: users to rank for besides those with test rows. ``again``: whether seen items with a test row are
+    candidates. Without it none is, and there is nothing to find in them: for tests that redraw pairs, where what is
+    ranked must not depend on what came out.
+    """
     n = test.n_items
-    users = np.unique(test.user)
+    users = np.unique(test.user if also is None else np.concatenate([test.user, also]))
     position = np.full(test.n_users, -1, np.int64)
     position[users] = np.arange(len(users))
     keys = position[test.user] * n + test.item
@@ -56,7 +67,9 @@ def targets(test: Interactions, relevant: np.ndarray, seen: Interactions) -> Tar
     row = position[seen.user]
     known = _distinct((row * n + seen.item)[(row >= 0) & (np.asarray(seen.weight) > 0)])
     both = np.intersect1d(known, pairs, assume_unique=True)
-    hidden = np.delete(known, np.searchsorted(known, both))
+    if not again:
+        wanted = np.setdiff1d(wanted, both, assume_unique=True)
+    hidden = np.delete(known, np.searchsorted(known, both)) if again else known
     return Targets(users, wanted // n, wanted % n, hidden // n, hidden % n, len(both))
 
 
@@ -104,23 +117,40 @@ def rank(
     length = min(length, n_items)
     found = np.empty(len(wanted.row))
     lists = np.full((n_users, length), -1, np.int32)
-    starts = np.arange(0, n_users + block, block)
-    wanted_at, hidden_at = np.searchsorted(wanted.row, starts), np.searchsorted(wanted.hidden_row, starts)
-    for index, start in enumerate(starts[:-1]):
-        users = np.resize(wanted.users[start : start + block], block)  # the last block repeats its users
-        hidden = slice(hidden_at[index], hidden_at[index + 1])
-        mask = np.zeros((block, n_items), bool)
-        mask[wanted.hidden_row[hidden] - start, wanted.hidden_item[hidden]] = True
-        scores, sound = _masked_scores(score, state, data, users, mask)
-        if not sound:
-            raise _unsound(score, state, data, users)
-        for at in range(wanted_at[index], wanted_at[index + 1], _CHUNK):
-            chunk = slice(at, min(at + _CHUNK, wanted_at[index + 1]))
+    for start, scores in _blocks(score, state, data, wanted, block):
+        first, last = np.searchsorted(wanted.row, (start, start + block))
+        for at in range(first, last, _CHUNK):
+            chunk = slice(at, min(at + _CHUNK, last))
             rows, items = (_filled(ids[chunk]) for ids in (wanted.row - start, wanted.item))
             found[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
         if length:
             lists[start : start + block] = np.asarray(_first(scores, first_item, length))[: n_users - start]
     return Ranking(np.where(found > 0, found, np.inf), lists)
+
+
+def score_matrix(
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, wanted: Targets, block: int
+) -> np.ndarray:
+    """f32[U, n_items]: all scores, −inf where an item is left out; same arguments and errors as ``rank``."""
+    out = np.empty((len(wanted.users), data.n_items), np.float32)
+    for start, scores in _blocks(score, state, data, wanted, block):
+        out[start : start + block] = np.asarray(scores)[: len(out) - start]
+    return out
+
+
+def _blocks(
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, wanted: Targets, block: int
+) -> Iterator[tuple[int, jax.Array]]:
+    """(first user's position, scores f32[block, n_items] with −inf for what is left out) of each block of users."""
+    for start in range(0, len(wanted.users), block):
+        users = np.resize(wanted.users[start : start + block], block)  # the last block repeats its users
+        hidden = slice(*np.searchsorted(wanted.hidden_row, (start, start + block)))
+        mask = np.zeros((block, data.n_items), bool)
+        mask[wanted.hidden_row[hidden] - start, wanted.hidden_item[hidden]] = True
+        scores, sound = _masked_scores(score, state, data, users, mask)
+        if not sound:
+            raise _unsound(score, state, data, users)
+        yield start, scores
 
 
 def _filled(ids: np.ndarray) -> np.ndarray:

@@ -130,6 +130,7 @@ def data_verb(flags: argparse.Namespace) -> int:
 def list_verb(flags: argparse.Namespace) -> int:
     """``upliftlens list [models|losses|…]``."""
     from upliftlens.benchmarks.data import names as data_names
+    from upliftlens.benchmarks.metrics import at
     from upliftlens.benchmarks.metrics import registry as metrics
     from upliftlens.models.registry import names
 
@@ -138,7 +139,7 @@ def list_verb(flags: argparse.Namespace) -> int:
         "losses": lambda: _yaml("loss"),
         "objectives": lambda: names("upliftlens.objectives"),
         "metrics": lambda: sorted(
-            name + {"required": "@k", "optional": "[@k]", "never": ""}[one.at] for name, one in metrics().items()
+            at(name, {"required": "@k", "optional": "[@k]", "never": ""}[one.at]) for name, one in metrics().items()
         ),
         "data": data_names,
         "splits": lambda: _yaml("split"),

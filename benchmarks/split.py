@@ -21,6 +21,7 @@ class SplitConfig:
     ``validation`` is the share of the training rows that selects; ``seed`` drives whatever is random and nothing else.
     ``kfold``: ``fold`` of ``folds``. ``leave_last``: the last ``n`` rows of each user. ``temporal``: ``share``, the
     latest part of all rows. ``given``: ``overlap``, what happens to training rows whose pair is in the test set.
+    ``draws``: the three draws of a world, of which ``validation`` is the second: .5 of the log.
     """
 
     name: str
@@ -35,7 +36,8 @@ class SplitConfig:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A split of a data set. ``…_rows`` i64 index the data set's log, ascending; ``test_rows`` is None for ``given``.
+    """A split of a data set. ``…_rows`` i64 index the data set's log, ascending; ``test_rows`` is None where
+    the test set is the data set's own (``given``, ``draws``).
 
     ``fingerprint`` is the sha256 of the name, the data set's fingerprint and the sorted rows of each part.
     """
@@ -56,12 +58,15 @@ class _Kind(NamedTuple):
 
     ``held_out(dataset, config)``: bool[N], the log rows that don't train: the test rows, if they are in the log.
     ``validation(log, rows, config)``: bool[len(rows)], which of the other ``rows`` select.
+    ``own_test``: the test set is the data set's. ``redrawn``: see ``LeakReport``.
     """
 
     options: tuple[str, ...]
     held_out: Callable[[Dataset, SplitConfig], np.ndarray]
     validation: Callable[[Interactions, np.ndarray, SplitConfig], np.ndarray]
     order: Order = "none"
+    own_test: bool = False
+    redrawn: bool = False
 
 
 def split(dataset: Dataset, config: SplitConfig) -> Split:
@@ -75,13 +80,14 @@ def split(dataset: Dataset, config: SplitConfig) -> Split:
     if kind is None:
         raise unknown("split", config.name, KINDS)
     _check(config, kind)
+    if dataset.treatment is not None and dataset.treatment.redrawn and not kind.redrawn:
+        raise UpliftlensError(f"{dataset.name} comes as three draws of the same pairs: use split=draws")
     held_out = kind.held_out(dataset, config)
     rows = np.flatnonzero(~held_out)
     in_validation = kind.validation(dataset.log, rows, config) if len(rows) else np.zeros(0, bool)
-    test_rows = None if config.name == "given" else np.flatnonzero(held_out)
-    made = assemble(
-        dataset, config.name, rows[~in_validation], rows[in_validation], test_rows, config.overlap == "keep"
-    )
+    test_rows = None if kind.own_test else np.flatnonzero(held_out)
+    published = kind.redrawn or config.overlap == "keep"
+    made = assemble(dataset, config.name, rows[~in_validation], rows[in_validation], test_rows, published)
     for part, size in (("training", made.leak.train), ("test", made.leak.test)):
         if not size:
             raise UpliftlensError(
@@ -109,7 +115,7 @@ def assemble(
     assert test is not None, "a split without test rows needs the data set's own"
     train, validation = take(log, train_rows), take(log, validation_rows)
     left_out = len(log) - len(train) - len(validation) - (0 if test_rows is None else len(test))
-    leak = leak_report(log, train, validation, test, left_out, KINDS[name].order, published)
+    leak = leak_report(log, train, validation, test, left_out, KINDS[name].order, published, KINDS[name].redrawn)
     fingerprint = _fingerprint(dataset, name, (train, validation, test))
     return Split(name, train, validation, test, train_rows, validation_rows, test_rows, fingerprint, leak)
 
@@ -199,6 +205,22 @@ def _given(dataset: Dataset, config: SplitConfig) -> np.ndarray:
     return np.zeros(len(dataset.log), bool)
 
 
+def _draws(dataset: Dataset, config: SplitConfig) -> np.ndarray:
+    if dataset.treatment is None or not dataset.treatment.redrawn:
+        raise UpliftlensError(
+            f"{dataset.name} does not come as three draws: use split=kfold, or data=uplift-ml-100k, for instance"
+        )
+    if config.validation != 0.5:
+        raise UpliftlensError(
+            f"split 'draws': split.validation={config.validation}, but the second draw is .5 of the log"
+        )
+    return np.zeros(len(dataset.log), bool)
+
+
+def _second_half(log: Interactions, rows: np.ndarray, config: SplitConfig) -> np.ndarray:
+    return rows >= len(log) // 2
+
+
 def _official(dataset: Dataset, config: SplitConfig) -> np.ndarray:
     return ml100k.official_test_rows(dataset, config.name)
 
@@ -252,6 +274,7 @@ KINDS: dict[str, _Kind] = {
     "kfold": _Kind(("folds", "fold"), _kfold, _random_rows),
     "leave_last": _Kind(("n",), _leave_last, _last_rows, order="user"),
     "temporal": _Kind(("share",), _temporal, _latest_rows, order="global"),
-    "given": _Kind(("overlap",), _given, _random_rows),
+    "given": _Kind(("overlap",), _given, _random_rows, own_test=True),
+    "draws": _Kind((), _draws, _second_half, own_test=True, redrawn=True),
     **{name: _Kind((), _official, _random_rows) for name in ml100k.FOLDS},
 }

@@ -30,6 +30,23 @@ class Hyper(NamedTuple):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Recommendations:
+    """Every logged pair, recommended or not, and what came of it; sorted by user, padded with rows of weight 0.
+
+    ``user``, ``item`` i32[M]; f32[M]: ``treated`` 1 where the pair was recommended, ``outcome`` in [0, 1],
+    ``propensity`` = P(treated = 1) as recorded or estimated, ``weight`` 1, 0 in padding.
+    """
+
+    user: Array
+    item: Array
+    treated: Array
+    outcome: Array
+    propensity: Array
+    weight: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class TrainingData:
     """All that a method may see.
 
@@ -38,6 +55,8 @@ class TrainingData:
     interaction of an implicit log), 0 elsewhere and in padding: what implicit-feedback methods learn from.
     ``user_features`` f32[n_users, Fu], ``item_features`` f32[n_items, Fi]: one-hot or scaled columns; F may be 0.
     ``scale``: lowest and highest possible value, static.
+    ``recommendations``: None unless the data say what was recommended; ``log`` then holds its rows with an outcome
+    above 0.
     """
 
     log: Interactions
@@ -45,6 +64,7 @@ class TrainingData:
     user_features: Array
     item_features: Array
     scale: tuple[float, float] = field(default=(1.0, 5.0), metadata={"static": True})
+    recommendations: Recommendations | None = None
 
     @property
     def n_users(self) -> int:
@@ -99,6 +119,8 @@ class Solver(NamedTuple):
     traced ones arrive as ``hp.model[name]``. ``memory(options, n_users, n_items) -> bytes`` is asked before anything
     starts.
     ``version`` is bumped whenever the model's numbers change: it is part of a run's key.
+    ``needs``: "recommendations" for one that reads ``data.recommendations``. "truth" is for the oracle alone: after
+    training, which shows it nothing, its state is replaced by the true effects f32[n_users, n_items].
     """
 
     name: str
@@ -106,6 +128,7 @@ class Solver(NamedTuple):
     method: Callable[[Any], Method]
     memory: Callable[[Any, int, int], int] = lambda options, n_users, n_items: 0
     version: int = 1
+    needs: Literal["log", "recommendations", "truth"] = "log"
 
 
 class Backbone(NamedTuple):

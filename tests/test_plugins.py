@@ -1,10 +1,13 @@
 """A model of one's own: from a file, typed, part of the key; and the contract that every model is held to."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from shell import TINY, call, records
+from uplift_logs import random_log
 from worlds import ITEMS, USERS, training_data
 
 from upliftlens.benchmarks.batches import feed
@@ -13,6 +16,7 @@ from upliftlens.benchmarks.compute import composed
 from upliftlens.benchmarks.plan import hyper as planned_hyper
 from upliftlens.benchmarks.plan import method_of, plan
 from upliftlens.benchmarks.training import fit
+from upliftlens.benchmarks.treated import recommendations
 from upliftlens.models.registry import names
 
 BACKBONE = """
@@ -154,7 +158,8 @@ def test_what_is_wrong_with_a_plugin_is_said(text, words, expected, tmp_path, ca
 def test_every_model_keeps_the_contract(name):
     """Shapes, finiteness, block invariance, seeds as arguments, the same bits for the same key, padding ignored."""
     planned = plan(composed([f"model={name}", *TINY]))
-    data = training_data()
+    treated, _ = random_log(USERS, ITEMS, 0)
+    data = replace(training_data(), recommendations=recommendations(treated, 512))
     method = method_of(planned, data)
     source = feed(data, method.layout, method.link, 64, 8)
     hp = planned_hyper(planned, source.n_steps)

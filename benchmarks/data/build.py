@@ -13,7 +13,7 @@ import pandas as pd
 from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.features import Column, encode
 from upliftlens.benchmarks.data.filters import k_core, merged
-from upliftlens.benchmarks.dataset import Dataset, Features
+from upliftlens.benchmarks.dataset import Dataset, Features, Treatment
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions
 
@@ -25,6 +25,7 @@ class Raw:
     ``log``, ``test``: columns user, item (text or i64), value f32, optionally time i64, in file order.
     ``users``, ``items``: tables of text with column ``id``; they may hold ids without a row and miss ids with one.
     ``propensity`` f32[*, *], rows and columns by id, where ids are whole numbers from 0.
+    A log of recommendations has the columns ``treated`` bool and ``treatment_propensity`` f32 besides.
     """
 
     log: pd.DataFrame
@@ -35,6 +36,7 @@ class Raw:
     test: pd.DataFrame | None = None
     test_kind: Literal["mnar", "mar"] | None = None
     propensity: np.ndarray | None = None
+    estimated: bool = False
 
 
 def ids_only() -> pd.DataFrame:
@@ -71,6 +73,10 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
     propensity = None
     if raw.propensity is not None:
         propensity = raw.propensity[np.ix_([int(i) for i in user_ids], [int(i) for i in item_ids])]
+    treatment = None
+    if "treated" in raw.log:
+        treated, recorded = (raw.log[name].to_numpy()[kept] for name in ("treated", "treatment_propensity"))
+        treatment = Treatment(treated, recorded, estimated=raw.estimated, redrawn=False)
     return sealed(
         Dataset(
             name=config.name,
@@ -88,6 +94,7 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
             test=test,
             test_kind=raw.test_kind if test is not None else None,
             propensity=propensity,
+            treatment=treatment,
         )
     )
 
@@ -95,7 +102,8 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
 def sealed(dataset: Dataset) -> Dataset:
     """The data set with its fingerprint: sha256 of all that a run can see, the same on every platform.
 
-    Covered: ids, log, test set, features with their names, propensities, scale, relevance, feedback. Not covered: the
+    Covered: ids, log, test set, features with their names, propensities, treatments, the truth of a world, scale,
+    relevance, feedback. Not covered: the
     name, titles and other text of the tables, terms and source, none of which changes a number.
     """
     digest = hashlib.sha256(b"upliftlens data set 1\n")
@@ -125,6 +133,11 @@ def sealed(dataset: Dataset) -> Dataset:
     add_features("item features", dataset.item_features)
     scale = [float(x) for x in dataset.scale]
     add("meaning", scale, float(dataset.relevance), dataset.feedback, dataset.test_kind, dataset.propensity)
+    for label, treatment in (("treatment", dataset.treatment), ("test treatment", dataset.test_treatment)):
+        if treatment is not None:
+            add(label, treatment.treated, treatment.propensity, treatment.estimated, treatment.redrawn)
+    if dataset.truth is not None:
+        add("truth", dataset.truth.fingerprint)
     return replace(dataset, fingerprint=digest.hexdigest())
 
 

@@ -18,7 +18,7 @@ KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "nu
 
 def read_delimited(files: Files, config: CsvConfig) -> Raw:
     """One file of ratings; users and items are known by their ids only."""
-    path = files.chosen or _only(files, (".csv", ".tsv", ".txt", ".dat"))
+    path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     columns = config.columns
     layout = Layout(
         None if config.separator == "auto" else SEPARATORS[config.separator],
@@ -43,7 +43,7 @@ def read_recbole(files: Files, config: RecboleConfig) -> Raw:
     Features: token columns are categories (unless they have more than ``max_categories`` values), token_seq columns
     are tags, float columns are numbers. Columns of type float_seq and the title stay in the table only.
     """
-    path = files.chosen or _only(files, (".inter",))
+    path = files.chosen or only(files, (".inter",))
     columns = config.columns
     layout = Layout(
         "\t", True, columns.user, columns.item, columns.value, columns.time, integer_ids=False, adjustable=True
@@ -61,7 +61,12 @@ def _checks(config: DataConfig) -> Checks:
     return Checks(config.scale if config.feedback == "explicit" else None, config.filter.duplicates == "error")
 
 
-def _only(files: Files, endings: tuple[str, ...]) -> str:
+def only(files: Files, endings: tuple[str, ...]) -> str:
+    """The one file with such an ending.
+
+    Raises:
+        UpliftlensError: if there is none, or more than one.
+    """
     paths = [name for name in files.names if name.endswith(endings)]
     if len(paths) != 1:
         found = ", ".join(sorted(paths)[:5]) or "none"

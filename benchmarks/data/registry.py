@@ -19,9 +19,12 @@ from upliftlens.benchmarks.data.movielens import read_100k, read_csv, read_dat
 from upliftlens.benchmarks.data.problems import BadData, Problem
 from upliftlens.benchmarks.data.sources import in_cache, obtain
 from upliftlens.benchmarks.data.synthetic import generate
+from upliftlens.benchmarks.data.uplift import from_world, load_log, read_log, synthetic
+from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
 from upliftlens.benchmarks.data.watch import Say, watched
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.typed import typed
 
 GROUP = "upliftlens.data"
@@ -57,7 +60,15 @@ FORMATS: dict[str, Format] = {
     "yahoo-r3": Format(DataConfig, read_yahoo),
     "csv": Format(CsvConfig, read_delimited),
     "recbole": Format(RecboleConfig, read_recbole),
+    "uplift-log": Format(UpliftLogConfig, read_log),
 }
+
+MADE: dict[str, type[BaseConfig]] = {
+    "synthetic": SyntheticConfig,
+    "uplift-synthetic": UpliftSyntheticConfig,
+    "uplift-ratings": UpliftRatingsConfig,
+}
+"""Data sets that are computed: generated, or built on top of another one."""
 
 
 class Listed(NamedTuple):
@@ -153,10 +164,10 @@ def config_type(options: Mapping[str, Any]) -> type:
     if name in plugins():
         return plugins()[name].options
     kind = str(options["format"]) if "format" in options else ""
-    if kind == "synthetic":
-        return SyntheticConfig
+    if kind in MADE:
+        return MADE[kind]
     if kind not in FORMATS:
-        raise unknown("data.format", kind, [*FORMATS, "synthetic"])
+        raise unknown("data.format", kind, [*FORMATS, *MADE])
     return FORMATS[kind].options
 
 
@@ -175,8 +186,15 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
         return plugins()[config.name].load(config, cache, say)
     if isinstance(config, SyntheticConfig):
         return generate(config)
+    if isinstance(config, UpliftSyntheticConfig):
+        return synthetic(config)
+    if isinstance(config, UpliftRatingsConfig):
+        base = load(config.base, cache, say)
+        return from_world(frozen_world(base.log, base.fingerprint, config.world, cache, say), base, config)
     with watched(say) as progress:
         files, origin = obtain(config, cache, progress)
+    if isinstance(config, UpliftLogConfig):
+        return load_log(files, config, origin, say)
     return build(FORMATS[config.format].read(files, config), config, origin)
 
 

@@ -1,0 +1,153 @@
+"""Worlds of potential outcomes as data sets, and logs of recommendations read from files."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.data.build import Raw, build, ids_only, sealed
+from upliftlens.benchmarks.data.delimited import only
+from upliftlens.benchmarks.data.files import Files
+from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
+from upliftlens.benchmarks.data.scan import cells_of
+from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
+from upliftlens.benchmarks.data.watch import Say
+from upliftlens.benchmarks.dataset import Dataset, Features, Treatment
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.truth import Truth
+from upliftlens.causal.generated_world import GeneratedOptions, generate
+from upliftlens.causal.interactions import Interactions, concatenate, interactions
+from upliftlens.causal.potential import PotentialWorld, draw
+from upliftlens.causal.treatment import UpliftLog, overlap, uplift_log
+from upliftlens.causal.treatment_propensity import additive_logistic
+
+DRAWS = 3  # train, validation, test
+
+
+def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig | UpliftSyntheticConfig) -> Dataset:
+    """Three logs of a world, drawn with the seeds 3·draw, 3·draw + 1, 3·draw + 2, and the world as their truth.
+
+    ``like`` gives the users and the items with their features. Every pair has a row in every log: ``log`` holds the
+    training draw, then the validation draw, ``test`` the test draw.
+
+    Raises:
+        UpliftlensError: if a draw treats nobody, or everybody.
+    """
+    seeds = [DRAWS * config.draw + part for part in range(DRAWS)]
+    try:
+        train, validation, test = (draw(world, seed) for seed in seeds)
+    except ValueError as error:
+        raise UpliftlensError(f"data set '{config.name}': {error}") from error
+    treated = np.concatenate([train.treated, validation.treated])
+    propensity = np.concatenate([train.propensity, validation.propensity])
+    return sealed(
+        replace(
+            like,
+            name=config.name,
+            log=concatenate(rows_of(train), rows_of(validation)),
+            test=rows_of(test),
+            test_kind="mar",
+            scale=config.scale,
+            relevance=config.relevance,
+            feedback=config.feedback,
+            terms=config.terms,
+            source=f"{like.source}, draw {config.draw}",
+            propensity=None,
+            treatment=Treatment(treated, propensity, estimated=False, redrawn=True),
+            test_treatment=Treatment(test.treated, test.propensity, estimated=False, redrawn=True),
+            truth=Truth(world, seeds[-1]),
+        )
+    )
+
+
+def rows_of(log: UpliftLog) -> Interactions:
+    """The log's pairs with their outcomes as values."""
+    return interactions(log.user, log.item, log.outcome, log.n_users, log.n_items)
+
+
+def synthetic(config: UpliftSyntheticConfig) -> Dataset:
+    """The generated world of these options; the only feature is the users' group, on which the effect depends.
+
+    Raises:
+        UpliftlensError: if an option is out of its range.
+    """
+    options = GeneratedOptions(**{one.name: getattr(config, one.name) for one in fields(GeneratedOptions)})
+    try:
+        world, group = generate(options, config.draw)
+    except ValueError as error:
+        raise UpliftlensError(f"data: {error}") from error
+    users = pd.DataFrame({"id": [str(i) for i in range(config.n_users)], "group": group.astype(str)}, dtype=object)
+    groups = Features(("group=0", "group=1"), np.stack([group == 0, group == 1], axis=1).astype(np.float32))
+    like = Dataset(
+        name=config.name,
+        log=interactions(np.zeros(0), np.zeros(0), np.zeros(0), config.n_users, config.n_items),
+        users=users,
+        items=pd.DataFrame({"id": [str(i) for i in range(config.n_items)]}, dtype=object),
+        user_features=groups,
+        item_features=Features((), np.zeros((config.n_items, 0), np.float32)),
+        scale=config.scale,
+        relevance=config.relevance,
+        feedback=config.feedback,
+        terms=config.terms,
+        source="generated",
+        fingerprint="",
+    )
+    return from_world(world, like, config)
+
+
+def read_log(files: Files, config: UpliftLogConfig) -> Raw:
+    """One file of recommendations and outcomes; propensities that it does not hold are estimated from all its rows.
+
+    Raises:
+        BadData: with every finding in the file.
+        UpliftlensError: if nothing, or everything, was recommended, no row has overlap, or a propensity contradicts its
+            treatment.
+    """
+    if config.filter.duplicates == "mean":
+        raise UpliftlensError("data.filter.duplicates=mean: a treatment has no mean, use error, first or last")
+    path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
+    data, file, columns = files.read(path), files.label(path), config.columns
+    separator = None if config.separator == "auto" else SEPARATORS[config.separator]
+
+    def column(name: str, distinct: bool) -> pd.DataFrame:
+        layout = Layout(separator, config.header, columns.user, columns.item, name, columns.time, False, True)
+        return read_ratings(data, file, config.encoding, layout, Checks((0.0, 1.0), distinct))
+
+    log = column(columns.outcome, config.filter.duplicates == "error")
+    treated = column(columns.treated, False)["value"].to_numpy()
+    given = columns.propensity
+    if given == "auto":
+        first = as_text(data, file, config.encoding).split("\n", 1)[0].rstrip("\r")
+        mark = separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
+        given = "propensity" if config.header and "propensity" in cells_of(first, mark, mark in ",;") else None
+    user, item = (pd.factorize(log[side])[0].astype(np.int32) for side in ("user", "item"))
+    n_users, n_items = int(user.max()) + 1, int(item.max()) + 1
+    try:
+        if given is not None:
+            propensity = column(given, False)["value"].to_numpy()
+        else:
+            propensity = additive_logistic(user, item, treated, n_users, n_items, config.propensity_l2)
+        if config.filter.duplicates == "error":
+            overlap(uplift_log(user, item, treated, log["value"].to_numpy(), propensity, n_users, n_items))
+        elif not np.isin(treated, (0, 1)).all():
+            raise ValueError("treated must be 0 or 1 in every row")
+    except ValueError as error:
+        raise UpliftlensError(f"{file}: {error}") from error
+    log["treated"], log["treatment_propensity"] = treated.astype(bool), propensity.astype(np.float32)
+    return Raw(log, ids_only(), ids_only(), estimated=given is None)
+
+
+def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None) -> Dataset:
+    """The data set of a user's log, and a line about its propensities for the user."""
+    made = build(read_log(files, config), config, origin)
+    treatment = made.treatment
+    assert treatment is not None
+    if say is not None:
+        if treatment.estimated:
+            say(
+                f"{made.name} records no propensities: they are estimated from its {len(made.log):,} rows "
+                f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g})"
+            )
+        if out := int(((treatment.propensity <= 0) | (treatment.propensity >= 1)).sum()):
+            say(f"{made.name}: {out:,} of {len(made.log):,} rows have propensity 0 or 1 and are left out of estimates")
+    return made

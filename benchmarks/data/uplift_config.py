@@ -1,0 +1,91 @@
+"""The options of data sets that say what was recommended. No field has a default: configs/data states every one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
+
+
+@dataclass(frozen=True)
+class UpliftColumns:
+    """Header names, or positions from 0 in a file without header. ``propensity``: auto, null, or a column's name."""
+
+    user: str
+    item: str
+    treated: str
+    outcome: str
+    propensity: str | None
+    time: str | None
+
+
+@dataclass(frozen=True)
+class UpliftLogConfig(DataConfig):
+    """A user's own log of recommendations; ``propensity_l2`` penalises the propensities that have to be estimated."""
+
+    separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
+    header: bool
+    columns: UpliftColumns
+    propensity_l2: float
+
+
+@dataclass(frozen=True)
+class UpliftSyntheticConfig(BaseConfig):
+    """A generated world of potential outcomes; the options are those of ``causal.generated_world.GeneratedOptions``.
+
+    ``draw`` seeds the world and its three logs.
+    """
+
+    draw: int
+    n_users: int
+    n_items: int
+    dim: int
+    base: float
+    popularity_sd: float
+    taste_sd: float
+    effect: float
+    effect_sd: float
+    heterogeneity: float
+    confounding: float
+    exposure: str
+    exponent: float
+    per_user: float
+    floor: float
+    cap: float
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """One early-stopped factorisation of the semi-synthetic world: see ``benchmarks.uplift_world.Fit``."""
+
+    dim: int
+    rate: float
+    l2: float
+    steps: int
+    spread: float
+
+
+@dataclass(frozen=True)
+class SemiSyntheticConfig:
+    """The definition of a semi-synthetic world, given ratings: see ``benchmarks.uplift_world``.
+
+    ``exposure`` capped is the rule ``rank`` with propensities of at most ``cap``; the other two reach up to 1.
+    """
+
+    ratings: FitConfig
+    watched: FitConfig
+    offset: float
+    exposure: Literal["log-rank", "rank", "capped"]
+    exponent: float
+    per_user: float
+    floor: float
+    cap: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class UpliftRatingsConfig(BaseConfig):
+    """Logs of the semi-synthetic ``world`` fitted to the ratings of the data set ``base``; ``draw`` seeds them."""
+
+    draw: int
+    base: DataConfig
+    world: SemiSyntheticConfig

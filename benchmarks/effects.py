@@ -1,0 +1,71 @@
+"""What an evaluation knows of effects: the tested log of recommendations, the truth of a world, a frozen world."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.metric import Evidence, Logged, Ranked, UpliftOptions
+from upliftlens.benchmarks.ranking import tie_order
+from upliftlens.benchmarks.truth import Truth
+from upliftlens.causal.outcome_means import outcome_means
+from upliftlens.causal.potential import ranks
+from upliftlens.causal.treatment import UpliftLog
+
+KINDS: tuple[Evidence, ...] = ("logged", "logged+truth", "truth", "realised", "semi")
+
+
+class Effects(NamedTuple):
+    """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted.
+
+    ``semi`` gives the effects τ f32[n_users, n_items] in a world fitted to rating data. Each may be None.
+    """
+
+    log: UpliftLog | None = None
+    history: UpliftLog | None = None
+    truth: Truth | None = None
+    semi: Callable[[], np.ndarray] | None = None
+
+
+NOTHING = Effects()
+
+
+def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> str | None:
+    """Why there is no evidence of this kind, or None."""
+    if kind in ("logged", "logged+truth") and effects.log is None:
+        return "these rows do not say what was recommended"
+    if kind in ("logged", "logged+truth") and options is None:
+        return "its options are not stated: use metrics=uplift"
+    if kind in ("logged+truth", "truth", "realised") and effects.truth is None:
+        return "the truth is not known here: the rows come from no world, or select a model"
+    if kind == "semi" and effects.semi is None:
+        return "there is no frozen world: use metrics=uplift_semi on rating data"
+    return None
+
+
+def gathered(
+    kinds: set[Evidence],
+    effects: Effects,
+    options: UpliftOptions | None,
+    users: np.ndarray,
+    score: np.ndarray,
+    tie_seed: int,
+) -> dict[Evidence, Ranked | Logged]:
+    """The wanted kinds of evidence on a method's scores f32[U, I] for ``users`` i[U], −inf where not to be ranked."""
+    rank = ranks(score, tie_order(score.shape[1], tie_seed))
+    found: dict[Evidence, Ranked | Logged] = {}
+    tau = None
+    if effects.truth is not None and kinds & {"truth", "logged+truth"}:
+        tau = effects.truth.tau[users]
+        found["truth"] = Ranked(rank, tau)
+    if effects.truth is not None and "realised" in kinds:
+        found["realised"] = Ranked(rank, effects.truth.realised()[users])
+    if effects.semi is not None and "semi" in kinds:
+        found["semi"] = Ranked(rank, effects.semi()[users])
+    if effects.log is not None and options is not None and kinds & {"logged", "logged+truth"}:
+        log = replace(effects.log, user=np.searchsorted(users, effects.log.user), n_users=len(users))
+        means = outcome_means(effects.history or effects.log, options.shrinkage)
+        m1, m0 = (mean[log.item] for mean in means)
+        found["logged"] = found["logged+truth"] = Logged(log, rank, score, m1, m0, tau, options)
+    return found

@@ -1,0 +1,85 @@
+"""Logs of recommendations in a run: what counts as seen, and the rows that uplift is learned and measured on."""
+
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.benchmarks.dataset import Dataset, Treatment
+from upliftlens.benchmarks.split import Split
+from upliftlens.causal.interactions import Interactions, concatenate, take
+from upliftlens.causal.treatment import UpliftLog
+from upliftlens.models.contract import Array, Recommendations
+
+Part = Literal["train", "validation", "fitted", "test"]
+"""``fitted`` is training and validation rows together, or the training draw alone where the parts are redrawn."""
+
+
+def consumed(dataset: Dataset, rows: Interactions) -> Interactions:
+    """The rows that are interactions: in a log of recommendations those with an outcome above 0, else all."""
+    return rows if dataset.treatment is None else take(rows, rows.value > 0)
+
+
+def redrawn(dataset: Dataset) -> bool:
+    """Whether the parts of a split are draws of the same pairs, which no fit may put together."""
+    return dataset.treatment is not None and dataset.treatment.redrawn
+
+
+def fitted_rows(dataset: Dataset, parts: Split) -> Interactions:
+    """What has been seen by the time of the test: training and validation rows, or the training draw alone."""
+    return consumed(dataset, parts.train if redrawn(dataset) else concatenate(parts.train, parts.validation))
+
+
+def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
+    """One part of a split as a log of recommendations; None where the data set doesn't say what was recommended."""
+    if dataset.treatment is None:
+        return None
+    if part == "test" and parts.test_rows is None:
+        assert dataset.test is not None and dataset.test_treatment is not None
+        return _log(dataset.test, dataset.test_treatment, slice(None))
+    rows = {"train": parts.train_rows, "validation": parts.validation_rows, "test": parts.test_rows}.get(part)
+    if rows is None:
+        both = (parts.train_rows,) if redrawn(dataset) else (parts.train_rows, parts.validation_rows)
+        rows = np.concatenate(both)
+    return _log(dataset.log, dataset.treatment, rows)
+
+
+def described(log: UpliftLog, dataset: Dataset) -> dict[str, int | str]:
+    """What a record says of a tested log: rows, treated rows, rows without overlap, where propensities come from."""
+    assert dataset.treatment is not None
+    outside = (log.propensity <= 0) | (log.propensity >= 1)
+    return {
+        "rows": len(log),
+        "treated": int(log.treated.sum()),
+        "without_overlap": int(outside.sum()),
+        "propensities": "estimated" if dataset.treatment.estimated else "recorded",
+    }
+
+
+def recommendations(log: UpliftLog, capacity: int) -> Recommendations:
+    """The log for a method: sorted by user, filled up to ``capacity`` rows with rows of weight 0."""
+    order, missing = np.argsort(log.user, kind="stable"), capacity - len(log)
+
+    def column(values: np.ndarray, kind: type) -> Array:
+        return jnp.asarray(np.pad(values[order].astype(kind), (0, missing)))
+
+    return Recommendations(
+        user=column(log.user, np.int32),
+        item=column(log.item, np.int32),
+        treated=column(log.treated, np.float32),
+        outcome=column(log.outcome, np.float32),
+        propensity=column(log.propensity, np.float32),
+        weight=column(np.ones(len(log)), np.float32),
+    )
+
+
+def _log(rows: Interactions, treatment: Treatment, chosen: np.ndarray | slice) -> UpliftLog:
+    return UpliftLog(
+        rows.user[chosen],
+        rows.item[chosen],
+        treatment.treated[chosen],
+        rows.value[chosen],
+        treatment.propensity[chosen],
+        rows.n_users,
+        rows.n_items,
+    )

@@ -1,0 +1,42 @@
+"""Propensities of recommending, estimated from who was recommended what, for logs that do not record them."""
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+
+def additive_logistic(
+    user: np.ndarray, item: np.ndarray, treated: np.ndarray, n_users: int, n_items: int, l2: float
+) -> np.ndarray:
+    """P(Z = 1) f32[N] of each row: logit e_ui = c + γ_u + β_i, a logistic regression of Z on the two ids.
+
+        minimise  Σ_rows [log(1 + exp z) − Z·z] + l2·(‖γ‖² + ‖β‖²),   z = c + γ_u + β_i
+
+    Convex, solved by L-BFGS in float64. It assumes that who is recommended what depends on nothing else; outcomes do
+    not enter.
+
+    Raises:
+        ValueError: if ``l2`` is not positive, or no row, or every row, is treated.
+    """
+    if not l2 > 0:
+        raise ValueError(f"estimated propensities need l2 > 0 (else a user who is always treated has e = 1), got {l2}")
+    share = float(np.mean(treated))
+    if not 0 < share < 1:
+        raise ValueError(f"{share:.0%} of the rows are treated: there is nothing to estimate propensities from")
+    z_of = np.asarray(treated, np.float64)
+
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        by_user, by_item = theta[:n_users], theta[n_users:-1]
+        z = theta[-1] + by_user[user] + by_item[item]
+        residual = expit(z) - z_of
+        gradient = np.concatenate(
+            [np.bincount(user, residual, n_users), np.bincount(item, residual, n_items), [residual.sum()]]
+        )
+        gradient[:-1] += 2 * l2 * theta[:-1]
+        loss = (np.logaddexp(0, z) - z_of * z).sum() + l2 * (theta[:-1] @ theta[:-1])
+        return loss / len(z), gradient / len(z)
+
+    start = np.zeros(n_users + n_items + 1)
+    start[-1] = logit(share)
+    theta = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-8}).x
+    return expit(theta[-1] + theta[:n_users][user] + theta[n_users:-1][item]).astype(np.float32)

@@ -1,0 +1,171 @@
+"""Logs of recommendations from files, worlds as data sets, and what of both reaches a learner."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
+from shell import records
+
+from upliftlens.benchmarks import data
+from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.data.uplift import rows_of
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.split import SplitConfig, split
+from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, uplift_part
+from upliftlens.causal.outcome_means import outcome_means
+from upliftlens.causal.potential import draw
+from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.treatment_propensity import additive_logistic
+
+SMALL = ["data.n_users=30", "data.n_items=20", "data.per_user=5"]
+
+
+def rows(n_users: int = 25, n_items: int = 15, seed: int = 0) -> list[tuple[str, str, int, float, float]]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for user in range(n_users):
+        for item in rng.permutation(n_items)[: n_items * 4 // 5]:
+            e = expit(-0.5 + 0.1 * (user % 5) - 0.05 * item)
+            z = int(rng.random() < e)
+            found.append((f"u{user}", f"i{item}", z, float(rng.random() < 0.2 + 0.3 * z), round(float(e), 4)))
+    return found
+
+
+def file_of(path: Path, table: list, propensity: bool) -> Path:
+    names = ["user", "item", "treated", "outcome", "propensity"][: 5 if propensity else 4]
+    lines = [",".join(names), *(",".join(map(str, row[: len(names)])) for row in table)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def loaded(path: Path, *options: str, say=None):
+    return data.load(data.configure("uplift-log", [f"data.path={path}", *options]), path.parent, say)
+
+
+def test_a_log_keeps_every_column_in_its_row(tmp_path):
+    table = rows()
+    made = loaded(file_of(tmp_path / "log.csv", table, True))
+    assert made.treatment is not None and not made.treatment.estimated and made.truth is None
+    found = [
+        (made.users["id"][u], made.items["id"][i], int(z), float(y), pytest.approx(e, abs=1e-6))
+        for u, i, z, y, e in zip(
+            made.log.user, made.log.item, made.treatment.treated, made.log.value, made.treatment.propensity, strict=True
+        )
+    ]
+    assert table == found
+
+
+def test_propensities_that_are_not_recorded_are_estimated_and_it_is_said(tmp_path):
+    said: list[str] = []
+    made = loaded(file_of(tmp_path / "log.csv", rows(), False), say=said.append)
+    assert made.treatment is not None and made.treatment.estimated
+    assert any("estimated from its 300 rows" in line for line in said)
+    other = loaded(file_of(tmp_path / "log.csv", rows(), False), "data.propensity_l2=3")
+    assert other.fingerprint != made.fingerprint
+
+
+def test_estimated_propensities_minimise_the_penalised_likelihood():
+    rng = np.random.default_rng(1)
+    user, item, treated = rng.integers(0, 4, 60), rng.integers(0, 3, 60), rng.random(60) < 0.4
+
+    def loss(theta: np.ndarray) -> float:
+        p = expit(theta[7] + theta[:4][user] + theta[4:7][item])
+        return float(-np.where(treated, np.log(p), np.log(1 - p)).sum() + 0.7 * (theta[:7] ** 2).sum())
+
+    theta = minimize(
+        loss, np.zeros(8), method="Nelder-Mead", options={"maxiter": 40_000, "xatol": 1e-7, "fatol": 1e-11}
+    ).x
+    expected = expit(theta[7] + theta[:4][user] + theta[4:7][item])
+    assert additive_logistic(user, item, treated, 4, 3, 0.7) == pytest.approx(expected, abs=1e-4)
+    for bad, l2 in ((treated, 0.0), (np.ones(60, bool), 1.0), (np.zeros(60, bool), 1.0)):
+        with pytest.raises(ValueError, match=r"l2 > 0|treated"):
+            additive_logistic(user, item, bad, 4, 3, l2)
+
+
+def test_outcome_means_are_shrunk_towards_the_arm():
+    log = UpliftLog(
+        np.array([0, 1, 2, 0], np.int32),
+        np.array([0, 0, 0, 1], np.int32),
+        np.array([True, True, False, False]),
+        np.array([1, 0, 1, 0], np.float32),
+        np.full(4, 0.5, np.float32),
+        3,
+        3,
+    )
+    with_it, without = outcome_means(log, 2.0)
+    assert with_it == pytest.approx([(1 + 2 * 0.5) / 4, 0.5, 0.5])
+    assert without == pytest.approx([(1 + 2 * 0.5) / 3, (0 + 2 * 0.5) / 3, 0.5])
+    with pytest.raises(ValueError, match="positive"):
+        outcome_means(log, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: [(*t[0][:3], 1.5, t[0][4]), *t[1:]], r"line 2, column outcome: rating 1\.5 lies outside"),
+        (lambda t: [(*t[0][:4], -0.1), *t[1:]], r"line 2, column propensity: rating -0\.1 lies outside"),
+        (lambda t: [(*t[0][:2], 0.5, *t[0][3:]), *t[1:]], "treated must be 0 or 1"),
+        (lambda t: [(*row[:2], 0, *row[3:]) for row in t], "no treated row"),
+        (lambda t: [(*row[:2], 1, *row[3:]) for row in t], "no untreated row"),
+        (lambda t: [t[0], *t], "already on line 2"),
+        (lambda t: [(*row[:4], float(row[2])) for row in t], "no overlap: all 300 rows"),
+        (lambda t: [(*t[0][:4], 1.0 - t[0][2]), *t[1:]], "1 rows are treated with propensity 0 or untreated"),
+    ],
+)
+def test_bad_logs_are_named(change, message, tmp_path):
+    with pytest.raises(UpliftlensError, match=message):
+        loaded(file_of(tmp_path / "log.csv", change(rows()), True))
+
+
+def test_rows_without_overlap_are_counted(tmp_path):
+    said: list[str] = []
+    table = [(*row[:4], float(row[2])) if k < 7 else row for k, row in enumerate(rows())]
+    loaded(file_of(tmp_path / "log.csv", table, True), say=said.append)
+    assert any("7 of 300 rows have propensity 0 or 1" in line for line in said)
+
+
+def test_a_log_of_ones_own_runs_from_file_to_estimate(tmp_path):
+    path = file_of(tmp_path / "log.csv", rows(80, 30), False)
+    words = [
+        f"data.path={path}",
+        "data=uplift-log",
+        "metrics=uplift",
+        "metrics.interval.resamples=50",
+        "progress=false",
+    ]
+    assert main(["run", *words, "model=cubn", f"store={tmp_path}/runs", f"cache={tmp_path}"]) == 0
+    (record,) = records(tmp_path / "runs")
+    assert record["diagnostics"]["recommendations"]["propensities"] == "estimated"
+    assert {"uplift@10/snips", "uplift@10/dr", "auuc", "qini", "recall@10"} <= set(record["metrics"])
+    assert "the truth is not known" in record["diagnostics"]["absent"]["cp@10"]
+    assert record["metrics"]["uplift@10/snips"]["n"] > 40
+
+
+def test_the_three_draws_are_those_of_the_world(tmp_path):
+    made = data.load(data.configure("uplift-synthetic", [*SMALL, "data.draw=2"]), tmp_path)
+    assert made.truth is not None
+    parts = split(made, SplitConfig("draws", 0.5, 0))
+    for part, rows_there, seed in (
+        ("train", parts.train, 6),
+        ("validation", parts.validation, 7),
+        ("test", parts.test, 8),
+    ):
+        drawn = draw(made.truth.world, seed)
+        found = uplift_part(made, parts, part)
+        assert found is not None and (rows_there.value == rows_of(drawn).value).all()
+        for name in ("user", "item", "treated", "outcome", "propensity"):
+            assert (getattr(found, name) == getattr(drawn, name)).all(), (part, name)
+    assert parts.leak.redrawn and not parts.leak.problems()
+    seen = fitted_rows(made, parts)
+    assert len(seen) == int((parts.train.value > 0).sum()) and len(consumed(made, parts.train)) == len(seen)
+    both = uplift_part(made, parts, "fitted")
+    assert both is not None and len(both) == len(parts.train)
+    padded = recommendations(both, 700)
+    assert padded.weight.sum() == 600 and padded.treated.sum() == both.treated.sum()
+    assert (np.diff(np.asarray(padded.user[:600])) >= 0).all()
+    again = data.load(data.configure("uplift-synthetic", [*SMALL, "data.draw=2"]), tmp_path)
+    assert again.fingerprint == made.fingerprint
+    other = data.load(data.configure("uplift-synthetic", SMALL), tmp_path)
+    assert other.fingerprint != made.fingerprint

@@ -1,0 +1,189 @@
+"""Uplift end to end: a generated world through the command line, the truth closed to learners, a log of one's own."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from shell import records
+
+from upliftlens.benchmarks import data, experiment
+from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.compute import composed, prepare_overrides
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.prepare import prepare, quiet
+from upliftlens.benchmarks.truth import Truth, TruthRead, hidden
+from upliftlens.causal.potential import ranks
+from upliftlens.models.contract import Method, Solver
+
+WORLD = (
+    *("data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8", "split=draws"),
+    *("metrics=uplift", "metrics.interval.resamples=50", "train.epochs=2", "progress=false"),
+)
+
+
+def uplift(verb: str, store, *words: str, world=WORLD) -> int:
+    return main([verb, *world, f"store={store}", f"cache={store}/cache", *words])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("uplift") / "runs"
+    models = "oracle,random,popularity,logged_propensity,cubn,cibn,ials"
+    assert uplift("sweep", path, f"model={models}", "model.space=null") == 0
+    return path
+
+
+def values(store) -> dict[str, dict[str, float]]:
+    return {one["model"]: {name: m["value"] for name, m in one["metrics"].items()} for one in records(store)}
+
+
+def planned(*words: str):
+    return plan(composed(prepare_overrides([*WORLD, *words])))
+
+
+def test_every_model_has_every_uplift_metric_with_its_interval(store):
+    wanted = composed(prepare_overrides(list(WORLD)))["metrics"]["names"]
+    for one in records(store):
+        assert one["status"] == "done" and not one["diagnostics"]["absent"], one["model"]
+        assert list(one["metrics"]) == wanted
+        for name, metric in one["metrics"].items():
+            assert metric["lo"] <= metric["value"] <= metric["hi"], name
+        assert one["diagnostics"]["monitor"] == "uplift@10/snips"
+        assert one["diagnostics"]["recommendations"]["propensities"] == "recorded"
+
+
+def test_the_oracle_reaches_the_analytic_maximum_over_what_may_be_recommended(store):
+    prepared = prepare(planned("model=oracle"), quiet)
+    truth, train = prepared.dataset.truth, prepared.split.train
+    assert truth is not None
+    tau = truth.tau.astype(np.float64)
+    taken = train.value > 0
+    tau[train.user[taken], train.item[taken]] = np.nan
+    best = [np.sort(row[np.isfinite(row)])[::-1] for row in tau]
+    oracle = values(store)["oracle"]
+    assert oracle["cp@10"] == pytest.approx(np.mean([row[:10].mean() for row in best]), abs=1e-6)
+    gain = np.mean([(row / np.log2(np.arange(len(row)) + 2)).sum() for row in best])
+    assert oracle["cdcg"] == pytest.approx(gain, abs=1e-5)
+    for name, one in values(store).items():
+        assert one["cp@10"] <= oracle["cp@10"] and one["cdcg"] <= oracle["cdcg"], name
+
+
+def test_estimates_stand_near_the_truth_and_naive_ones_do_not(store):
+    found = [one for one in records(store) if one["model"] != "oracle"]
+    for one in found:
+        truth = one["metrics"]["uplift@10/true"]["value"]
+        for name in ("uplift@10/snips", "uplift@10/dr", "uplift@10/ips"):
+            width = one["metrics"][name]["hi"] - one["metrics"][name]["lo"]
+            assert abs(one["metrics"][name]["value"] - truth) < width, (one["model"], name)
+    assert any(abs(v["uplift@10/naive"] - v["uplift@10/true"]) > 0.02 for v in values(store).values())
+
+
+def test_the_logging_policy_ranks_by_what_was_recorded(store):
+    prepared = prepare(planned(), quiet)
+    truth, train = prepared.dataset.truth, prepared.split.train
+    assert truth is not None
+    score = truth.world.recorded.copy()
+    taken = train.value > 0
+    score[train.user[taken], train.item[taken]] = -np.inf
+    rank = ranks(score, np.random.default_rng(20).permutation(40))
+    expected = np.mean([truth.tau[u][(rank[u] > 0) & (rank[u] <= 10)].mean() for u in range(60)])
+    assert values(store)["logged_propensity"]["cp@10"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["uplift@10/snips", "cp@10"])
+def test_two_methods_are_compared_on_one_log(metric, store, capsys):
+    words = ["oracle", "random", "--metric", metric, "--store", str(store), "--format", "json"]
+    assert main(["compare", *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    both = values(store)
+    assert found["difference"] == pytest.approx(both["oracle"][metric] - both["random"][metric])
+    assert found["lo"] < found["difference"] < found["hi"] and found["n"] == 60
+    assert found["better"] == ("first" if metric == "cp@10" else "undecided")
+
+
+def test_tuning_reads_no_truth_and_no_test(tmp_path, monkeypatch):
+    def fails(self: Truth) -> Any:
+        raise AssertionError("the truth was read")
+
+    monkeypatch.setattr(Truth, "world", property(fails))
+    record, _ = experiment.run(planned("model=cubn", "trial=true", f"store={tmp_path}"), quiet)
+    assert set(record.metrics) == {"validation/uplift@10/snips"}
+
+
+def test_a_learner_that_reads_the_truth_is_stopped(tmp_path):
+    wanted = planned("model=random", f"store={tmp_path}")
+    truth = prepare(wanted, quiet).dataset.truth
+    assert truth is not None
+    honest = wanted.learning.model.value
+
+    def peeking(options) -> Method:
+        method = honest.method(options)
+
+        def init(key, seen, hp):
+            return truth.tau.sum() + method.init(key, seen, hp)
+
+        return method._replace(init=init)
+
+    thief = wanted.learning.model._replace(value=Solver("thief", honest.options, peeking))
+    with pytest.raises(experiment.RunFailed, match="read the truth of a world"):
+        experiment.run(replace(wanted, learning=wanted.learning._replace(model=thief)), quiet)
+    with hidden(), pytest.raises(TruthRead):
+        truth.realised()
+    assert truth.tau.shape == (60, 40)
+
+
+@pytest.mark.parametrize("name", ["cp@10", "cdcg", "uplift@10/true", "cp@10/realised"])
+def test_nothing_is_selected_by_the_truth(name, tmp_path):
+    with pytest.raises(experiment.RunFailed, match=f"can't select by {name}: the truth is not known"):
+        experiment.run(planned("model=cubn", f"train.monitor={name}", f"store={tmp_path}"), quiet)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["split=kfold"], "use split=draws"),
+        (["split.validation=0.3"], "the second draw is .5"),
+        (["metrics=standard"], "use metrics=uplift"),
+        (["data=synthetic", "split=draws"], "does not come as three draws"),
+        (["data=synthetic", "split=kfold", "model=cubn"], "learns from what was recommended"),
+        (["data=synthetic", "split=kfold", "model=oracle"], "ranks by the true effects"),
+        (["data.exposure=lograng"], "unknown exposure rule 'lograng'"),
+        (["data.per_user=4000"], "cannot be reached"),
+        (
+            ["metrics.names=[uplift/snips@10]"],
+            "before the slash, write uplift@10/snips",
+        ),
+        (["metrics.names=[uplift/snips]"], "write uplift@10/snips"),
+        (["metrics.names=[uplift@10/snip]"], "did you mean 'uplift/snips'"),
+    ],
+)
+def test_what_does_not_go_together_is_said(words, message, tmp_path):
+    chosen = {word.split("=")[0] for word in words}
+    base = [one for one in WORLD if one.split("=")[0] not in chosen]
+    base = [one for one in base if not (words[0] == "data=synthetic" and one.startswith("data."))]
+    small = ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=12"] if words[0] == "data=synthetic" else []
+    with pytest.raises(UpliftlensError, match=message):
+        config = composed(prepare_overrides([*base, *words, *small, f"store={tmp_path}"]))
+        experiment.run(plan(config), quiet)
+
+
+def test_a_frozen_world_stands_beside_the_accuracy_of_plain_ratings(tmp_path):
+    small = ("data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "progress=false")
+    fits = [f"metrics.world.{one}.{size}" for one in ("ratings", "watched") for size in ("dim=4", "steps=4000")]
+    words = ["metrics=uplift_semi", *fits, "metrics.world.per_user=6", "metrics.interval.resamples=50"]
+    assert uplift("sweep", tmp_path, "model=random,popularity", *words, world=small) == 0
+    (world,) = (tmp_path / "cache" / "worlds").glob("*.npz")
+    with np.load(world) as file:
+        tau = 1 / (1 + np.exp(5.0 - file["ratings"])) - file["watched"]
+    for one in records(tmp_path):
+        assert {"cp@10/semi", "cp@100/semi", "cdcg/semi", "recall@10"} <= set(one["metrics"])
+        semi = one["metrics"]["cp@10/semi"]
+        assert tau.min() < semi["lo"] <= semi["value"] <= semi["hi"] < tau.max()
+    before = world.stat().st_mtime_ns
+    assert uplift("run", tmp_path, "model=additive", "train.epochs=1", *words, world=small) == 0
+    assert world.stat().st_mtime_ns == before
+    assert main(["data", "card", "uplift-synthetic", "data.n_users=20", "data.n_items=10", "data.per_user=3"]) == 0
+    assert data.config_type({"name": "x", "format": "uplift-ratings"}).__name__ == "UpliftRatingsConfig"
