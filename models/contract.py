@@ -95,7 +95,7 @@ class Method(NamedTuple):
 
     init(key, data, hp) -> state
     step(state, data, batch, key, hp) -> (state, loss f32[])   one batch; the harness scans steps into an epoch.
-        ``batch`` is a ``models.batch.Batch`` of the kind that ``layout`` names, None for "full".
+        ``batch`` is a ``causal.sample.Batch`` of the kind that ``layout`` names, None for "full".
     score(state, data, users i32[B]) -> f32[B, n_items]        higher is better
     predict(state, data, users i32[B], items i32[B]) -> f32[B] in the unit that ``link`` names
     layout   how the data is wanted
