@@ -6,8 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 
+from upliftlens.benchmarks.compute import composed
 from upliftlens.benchmarks.plan import plan
 from upliftlens.models.contract import Backbone, Solver
 from upliftlens.models.registry import entry, names
@@ -55,8 +55,7 @@ def test_every_option_of_a_model_has_its_default_in_its_yaml():
     for name in names("upliftlens.models"):
         model = entry("upliftlens.models", name).value
         assert isinstance(model, (Backbone, Solver)) and model.name == name
-        with initialize_config_module("upliftlens.configs", version_base="1.3"):
-            section = compose("config", overrides=[f"model={name}"]).model
+        section = composed([f"model={name}"])["model"]
         fields = {field.name for field in dataclasses.fields(model.options)}
         assert set(section) - {"name", "space"} == fields
         for field in dataclasses.fields(model.options):
@@ -66,17 +65,8 @@ def test_every_option_of_a_model_has_its_default_in_its_yaml():
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_choice_composes_into_a_plan(group):
     for path in sorted((ROOT / "configs" / group).glob("[!_]*.yaml")):
-        overrides = [f"{group}={path.stem}"]
-        with initialize_config_module("upliftlens.configs", version_base="1.3"):
-            config = compose("config", overrides=overrides)
-        content = {name: value for name, value in _plain(config).items() if name not in ("experiment", "sweep")}
-        plan(content)
-
-
-def _plain(config):
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(config, resolve=True)
+        content = composed([f"{group}={path.stem}"])
+        assert plan(content).config == content
 
 
 def test_the_namespace_is_importable_by_one_name_only():
