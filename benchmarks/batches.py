@@ -188,8 +188,9 @@ def _tiles(data: TrainingData, target: np.ndarray, tile_users: int, wants: Wants
         users = rng.permutation(n_steps * size).astype(np.int32)
         return np.minimum(users, data.n_users).reshape(n_steps, size)
 
-    arrays = jax.tree.map(jnp.asarray, (targets, weights, propensities, background))
-    return Feed(_Tiles(*arrays, _density(data, wants)), order, _cut_tile, n_steps)
+    arrays = jax.tree.map(jnp.asarray, {"propensities": propensities, "background": background})
+    tiles = _Tiles(jnp.asarray(targets), jnp.asarray(weights), density=_density(data, wants), **arrays)
+    return Feed(tiles, order, _cut_tile, n_steps)
 
 
 def _cut_tile(arrays: _Tiles, index: Array) -> Batch:

@@ -131,3 +131,25 @@ def test_an_objective_that_wants_nothing_costs_nothing(layout):
     for with_all, without in zip(batches(layout), plain, strict=True):
         np.testing.assert_array_equal(with_all.observed.users, without.observed.users)
         np.testing.assert_array_equal(with_all.observed.weight, without.observed.weight)
+
+
+@pytest.mark.parametrize("layout", ["tiles", "pairs"])
+def test_the_weights_of_everything_sum_to_one_and_treat_all_pairs_alike(layout):
+    total = np.zeros((USERS, ITEMS))
+    epochs = 300 if layout == "pairs" else 1
+    for seed in range(epochs):
+        for batch in batches(layout, size=200, seed=seed):
+            sample = batch.everything
+            if layout == "pairs":
+                assert float(sample.weight.sum()) == pytest.approx(1, abs=1e-5)
+                np.add.at(total, (np.asarray(sample.users), np.asarray(sample.items)), np.asarray(sample.weight))
+            else:
+                np.add.at(total, np.asarray(sample.users), np.asarray(sample.weight))
+    share = total / total.sum()
+    if layout == "tiles":
+        np.testing.assert_allclose(share, 1 / total.size, rtol=1e-5)
+        assert total.sum() == pytest.approx(len(batches(layout, size=200)), rel=1e-5)
+    else:
+        n = epochs * 2 * 128  # draws: two steps of 128 rows each
+        z = (share - 1 / total.size) / np.sqrt((1 / total.size) * (1 - 1 / total.size) / n)
+        assert np.abs(z).max() < 5 and z.std() == pytest.approx(1, abs=0.15)
