@@ -46,18 +46,46 @@ def choose_layout(wanted: str, pairwise: bool, dense: bool, n_users: int, n_item
     return "tiles" if wanted == "tiles" else "pairs"
 
 
-def feed(data: TrainingData, layout: Layout, link: Link, batch_size: int, tile_users: int) -> Feed:
+class Wants(NamedTuple):
+    """What an objective reads beside the observed rows.
+
+    ``propensity`` f32[N], of the log's rows (padding may hold anything), or None; ``everything``: whether it sums over
+    D, all users × items; ``share``: pairs drawn from D per observed row where D isn't summed exactly.
+    """
+
+    propensity: np.ndarray | None = None
+    everything: bool = False
+    share: float = 1.0
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the observed rows suffice."""
+        return self.propensity is None and not self.everything
+
+
+NOTHING = Wants()
+"""The observed rows suffice: batches are as cheap as they can be."""
+
+
+def feed(
+    data: TrainingData, layout: Layout, link: Link, batch_size: int, tile_users: int, wants: Wants = NOTHING
+) -> Feed:
     """The feed of a layout.
+
 
     ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; both are cut to what there is.
     The loss's link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank").
+    Tiles hold D exactly; the layout pairs draws from it uniformly, anew in each step, with weights that keep the
+    expectation.
     """
     if layout == "full":
         return Feed(None, lambda rng: np.zeros((1, 0), np.int32), _cut_nothing, 1)
     if layout == "triples":
-        return _triples(data, batch_size)
+        return _triples(data, batch_size, wants.propensity)
     target = np.asarray(data.log.value if link == "rating" else data.positive)
-    return _tiles(data, target, tile_users) if layout == "tiles" else _pairs(data, target, batch_size)
+    if layout == "tiles":
+        return _tiles(data, target, tile_users, wants)
+    return _pairs(data, target, batch_size, wants)
 
 
 def _cut_nothing(arrays: Any, index: Any) -> None:
@@ -70,36 +98,67 @@ def _steps(n_rows: int, size: int) -> tuple[int, int]:
     return n_steps, -(-n_rows // n_steps)
 
 
-def _pairs(data: TrainingData, target: np.ndarray, batch_size: int) -> Feed:
+def _density(data: TrainingData, wants: Wants) -> Array | None:
+    if wants.nothing:
+        return None
+    return jnp.float32(np.asarray(data.log.weight).sum() / (data.n_users * data.n_items))
+
+
+class _Pairs(NamedTuple):
+    packed: Array
+    density: Array | None
+
+
+def _pairs(data: TrainingData, target: np.ndarray, batch_size: int, wants: Wants) -> Feed:
     log = data.log
     n_steps, size = _steps(len(log), batch_size)
     extra = n_steps * size - len(log)
     weight = np.asarray(log.weight)
     scaled = weight * (n_steps / max(weight.sum(), 1))
-    packed = np.stack(
-        [
-            np.pad(np.asarray(log.user), (0, extra)),
-            np.pad(np.asarray(log.item), (0, extra)),
-            np.pad(target.astype(np.float32), (0, extra)).view(np.int32),
-            np.pad(scaled.astype(np.float32), (0, extra)).view(np.int32),
-        ],
-        axis=1,
-    )
+    columns = [
+        np.pad(np.asarray(log.user), (0, extra)),
+        np.pad(np.asarray(log.item), (0, extra)),
+        np.pad(target.astype(np.float32), (0, extra)).view(np.int32),
+        np.pad(scaled.astype(np.float32), (0, extra)).view(np.int32),
+    ]
+    if wants.propensity is not None:
+        columns.append(np.pad(wants.propensity.astype(np.float32), (0, extra)).view(np.int32))
+    drawn = max(1, round(wants.share * size))
 
     def order(rng: np.random.Generator) -> Order:
-        return rng.permutation(n_steps * size).astype(np.int32).reshape(n_steps, size)
+        rows = rng.permutation(n_steps * size).astype(np.int32).reshape(n_steps, size)
+        if not wants.everything:
+            return rows
+        ends = (data.n_users, data.n_items)
+        return (rows, *(rng.integers(0, end, (n_steps, drawn), np.int32) for end in ends))
 
     # Four 4-byte columns in one row: a shuffled gather then touches one cache line per pair instead of four.
-    return Feed(jnp.asarray(packed), order, _cut_pairs, n_steps)
+    return Feed(_Pairs(jnp.asarray(np.stack(columns, axis=1)), _density(data, wants)), order, _cut_pairs, n_steps)
 
 
-def _cut_pairs(packed: Array, index: Array) -> Batch:
-    rows = packed[index]
+def _cut_pairs(arrays: _Pairs, index: Any) -> Batch:
+    index, *drawn = index if isinstance(index, tuple) else (index,)
+    rows = arrays.packed[index]
     as_float = jax.lax.bitcast_convert_type(rows[:, 2:], jnp.float32)
-    return Batch(Sample(rows[:, 0], rows[:, 1], as_float[:, 0], as_float[:, 1]))
+    propensity = as_float[:, 2] if as_float.shape[1] > 2 else None
+    observed = Sample(rows[:, 0], rows[:, 1], as_float[:, 0], as_float[:, 1], propensity=propensity)
+    everything = None
+    if drawn:
+        users, items = drawn
+        # What a pair of D would have been rated is unknown: its target is never read.
+        everything = Sample(users, items, jnp.zeros(users.shape), jnp.full(users.shape, 1 / users.shape[0]))
+    return Batch(observed, everything, arrays.density)
 
 
-def _tiles(data: TrainingData, target: np.ndarray, tile_users: int) -> Feed:
+class _Tiles(NamedTuple):
+    targets: Array
+    weights: Array
+    propensities: Array | None
+    background: Array | None
+    density: Array | None
+
+
+def _tiles(data: TrainingData, target: np.ndarray, tile_users: int, wants: Wants) -> Feed:
     log = data.log
     n_steps, size = _steps(data.n_users, tile_users)
     weight = np.asarray(log.weight)
@@ -117,21 +176,35 @@ def _tiles(data: TrainingData, target: np.ndarray, tile_users: int) -> Feed:
         )
     targets = np.divide(sums, weights, out=sums, where=weights > 0)
     weights *= n_steps / max(weight.sum(), 1)
+    propensities = background = None
+    if wants.propensity is not None:
+        propensities = np.ones_like(weights)
+        propensities[cells] = wants.propensity[real]
+    if wants.everything:
+        background = np.full(data.n_users + 1, n_steps / (data.n_users * data.n_items), np.float32)
+        background[-1] = 0
 
     def order(rng: np.random.Generator) -> Order:
         users = rng.permutation(n_steps * size).astype(np.int32)
         return np.minimum(users, data.n_users).reshape(n_steps, size)
 
-    return Feed((jnp.asarray(targets), jnp.asarray(weights)), order, _cut_tile, n_steps)
+    arrays = jax.tree.map(jnp.asarray, {"propensities": propensities, "background": background})
+    tiles = _Tiles(jnp.asarray(targets), jnp.asarray(weights), density=_density(data, wants), **arrays)
+    return Feed(tiles, order, _cut_tile, n_steps)
 
 
-def _cut_tile(arrays: tuple[Array, Array], index: Array) -> Batch:
-    targets, weights = arrays
-    users = jnp.minimum(index, targets.shape[0] - 2)
-    return Batch(Sample(users, None, targets[index], weights[index]))
+def _cut_tile(arrays: _Tiles, index: Array) -> Batch:
+    users = jnp.minimum(index, arrays.targets.shape[0] - 2)
+    target, weight = arrays.targets[index], arrays.weights[index]
+    propensity = None if arrays.propensities is None else arrays.propensities[index]
+    everything = None
+    if arrays.background is not None:
+        share = jnp.broadcast_to(arrays.background[index][:, None], weight.shape)
+        everything = Sample(users, None, target, share)
+    return Batch(Sample(users, None, target, weight, propensity=propensity), everything, arrays.density)
 
 
-def _triples(data: TrainingData, batch_size: int) -> Feed:
+def _triples(data: TrainingData, batch_size: int, propensity: np.ndarray | None) -> Feed:
     log = data.log
     rows = np.flatnonzero(np.asarray(data.positive) * np.asarray(log.weight) > 0)
     # The number of steps comes from the padded log, so that a fit with and without its validation rows share a program.
@@ -139,6 +212,7 @@ def _triples(data: TrainingData, batch_size: int) -> Feed:
     if not len(rows):
         raise UpliftlensError("no training row is positive, so there is nothing to rank first: lower data.relevance")
     user, item = np.asarray(log.user)[rows], np.asarray(log.item)[rows]
+    p = None if propensity is None or not len(rows) else propensity[rows].astype(np.float32)
     keys = np.unique(user.astype(np.int64) * data.n_items + item)
 
     def order(rng: np.random.Generator) -> Order:
@@ -147,7 +221,8 @@ def _triples(data: TrainingData, batch_size: int) -> Feed:
         passes = [rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
         picked = rng.permutation(np.concatenate(passes)[:count])
         negative = _negatives(rng, user[picked], keys, data.n_items)
-        return tuple(a.astype(np.int32).reshape(n_steps, size) for a in (user[picked], item[picked], negative))
+        drawn = tuple(a.astype(np.int32).reshape(n_steps, size) for a in (user[picked], item[picked], negative))
+        return drawn if p is None else (*drawn, p[picked].reshape(n_steps, size))
 
     return Feed(None, order, _cut_triples, n_steps)
 
@@ -165,7 +240,7 @@ def _negatives(rng: np.random.Generator, user: np.ndarray, keys: np.ndarray, n_i
     return negative
 
 
-def _cut_triples(arrays: None, index: tuple[Array, Array, Array]) -> Batch:
-    user, item, negative = index
+def _cut_triples(arrays: None, index: tuple[Array, ...]) -> Batch:
+    user, item, negative, *propensity = index
     ones = jnp.ones(user.shape)
-    return Batch(Sample(user, item, ones, ones / user.shape[0], negative))
+    return Batch(Sample(user, item, ones, ones / user.shape[0], negative, *propensity))

@@ -18,9 +18,10 @@ VERBS = {
     "tune": "seeded random search, selected on validation rows      upliftlens tune model=mf data=ml-100k budget=20",
     "results": "read the store                                         upliftlens results --where model=mf --format md",
     "compare": "two methods, paired over users and seeds               upliftlens compare mf mlp --metric recall@10",
+    "table": "a paper's table beside the published numbers         upliftlens table schnabel-1 --format md",
     "recommend": "a finished run's top list for one user                 upliftlens recommend RUN --user 42 -k 10",
     "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",
-    "list": "what there is: models, losses, objectives, metrics, data, splits, sweeps",
+    "list": "what there is: models, losses, objectives, propensities, metrics, tables, data, splits, sweeps",
     "doctor": "versions, devices, folders, W&B login",
 }
 
@@ -115,6 +116,11 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
+def _table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="schnabel-1, schnabel-2: see configs/table")
+    parser.add_argument("--format", choices=("md", "latex", "json"), default="md")
+
+
 def _recommend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="key of a finished run, or its beginning")
     parser.add_argument("--user", required=True, help="raw id, as in the data")
@@ -140,13 +146,16 @@ def _data(parser: argparse.ArgumentParser) -> None:
 
 def _list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", nargs="?", help="models, losses, objectives, metrics, data, splits, sweeps (default: all)"
+        "what",
+        nargs="?",
+        help="models, losses, objectives, propensities, metrics, tables, data, splits, sweeps (default: all)",
     )
 
 
 _ARGUMENTS = {
     "results": _results,
     "compare": _compare,
+    "table": _table,
     "recommend": _recommend,
     "data": _data,
     "list": _list,

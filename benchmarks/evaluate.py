@@ -27,6 +27,16 @@ _PAIRS = 8192  # test pairs predicted per call: one compiled program whatever th
 _UNDEFINED = "no user's rows define it (no relevant item, or only one class of labels)"
 
 
+class PairWeights(NamedTuple):
+    """``propensity`` f32[N]: P(the pair is among the rows) of each row, or None and ``missing``: why not."""
+
+    propensity: np.ndarray | None
+    missing: str
+
+
+UNWEIGHTED = PairWeights(None, "the rows come without propensities")
+
+
 class _Exam(NamedTuple):
     """A test set made ready: its rows, which are positive, their user's position, what to rank, the known effects."""
 
@@ -38,6 +48,7 @@ class _Exam(NamedTuple):
     feedback: Feedback
     effects: Effects
     options: UpliftOptions | None
+    weights: PairWeights
 
 
 def evaluate(
@@ -51,6 +62,7 @@ def evaluate(
     scale: Scale,
     feedback: Feedback,
     effects: Effects = NOTHING,
+    weights: PairWeights = UNWEIGHTED,
 ) -> Evaluation:
     """All metrics of ``config.names`` that the method and the test set allow, for the users with test rows.
 
@@ -58,13 +70,14 @@ def evaluate(
     Relevant, and positive: value ≥ ``relevance``, or any row where ``feedback`` is implicit.
     ``effects``: what is known of what recommending changes. With a log of recommendations its users are ranked for as
     well, and no seen item is a candidate: what is ranked must not depend on the tested outcomes.
+    ``weights``: of the test rows, for metrics that are weighed by propensities.
     ``method.score`` and ``method.predict`` are compiled once per shape, whatever the state: keep one Method object for
     runs of one structure.
 
     Raises:
         UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
     """
-    exam = _prepare(test, seen, relevance, scale, feedback, effects, config)
+    exam = _prepare(test, seen, relevance, scale, feedback, effects, config, weights)
     chosen = choose_all(config.names)
     absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam))}
     statistics = _measure(method, state, data, exam, [one for one in chosen if one.name not in absent], config)
@@ -93,6 +106,7 @@ def monitor(
     scale: Scale,
     feedback: Feedback,
     effects: Effects = NOTHING,
+    weights: PairWeights = UNWEIGHTED,
 ) -> Callable[[Any], float]:
     """The value of one metric on validation rows as a function of the state: for early stopping, after every epoch.
 
@@ -103,7 +117,7 @@ def monitor(
         UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
     """
     chosen = choose(name)
-    exam = _prepare(validation, seen, relevance, scale, feedback, effects, config)
+    exam = _prepare(validation, seen, relevance, scale, feedback, effects, config, weights)
     reason = _impossible(chosen, method, exam)
     if reason:
         raise UpliftlensError(f"can't select by {name}: {reason}")
@@ -125,13 +139,17 @@ def _prepare(
     feedback: Feedback,
     effects: Effects,
     config: MetricsConfig,
+    weights: PairWeights,
 ) -> _Exam:
-    test = take(test, np.asarray(test.weight) > 0)
+    real = np.asarray(test.weight) > 0
+    test = take(test, real)
+    if weights.propensity is not None:
+        weights = weights._replace(propensity=weights.propensity[real].astype(np.float64))
     positive = np.ones(len(test), bool) if feedback == "implicit" else np.asarray(test.value) >= relevance
     log = effects.log
     wanted = targets(test, positive, seen, None if log is None else log.user, again=log is None)
     row = np.searchsorted(wanted.users, np.asarray(test.user))
-    return _Exam(test, positive, row, wanted, scale, feedback, effects, config.uplift)
+    return _Exam(test, positive, row, wanted, scale, feedback, effects, config.uplift, weights)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam) -> str | None:
@@ -139,6 +157,8 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam) -> str | None:
     metric = chosen.metric
     if not len(exam.test):
         return "the test set is empty"
+    if metric.weighted and exam.weights.propensity is None:
+        return exam.weights.missing
     if metric.evidence == "pairs" and exam.feedback == "implicit":
         return "an implicit log has no negative or graded pairs to predict"
     if method.link not in metric.links:
@@ -161,7 +181,16 @@ def _measure(
     if "pairs" in kinds:
         prediction = _predictions(method, state, data, exam.test)
         target = np.asarray(exam.test.value, np.float64)
-        evidence["pairs"] = Pairs(exam.row, len(exam.targets.users), target, exam.positive, prediction, exam.scale)
+        evidence["pairs"] = Pairs(
+            exam.row,
+            len(exam.targets.users),
+            target,
+            exam.positive,
+            prediction,
+            exam.scale,
+            exam.weights.propensity,
+            exam.test.n_users * exam.test.n_items,
+        )
     if kinds & {"ranks", "lists"}:
         wanted = exam.targets
         length = int(max((one.cutoff for one in chosen if one.metric.evidence == "lists"), default=0))

@@ -19,10 +19,11 @@ from upliftlens.benchmarks.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.evaluation import to_arrays
-from upliftlens.benchmarks.fitting import Trained, restore, revealed, tracked, train
+from upliftlens.benchmarks.fitting import Trained, pair_weights, restore, revealed, tracked, train
 from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.plan import Plan
-from upliftlens.benchmarks.prepare import Prepared, Reporter, prepare
+from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, prepare
+from upliftlens.benchmarks.propensity import Exposure
 from upliftlens.benchmarks.records import Record, Summary, now
 from upliftlens.benchmarks.split_store import save_split
 from upliftlens.benchmarks.tracking import track
@@ -94,7 +95,8 @@ def _compute(
             for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
                 on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
     fitted = time.perf_counter()
-    metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter)
+    exposed = exposure(plan, reporter)
+    metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
     done = time.perf_counter()
     spent = compilations()
     timing = {
@@ -114,6 +116,8 @@ def _compute(
         diagnostics={
             **diagnostics,
             "model": {"version": plan.learning.model.value.version, "source": plan.learning.model.source},
+            "propensity": None if exposed is None else exposed.diagnostics,
+            "uses_mar_data": exposed is not None and exposed.propensity.uses_mar_data,
             "programs_compiled": spent.count - compiled.count,
             **{name: trained.info[name] for name in ("monitor", "validation", "best_epoch", "layout")},
         },
@@ -134,7 +138,7 @@ def _found(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Report
 
 
 def _measured(
-    plan: Plan, prepared: Prepared, trained: Trained, reporter: Reporter
+    plan: Plan, prepared: Prepared, trained: Trained, reporter: Reporter, exposed: Exposure | None
 ) -> tuple[Mapping[str, Summary], Mapping[str, np.ndarray], dict[str, Any]]:
     """Metrics, their per-user arrays and diagnostics: on the test set, or for a trial on validation rows only."""
     if plan.trial:
@@ -159,6 +163,7 @@ def _measured(
         dataset.scale,
         dataset.feedback,
         known,
+        pair_weights(exposed, "test", parts.test, *plan.metrics.names),
     )
     metrics = {name: Summary(*summary) for name, summary in result.summaries.items()}
     told = {} if log is None else {"recommendations": described(log, dataset)}

@@ -7,16 +7,19 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.benchmarks import store as stores
-from upliftlens.benchmarks.batches import Feed, feed
+from upliftlens.benchmarks.batches import NOTHING, Feed, Wants, feed
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluate import monitor
-from upliftlens.benchmarks.metrics import choose
-from upliftlens.benchmarks.plan import Plan, hyper, method_of
-from upliftlens.benchmarks.prepare import Prepared, Reporter, training_data
+from upliftlens.benchmarks.evaluate import PairWeights, monitor
+from upliftlens.benchmarks.method import hyper, method_of
+from upliftlens.benchmarks.metrics import choose, is_weighted
+from upliftlens.benchmarks.plan import Plan
+from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, training_data
+from upliftlens.benchmarks.propensity import NOT_RANDOM_VALIDATION, Exposure, Part
 from upliftlens.benchmarks.training import Epoch, Fit, Stopping, fit
 from upliftlens.benchmarks.treated import consumed, redrawn, uplift_part
+from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
 
 NAMES = {"epoch": "epoch", "loss": "train/loss", "seconds": "train/seconds"}
@@ -50,12 +53,15 @@ def train(
     watching = len(parts.validation) > 0
     if plan.trial and not watching:
         raise UpliftlensError("tuning selects on validation rows, and there are none: set split.validation above 0")
-    stopping = _stopping(plan, prepared, method, data, name) if watching else None
+    exposed = exposure(plan, reporter) if "propensity" in plan.needs or is_weighted(name) else None
+    stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
 
     def supply(of: TrainingData) -> Feed:
         full = plan.train.optimizer == "lbfgs"  # its line search needs one and the same function at every step
         sizes = (len(of.log), of.n_users) if full else (plan.train.batch_size, plan.train.tile_users)
-        return feed(of, method.layout, method.link, *sizes)
+        return feed(
+            of, method.layout, method.link, *sizes, _wants(plan, exposed, of, "training" if of is data else "fit")
+        )
 
     def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> Fit:
         source = supply(of)
@@ -133,11 +139,24 @@ def monitor_name(plan: Plan, method: Method, dataset: Dataset) -> str:
         return plan.train.monitor
     if dataset.treatment is not None:
         return "uplift@10/snips"
-    by_link = {"rating": "rmse", "probability": "logloss", "rank": "ndcg@10"}
-    return by_link[method.link] if dataset.feedback == "explicit" else "ndcg@10"
+    by_link = {"rating": "rmse", "probability": "logloss"}
+    if dataset.feedback != "explicit" or method.link == "rank":
+        return "ndcg@10"
+    # An objective that weighs its rows would be stopped, by rows that aren't weighed, before it differs from naive.
+    weighted = "propensity" in plan.needs and plan.split.name not in NOT_RANDOM_VALIDATION
+    return by_link[method.link] + ("/snips" if weighted else "")
 
 
-def _stopping(plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str) -> Stopping:
+def _wants(plan: Plan, exposed: Exposure | None, data: TrainingData, part: Part) -> Wants:
+    if not plan.needs:
+        return NOTHING
+    propensity = exposed.of(part, data.log) if exposed is not None and "propensity" in plan.needs else None
+    return Wants(propensity, "everything" in plan.needs, plan.train.everything_share)
+
+
+def _stopping(
+    plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str, exposed: Exposure | None
+) -> Stopping:
     dataset, parts = prepared.dataset, prepared.split
     watch = monitor(
         method,
@@ -150,5 +169,15 @@ def _stopping(plan: Plan, prepared: Prepared, method: Method, data: TrainingData
         dataset.scale,
         dataset.feedback,
         Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "train")),
+        pair_weights(exposed, "validation", parts.validation, name),
     )
     return Stopping(watch, not choose(name).metric.higher_is_better, plan.train.patience)
+
+
+def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *names: str) -> PairWeights:
+    """The propensities of a part's rows for those of the metrics that are weighed by them, or why there are none."""
+    if exposed is None or not any(map(is_weighted, names)):
+        return PairWeights(None, "there is no propensity: add propensity=popularity, or another")
+    if isinstance(why := exposed.shares[part], str):
+        return PairWeights(None, why)
+    return PairWeights(exposed.of(part, rows), "")

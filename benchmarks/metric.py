@@ -21,7 +21,8 @@ class Pairs(NamedTuple):
 
     ``row`` i64[N]: position among the U = ``n_users`` test users; ``value`` f64[N]; ``positive`` bool[N], value ≥
     relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and
-    highest value.
+    highest value. ``propensity`` f64[N], for metrics that are ``weighted``: P(the pair is among the test pairs), or
+    None; ``n_pairs``: users × items.
     """
 
     row: np.ndarray
@@ -30,6 +31,8 @@ class Pairs(NamedTuple):
     positive: np.ndarray
     prediction: np.ndarray
     scale: tuple[float, float]
+    propensity: np.ndarray | None = None
+    n_pairs: int = 0
 
 
 class Ranks(NamedTuple):
@@ -105,7 +108,8 @@ class Metric(NamedTuple):
     any other function of totals. All three are recomputed in every resample of users.
     ``at``: whether the name takes a cut-off, as in "recall@10"; it stands before the first slash: "uplift@10/snips".
     ``links``: the methods for which it means something.
-    ``centred``: see ``causal.intervals.interval``. ``version`` is bumped when the metric's numbers change.
+    ``centred``: see ``causal.intervals.interval``. ``weighted``: needs the test pairs'
+    propensities. ``version`` is bumped when the metric's numbers change.
     """
 
     name: str
@@ -118,6 +122,7 @@ class Metric(NamedTuple):
     at: Literal["required", "optional", "never"]
     links: frozenset[Link] = frozenset({"rating", "probability", "rank"})
     centred: bool = False
+    weighted: bool = False
     version: int = 1
 
 

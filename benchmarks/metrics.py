@@ -7,14 +7,21 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
-from upliftlens.benchmarks import list_metrics, pair_metrics, ranking_metrics, uplift_metrics
+from upliftlens.benchmarks import (
+    debiased_metrics,
+    list_metrics,
+    pair_metrics,
+    published_metrics,
+    ranking_metrics,
+    uplift_metrics,
+)
 from upliftlens.benchmarks.data.uplift_config import SemiSyntheticConfig
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metric import Metric, UpliftOptions
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import at_least
 
-MODULES = (pair_metrics, ranking_metrics, list_metrics, uplift_metrics)
+MODULES = (pair_metrics, ranking_metrics, list_metrics, debiased_metrics, published_metrics, uplift_metrics)
 BUILT_IN = {one.name: one for module in MODULES for one in module.METRICS}
 
 
@@ -99,6 +106,11 @@ def at(base: str, cutoff: str) -> str:
     """A metric's name with its cut-off in place: ``at("uplift/snips", "@10")`` is "uplift@10/snips"."""
     stem, slash, variant = base.partition("/")
     return f"{stem}{cutoff}{slash}{variant}"
+
+
+def is_weighted(name: str) -> bool:
+    """Whether a metric is weighed by propensities; "auto", of ``train.monitor``, is not."""
+    return name != "auto" and choose(name).metric.weighted
 
 
 def choose_all(names: Sequence[str]) -> list[Chosen]:

@@ -31,21 +31,41 @@ def _clipped(pairs: Pairs) -> np.ndarray:
     return np.clip(pairs.prediction, *pairs.scale)
 
 
+def squared_errors(pairs: Pairs) -> np.ndarray:
+    """(r − clip(r̂))², f64[N]."""
+    return (pairs.value - _clipped(pairs)) ** 2
+
+
+def absolute_errors(pairs: Pairs) -> np.ndarray:
+    """|r − clip(r̂)|, f64[N]."""
+    return np.abs(pairs.value - _clipped(pairs))
+
+
+def log_errors(pairs: Pairs) -> np.ndarray:
+    """−y ln p̂ − (1 − y) ln(1 − p̂), f64[N]."""
+    p = np.clip(pairs.prediction, LOWEST_PROBABILITY, 1 - LOWEST_PROBABILITY)
+    return -np.where(pairs.positive, np.log(p), np.log1p(-p))
+
+
+def brier_errors(pairs: Pairs) -> np.ndarray:
+    """(y − p̂)², f64[N]."""
+    return (pairs.prediction - pairs.positive) ** 2
+
+
 def _squared(pairs: Pairs, cutoff: float) -> np.ndarray:
-    return _pooled(pairs, (pairs.value - _clipped(pairs)) ** 2)
+    return _pooled(pairs, squared_errors(pairs))
 
 
 def _absolute(pairs: Pairs, cutoff: float) -> np.ndarray:
-    return _pooled(pairs, np.abs(pairs.value - _clipped(pairs)))
+    return _pooled(pairs, absolute_errors(pairs))
 
 
 def _log(pairs: Pairs, cutoff: float) -> np.ndarray:
-    p = np.clip(pairs.prediction, LOWEST_PROBABILITY, 1 - LOWEST_PROBABILITY)
-    return _pooled(pairs, -np.where(pairs.positive, np.log(p), np.log1p(-p)))
+    return _pooled(pairs, log_errors(pairs))
 
 
 def _brier(pairs: Pairs, cutoff: float) -> np.ndarray:
-    return _pooled(pairs, (pairs.prediction - pairs.positive) ** 2)
+    return _pooled(pairs, brier_errors(pairs))
 
 
 def _root(totals: np.ndarray) -> np.ndarray:

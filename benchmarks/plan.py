@@ -5,23 +5,19 @@ A plan says what to load, split, train and measure.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import jax.numpy as jnp
-
-from upliftlens.benchmarks.batches import choose_layout
+from upliftlens.benchmarks import propensity as propensities
 from upliftlens.benchmarks.data import config_type
-from upliftlens.benchmarks.environment import available_memory
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all
+from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all, is_weighted
 from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
-from upliftlens.benchmarks.typed import structural, traced_names, typed
+from upliftlens.benchmarks.typed import traced_names, typed
 from upliftlens.causal.losses import LOSSES, Loss
-from upliftlens.models.contract import Backbone, Hyper, Method, Solver, Traced, TrainingData
-from upliftlens.models.gradient import OPTIMIZERS, gradient_method, module_offers
+from upliftlens.models.contract import Backbone, Solver, Traced
+from upliftlens.models.gradient import OPTIMIZERS
 from upliftlens.models.registry import Entry, entry, model_entry
 
 
@@ -41,6 +37,7 @@ class TrainConfig:
     dense_cells: int
     batch_size: int
     tile_users: int
+    everything_share: float
 
     def __post_init__(self) -> None:
         if self.monitor != "auto":
@@ -48,6 +45,8 @@ class TrainConfig:
         for name in ("epochs", "patience", "batch_size", "tile_users"):
             if getattr(self, name) < 1:
                 raise UpliftlensError(f"train.{name} must be at least 1, got {getattr(self, name)}")
+        if not self.everything_share > 0:
+            raise UpliftlensError(f"train.everything_share must be positive, got {self.everything_share}")
         if not self.lr > 0:
             raise UpliftlensError(f"train.lr must be positive, got {self.lr}")
         if self.l2 < 0:
@@ -93,6 +92,7 @@ class Plan:
     data: Any
     split: SplitConfig
     learning: Learning
+    propensity: Any
     train: TrainConfig
     metrics: MetricsConfig
     logger: LoggerConfig
@@ -108,6 +108,16 @@ class Plan:
         """Whether the model brings its own learning rule, so that loss, objective and optimiser don't apply."""
         return isinstance(self.learning.model.value, Solver)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the objective reads beside the observed rows: "everything", "propensity"."""
+        return frozenset() if self.solver else self.learning.objective.value.needs
+
+    @property
+    def weighted(self) -> bool:
+        """Whether there is a propensity."""
+        return self.propensity.name != "none"
+
 
 def plan(config: Mapping[str, Any]) -> Plan:
     """The typed plan of a resolved configuration.
@@ -117,7 +127,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
     """
     metrics = typed(MetricsConfig, config["metrics"], "metrics")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
-    groups = ("data", "split", "train", "loss", "objective", "model", "metrics", "logger")
+    groups = ("data", "split", "train", "loss", "objective", "propensity", "model", "metrics", "logger")
     general = typed(GeneralConfig, {name: value for name, value in config.items() if name not in groups}, "")
     learning, train = _learning(config), typed(TrainConfig, config["train"], "train")
     if isinstance(learning.model.value, Backbone) and learning.loss.pairwise and train.optimizer == "lbfgs":
@@ -125,11 +135,13 @@ def plan(config: Mapping[str, Any]) -> Plan:
             f"train.optimizer=lbfgs needs the same function at every step, but loss={learning.loss.name} draws "
             "negatives anew: use train.optimizer=adam"
         )
-    return Plan(
+    propensity: Any = typed(propensities.config_type(config["propensity"]), config["propensity"], "propensity")
+    made = Plan(
         config=config,
         data=typed(config_type(config["data"]), config["data"], "data"),
         split=typed(SplitConfig, config["split"], "split"),
         learning=learning,
+        propensity=propensity,
         train=train,
         metrics=metrics,
         logger=typed(LoggerConfig, config["logger"], "logger"),
@@ -140,6 +152,12 @@ def plan(config: Mapping[str, Any]) -> Plan:
         cache=Path(general.cache).expanduser(),
         progress=general.progress,
     )
+    if "propensity" in made.needs and not made.weighted:
+        raise UpliftlensError(
+            f"objective={learning.objective.value.name} divides by propensities and there are none: "
+            "add propensity=popularity, or constant, naive_bayes, logistic, logistic_mf, given, oracle"
+        )
+    return made
 
 
 def fit_identity(plan: Plan) -> dict[str, Any]:
@@ -154,6 +172,8 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
         "ties": plan.metrics.tie_seed,
         "monitor": [choose(name).metric.version for name in _monitors(plan.train.monitor)],
     }
+    if plan.weighted and ("propensity" in plan.needs or is_weighted(plan.train.monitor)):
+        identity["propensity"] = propensities.identity(plan.propensity)
     if plan.solver:
         train = {name: getattr(plan.train, name) for name in ("epochs", "patience", "monitor", "refit")}
         return {**identity, "train": train}
@@ -172,70 +192,6 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
 
 def _monitors(name: str) -> tuple[str, ...]:
     return ("rmse", "logloss", "ndcg@10") if name == "auto" else (name,)
-
-
-def method_of(plan: Plan, data: TrainingData) -> Method:
-    """The plan's Method. Plans of one structure share the very same object, and with it every compiled program.
-
-    Raises:
-        UpliftlensError: if the model would not fit into memory, or lacks what its objective requires.
-    """
-    learning, train = plan.learning, plan.train
-    model = learning.model.value
-    options = structural(learning.options)
-    if isinstance(model, Solver):
-        _refuse_too_large(model, learning.options, data.n_users, data.n_items)
-        return _solver_method(model, options)
-    offers = module_offers(model, options, data)
-    if lacking := sorted(learning.objective.value.requires - offers):
-        raise UpliftlensError(
-            f"objective={learning.objective.value.name} needs {', '.join(lacking)} of the model's module, "
-            f"which {model.name} does not have"
-        )
-    dense = "score_all" in offers
-    if train.layout == "tiles" and not dense:
-        raise UpliftlensError(
-            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: "
-            "use pairs or auto"
-        )
-    layout = choose_layout(train.layout, learning.loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
-    return _gradient_method(
-        model,
-        options,
-        learning.loss,
-        learning.objective.value,
-        train.optimizer,
-        train.schedule,
-        layout,
-    )
-
-
-def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
-    """The traced floats of a plan; the learning-rate schedule runs over ``train.epochs`` epochs."""
-    train = {**_floats(plan.train), "steps": jnp.float32(plan.train.epochs * steps_per_epoch)}
-    return Hyper(_floats(plan.learning.options), {}, _floats(plan.learning.objective_options), train)
-
-
-def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -> None:
-    wanted, free = model.memory(options, n_users, n_items), available_memory()
-    if wanted > free:
-        raise UpliftlensError(
-            f"model={model.name} needs about {wanted / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
-            f"{free / 2**30:.1f} GiB are free: filter the data (data.filter.item_core=…), choose smaller options, "
-            "or another model"
-        )
-
-
-_gradient_method = lru_cache(maxsize=64)(gradient_method)
-
-
-@lru_cache(maxsize=64)
-def _solver_method(model: Solver, options: Any) -> Method:
-    return model.method(options)
-
-
-def _floats(options: Any) -> dict[str, Any]:
-    return {name: jnp.float32(getattr(options, name)) for name in traced_names(type(options))}
 
 
 def _learning(config: Mapping[str, Any]) -> Learning:

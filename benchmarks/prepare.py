@@ -9,15 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.data import load
+from upliftlens.benchmarks.data import load, true_propensity
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.metrics import choose_all
 from upliftlens.benchmarks.plan import Plan, fit_identity
+from upliftlens.benchmarks.propensity import Exposure, expose, identity, verdict, without_mar_sample
 from upliftlens.benchmarks.records import canonical_key
 from upliftlens.benchmarks.split import Split, split
 from upliftlens.benchmarks.training import Epoch
 from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, redrawn, uplift_part
-from upliftlens.causal.interactions import padded
+from upliftlens.causal.interactions import Interactions, padded
 from upliftlens.models.contract import TrainingData
 
 # Logs are padded to a multiple of this: folds that differ by a few rows share a program. It changes no number.
@@ -46,15 +47,17 @@ class Prepared(NamedTuple):
 
 def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     """Loads and splits the data (once per process for equal configurations) and derives the run's keys."""
-    dataset, parts = _data(plan.data, plan.split, plan.cache, reporter.say)
+    dataset, parts, _ = _data(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
     # Estimates of uplift select models of data with treatments, so their options shape the fit.
     selects = (
         {} if dataset.treatment is None or plan.metrics.uplift is None else {"uplift": asdict(plan.metrics.uplift)}
     )
-    identity = {"data": dataset.fingerprint, "split": parts.fingerprint, **selects, **fit_identity(plan)}
-    fit_key = canonical_key(identity)
+    fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **selects, **fit_identity(plan)}
+    fit_key = canonical_key(fitted)
     versions = {one.name: one.metric.version for one in choose_all(plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
+    if plan.weighted and measured:
+        measured["propensity"] = identity(plan.propensity)
     return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))
 
 
@@ -81,8 +84,37 @@ def _capacity(n: int) -> int:
     return -(-n // _CAPACITY_STEP) * _CAPACITY_STEP
 
 
+def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
+    """The plan's propensity, fitted once per process for equal configurations, its verdict told; None without one.
+
+    Raises:
+        UpliftlensError: if the data lack what it needs.
+    """
+    if not plan.weighted:
+        return None
+    return _exposure(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
+
+
 @lru_cache(maxsize=4)
-def _data(data: Any, split_config: Any, cache: Any, say: Callable[[str], None]) -> tuple[Dataset, Split]:
+def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
+    dataset, parts, mar = _data(data, split_config, propensity, cache, say)
+    made = expose(
+        propensity, dataset, parts, mar, true_propensity(data, cache) if propensity.name == "oracle" else None
+    )
+    say(verdict(made.diagnostics))
+    return made
+
+
+@lru_cache(maxsize=4)
+def _data(
+    data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
+) -> tuple[Dataset, Split, Interactions | None]:
+    dataset, parts = _split(data, split_config, cache, say)
+    return dataset, *without_mar_sample(dataset, parts, propensity)
+
+
+@lru_cache(maxsize=4)
+def _split(data: Any, split_config: Any, cache: Any, say: Callable[[str], None]) -> tuple[Dataset, Split]:
     dataset = _load(data, cache, say)
     return dataset, split(dataset, split_config)
 

@@ -35,6 +35,18 @@ def results_verb(flags: argparse.Namespace) -> int:
     return 0
 
 
+def table_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens table NAME``: computes what is missing, prints the table; what happens is told on standard error."""
+    from upliftlens.benchmarks.compute import prepare_overrides
+    from upliftlens.benchmarks.progress import say
+    from upliftlens.benchmarks.table import Where, rendered, table
+
+    prepare_overrides([])
+    where = Where(Path(flags.store).expanduser(), Path(flags.cache).expanduser(), say)
+    print(rendered(*table(flags.name, where), flags.format))
+    return 0
+
+
 def compare_verb(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
     from upliftlens.benchmarks.compare import compare, in_words
@@ -141,6 +153,8 @@ def list_verb(flags: argparse.Namespace) -> int:
         "metrics": lambda: sorted(
             at(name, {"required": "@k", "optional": "[@k]", "never": ""}[one.at]) for name, one in metrics().items()
         ),
+        "propensities": lambda: _yaml("propensity"),
+        "tables": lambda: _yaml("table"),
         "data": data_names,
         "splits": lambda: _yaml("split"),
         "sweeps": lambda: _yaml("sweep"),

@@ -7,7 +7,7 @@ Minimises, for each phase of the objective,
 over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()``
 says; λ is ``train.l2``, |O| the number of training rows, so that λ means the same in every layout and batch size (it is
 the λ of Σ_O e + λ‖θ‖²). Each module's score gets a learned, unregularised constant, which starts at the mean target
-(squared loss) or its logit (logistic loss).
+(squared loss) or its logit (logistic loss); that of a module called "propensity" starts at the logit of |O|/|D|.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,6 +30,7 @@ class Learner(NamedTuple):
     """The state of a gradient method.
 
     Per module: its parameters, its constant, and the rest of what its Flax module carries.
+    ``objective``: the objective's traced floats, which its ``rank`` may read after training.
     """
 
     params: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Learner(NamedTuple):
     rest: Mapping[str, Any]
     optimizer: tuple[Any, ...]
     step: Array
+    objective: Mapping[str, Array]
 
 
 OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
@@ -82,12 +84,12 @@ def gradient_method(
             own = jax.random.fold_in(key, index)
             module = build(data, nnx.Rngs(params=own, dropout=jax.random.fold_in(own, 1)))
             _, params[name], rest[name] = _split(module)
-        constants = {name: _start(loss, data) for name in objective.modules}
+        constants = {name: _start(name, loss, data) for name in objective.modules}
         states = tuple(
             direction.init({name: (params[name], constants[name]) for name in phase.moves})
             for phase in objective.phases
         )
-        return Learner(params, constants, rest, states, jnp.zeros((), jnp.int32))
+        return Learner(params, constants, rest, states, jnp.zeros((), jnp.int32), dict(hp.objective))
 
     def step(learner: Learner, data: TrainingData, batch: Batch, key: Array, hp: Hyper) -> tuple[Learner, Array]:
         graph = structure(data)
@@ -111,16 +113,21 @@ def gradient_method(
             reported = value if "prediction" in phase.moves else reported
         return learner._replace(step=learner.step + 1), reported
 
-    def module(learner: Learner, data: TrainingData) -> nnx.Module:
-        merged = nnx.merge(structure(data), learner.params["prediction"], learner.rest["prediction"], copy=True)
+    def module(learner: Learner, data: TrainingData, name: str) -> nnx.Module:
+        merged = nnx.merge(structure(data), learner.params[name], learner.rest[name], copy=True)
         merged.eval()
         return merged
 
     def score(learner: Learner, data: TrainingData, users: Array) -> Array:
-        return score_all(module(learner, data), users, data.n_items) + learner.constants["prediction"]
+        if objective.rank is None:
+            return score_all(module(learner, data, "prediction"), users, data.n_items) + learner.constants["prediction"]
+        modules = {name: module(learner, data, name) for name in objective.modules}
+        view = _view(modules, learner.constants, loss)
+        sample = _every_item(users, data.n_items, hasattr(modules["prediction"], "score_all"))
+        return objective.rank(view, sample, learner.objective).reshape(users.shape[0], data.n_items)
 
     def predict(learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
-        return loss.predict(module(learner, data)(users, items) + learner.constants["prediction"])
+        return loss.predict(module(learner, data, "prediction")(users, items) + learner.constants["prediction"])
 
     return Method(init, step, score, predict, layout, loss.link)
 
@@ -147,7 +154,28 @@ def _split(module: nnx.Module) -> tuple[Any, Any, Any]:
     return graph, params, rest[0]
 
 
-def _start(loss: Loss, data: TrainingData) -> Array:
+def _view(modules: Mapping[str, Any], constants: Mapping[str, Array], loss: Loss) -> View:
+    def score(name: str, sample: Sample) -> Array:
+        return _sample_score(modules[name], sample) + (0.0 if sample.negatives is not None else constants[name])
+
+    return View(score, loss.error, modules.__getitem__, loss.predict)
+
+
+def _every_item(users: Array, n_items: int, dense: bool) -> Sample:
+    """The pairs of some users with all items, as a tile or as columns, in the order of the tile."""
+    ones = jnp.ones((users.shape[0], n_items))
+    if dense:
+        return Sample(users, None, ones, ones)
+    items = jnp.tile(jnp.arange(n_items, dtype=jnp.int32), users.shape[0])
+    flat = ones.ravel()
+    return Sample(jnp.repeat(users, n_items, total_repeat_length=items.shape[0]), items, flat, flat)
+
+
+def _start(name: str, loss: Loss, data: TrainingData) -> Array:
+    if name == "propensity":  # its score is the logit of being observed, whatever the loss
+        density = data.log.weight.sum() / (data.n_users * data.n_items)
+        bounded = jnp.clip(density, 1e-6, 1 - 1e-6)
+        return jnp.log(bounded / (1 - bounded))
     target = data.log.value if loss.link == "rating" else data.positive
     weight = data.log.weight
     mean = (weight * target).sum() / jnp.maximum(weight.sum(), 1)
@@ -184,10 +212,7 @@ def _advance(
             modules[name].train()
             nnx.reseed(modules[name], dropout=jax.random.fold_in(key, position))
 
-        def score(name: str, sample: Sample) -> Array:
-            return _sample_score(modules[name], sample) + (0.0 if sample.negatives is not None else constants[name])
-
-        value = phase.loss(View(score, loss.error, modules.__getitem__, loss.predict), batch, hp.objective)
+        value = phase.loss(_view(modules, constants, loss), batch, hp.objective)
         norm = sum(_penalty(modules[name]) for name in moved)
         rest = {name: _split(module)[2] for name, module in modules.items()}
         return value + hp.train["l2"] / n_observed * norm, rest

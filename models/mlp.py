@@ -49,10 +49,18 @@ class MLP(nnx.Module):
 
     def __call__(self, users: Array, items: Array) -> Array:
         """f32[B] from users i32[B], items i32[B]."""
-        x = jnp.concatenate([self.user[users], self.item[items]], axis=-1)
+        return self.tower(*self.embed(users, items)) + self.user_bias[users] + self.item_bias[items]
+
+    def embed(self, users: Array, items: Array) -> tuple[Array, Array]:
+        """p_u and q_i, f32[B, dim] each, for objectives whose modules share embeddings."""
+        return self.user[users], self.item[items]
+
+    def tower(self, user: Array, item: Array) -> Array:
+        """f32[B]: the dense layers over one embedding of each side."""
+        x = jnp.concatenate([user, item], axis=-1)
         for layer in self.hidden:
             x = self.dropout(nnx.relu(layer(x)))
-        return self.head(x)[:, 0] + self.user_bias[users] + self.item_bias[items]
+        return self.head(x)[:, 0]
 
 
 def _build(options: Any, data: TrainingData, rngs: nnx.Rngs) -> MLP:

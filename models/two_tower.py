@@ -50,9 +50,17 @@ class Tower(nnx.Module):
 
     def __call__(self, index: Array | slice) -> Array:
         """f32[B, dim] for an index array, or every row for ``slice(None)``."""
+        return self.layers(self.inputs(index))
+
+    def inputs(self, index: Array | slice) -> Array:
+        """f32[B, dim or 2·dim]: the embeddings of id and features."""
         x = self.id[index]
         if self.embed is not None:
             x = jnp.concatenate([x, self.embed(self.features[index])], axis=-1)
+        return x
+
+    def layers(self, x: Array) -> Array:
+        """f32[B, dim] of ``inputs``."""
         for layer in self.dense[:-1]:
             x = self.dropout(nnx.relu(layer(x)))
         return self.dense[-1](x)
@@ -68,6 +76,14 @@ class TwoTower(nnx.Module):
     def __call__(self, users: Array, items: Array) -> Array:
         """f32[B] from users i32[B], items i32[B]."""
         return jnp.sum(self.user(users) * self.item(items), axis=-1) + self.user.bias[users] + self.item.bias[items]
+
+    def embed(self, users: Array, items: Array) -> tuple[Array, Array]:
+        """The inputs of both towers, for objectives whose modules share embeddings."""
+        return self.user.inputs(users), self.item.inputs(items)
+
+    def tower(self, user: Array, item: Array) -> Array:
+        """f32[B]: f·g of the inputs of each side."""
+        return jnp.sum(self.user.layers(user) * self.item.layers(item), axis=-1)
 
     def score_all(self, users: Array) -> Array:
         """f32[B, n_items] from users i32[B]; the item tower runs once for the whole block."""

@@ -22,7 +22,7 @@ from upliftlens.causal.interactions import interactions
 
 BUILT_IN = [
     *("coat", "csv", "ml-100k", "ml-10m", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "recbole"),
-    *("synthetic", "uplift-log", "uplift-ml-100k", "uplift-synthetic", "yahoo-r3"),
+    *("schnabel-ml-100k", "synthetic", "uplift-log", "uplift-ml-100k", "uplift-synthetic", "yahoo-r3"),
 ]
 
 

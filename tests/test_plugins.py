@@ -13,8 +13,9 @@ from worlds import ITEMS, USERS, training_data
 from upliftlens.benchmarks.batches import feed
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compute import composed
-from upliftlens.benchmarks.plan import hyper as planned_hyper
-from upliftlens.benchmarks.plan import method_of, plan
+from upliftlens.benchmarks.method import hyper as planned_hyper
+from upliftlens.benchmarks.method import method_of
+from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.training import fit
 from upliftlens.benchmarks.treated import recommendations
 from upliftlens.models.registry import names

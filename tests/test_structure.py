@@ -15,7 +15,9 @@ from upliftlens.models.registry import entry, names
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"causal": {"causal"}, "models": {"causal", "models"}, "benchmarks": {"causal", "models", "benchmarks"}}
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
-GROUPS = sorted(path.name for path in (ROOT / "configs").iterdir() if path.is_dir() and path.name != "__pycache__")
+GROUPS = sorted(  # a table's definition is no choice of a run
+    path.name for path in (ROOT / "configs").iterdir() if path.is_dir() and path.name not in ("__pycache__", "table")
+)
 
 
 def imported(path):
@@ -65,7 +67,8 @@ def test_every_option_of_a_model_has_its_default_in_its_yaml():
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_choice_composes_into_a_plan(group):
     for path in sorted((ROOT / "configs" / group).glob("[!_]*.yaml")):
-        content = composed([f"{group}={path.stem}"])
+        # Some objectives refuse to go without a propensity.
+        content = composed([f"{group}={path.stem}"] + (["propensity=constant"] if group == "objective" else []))
         assert plan(content).config == content
 
 

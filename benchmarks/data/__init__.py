@@ -19,6 +19,7 @@ from upliftlens.benchmarks.data.registry import (
     names,
     plugins,
     register,
+    true_propensity,
 )
 from upliftlens.benchmarks.data.sources import DataUnavailable
 
@@ -41,4 +42,5 @@ __all__ = [
     "plugins",
     "register",
     "sealed",
+    "true_propensity",
 ]

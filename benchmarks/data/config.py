@@ -134,3 +134,31 @@ class SyntheticConfig(BaseConfig):
     n_item_features: int
     feature_strength: float
     days: float
+
+
+@dataclass(frozen=True)
+class CompletionConfig:
+    """MF with biases under the squared loss: ``dim`` factors, λ ``l2``, Adam with rate ``lr`` for ``epochs``."""
+
+    dim: int
+    l2: float
+    lr: float
+    epochs: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class SchnabelConfig(BaseConfig):
+    """A semi-synthetic world: the data set ``base`` completed, cut into ratings with shares ``marginal``, and observed.
+
+    Exposure is k·``alpha``^max(0, 4 − r), k such that a share ``density`` is observed; ``draw`` seeds exposure and test
+    set. ``test_per_user`` pairs of each user, drawn uniformly, test and never enter the log.
+    """
+
+    base: str
+    draw: int
+    completion: CompletionConfig
+    marginal: tuple[float, ...]
+    alpha: float
+    density: float
+    test_per_user: int

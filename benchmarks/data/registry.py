@@ -8,17 +8,25 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from omegaconf import DictConfig
 
 from upliftlens.benchmarks.data.build import Raw, build
 from upliftlens.benchmarks.data.coat import read_coat, read_yahoo
-from upliftlens.benchmarks.data.config import BaseConfig, CsvConfig, DataConfig, RecboleConfig, SyntheticConfig
+from upliftlens.benchmarks.data.config import (
+    BaseConfig,
+    CsvConfig,
+    DataConfig,
+    RecboleConfig,
+    SchnabelConfig,
+    SyntheticConfig,
+)
 from upliftlens.benchmarks.data.delimited import read_delimited, read_recbole
 from upliftlens.benchmarks.data.files import Files, open_files
 from upliftlens.benchmarks.data.movielens import read_100k, read_csv, read_dat
 from upliftlens.benchmarks.data.problems import BadData, Problem
 from upliftlens.benchmarks.data.sources import in_cache, obtain
-from upliftlens.benchmarks.data.synthetic import generate
+from upliftlens.benchmarks.data.synthetic import generate, propensity_of
 from upliftlens.benchmarks.data.uplift import from_world, load_log, read_log, synthetic
 from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
 from upliftlens.benchmarks.data.watch import Say, watched
@@ -65,6 +73,7 @@ FORMATS: dict[str, Format] = {
 
 MADE: dict[str, type[BaseConfig]] = {
     "synthetic": SyntheticConfig,
+    "schnabel": SchnabelConfig,
     "uplift-synthetic": UpliftSyntheticConfig,
     "uplift-ratings": UpliftRatingsConfig,
 }
@@ -126,20 +135,26 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
         UpliftlensError: for an unknown name, option or type.
     """
     from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
     if name not in names():
         raise unknown("data set", name, names())
     register()
-    with initialize_config_module("upliftlens.configs", version_base="1.3"):
-        try:
-            composed = compose(None, overrides=[f"+data={name}", *overrides])
-        except HydraException as error:
-            known = _options(compose(None, overrides=[f"+data={name}"]), "")
-            for option in (override.split("=")[0] for override in overrides):
-                if option not in known:
-                    raise unknown("option", option, known) from error
-            raise UpliftlensError(str(error).splitlines()[0]) from error
+    running = GlobalHydra.instance().hydra  # of a run that asks for another data set; Hydra takes one at a time
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("upliftlens.configs", version_base="1.3"):
+            try:
+                composed = compose(None, overrides=[f"+data={name}", *overrides])
+            except HydraException as error:
+                known = _options(compose(None, overrides=[f"+data={name}"]), "")
+                for option in (override.split("=")[0] for override in overrides):
+                    if option not in known:
+                        raise unknown("option", option, known) from error
+                raise UpliftlensError(str(error).splitlines()[0]) from error
+    finally:
+        GlobalHydra.instance().hydra = running
     return typed(config_type(composed.data), composed.data, "data")
 
 
@@ -191,11 +206,24 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
     if isinstance(config, UpliftRatingsConfig):
         base = load(config.base, cache, say)
         return from_world(frozen_world(base.log, base.fingerprint, config.world, cache, say), base, config)
+    if isinstance(config, SchnabelConfig):
+        from upliftlens.benchmarks.data import semi_synthetic
+
+        return semi_synthetic.generate(config, load(configure(config.base), cache, say))
     with watched(say) as progress:
         files, origin = obtain(config, cache, progress)
     if isinstance(config, UpliftLogConfig):
         return load_log(files, config, origin, say)
     return build(FORMATS[config.format].read(files, config), config, origin)
+
+
+def true_propensity(config: Any, cache: Path) -> np.ndarray | None:
+    """P(the log holds the pair) f32[U, I] of a world with known truth; None for other data."""
+    if isinstance(config, SchnabelConfig):
+        from upliftlens.benchmarks.data import semi_synthetic
+
+        return semi_synthetic.propensity_of(config, load(configure(config.base), cache))
+    return propensity_of(config) if isinstance(config, SyntheticConfig) else None
 
 
 def check(path: Path, config: DataConfig) -> list[Problem]:

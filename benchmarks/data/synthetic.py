@@ -52,5 +52,10 @@ def generate(config: SyntheticConfig) -> Dataset:
     )
 
 
+def propensity_of(config: SyntheticConfig) -> np.ndarray:
+    """P(the log holds the pair), f32[U, I]."""
+    return world_of(config).truth.propensity(np.arange(config.n_users))
+
+
 def _named(matrix: np.ndarray, side: str) -> Features:
     return Features(tuple(f"{side} feature {i}" for i in range(matrix.shape[1])), matrix.astype(np.float32))

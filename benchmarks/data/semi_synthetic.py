@@ -1,0 +1,96 @@
+"""The semi-synthetic world of Schnabel et al. 2016, section 6, as a data set: real tastes, known exposure.
+
+A real log is completed by MF and cut into ratings at a fixed marginal; every pair then has a rating and a known
+propensity, and may be observed. What a method sees is the drawn log; the test pairs are drawn uniformly.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.completion import complete
+from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.config import SchnabelConfig
+from upliftlens.benchmarks.dataset import Dataset
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.interactions import interactions
+from upliftlens.causal.schnabel import exposure, rebucket
+
+
+class _Truth(NamedTuple):
+    ratings: np.ndarray
+    exposure: np.ndarray
+
+
+def generate(config: SchnabelConfig, base: Dataset) -> Dataset:
+    """The world's log and test set over the base's users, items and features.
+
+    Raises:
+        UpliftlensError: if the marginal or the density can't be, or the test set would leave no pair to observe.
+    """
+    truth = _truth(config, base)
+    n_users, n_items = truth.ratings.shape
+    if not 0 < config.test_per_user < n_items:
+        raise UpliftlensError(f"data.test_per_user must lie between 0 and {n_items} items, got {config.test_per_user}")
+    test_stream, log_stream = (np.random.default_rng([config.draw, stream]) for stream in range(2))
+    tested = np.zeros(truth.ratings.shape, bool)
+    order = np.argsort(test_stream.random(truth.ratings.shape), axis=1)[:, : config.test_per_user]
+    np.put_along_axis(tested, order, True, axis=1)
+    seen = (log_stream.random(truth.ratings.shape) < truth.exposure) & ~tested
+    # In random order, as splits and batches may go by the order of the file.
+    rows = log_stream.permutation(np.argwhere(seen))
+    log, test = (
+        interactions(user, item, truth.ratings[user, item], n_users, n_items)
+        for user, item in (rows.T, np.argwhere(tested).T)
+    )
+    return sealed(
+        replace(
+            base,
+            name=config.name,
+            log=log,
+            test=test,
+            test_kind="mar",
+            propensity=None,
+            scale=config.scale,
+            relevance=config.relevance,
+            feedback=config.feedback,
+            terms=config.terms,
+            source=f"drawn from {base.name} (draw {config.draw})",
+            fingerprint="",
+        )
+    )
+
+
+def propensity_of(config: SchnabelConfig, base: Dataset) -> np.ndarray:
+    """P(the log holds the pair), f32[U, I]: test pairs never enter the log."""
+    truth = _truth(config, base)
+    return (truth.exposure * (1 - config.test_per_user / truth.ratings.shape[1])).astype(np.float32)
+
+
+def _truth(config: SchnabelConfig, base: Dataset) -> _Truth:
+    key = replace(config, draw=0, test_per_user=1)
+    return _completed(key, _Base(base))
+
+
+class _Base:
+    """A data set that equals another one of its fingerprint, so that it can be part of a cache's key."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Base) and other.dataset.fingerprint == self.dataset.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.dataset.fingerprint)
+
+
+@lru_cache(maxsize=2)
+def _completed(config: SchnabelConfig, base: _Base) -> _Truth:
+    try:
+        ratings = rebucket(complete(base.dataset.log, config.completion), np.asarray(config.marginal))
+        return _Truth(ratings, exposure(ratings, config.alpha, config.density))
+    except ValueError as error:
+        raise UpliftlensError(f"data={config.name}: {error}") from error

@@ -1,0 +1,91 @@
+"""From a plan to the Method that it trains, and to the floats that the compiled program takes as arguments."""
+
+from functools import lru_cache
+from typing import Any
+
+import jax.numpy as jnp
+
+from upliftlens.benchmarks.batches import choose_layout
+from upliftlens.benchmarks.environment import available_memory
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.plan import Plan
+from upliftlens.benchmarks.typed import structural, traced_names
+from upliftlens.causal.losses import LOSSES
+from upliftlens.models.contract import Hyper, Method, Solver, TrainingData
+from upliftlens.models.gradient import gradient_method, module_offers
+
+
+def method_of(plan: Plan, data: TrainingData) -> Method:
+    """The plan's Method. Plans of one structure share the very same object, and with it every compiled program.
+
+    Raises:
+        UpliftlensError: if the model would not fit into memory, or lacks what its objective requires.
+    """
+    learning, train = plan.learning, plan.train
+    model = learning.model.value
+    options = structural(learning.options)
+    if isinstance(model, Solver):
+        _refuse_too_large(model, learning.options, data.n_users, data.n_items)
+        return _solver_method(model, options)
+    offers = module_offers(model, options, data)
+    if lacking := sorted(learning.objective.value.requires - offers):
+        raise UpliftlensError(
+            f"objective={learning.objective.value.name} needs {', '.join(lacking)} of the model's module, "
+            f"which {model.name} does not have"
+        )
+    dense = "score_all" in offers
+    if train.layout == "tiles" and not dense:
+        raise UpliftlensError(
+            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: "
+            "use pairs or auto"
+        )
+    if learning.loss.link not in learning.objective.value.links:
+        fitting = sorted(name for name, one in LOSSES.items() if one.link in learning.objective.value.links)
+        raise UpliftlensError(
+            f"objective={learning.objective.value.name} makes no sense with loss={learning.loss.name}: "
+            f"use loss={' or loss='.join(fitting)}"
+        )
+    layout = choose_layout(train.layout, learning.loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
+    if layout != "tiles" and train.optimizer == "lbfgs" and "everything" in plan.needs:
+        raise UpliftlensError(
+            f"train.optimizer=lbfgs needs the same sums at every step, and objective={learning.objective.value.name} "
+            "draws pairs from all users × items in the layout pairs: use another optimizer, or a model and data "
+            "that fit train.layout=tiles"
+        )
+    return _gradient_method(
+        model,
+        options,
+        learning.loss,
+        learning.objective.value,
+        train.optimizer,
+        train.schedule,
+        layout,
+    )
+
+
+def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
+    """The traced floats of a plan; the learning-rate schedule runs over ``train.epochs`` epochs."""
+    train = {**_floats(plan.train), "steps": jnp.float32(plan.train.epochs * steps_per_epoch)}
+    return Hyper(_floats(plan.learning.options), {}, _floats(plan.learning.objective_options), train)
+
+
+def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -> None:
+    wanted, free = model.memory(options, n_users, n_items), available_memory()
+    if wanted > free:
+        raise UpliftlensError(
+            f"model={model.name} needs about {wanted / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
+            f"{free / 2**30:.1f} GiB are free: filter the data (data.filter.item_core=…), choose smaller options, "
+            "or another model"
+        )
+
+
+_gradient_method = lru_cache(maxsize=64)(gradient_method)
+
+
+@lru_cache(maxsize=64)
+def _solver_method(model: Solver, options: Any) -> Method:
+    return model.method(options)
+
+
+def _floats(options: Any) -> dict[str, Any]:
+    return {name: jnp.float32(getattr(options, name)) for name in traced_names(type(options))}

@@ -1,0 +1,1 @@
+"""Propensities: how likely each pair was to be observed."""

@@ -1,0 +1,1 @@
+"""Tables of papers: one YAML file each, read by ``upliftlens table NAME``."""

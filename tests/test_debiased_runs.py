@@ -1,0 +1,205 @@
+"""Every objective under every backbone that fits it, and propensities from configuration to record."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from shell import call, records
+from test_gradient import BACKBONES
+from worlds import ITEMS, USERS, hyper, training_data
+
+from upliftlens.benchmarks.batches import Wants, choose_layout, feed
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.propensity import NaiveBayesConfig, PropensityConfig, expose, without_mar_sample
+from upliftlens.benchmarks.training import fit
+from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
+from upliftlens.causal.interactions import interactions, take
+from upliftlens.causal.losses import LOSSES
+from upliftlens.causal.objectives import naive
+from upliftlens.models.gradient import gradient_method, module_offers
+
+HP = {
+    "balance": 0.7, "floor": 0.05, "confidence": 0.01, "joint": 1.0, "risk": 1.0,
+    "unlabelled": 0.1, "item_weight": 0.1, "user_weight": 0.1, "reference": 0.3,
+}  # fmt: skip
+OBJECTIVES = [
+    objective_ips.ips, objective_ips.snips, objective_dr.eib, objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr,
+    objective_dr.stable_dr, objective_cvib.cvib, objective_multitask.escm2_dr, objective_implicit.rel_mf,
+    objective_implicit.ubpr, objective_implicit.macr,
+]  # fmt: skip
+FAST = {("dr_jl", "mf"), ("ips", "mf"), ("escm2_dr", "mlp"), ("macr", "two_tower"), ("dr_jl", "mlp"), ("ubpr", "mf")}
+DATA = training_data()
+P = np.clip(np.asarray(DATA.log.value) / 6, 0.1, 0.9).astype(np.float32)
+
+
+def fitting(objective, offers):
+    return objective.requires <= offers
+
+
+def cases():
+    for objective in OBJECTIVES:
+        for name, (model, options) in BACKBONES.items():
+            if fitting(objective, module_offers(model, options, DATA)):
+                marks = () if (objective.name, name) in FAST else (pytest.mark.slow,)
+                yield pytest.param(objective, name, marks=marks, id=f"{objective.name}-{name}")
+
+
+@pytest.mark.parametrize(("objective", "backbone"), list(cases()))
+def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone):
+    model, options = BACKBONES[backbone]
+    loss = next(one for one in LOSSES.values() if one.link in objective.links)
+    dense = "score_all" in module_offers(model, options, DATA)
+    layout = choose_layout("auto", loss.pairwise, dense, USERS, ITEMS, 10**6)
+    learner = gradient_method(model, options, loss, objective, "adam", "constant", layout)
+    wants = Wants(P if "propensity" in objective.needs else None, "everything" in objective.needs, 1.0)
+    hp = hyper()._replace(objective={name: jnp.float32(value) for name, value in HP.items()})
+    source = feed(DATA, layout, loss.link, 64, 8, wants)
+    start = learner.init(jax.random.key(0), DATA, hp)
+    users = jnp.arange(USERS)
+    before = np.asarray(learner.score(start, DATA, users))
+    done = fit(learner, DATA, source, hp, 0, 15, None, lambda n, line: None)
+    after = np.asarray(learner.score(done.state, DATA, users))
+    assert np.isfinite(after).all() and after.shape == (USERS, ITEMS)
+    assert np.abs(after - before).max() > 0.05
+    again = fit(learner, DATA, source, hp, 0, 15, None, lambda n, line: None)
+    assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), done.state, again.state)))
+    if objective.rank is None:
+        pairs = learner.predict(done.state, DATA, jnp.repeat(users, ITEMS), jnp.tile(jnp.arange(ITEMS), USERS))
+        assert np.isfinite(np.asarray(pairs)).all()
+
+
+def test_ips_with_constant_propensities_is_naive_and_dr_with_true_ones_is_not():
+    model, options = BACKBONES["additive"]
+    states = {}
+    for objective in (naive, objective_ips.ips):
+        learner = gradient_method(model, options, LOSSES["squared"], objective, "lbfgs", "constant", "tiles")
+        density = np.full(len(DATA.log), 180 / (USERS * ITEMS), np.float32)
+        for name, p in (("even", density), ("true", P)):
+            source = feed(DATA, "tiles", "rating", 64, 10**6, Wants(p) if objective is not naive else Wants())
+            done = fit(learner, DATA, source, hyper(), 0, 40, None, lambda n, line: None)
+            states[objective.name, name] = np.asarray(learner.score(done.state, DATA, jnp.arange(USERS)))
+    np.testing.assert_allclose(states["ips", "even"], states["naive", "even"], atol=1e-3)
+    assert np.abs(states["ips", "true"] - states["naive", "even"]).max() > 0.1
+
+
+def test_what_the_objective_ranks_by_is_what_is_scored():
+    """MACR: (y_k − c)·σ(y_u)·σ(y_i); another c gives another order, the prediction stays."""
+    model, options = BACKBONES["mlp"]
+    learner = gradient_method(model, options, LOSSES["logistic"], objective_implicit.macr, "adam", "constant", "pairs")
+    scores, predictions = [], []
+    for reference in (0.0, 5.0):
+        floats = {**HP, "reference": reference}
+        hp = hyper()._replace(objective={name: jnp.float32(value) for name, value in floats.items()})
+        state = learner.init(jax.random.key(1), DATA, hp)
+        scores.append(np.asarray(learner.score(state, DATA, jnp.arange(3))))
+        predictions.append(np.asarray(learner.predict(state, DATA, jnp.arange(3), jnp.arange(3))))
+    np.testing.assert_array_equal(*predictions)
+    change = scores[0] - scores[1]
+    assert (change > 0).all() and (change < 5).all(), "5·σ(y_u)·σ(y_i)"
+
+
+def test_a_propensity_goes_from_configuration_to_record(tmp_path, capsys):
+    assert call("run", tmp_path, "model=mf", "model.dim=3", "objective=ips", "propensity=popularity") == 0
+    assert "propensity popularity:" in capsys.readouterr().err
+    (record,) = records(tmp_path)
+    told = record["diagnostics"]["propensity"]
+    assert told["verdict"] in ("good", "fair", "poor") and told["reason"] and told["overlap"]["all"]
+    assert 0 < told["effective_sample_size"] <= told["n_observed"]
+    assert record["diagnostics"]["uses_mar_data"] is False
+    assert {"rmse", "rmse/snips", "mae", "mae/snips"} <= set(record["metrics"])
+    assert record["metrics"]["rmse/snips"]["value"] != record["metrics"]["rmse"]["value"]
+
+
+def test_only_what_reads_a_propensity_is_trained_again_for_another(tmp_path):
+    runs = (
+        ("objective=naive",), ("objective=naive", "propensity=popularity"), ("objective=naive", "propensity=constant"),
+        ("objective=ips", "propensity=popularity"), ("objective=ips", "propensity=popularity", "propensity.power=0.5"),
+        ("objective=naive", "propensity=popularity", "train.monitor=rmse/snips"),
+    )  # fmt: skip
+    for options in runs:
+        assert call("run", tmp_path, "model=additive", *options) == 0
+    found = records(tmp_path)
+    assert len({one["key"] for one in found}) == 6
+    by = {}
+    for one in found:
+        by.setdefault(one["fit_key"], []).append((one["objective"], one["config"]["propensity"]["name"]))
+    assert sorted(map(len, by.values())) == [1, 1, 1, 3], "three naive runs share their fit"
+
+
+def test_naive_bayes_takes_its_sample_out_of_the_test_set(tmp_path):
+    options = ("model=additive", "split=given", "objective=ips", "propensity=naive_bayes")
+    assert call("run", tmp_path, *options, "propensity.mar_share=0.25") == 0
+    assert call("run", tmp_path, *options, "propensity.mar_share=0") == 0
+    first, second = sorted(records(tmp_path), key=lambda one: one["diagnostics"]["evaluation"]["test_pairs"])
+    assert first["diagnostics"]["uses_mar_data"] and not second["diagnostics"]["uses_mar_data"]
+    assert first["diagnostics"]["evaluation"]["test_pairs"] == 120
+    assert second["diagnostics"]["evaluation"]["test_pairs"] == 160
+    assert first["split"]["fingerprint"] != second["split"]["fingerprint"]
+    assert "equally common" in second["diagnostics"]["propensity"]["assumes"]
+    assert "no random share" in second["diagnostics"]["absent"]["rmse/snips"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fragment"),
+    [
+        (["objective=dr_jl"], "add propensity="),
+        (["objective=cvib"], "use loss=logistic"),
+        (["objective=escm2_dr", "loss=logistic"], "embed, tower"),
+        (["objective=ips", "propensity=given"], "ships no propensities"),
+        (["objective=ips", "propensity=naive_bayes"], "split=given"),
+        (["objective=ips", "propensity=oracle", "split=temporal"], "split=kfold or given"),
+        (["propensity=popularity", "split=leave_last", "train.monitor=rmse/ips"], "no known propensity"),
+        (["objective=ips", "propensity=popularity", "propensity.floor=-1"], "floor must lie in"),
+        (["objective=ips", "propensity=popularty"], "did you mean 'popularity'"),
+        (["model=mlp", "objective=dr_jl", "propensity=constant", "train.optimizer=lbfgs"], "lbfgs needs the same sums"),
+    ],
+)
+def test_bad_requests_are_refused_with_the_fix(tmp_path, capsys, options, fragment):
+    assert call("run", tmp_path, *(["model=mf"] if not any("model=" in one for one in options) else []), *options) == 1
+    shown = capsys.readouterr().err
+    assert fragment in " ".join(shown.split()), shown
+    assert "Traceback" not in shown
+
+
+def toy(p, test_kind="mar"):
+    rng = np.random.default_rng(0)
+    user, item = np.nonzero(rng.random((8, 6)) < 0.5)
+    log = interactions(user, item, rng.integers(1, 6, len(user)), 8, 6)
+    features = [SimpleNamespace(matrix=np.zeros((n, 0), np.float32)) for n in (8, 6)]
+    dataset = SimpleNamespace(
+        name="toy", log=log, propensity=p, test_kind=test_kind, user_features=features[0], item_features=features[1]
+    )
+    cut = len(user) * 3 // 4
+    rows = np.arange(len(user))
+    parts = SimpleNamespace(name="given", train=take(log, rows[:cut]), validation=take(log, rows[cut:]), test=log)
+    return dataset, parts
+
+
+def test_training_and_validation_rows_share_the_propensity_of_both():
+    p = np.random.default_rng(1).uniform(0.2, 0.8, (8, 6)).astype(np.float32)
+    dataset, parts = toy(p)
+    exposed = expose(PropensityConfig("given", 0.3, False), dataset, parts, None, None)
+    for part, rows in (("training", parts.train), ("validation", parts.validation)):
+        expected = np.maximum(p[rows.user, rows.item], 0.3) * len(rows) / len(dataset.log)
+        np.testing.assert_allclose(exposed.of(part, rows), expected, rtol=1e-6)
+    with pytest.raises(UpliftlensError, match="no random share"):
+        exposed.of("test", parts.test)
+    whole = expose(PropensityConfig("given", 0.3, True), dataset, parts, None, None)
+    assert (1 / whole.of("fit", dataset.log)).sum() == pytest.approx(48, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [0.0, -0.1, np.nan])
+def test_impossible_propensities_are_refused(bad):
+    p = np.full((8, 6), 0.5, np.float32)
+    dataset, parts = toy(p)
+    p[int(dataset.log.user[3]), int(dataset.log.item[3])] = bad
+    with pytest.raises(UpliftlensError, match="propensity"):
+        expose(PropensityConfig("given", 0.0, False), dataset, parts, None, None)
+
+
+def test_a_share_that_empties_the_test_set_is_refused():
+    dataset, parts = toy(np.full((8, 6), 0.5, np.float32))
+    with pytest.raises(UpliftlensError, match="leaves one side empty"):
+        without_mar_sample(dataset, parts, NaiveBayesConfig("naive_bayes", 0.0, False, 0.001, 0, 1.0))

@@ -1,0 +1,111 @@
+"""Tables: verdicts, formats, resuming, and small versions of every kind."""
+
+import json
+
+import numpy as np
+import pytest
+
+from upliftlens.benchmarks import table as tables
+from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.completion import complete
+from upliftlens.benchmarks.compute import prepare_overrides
+from upliftlens.benchmarks.data.config import CompletionConfig
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.table import Cell, Where, judged, rendered
+from upliftlens.benchmarks.table_estimators import estimator_cells
+from upliftlens.benchmarks.table_runs import cross_validated_cells
+from upliftlens.causal.interactions import interactions
+
+WORLD = ["data=synthetic", "data.n_users=60", "data.n_items=50", "data.ratings_per_user=15", "data.test_per_user=4"]
+CELLS = [
+    Cell("mf/ips", "mse", 1.09, 1.0, 1.2, 1.093, "reproduced", ("abc",)),
+    Cell("mf/naive", "mse", 1.5, 1.4, 1.6, 1.202, "differs", ()),
+    Cell("mf/naive", "mae_x", 0.9, 0.8, 1.0, None, "", ()),
+]
+
+
+def where(folder, told=None):
+    prepare_overrides([])
+    return Where(folder, folder / "cache", (told if told is not None else []).append)
+
+
+def test_every_definition_states_its_kind_and_title():
+    assert {"schnabel-1", "schnabel-2"} <= set(tables.names())
+    for name in tables.names():
+        content = tables.definition(name)
+        assert content["title"] and content["kind"] in ("estimators", "cross-validated")
+        for row in content["published"].values():
+            assert set(row) <= set(content["tolerance"]), "a published number without a tolerance"
+
+
+def test_the_verdict_is_by_the_stated_tolerance():
+    content = {"published": {"a": {"x": 1.0}}, "tolerance": {"x": 0.02}}
+    assert judged(content, "a", "x")(1.0199) == (1.0, "reproduced")
+    assert judged(content, "a", "x")(0.97) == (1.0, "differs")
+    assert judged(content, "b", "x")(0.97) == (None, "")
+
+
+def test_formats():
+    assert json.loads(rendered("T", CELLS, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
+    text = rendered("T", CELLS, "md")
+    assert "| mf/ips | 1.090 [1.000, 1.200]; 1.093; reproduced |  |" in text
+    assert "| mf/naive | 1.500 [1.400, 1.600]; 1.202; differs | 0.900 [0.800, 1.000] |" in text
+    assert r"mae\_x" in rendered("T", CELLS, "latex")
+    with pytest.raises(UpliftlensError, match="md, latex or json"):
+        rendered("T", CELLS, "html")
+
+
+def test_an_unknown_table_gets_the_nearest_name(capsys):
+    assert main(["table", "schnabel1"]) == 1
+    assert "did you mean 'schnabel-1'" in capsys.readouterr().err
+
+
+def test_completion_fits_a_low_rank_truth():
+    rng = np.random.default_rng(0)
+    true = 3 + rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40)) + rng.normal(size=(60, 1))
+    user, item = np.nonzero(rng.random(true.shape) < 0.6)
+    log = interactions(user, item, true[user, item], 60, 40)
+    found = complete(log, CompletionConfig(dim=4, l2=0.5, lr=0.05, epochs=150, seed=0))
+    unseen = np.ones(true.shape, bool)
+    unseen[user, item] = False
+    assert np.sqrt(((found - true)[unseen] ** 2).mean()) < 0.35 * true[unseen].std()
+
+
+def test_estimators_on_a_small_world(tmp_path):
+    """The truth lies where IPS and SNIPS are, not where naive is, and the draws' spread contains it."""
+    content = {
+        **tables.definition("schnabel-1"), "data": WORLD, "draws": 20, "density": 0.1, "cutoff": 5,
+        "completion": {"dim": 2, "l2": 5.0, "lr": 0.03, "epochs": 5, "seed": 0},
+    }  # fmt: skip
+    cells = {(cell.row, cell.column): cell for cell in estimator_cells(content, where(tmp_path))}
+    assert len(cells) == 5 * 8
+    with pytest.raises(UpliftlensError, match="can't be reached"):
+        estimator_cells({**content, "density": 0.2}, where(tmp_path))
+    true, naive = cells["ROTATED", "true"], cells["ROTATED", "naive"]
+    assert true.value == pytest.approx(2.579, abs=0.01), "it depends on the marginal alone"
+    for estimator in ("ips", "snips"):
+        one = cells["ROTATED", estimator]
+        assert one.lo < true.value < one.hi
+    assert naive.hi < true.value
+
+
+def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
+    content = {
+        **tables.definition("schnabel-2"),
+        "common": [*WORLD, "propensity=oracle", "model=mf", "train.optimizer=lbfgs", "train.epochs=15"],
+        "folds": 2,
+        "grid": {"model.dim": [2], "train.l2": [1.0, 1e6]},
+        "rows": {"mf/ips": ["objective=ips"]},
+        "seeds": [0],
+    }
+    told = []
+    (cell,) = cross_validated_cells(content, where(tmp_path, told))
+    assert cell.row == "mf/ips" and cell.lo < cell.value < cell.hi and cell.published == 1.093 and cell.keys
+    assert any("train.l2=1.0 " in line for line in told), "10⁶ shrinks everything to the mean"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")}
+    assert len(before) == 2 * 2 + 1
+    assert cross_validated_cells(content, where(tmp_path)) == [cell]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")} == before
+    records = [json.loads(path.read_text()) for path in before]
+    tested = [one for one in records if one["split"]["name"] == "given"]
+    assert [one["key"] for one in tested] == list(cell.keys), "the test set at random is met by the winner only"
