@@ -44,7 +44,7 @@ class Diverged(UpliftlensError):
 
 
 @lru_cache(maxsize=64)
-def _compiled(method: Method, cut: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def compiled(method: Method, cut: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The jitted ``init`` and ``epoch`` of a method; one pair per method and layout, however many runs use it."""
 
     def epoch(
@@ -80,7 +80,7 @@ def fit(
     Raises:
         Diverged: as soon as a loss or a validation value is not finite.
     """
-    init, run = _compiled(method, feed.cut)
+    init, run = compiled(method, feed.cut)
     root = jax.random.key(seed)
     init_key, step_key = jax.random.fold_in(root, 0), jax.random.fold_in(root, 1)
     host = np.random.default_rng(np.random.SeedSequence([seed, 2]))

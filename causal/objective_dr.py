@@ -98,6 +98,7 @@ def _objective(name: str, imputation: Step, prediction: Step, needs: frozenset[s
         modules=("prediction", "imputation"),
         needs=needs,
         links=frozenset({"rating", "probability"}),
+        version=2,
     )
 
 
@@ -171,5 +172,6 @@ stable_dr = Objective(
     modules=("prediction", "imputation", "propensity"),
     needs=_EVERYTHING,
     links=frozenset({"rating", "probability"}),
+    version=2,
 )
 """SNIPS with propensities learned so that it gives the imputed errors their true mean."""

@@ -95,5 +95,6 @@ escm2_dr = Objective(
     needs=frozenset({"everything"}),
     requires=frozenset({"embed", "tower"}),
     links=frozenset({"probability"}),
+    version=2,
 )
 """Entire-space multi-task learning with a doubly robust risk."""

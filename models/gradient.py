@@ -209,7 +209,10 @@ def _advance(
         for position, name in enumerate(learner.params):
             params, constants[name] = moved.get(name, (learner.params[name], learner.constants[name]))
             modules[name] = nnx.merge(graph, params, learner.rest[name], copy=True)
-            modules[name].train()
+            if name in moved:
+                modules[name].train()
+            else:  # a constant of this phase: dropout would only add noise to it
+                modules[name].eval()
             nnx.reseed(modules[name], dropout=jax.random.fold_in(key, position))
 
         value = phase.loss(_view(modules, constants, loss), batch, hp.objective)

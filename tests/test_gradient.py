@@ -13,7 +13,7 @@ from upliftlens.benchmarks.batches import choose_layout, feed
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.training import Diverged, Stopping, fit
 from upliftlens.causal.losses import LOSSES
-from upliftlens.causal.objectives import NoOptions, naive
+from upliftlens.causal.objectives import NoOptions, Objective, Phase, naive
 from upliftlens.models import additive, mf, mlp, two_tower
 from upliftlens.models.gradient import gradient_method, score_all
 
@@ -198,6 +198,27 @@ def test_dropout_acts_in_training_only():
         mlp.model, mlp.MLPOptions(4, (8, 4), 0.0, 0.1), LOSSES["squared"], naive, "adam", "cosine", "pairs"
     )
     assert train(still, data, "pairs", 2).epochs[-1]["loss"] != train(learner, data, "pairs", 2).epochs[-1]["loss"]
+
+
+def test_only_the_modules_that_a_phase_moves_drop_out():
+    seen = {}
+
+    def watched(moved):
+        def loss(view, batch, hp):
+            modules = {name: view.module(name) for name in ("prediction", "imputation")}
+            seen[moved] = {name: not module.dropout.deterministic for name, module in modules.items()}
+            return view.error(view.score(moved, batch.observed), batch.observed.target).mean()
+
+        return Phase(loss, moves=(moved,))
+
+    phases = (watched("imputation"), watched("prediction"))
+    probe = Objective("probe", NoOptions, phases=phases, modules=("prediction", "imputation"))
+    learner = gradient_method(*BACKBONES["mlp"], LOSSES["squared"], probe, "adam", "constant", "pairs")
+    train(learner, training_data(), "pairs", 1)
+    assert seen == {
+        "imputation": {"prediction": False, "imputation": True},
+        "prediction": {"prediction": True, "imputation": False},
+    }
 
 
 def test_early_stopping_keeps_the_best_state_and_counts_patience():
