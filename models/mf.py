@@ -23,6 +23,7 @@ class MFOptions:
 
     def __post_init__(self) -> None:
         at_least(1, dim=self.dim)
+        at_least(0, init=self.init, bias_penalty=self.bias_penalty)
 
 
 class MF(nnx.Module):
