@@ -14,13 +14,14 @@ from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.training import Diverged, Stopping, fit
 from upliftlens.causal.losses import LOSSES
 from upliftlens.causal.objectives import NoOptions, naive
-from upliftlens.models import additive, mf, mlp, two_tower
+from upliftlens.models import additive, mf, mf_features, mlp, two_tower
 from upliftlens.models.dense import DenseOptions
 from upliftlens.models.gradient import gradient_method, score_all
 
 BACKBONES = {
     "additive": (additive.model, NoOptions()),
     "mf": (mf.model, mf.MFOptions(dim=4, init=0.1, bias_penalty=0.3)),
+    "mf_features": (mf_features.model, mf.MFOptions(dim=4, init=0.1, bias_penalty=0.3)),
     "mlp": (mlp.model, DenseOptions(dim=4, layers=(8, 4), dropout=0.2, init=0.1)),
     "two_tower": (two_tower.model, DenseOptions(dim=4, layers=(6,), dropout=0.0, init=0.1)),
 }

@@ -127,6 +127,15 @@ def test_a_plugin_is_tuned_over_ranges_from_the_command_line(backbone, tmp_path)
 
 def test_no_model_is_left_out():
     """What `upliftlens list models` shows is what the contract test above covers, and nothing is skipped in it."""
-    assert {"random", "popularity", "additive", "mf", "mlp", "two_tower", "ials", "ease", "item_knn"} <= set(
-        names("upliftlens.models")
-    )
+    assert {
+        "random",
+        "popularity",
+        "additive",
+        "mf",
+        "mf_features",
+        "mlp",
+        "two_tower",
+        "ials",
+        "ease",
+        "item_knn",
+    } <= set(names("upliftlens.models"))
