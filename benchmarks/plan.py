@@ -157,7 +157,13 @@ def plan(config: Mapping[str, Any]) -> Plan:
 
 
 def fit_identity(plan: Plan) -> dict[str, Any]:
-    """All of a plan that changes what is learned, besides the data and the split: part of a fit's key."""
+    """All of a plan that may change what is learned, besides the data and the split: part of a fit's key.
+
+    Options that the run turns out not to read stand in it too (``train.batch_size`` where tiles are taken,
+    ``train.tile_users`` where they aren't). Which are read is known only with the data and the model's module, and a
+    list of them would have to follow every change of the code: a key that is too fine costs a repeated run, one that is
+    too coarse gives a wrong number.
+    """
     model, objective = plan.learning.model, plan.learning.objective
     identity: dict[str, Any] = {
         "model": {"name": model.value.name, "version": model.value.version, "source": model.source},
