@@ -9,7 +9,6 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra import main as hydra_main
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -18,8 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.upliftlens.launcher import InProcess, node
-from upliftlens.benchmarks.data import register
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.installed import register_file, register_installed
 from upliftlens.benchmarks.records import Record, canonical_key
 
 CONFIGS = "upliftlens.configs"
@@ -96,21 +95,15 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 def prepare_overrides(arguments: Sequence[str]) -> list[str]:
     """Arguments for Hydra: ``model.file=PATH`` becomes the choice of a model that was read from that file.
 
-    Installed models without a YAML of their own are registered with the defaults of their options.
+    What is installed without a YAML of its own is registered with the defaults of its options.
     """
-    from upliftlens.models.registry import entry, names
-
-    packaged = {path.name.removesuffix(".yaml") for path in files(f"{CONFIGS}.model").iterdir()}
-    for name in names("upliftlens.models"):
-        if name not in packaged:
-            _register(entry("upliftlens.models", name).value, None)
-    register()  # installed data sets
+    register_installed()
     Plugins.instance().register(InProcess)  # Hydra's scan for plugins does not see editable installs
     out = []
     for argument in arguments:
         if argument.startswith("model.file="):
             path = str(Path(argument.removeprefix("model.file=")).expanduser().resolve())
-            out.append(f"model={_from_file(path)}")
+            out.append(f"model={register_file(path)}")
         else:
             out.append(argument)
     return out
@@ -165,30 +158,3 @@ def _options(parent: str, overrides: Sequence[str]) -> list[str]:
     for part in parent.split(".") if parent else ():
         content = content.get(part) if isinstance(content, Mapping) else None
     return list(content) if isinstance(content, Mapping) else []
-
-
-def _from_file(path: str) -> str:
-    from upliftlens.models.registry import model_entry
-
-    try:
-        model = model_entry("", path).value
-    except ValueError as error:
-        raise UpliftlensError(str(error)) from None
-    _register(model, path)
-    return model.name
-
-
-def _register(model: Any, file: str | None) -> None:
-    """Makes a model a choice of the group ``model`` with its options' defaults, which a plugin states in code."""
-    from dataclasses import MISSING, fields
-
-    missing = [f.name for f in fields(model.options) if f.default is MISSING and f.default_factory is MISSING]
-    if missing:
-        raise UpliftlensError(
-            f"model '{model.name}': give its options defaults ({', '.join(missing)}); they are its configuration"
-        )
-    options = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in vars(model.options()).items()
-    }
-    node = {"name": model.name, **({"file": file} if file else {}), **options}
-    ConfigStore.instance().store(group="model", name=model.name, node=node, provider="upliftlens")

@@ -4,7 +4,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import metadata, requires
+from importlib.metadata import entry_points, metadata, requires
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -31,6 +31,7 @@ def diagnose(cache: Path, store: Path) -> list[Check]:
         _python(),
         *_packages(),
         _devices(),
+        _plugins(),
         _home(),
         _cache(cache.expanduser()),
         _store(store.expanduser()),
@@ -100,6 +101,22 @@ def _devices() -> Check:
     if devices[0].platform == "cpu" and nvidia:
         return Check("devices", "note", f"{finding}, but this machine has an NVIDIA GPU", 'pip install "jax[cuda12]"')
     return Check("devices", "good", finding)
+
+
+def _plugins() -> Check:
+    """Whether every installed plugin can be used: one that can't stops each run."""
+    from upliftlens.benchmarks.installed import register_installed
+    from upliftlens.benchmarks.metrics import registry
+
+    try:
+        register_installed()
+        registry()
+    except UpliftlensError as error:
+        return Check("plugins", "broken", str(error), "mend it, or uninstall the package that it comes with")
+    groups = ("models", "objectives", "data", "metrics")
+    points = [point for group in groups for point in entry_points(group=f"upliftlens.{group}")]
+    others = sorted(point.name for point in points if point.dist is None or point.dist.name != "upliftlens")
+    return Check("plugins", "good", ", ".join(others) or "none installed")
 
 
 def _home() -> Check:

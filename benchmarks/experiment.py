@@ -63,7 +63,7 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
             except KeyboardInterrupt as error:
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a plugin may try to leave
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 path = record.error.traceback if record.error else None
                 what = str(error) if isinstance(error, UpliftlensError) else f"{type(error).__name__}: {error}"

@@ -12,7 +12,7 @@ from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import PairWeights, monitor
-from upliftlens.benchmarks.method import hyper, method_of
+from upliftlens.benchmarks.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.metrics import choose, is_weighted
 from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, training_data
@@ -48,6 +48,7 @@ def train(
     _require(plan, prepared.dataset)
     data = training_data(prepared, refit=False)
     method = method_of(plan, data)
+    refuse_disagreement(plan, data)
     epochs = plan.train.epochs if method.max_epochs is None else min(plan.train.epochs, method.max_epochs)
     name = monitor_name(plan, method, prepared.dataset)
     watching = len(parts.validation) > 0

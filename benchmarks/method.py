@@ -1,5 +1,7 @@
 """From a plan to the Method that it trains, and to the floats that the compiled program takes as arguments."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +13,7 @@ from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.typed import structural, traced_names
 from upliftlens.causal.losses import LOSSES
+from upliftlens.models.checks import BrokenContract, check_agreement, check_method, check_module, shapes_of
 from upliftlens.models.contract import Hyper, Method, Solver, TrainingData
 from upliftlens.models.gradient import gradient_method, module_offers
 
@@ -19,14 +22,22 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     """The plan's Method. Plans of one structure share the very same object, and with it every compiled program.
 
     Raises:
-        UpliftlensError: if the model would not fit into memory, or lacks what its objective requires.
+        UpliftlensError: if the model would not fit into memory, lacks what its objective requires, or is a plugin that
+            breaks its contract.
     """
     learning, train = plan.learning, plan.train
     model = learning.model.value
     options = structural(learning.options)
     if isinstance(model, Solver):
         _refuse_too_large(model, learning.options, data.n_users, data.n_items)
-        return _solver_method(model, options)
+        method = _solver_method(model, options)
+        if learning.model.source:  # a plugin: the tests have seen the built-in ones
+            with _explained():
+                check_method(model.name, method, shapes_of(data), hyper(plan, 1))
+        return method
+    if learning.model.source:
+        with _explained():
+            check_module(model, options, shapes_of(data))
     offers = module_offers(model, options, data)
     if lacking := sorted(learning.objective.value.requires - offers):
         raise UpliftlensError(
@@ -63,6 +74,21 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     )
 
 
+def refuse_disagreement(plan: Plan, data: TrainingData) -> None:
+    """Compares the two ways in which a plugin's module scores; the tests have done so for the built-in ones.
+
+    Raises:
+        UpliftlensError: if they differ.
+    """
+    model = plan.learning.model.value
+    if isinstance(model, Solver) or not plan.learning.model.source:
+        return
+    options = structural(plan.learning.options)
+    if "score_all" in module_offers(model, options, data):
+        with _explained():
+            check_agreement(model, options, data)
+
+
 def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
     """The traced floats of a plan; the learning-rate schedule runs over ``train.epochs`` epochs."""
     train = {**_floats(plan.train), "steps": jnp.float32(plan.train.epochs * steps_per_epoch)}
@@ -80,6 +106,15 @@ def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -
 
 
 _gradient_method = lru_cache(maxsize=64)(gradient_method)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns a plugin's broken contract into an error that a user is shown; other errors keep their traceback."""
+    try:
+        yield
+    except BrokenContract as error:
+        raise UpliftlensError(str(error)) from None
 
 
 @lru_cache(maxsize=64)

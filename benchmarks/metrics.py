@@ -64,9 +64,12 @@ def registry() -> dict[str, Metric]:
     """
     found = dict(BUILT_IN)
     for entry in entry_points(group="upliftlens.metrics"):
-        metric = entry.load()
+        what = f"entry point '{entry.name}' of upliftlens.metrics ({entry.value})"
+        try:
+            metric = entry.load()
+        except (Exception, SystemExit) as error:
+            raise UpliftlensError(f"{what} can't be imported: {type(error).__name__}: {error}") from error
         if not isinstance(metric, Metric):
-            what = f"entry point '{entry.name}' of upliftlens.metrics ({entry.value})"
             raise UpliftlensError(f"{what} is a {type(metric).__name__}: it must be a Metric")
         if metric.name in found and found[metric.name] is not metric:
             raise UpliftlensError(

@@ -16,6 +16,7 @@ from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
 from upliftlens.benchmarks.typed import traced_names, typed
 from upliftlens.causal.losses import LOSSES, Loss
+from upliftlens.causal.options import above, at_least
 from upliftlens.models.contract import Backbone, Solver, Traced
 from upliftlens.models.gradient import OPTIMIZERS
 from upliftlens.models.registry import Entry, entry, model_entry
@@ -42,15 +43,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.monitor != "auto":
             choose(self.monitor)
-        for name in ("epochs", "patience", "batch_size", "tile_users"):
-            if getattr(self, name) < 1:
-                raise UpliftlensError(f"train.{name} must be at least 1, got {getattr(self, name)}")
-        if not self.everything_share > 0:
-            raise UpliftlensError(f"train.everything_share must be positive, got {self.everything_share}")
-        if not self.lr > 0:
-            raise UpliftlensError(f"train.lr must be positive, got {self.lr}")
-        if self.l2 < 0:
-            raise UpliftlensError(f"train.l2 must not be negative, got {self.l2}")
+        at_least(1, epochs=self.epochs, patience=self.patience)
+        at_least(1, batch_size=self.batch_size, tile_users=self.tile_users)
+        at_least(0, l2=self.l2, dense_cells=self.dense_cells)
+        above(0, lr=self.lr, everything_share=self.everything_share)
         if self.optimizer not in OPTIMIZERS:
             raise unknown("train.optimizer", self.optimizer, OPTIMIZERS)
 
@@ -161,7 +157,13 @@ def plan(config: Mapping[str, Any]) -> Plan:
 
 
 def fit_identity(plan: Plan) -> dict[str, Any]:
-    """All of a plan that changes what is learned, besides the data and the split: part of a fit's key."""
+    """All of a plan that may change what is learned, besides the data and the split: part of a fit's key.
+
+    Options that the run turns out not to read stand in it too (``train.batch_size`` where tiles are taken,
+    ``train.tile_users`` where they aren't). Which are read is known only with the data and the model's module, and a
+    list of them would have to follow every change of the code: a key that is too fine costs a repeated run, one that is
+    too coarse gives a wrong number.
+    """
     model, objective = plan.learning.model, plan.learning.objective
     identity: dict[str, Any] = {
         "model": {"name": model.value.name, "version": model.value.version, "source": model.source},

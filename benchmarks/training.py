@@ -94,10 +94,10 @@ def fit(
         if number + 1 < epochs:
             order = feed.order(host)  # drawn while the device works on the epoch just dispatched
         line: Epoch = {"epoch": number + 1, "loss": float(loss)}
-        _require_finite(line)
+        _require_finite(line, method)
         if stopping is not None:
             line["validation"] = stopping.monitor(state)
-            _require_finite(line)
+            _require_finite(line, method)
         line["seconds"] = time.perf_counter() - started
         log.append(line)
         on_epoch(number + 1, line)
@@ -114,6 +114,10 @@ def fit(
     return Fit(best_state, best_epoch, log)
 
 
-def _require_finite(line: Epoch) -> None:
-    if not all(math.isfinite(value) for value in line.values()):
-        raise Diverged(f"training diverged: {line}. Lower train.lr, raise train.l2, or check the data's values")
+def _require_finite(line: Epoch, method: Method) -> None:
+    if all(math.isfinite(value) for value in line.values()):
+        return
+    fix = "Lower train.lr, raise train.l2"
+    if method.layout == "full":  # a solver, which reads neither
+        fix = "Raise the model's own penalty, where it has one (e.g. model.l2)"
+    raise Diverged(f"training diverged: {line}. {fix}, or check the data's values")

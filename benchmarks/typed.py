@@ -1,6 +1,8 @@
 """Options as typed records: a composed YAML mapping in, a frozen dataclass out, and a clear error in between."""
 
+import copy
 import dataclasses
+import math
 from collections.abc import Mapping
 from functools import cache, partial
 from types import UnionType
@@ -21,7 +23,8 @@ def typed(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     ``where`` is how the user writes the group, e.g. "model" for ``model.dim``.
 
     Raises:
-        UpliftlensError: for an unknown option (with the nearest one), a missing one, a wrong type or choice.
+        UpliftlensError: for an unknown option (with the nearest one), a missing one, a wrong type or choice, NaN or
+            infinity.
     """
     return _build(kind, _checked(kind, values, where), where)
 
@@ -34,7 +37,10 @@ def traced_names(kind: type) -> tuple[str, ...]:
 
 def structural(options: T) -> T:
     """The options with every traced float set to 0: what a program is compiled for."""
-    return dataclasses.replace(options, **dict.fromkeys(traced_names(type(options)), 0.0))  # type: ignore[type-var]
+    made = copy.copy(options)
+    for name in traced_names(type(options)):
+        object.__setattr__(made, name, 0.0)  # not dataclasses.replace, which would ask whether 0 is in range
+    return made
 
 
 def _checked(kind: type, values: Mapping[str, Any], where: str) -> Any:
@@ -67,6 +73,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         hint = next(part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is Literal and value is not None and value not in get_args(hint):
         raise unknown(where, str(value), map(str, get_args(hint)))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UpliftlensError(f"{where} must be a finite number, got {value}")
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value, where)  # type: ignore[arg-type]
     if isinstance(value, list):

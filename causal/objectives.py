@@ -4,10 +4,10 @@ An objective names the modules it needs (each is built from the same backbone) a
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from upliftlens.causal.interactions import Array
+from upliftlens.causal.options import NoOptions as NoOptions
 from upliftlens.causal.sample import Batch, Sample
 
 
@@ -51,11 +51,6 @@ class Objective(NamedTuple):
     links: frozenset[str] = frozenset({"rating", "probability", "rank"})
     rank: Callable[[View, Sample, Mapping[str, Array]], Array] | None = None
     version: int = 1
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """Nothing to choose."""
 
 
 def pairs_per_row(batch: Batch) -> Array:

@@ -1,5 +1,7 @@
-"""Options: the marker of those that a compiled program takes as arguments, and the check of their range."""
+"""Options: the marker of those that a compiled program takes as arguments, and the checks of their range."""
 
+import math
+from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 T = TypeVar("T")
@@ -12,12 +14,43 @@ a program of its own.
 """
 
 
-def at_least(low: int, **options: int) -> None:
-    """Refuses options below ``low``; for the ``__post_init__`` of an options dataclass.
+@dataclass(frozen=True)
+class NoOptions:
+    """Nothing to choose."""
+
+
+def at_least(low: float, **options: float) -> None:
+    """Refuses options below ``low``, infinite or NaN; for the ``__post_init__`` of an options dataclass.
 
     Raises:
         ValueError: naming the option and its bound.
     """
     for name, value in options.items():
-        if value < low:
-            raise ValueError(f"{name} must be at least {low}, got {value}")
+        if not low <= value < math.inf:
+            raise ValueError(f"{name} must be {_finite(value)}at least {low}, got {value}")
+
+
+def above(low: float, **options: float) -> None:
+    """Refuses options that are ``low`` or less, infinite or NaN.
+
+    Raises:
+        ValueError: naming the option and its bound.
+    """
+    for name, value in options.items():
+        if not low < value < math.inf:
+            raise ValueError(f"{name} must be {_finite(value)}above {low}, got {value}")
+
+
+def share(**options: float) -> None:
+    """Refuses options outside of [0, 1), and NaN: what is left out of a whole that must not vanish.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for name, value in options.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must lie in [0, 1), got {value}")
+
+
+def _finite(value: float) -> str:
+    return "" if math.isfinite(value) else "a finite number, "

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from upliftlens.causal.objectives import NoOptions
+from upliftlens.causal.options import NoOptions
 from upliftlens.models.contract import Array, Backbone, TrainingData
 
 

@@ -10,12 +10,14 @@ is 0. The matrices are dense: 4·n_users·n_items bytes each.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
+from upliftlens.causal.options import at_least
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.models.matrix import matrix_method
 
 _BLOCK = 128  # rows whose neighbours are sought at once; changes no number beyond rounding
 
@@ -27,6 +29,10 @@ class Options:
     basis: Literal["outcome", "treatment"]
     neighbours: int
     shrinkage: Traced[float]
+
+    def __post_init__(self) -> None:
+        at_least(1, neighbours=self.neighbours)
+        at_least(0, shrinkage=self.shrinkage)
 
 
 def dense(data: TrainingData) -> tuple[Array, Array, Array]:
@@ -66,29 +72,17 @@ def scores(logged: Array, treated: Array, outcome: Array, basis: Array, neighbou
     return jax.lax.map(block, jnp.arange(0, n, _BLOCK)).reshape(-1, basis.shape[1])[:n]
 
 
-def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
-    return jnp.zeros((data.n_users, data.n_items))
-
-
-def _score(state: Array, data: TrainingData, users: Array) -> Array:
-    return state[users]
-
-
-def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Array:
-    return state[users, items]
-
-
 @lru_cache
 def _build(basis: str, neighbours: int, by_item: bool) -> Method:
     """One Method per structure, so that whoever compiles it compiles once, whatever the shrinkage is."""
 
-    def step(state: Array, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[Array, Array]:
+    def solve(data: TrainingData, hp: Hyper) -> Array:
         logged, treated, outcome = (part.T if by_item else part for part in dense(data))
         alike = outcome if basis == "outcome" else treated
         found = scores(logged, treated, outcome, alike, neighbours, hp.model["shrinkage"])
-        return found.T if by_item else found, jnp.zeros(())
+        return found.T if by_item else found
 
-    return Method(_init, step, _score, _predict, layout="full", link="rank", max_epochs=1)
+    return matrix_method(solve)
 
 
 def _by_user(options: Options) -> Method:

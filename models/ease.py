@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from upliftlens.causal.options import above
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.history import Spans, gram, gram_bytes, history, in_blocks, spans
 
@@ -26,6 +27,9 @@ class Options:
     """``l2``: strength of the ridge penalty, in units of co-occurrence counts; > 0."""
 
     l2: Traced[float]
+
+    def __post_init__(self) -> None:
+        above(0, l2=self.l2)
 
 
 class State(NamedTuple):

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import above, at_least
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.history import positives
 
@@ -34,7 +34,8 @@ class Options:
     """Options of iALS.
 
     ``dim`` of the factors; ``cg_steps`` per half-sweep, dim of them being exact up to rounding; ``alpha0`` > 0 weighs
-    all pairs against the positives; ``l2`` > 0 and ``nu`` set the penalty; factors start as N(0, init_scale²/dim).
+    all pairs against the positives; ``l2`` > 0 and ``nu`` ≥ 0 set the penalty; factors start as N(0, init_scale²/dim),
+    ``init_scale`` > 0, since at 0 they would stay.
     """
 
     dim: int
@@ -46,6 +47,8 @@ class Options:
 
     def __post_init__(self) -> None:
         at_least(1, dim=self.dim, cg_steps=self.cg_steps)
+        above(0, alpha0=self.alpha0, l2=self.l2, init_scale=self.init_scale)
+        at_least(0, nu=self.nu)
 
 
 class State(NamedTuple):

@@ -32,6 +32,7 @@ class Options:
 
     def __post_init__(self) -> None:
         at_least(1, neighbours=self.neighbours)
+        at_least(0, shrinkage=self.shrinkage)
 
 
 class State(NamedTuple):

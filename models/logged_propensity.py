@@ -3,43 +3,25 @@
 A pair that was not logged has propensity 0.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import jax.numpy as jnp
 
+from upliftlens.causal.options import NoOptions
 from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.matrix import matrix_bytes, matrix_method
 
 
-@dataclass(frozen=True)
-class Options:
-    """Nothing to choose."""
-
-
-def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
-    return jnp.zeros((data.n_users, data.n_items))
-
-
-def _step(state: Array, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[Array, Array]:
+def _recorded(data: TrainingData, hp: Hyper) -> Array:
     rows = data.recommendations
     assert rows is not None, "the harness has refused data without recommendations"
-    return state.at[rows.user, rows.item].max(rows.propensity * rows.weight), jnp.zeros(())
+    nobody = jnp.zeros((data.n_users, data.n_items))
+    return nobody.at[rows.user, rows.item].max(rows.propensity * rows.weight)
 
 
-def _score(state: Array, data: TrainingData, users: Array) -> Array:
-    return state[users]
+_METHOD = matrix_method(_recorded)
 
 
-def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Array:
-    return state[users, items]
+def _method(options: NoOptions) -> Method:
+    return _METHOD
 
 
-def _method(options: Options) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
-
-
-def _memory(options: Options, n_users: int, n_items: int) -> int:
-    return 2 * 4 * n_users * n_items
-
-
-model = Solver("logged_propensity", Options, _method, _memory, needs="recommendations")
+model = Solver("logged_propensity", NoOptions, _method, matrix_bytes, needs="recommendations")

@@ -4,41 +4,22 @@ It learns nothing and is shown nothing. After training the harness puts the true
 place of its state: the only model for which it does so.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import jax.numpy as jnp
 
+from upliftlens.causal.options import NoOptions
 from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.matrix import matrix_bytes, matrix_method
 
 
-@dataclass(frozen=True)
-class Options:
-    """Nothing to choose."""
-
-
-def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
+def _nothing(data: TrainingData, hp: Hyper) -> Array:
     return jnp.zeros((data.n_users, data.n_items))
 
 
-def _step(state: Array, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[Array, Array]:
-    return state, jnp.zeros(())
+_METHOD = matrix_method(_nothing)
 
 
-def _score(state: Array, data: TrainingData, users: Array) -> Array:
-    return state[users]
+def _method(options: NoOptions) -> Method:
+    return _METHOD
 
 
-def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Array:
-    return state[users, items]
-
-
-def _method(options: Options) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
-
-
-def _memory(options: Options, n_users: int, n_items: int) -> int:
-    return 2 * 4 * n_users * n_items
-
-
-model = Solver("oracle", Options, _method, _memory, needs="truth")
+model = Solver("oracle", NoOptions, _method, matrix_bytes, needs="truth")

@@ -4,19 +4,14 @@ s_ui = n_i = Σ over rows of the log with item i of positive · weight: the numb
 of padding are 0. A pair that is met in several rows counts each time.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from upliftlens.causal.options import NoOptions
 from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
 from upliftlens.models.history import positives
-
-
-@dataclass(frozen=True)
-class Options:
-    """Nothing to choose."""
 
 
 def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
@@ -35,8 +30,8 @@ def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Ar
     return state[items]
 
 
-def _method(options: Options) -> Method:
+def _method(options: NoOptions) -> Method:
     return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
 
 
-model = Solver("popularity", Options, _method)
+model = Solver("popularity", NoOptions, _method)

@@ -4,19 +4,14 @@ s_ui = the i-th of n_items uniform draws in [0, 1) from the key of (seed, user).
 random bits, so among many thousand items a few tie.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from upliftlens.causal.options import NoOptions
 from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
 from upliftlens.models.history import in_blocks
-
-
-@dataclass(frozen=True)
-class Options:
-    """Nothing to choose."""
 
 
 def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
@@ -40,8 +35,8 @@ def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Ar
     return in_blocks(pairs, users, items)
 
 
-def _method(options: Options) -> Method:
+def _method(options: NoOptions) -> Method:
     return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
 
 
-model = Solver("random", Options, _method)
+model = Solver("random", NoOptions, _method)

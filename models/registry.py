@@ -4,6 +4,8 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -11,7 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from upliftlens.models.checks import checked_model, checked_objective
 from upliftlens.models.contract import Backbone, Solver
+
+_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "upliftlens.models": checked_model,
+    "upliftlens.objectives": checked_objective,
+}
 
 
 class Entry(NamedTuple):
@@ -42,12 +50,13 @@ def entry(group: str, name: str) -> Entry:
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise ValueError(f"unknown name '{name}' in {group}: {hint}there is: {', '.join(sorted(points))}")
     point = points[name]
-    try:
+    where = f"{group}: '{name}' ({point.value})"
+    with _importing(where):
         value = point.load()
-    except Exception as error:
-        raise ValueError(
-            f"{group}: '{name}' ({point.value}) can't be imported: {type(error).__name__}: {error}"
-        ) from error
+    if check := _CHECKS.get(group):
+        check(value, where)
+        if value.name != name:
+            raise ValueError(f"{where} is called '{value.name}': the entry point and the object need one name")
     if point.dist is not None and point.dist.name == "upliftlens":
         return Entry(value, "")
     return Entry(value, _sources(Path(inspect.getfile(sys.modules[point.module]))))
@@ -68,13 +77,16 @@ def from_file(path: Path) -> Entry:
 @cache
 def _from_file(path: Path, own: str) -> Entry:
     module = _load(path)
-    model = getattr(module, "model", None)
-    if not isinstance(model, (Backbone, Solver)):
-        found = "nothing" if model is None else type(model).__name__
+    if not hasattr(module, "model"):
+        defined = [name for name in vars(module) if not name.startswith("_")]
+        models = [name for name in defined if isinstance(getattr(module, name), Backbone | Solver)]
+        near = models or get_close_matches("model", defined, n=3, cutoff=0.5)
+        hint = f"; is it {' or '.join(map(repr, near))}, to be called model?" if near else ""
         raise ValueError(
             f"{path} must define `model = Backbone(name, options, build)` or `model = Solver(name, options, method)`, "
-            f"both from upliftlens.models.contract; found {found} under that name"
+            f"both from upliftlens.models.contract{hint}"
         )
+    model = checked_model(module.model, f"{path}: model")
     if model.name in _points("upliftlens.models"):
         raise ValueError(f"{path}: an installed model is called '{model.name}' too: give this one a name of its own")
     return Entry(model, own)
@@ -114,8 +126,23 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles look their module up by name
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _importing(f"model.file={path}"):
+            spec.loader.exec_module(module)
+    except BaseException:
         del sys.modules[name]
-        raise ValueError(f"model.file={path} can't be imported: {type(error).__name__}: {error}") from error
+        raise
     return module
+
+
+@contextmanager
+def _importing(where: str) -> Iterator[None]:
+    """Turns whatever a plugin raises on import, leaving the program included, into a ValueError."""
+    try:
+        yield
+    except SystemExit as error:
+        raise ValueError(
+            f"{where} ends the program (exit code {error.code}) when it is imported: "
+            'put what is not definitions below `if __name__ == "__main__":`'
+        ) from error
+    except Exception as error:
+        raise ValueError(f"{where} can't be imported: {type(error).__name__}: {error}") from error

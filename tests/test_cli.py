@@ -39,7 +39,7 @@ def test_every_verb_has_help(verb, capsys, monkeypatch):
         (["run", "model=mf", "model.dmi=8"], "did you mean 'dim'?"),
         (["run", "trainn.lr=8"], "did you mean 'train'?"),
         (["run", "model.dim=many"], "model.dim: Value 'many' of type 'str' could not be converted to Integer"),
-        (["run", "train.lr=0"], "train.lr must be positive"),
+        (["run", "train.lr=0"], "train: lr must be above 0"),
         (["run", "train.monitor=rsme"], "did you mean 'rmse'?"),
         (["run", "seed=-1"], "seed must lie in 0"),
         (["run", "model.dim=0"], "model: dim must be at least 1, got 0"),

@@ -14,14 +14,16 @@ from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.training import Diverged, Stopping, fit
 from upliftlens.causal.losses import LOSSES
 from upliftlens.causal.objectives import NoOptions, Objective, Phase, naive
-from upliftlens.models import additive, mf, mlp, two_tower
+from upliftlens.models import additive, mf, mf_features, mlp, two_tower
+from upliftlens.models.dense import DenseOptions
 from upliftlens.models.gradient import gradient_method, score_all
 
 BACKBONES = {
     "additive": (additive.model, NoOptions()),
     "mf": (mf.model, mf.MFOptions(dim=4, init=0.1, bias_penalty=0.3)),
-    "mlp": (mlp.model, mlp.MLPOptions(dim=4, layers=(8, 4), dropout=0.2, init=0.1)),
-    "two_tower": (two_tower.model, two_tower.TwoTowerOptions(dim=4, layers=(6,), dropout=0.0, init=0.1)),
+    "mf_features": (mf_features.model, mf.MFOptions(dim=4, init=0.1, bias_penalty=0.3)),
+    "mlp": (mlp.model, DenseOptions(dim=4, layers=(8, 4), dropout=0.2, init=0.1)),
+    "two_tower": (two_tower.model, DenseOptions(dim=4, layers=(6,), dropout=0.0, init=0.1)),
 }
 
 
@@ -195,7 +197,7 @@ def test_dropout_acts_in_training_only():
     once, twice = (learner.predict(state, data, users, items) for _ in range(2))
     np.testing.assert_array_equal(once, twice)
     still = gradient_method(
-        mlp.model, mlp.MLPOptions(4, (8, 4), 0.0, 0.1), LOSSES["squared"], naive, "adam", "cosine", "pairs"
+        mlp.model, DenseOptions(4, (8, 4), 0.0, 0.1), LOSSES["squared"], naive, "adam", "cosine", "pairs"
     )
     assert train(still, data, "pairs", 2).epochs[-1]["loss"] != train(learner, data, "pairs", 2).epochs[-1]["loss"]
 

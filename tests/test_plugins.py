@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from plugin_sources import BACKBONE, SOLVER
 from shell import TINY, call, records
 from uplift_logs import random_log
 from worlds import ITEMS, USERS, training_data
@@ -19,69 +20,6 @@ from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.training import fit
 from upliftlens.benchmarks.treated import recommendations
 from upliftlens.models.registry import names
-
-BACKBONE = """
-from dataclasses import dataclass
-
-import jax.numpy as jnp
-from flax import nnx
-
-from upliftlens.models.contract import Backbone
-
-
-@dataclass(frozen=True)
-class Options:
-    dim: int = 4
-    scale: float = 0.1
-
-
-class Net(nnx.Module):
-    def __init__(self, options, data, rngs):
-        normal = nnx.initializers.normal(options.scale)
-        self.user = nnx.Param(normal(rngs.params(), (data.n_users, options.dim)))
-        self.item = nnx.Param(normal(rngs.params(), (data.n_items, options.dim)))
-
-    def __call__(self, users, items):
-        return jnp.sum(self.user[users] * self.item[items], axis=-1)
-
-
-model = Backbone("mine", Options, Net)
-"""
-
-SOLVER = """
-from dataclasses import dataclass
-
-import jax.numpy as jnp
-
-from upliftlens.models.contract import Method, Solver, Traced
-
-
-@dataclass(frozen=True)
-class Options:
-    shrink: Traced[float] = 5.0
-
-
-def method(options):
-    def init(key, data, hp):
-        return jnp.zeros(data.n_items)
-
-    def step(state, data, batch, key, hp):
-        log = data.log
-        total = jnp.zeros(data.n_items).at[log.item].add(log.weight * log.value)
-        count = jnp.zeros(data.n_items).at[log.item].add(log.weight)
-        return total / (count + hp.model["shrink"]), jnp.zeros(())
-
-    def score(state, data, users):
-        return jnp.broadcast_to(state, (users.shape[0], data.n_items))
-
-    def predict(state, data, users, items):
-        return state[items]
-
-    return Method(init, step, score, predict, "full", "rating", max_epochs=1)
-
-
-model = Solver("shrunken_mean", Options, method)
-"""
 
 
 @pytest.fixture
@@ -189,6 +127,15 @@ def test_a_plugin_is_tuned_over_ranges_from_the_command_line(backbone, tmp_path)
 
 def test_no_model_is_left_out():
     """What `upliftlens list models` shows is what the contract test above covers, and nothing is skipped in it."""
-    assert {"random", "popularity", "additive", "mf", "mlp", "two_tower", "ials", "ease", "item_knn"} <= set(
-        names("upliftlens.models")
-    )
+    assert {
+        "random",
+        "popularity",
+        "additive",
+        "mf",
+        "mf_features",
+        "mlp",
+        "two_tower",
+        "ials",
+        "ease",
+        "item_knn",
+    } <= set(names("upliftlens.models"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from upliftlens.causal.interactions import interactions, take
+from upliftlens.causal.options import NoOptions
 from upliftlens.models import history, popularity, random
 from upliftlens.models.contract import Hyper, TrainingData
 
@@ -46,7 +47,7 @@ def test_history_rows_and_gram_matrix_equal_numpy(shuffled: bool, monkeypatch: p
 
 def test_popularity_counts_positives() -> None:
     data, _ = _data()
-    method = popularity.model.method(popularity.Options())
+    method = popularity.model.method(NoOptions())
     key = jax.random.key(0)
     state, _ = method.step(method.init(key, data, EMPTY), data, None, key, EMPTY)
     counts = np.zeros(300)
@@ -59,7 +60,7 @@ def test_random_orders_are_uniform_fixed_and_differ_between_users_and_seeds() ->
     n_users, n_items = 20_000, 4
     log = interactions([0], [0], [1.0], n_users, n_items)
     data = TrainingData(log, np.ones(1, np.float32), np.zeros((n_users, 0)), np.zeros((n_items, 0)))
-    method = random.model.method(random.Options())
+    method = random.model.method(NoOptions())
 
     def orders(seed: int) -> np.ndarray:
         state = method.init(jax.random.key(seed), data, EMPTY)

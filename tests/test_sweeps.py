@@ -36,16 +36,22 @@ def test_the_counter_counts():
 
 
 def test_the_same_key_gives_the_same_bits(tmp_path):
-    values = []
+    """Twice in this process and once in another one."""
+    words, values = ("model=mlp", "model.layers=[8]", "model.dim=4", "train.epochs=2"), []
+    process = spawn("run", tmp_path / "c", *words)
     for name in ("a", "b"):
-        assert call("run", tmp_path / name, "model=mlp", "model.layers=[8]", "model.dim=4") == 0
+        assert call("run", tmp_path / name, *words) == 0
+    told = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, told
+    for name in ("a", "b", "c"):
         (record,) = records(tmp_path / name)
         with np.load(tmp_path / name / "fits" / record["fit_key"] / "state.npz") as state:
             arrays = {key: state[key] for key in state.files}
         values.append((record["key"], record["metrics"], arrays))
-    assert values[0][:2] == values[1][:2]
-    for name, array in values[0][2].items():
-        np.testing.assert_array_equal(array, values[1][2][name])
+    for key, metrics, arrays in values[1:]:
+        assert (key, metrics) == values[0][:2]
+        for name, array in values[0][2].items():
+            np.testing.assert_array_equal(array, arrays[name])
 
 
 def test_a_new_metric_evaluates_again_without_training(tmp_path, capsys):

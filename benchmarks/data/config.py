@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.synthetic import SyntheticOptions
 
 
 @dataclass(frozen=True)
@@ -112,28 +113,10 @@ class RecboleConfig(DataConfig):
 
 
 @dataclass(frozen=True)
-class SyntheticConfig(BaseConfig):
-    """A generated world; ``draw`` is its seed, the other fields are those of ``causal.synthetic.SyntheticOptions``."""
+class SyntheticConfig(BaseConfig, SyntheticOptions):
+    """A generated world: its options, and ``draw``, its seed."""
 
     draw: int
-    n_users: int
-    n_items: int
-    dim: int
-    ratings_per_user: float
-    activity_skew: float
-    test_per_user: int
-    exposure: float
-    popularity_skew: float
-    max_propensity: float
-    user_sd: float
-    item_sd: float
-    taste_sd: float
-    noise: float
-    shares: tuple[float, ...]
-    n_user_features: int
-    n_item_features: int
-    feature_strength: float
-    days: float
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def plugins() -> dict[str, DataSource]:
     for entry in entry_points(group=GROUP):
         try:
             source = entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UpliftlensError(f"the data plugin '{entry.name}' ({entry.value}) fails to import: {error}") from error
         if not isinstance(source, DataSource):
             raise UpliftlensError(f"the data plugin '{entry.name}' ({entry.value}) is not a DataSource")

@@ -1,7 +1,5 @@
 """A generated world as a data set: what a method may see of it, without the truth."""
 
-from dataclasses import fields
-
 import numpy as np
 import pandas as pd
 
@@ -9,7 +7,7 @@ from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.config import SyntheticConfig
 from upliftlens.benchmarks.dataset import Dataset, Features
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.causal.synthetic import SyntheticOptions, World, synthetic_world
+from upliftlens.causal.synthetic import World, synthetic_world
 
 
 def world_of(config: SyntheticConfig) -> World:
@@ -18,13 +16,12 @@ def world_of(config: SyntheticConfig) -> World:
     Raises:
         UpliftlensError: if an option is out of its range.
     """
-    options = SyntheticOptions(**{field.name: getattr(config, field.name) for field in fields(SyntheticOptions)})
     if config.scale != (1.0, float(len(config.shares))):
         raise UpliftlensError(
             f"data.scale must be [1,{len(config.shares)}]: data.shares names one share for each rating"
         )
     try:
-        return synthetic_world(options, config.draw)
+        return synthetic_world(config, config.draw)
     except ValueError as error:
         raise UpliftlensError(f"data: {error}") from error
 

@@ -1,6 +1,6 @@
 """Worlds of potential outcomes as data sets, and logs of recommendations read from files."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from upliftlens.benchmarks.data.watch import Say
 from upliftlens.benchmarks.dataset import Dataset, Features, Treatment
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.truth import Truth
-from upliftlens.causal.generated_world import GeneratedOptions, generate
+from upliftlens.causal.generated_world import generate
 from upliftlens.causal.interactions import Interactions, concatenate, interactions
 from upliftlens.causal.potential import PotentialWorld, draw
 from upliftlens.causal.treatment import UpliftLog, overlap, uplift_log
@@ -71,9 +71,8 @@ def synthetic(config: UpliftSyntheticConfig) -> Dataset:
     Raises:
         UpliftlensError: if an option is out of its range.
     """
-    options = GeneratedOptions(**{one.name: getattr(config, one.name) for one in fields(GeneratedOptions)})
     try:
-        world, group = generate(options, config.draw)
+        world, group = generate(config, config.draw)
     except ValueError as error:
         raise UpliftlensError(f"data: {error}") from error
     users = pd.DataFrame({"id": [str(i) for i in range(config.n_users)], "group": group.astype(str)}, dtype=object)

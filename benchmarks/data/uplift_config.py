@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
+from upliftlens.causal.generated_world import GeneratedOptions
 
 
 @dataclass(frozen=True)
@@ -29,28 +30,10 @@ class UpliftLogConfig(DataConfig):
 
 
 @dataclass(frozen=True)
-class UpliftSyntheticConfig(BaseConfig):
-    """A generated world of potential outcomes; the options are those of ``causal.generated_world.GeneratedOptions``.
-
-    ``draw`` seeds the world and its three logs.
-    """
+class UpliftSyntheticConfig(BaseConfig, GeneratedOptions):
+    """A generated world of potential outcomes: its options, and ``draw``, which seeds the world and its three logs."""
 
     draw: int
-    n_users: int
-    n_items: int
-    dim: int
-    base: float
-    popularity_sd: float
-    taste_sd: float
-    effect: float
-    effect_sd: float
-    heterogeneity: float
-    confounding: float
-    exposure: str
-    exponent: float
-    per_user: float
-    floor: float
-    cap: float
 
 
 @dataclass(frozen=True)

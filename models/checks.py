@@ -1,0 +1,239 @@
+"""What a plugin gives is checked before anything is trained: its record, the shapes, and that two ways to score agree.
+
+All errors are of one or two lines and name the model and the fix.
+"""
+
+import dataclasses
+import inspect
+import re
+from functools import lru_cache, partial
+from typing import Any, get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from upliftlens.causal.objectives import Objective, Phase
+from upliftlens.models.contract import Backbone, Hyper, Layout, Link, Method, Solver, TrainingData
+
+_RESERVED = ("name", "file", "space")  # what else the configuration of a model states
+_PAIRS = 512  # that both ways to score are compared on, about
+_USERS = 8
+_TOLERANCE = 1e-4  # of the largest score: far above rounding in float32, far below a forgotten bias
+_ROWS = 3
+
+
+class BrokenContract(ValueError):
+    """A model or an objective is not what its contract says."""
+
+
+def checked_model(value: Any, where: str) -> Backbone | Solver:
+    """``value``, if it is a well-formed model; ``where`` says in errors what defines it.
+
+    Raises:
+        BrokenContract: naming the field that is wrong and what belongs there.
+    """
+    if not isinstance(value, Backbone | Solver):
+        raise BrokenContract(
+            f"{where} is a {type(value).__name__}: it must be a Backbone or a Solver of models.contract"
+        )
+    _check_record(value, where)
+    where = f"{where}, model '{value.name}'"
+    if isinstance(value, Backbone):
+        _check_call(value.build, "build", "options, data, rngs", where)
+        return value
+    _check_call(value.method, "method", "options", where)
+    _check_call(value.memory, "memory", "options, n_users, n_items", where)
+    if value.needs not in (known := ("log", "recommendations", "truth")):
+        raise BrokenContract(f"{where}: needs must be one of {', '.join(known)}, got {value.needs!r}")
+    return value
+
+
+def checked_objective(value: Any, where: str) -> Objective:
+    """``value``, if it is a well-formed objective.
+
+    Raises:
+        BrokenContract: naming the field that is wrong and what belongs there.
+    """
+    if not isinstance(value, Objective):
+        raise BrokenContract(
+            f"{where} is a {type(value).__name__}: it must be an Objective of upliftlens.causal.objectives"
+        )
+    _check_record(value, where)
+    where = f"{where}, objective '{value.name}'"
+    if not isinstance(value.phases, tuple) or not value.phases or not all(isinstance(p, Phase) for p in value.phases):
+        raise BrokenContract(f"{where}: phases must be a tuple of one or more Phase(loss, moves)")
+    for phase in value.phases:
+        _check_call(phase.loss, "a phase's loss", "view, batch, hp", where)
+        if not phase.moves or isinstance(phase.moves, str) or set(phase.moves) - set(value.modules):
+            raise BrokenContract(
+                f"{where}: moves must be a tuple of names in modules {value.modules}, got {phase.moves!r}"
+            )
+    return value
+
+
+def _check_record(value: Any, where: str) -> None:
+    """Name, options and version, which models and objectives have alike."""
+    if not isinstance(value.name, str) or not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", value.name):
+        raise BrokenContract(
+            f'{where}: its name must be text of letters, digits, _ and -, as in "my_model", got {value.name!r}'
+        )
+    where, options = f"{where}, '{value.name}'", value.options
+    if type(value.version) is not int:
+        raise BrokenContract(f"{where}: version must be a whole number, got {value.version!r}")
+    if not isinstance(options, type) or not dataclasses.is_dataclass(options):
+        raise BrokenContract(
+            f"{where}: options must be a class marked @dataclass(frozen=True), got {options!r}; where there is nothing "
+            "to choose, upliftlens.causal.options.NoOptions"
+        )
+    if not options.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise BrokenContract(
+            f"{where}: write @dataclass(frozen=True) above {options.__name__}: options are part of a key"
+        )
+    if taken := [f.name for f in dataclasses.fields(options) if f.name in _RESERVED]:
+        raise BrokenContract(f"{where}: an option can't be called {taken[0]}, which says something else: rename it")
+    try:
+        get_type_hints(options)
+    except Exception as error:
+        raise BrokenContract(f"{where}: the types of {options.__name__} can't be read: {error}") from error
+
+
+def _check_call(call: Any, what: str, arguments: str, where: str) -> None:
+    """That ``call`` can be called with so many positional arguments."""
+    if not callable(call):
+        raise BrokenContract(f"{where}: {what} must be callable as {what}({arguments}), got {call!r}")
+    # The metaclass of Flax modules takes anything and hands it on to __init__.
+    made, own = (call.__init__, (call,)) if isinstance(call, type) else (call, ())  # type: ignore[misc]
+    try:
+        signature = inspect.signature(made)
+    except (TypeError, ValueError):  # builtins without a signature
+        return
+    try:
+        signature.bind(*own, *arguments.split(", "))
+    except TypeError as error:
+        takes = f"{getattr(made, '__qualname__', what)}{signature}"
+        raise BrokenContract(f"{where}: {what} is called with ({arguments}), but {takes}: {error}") from None
+
+
+def shapes_of(data: TrainingData) -> TrainingData:
+    """The data without their numbers: hashable, so that a structure is checked once."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), data)
+
+
+@lru_cache(maxsize=64)
+def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
+    """Refuses a backbone whose module can't be called, or gives arrays of other shapes than the contract says.
+
+    ``data`` from ``shapes_of``: nothing is computed.
+
+    Raises:
+        BrokenContract: with the shape that was expected and the one that was got.
+    """
+    where = f"model {backbone.name}"
+
+    def built(data: TrainingData) -> Any:
+        return backbone.build(options, data, nnx.Rngs(params=0, dropout=0))
+
+    module = nnx.eval_shape(built, data)
+    if not isinstance(module, nnx.Module):
+        raise BrokenContract(f"{where}: build must return a flax.nnx.Module, and does not")
+    if not callable(module):
+        raise BrokenContract(f"{where}: {type(module).__name__} needs __call__(users, items) -> scores")
+
+    def gives(method: str, *ids: Any) -> Any:
+        def call(data: TrainingData, *ids: Any) -> Any:
+            own = built(data)
+            own.eval()
+            return getattr(own, method)(*ids)
+
+        return jax.eval_shape(call, data, *ids)
+
+    ids = jax.ShapeDtypeStruct((_rows(data),), jnp.int32)
+    i32 = f"i32{list(ids.shape)}"
+    _require_shape(where, f"__call__(users {i32}, items {i32})", gives("__call__", ids, ids), ids.shape)
+    if hasattr(module, "score_all"):
+        _require_shape(where, f"score_all(users {i32})", gives("score_all", ids), (*ids.shape, data.n_items))
+    if hasattr(module, "penalty"):
+        _require_shape(where, "penalty()", gives("penalty"), ())
+
+
+def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> None:
+    """Refuses a solver's Method whose functions give other shapes than the contract says; nothing is computed.
+
+    Raises:
+        BrokenContract: with the shape that was expected and the one that was got.
+    """
+    where = f"model {name}"
+    if not isinstance(method, Method):
+        raise BrokenContract(f"{where}: method(options) must return a Method, got {type(method).__name__}")
+    for field, known in (("layout", get_args(Layout)), ("link", get_args(Link))):
+        if getattr(method, field) not in known:
+            raise BrokenContract(f"{where}: {field} must be one of {', '.join(known)}, got {getattr(method, field)!r}")
+    key, ids = jax.random.key(0), jax.ShapeDtypeStruct((_rows(data),), jnp.int32)
+    i32 = f"i32{list(ids.shape)}"
+    state = jax.eval_shape(method.init, key, data, hp)
+    score = jax.eval_shape(method.score, state, data, ids)
+    _require_shape(where, f"score(state, data, users {i32})", score, (*ids.shape, data.n_items))
+    predicted = jax.eval_shape(method.predict, state, data, ids, ids)
+    _require_shape(where, f"predict(state, data, users {i32}, items {i32})", predicted, ids.shape)
+    if method.layout != "full":
+        return
+    stepped, loss = jax.eval_shape(method.step, state, data, None, key, hp)
+    _require_shape(where, "the loss of step(…)", loss, ())
+    before, after = (jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", one) for one in (state, stepped))
+    if before != after:
+        raise BrokenContract(f"{where}: step must give a state like that of init, {before}, got {after}")
+
+
+def check_agreement(backbone: Backbone, options: Any, data: TrainingData) -> None:
+    """Refuses a module whose ``score_all`` and ``__call__`` score the same pairs differently, without dropout.
+
+    They are compared on a few hundred pairs, at random parameters: a bias that starts at 0 counts too.
+
+    Raises:
+        BrokenContract: with the largest difference.
+    """
+    rng = np.random.default_rng(0)
+    leaves, tree = jax.tree.flatten(nnx.eval_shape(lambda: _parts(backbone, options, data)[1]))
+    random = [(0.3 * rng.standard_normal(leaf.shape)).astype(leaf.dtype) for leaf in leaves]
+    with jax.default_matmul_precision("highest"):
+        apart, scale = map(float, _apart(backbone, options, data, jax.tree.unflatten(tree, random)))
+    if not apart <= _TOLERANCE * (1 + scale):
+        raise BrokenContract(
+            f"model {backbone.name}: score_all(users) and __call__(users, items) differ by up to {apart:.3g} where "
+            f"scores reach {scale:.3g}: both must score a pair alike. Mend score_all, or leave it out"
+        )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _apart(backbone: Backbone, options: Any, data: TrainingData, params: Any) -> tuple[Any, Any]:
+    """The largest |score_all − __call__| over some users × some items, and the largest finite |__call__|."""
+    graph, _, rest = _parts(backbone, options, data)  # the parameters that it starts with are never computed
+    module = nnx.merge(graph, params, rest)
+    module.eval()
+    users = np.unique(np.linspace(0, data.n_users - 1, _USERS, dtype=np.int32))
+    items = np.unique(np.linspace(0, data.n_items - 1, _PAIRS // _USERS, dtype=np.int32))
+    dense = module.score_all(jnp.asarray(users))[:, items]
+    pairs = module(jnp.asarray(np.repeat(users, len(items))), jnp.asarray(np.tile(items, len(users))))
+    pairs = pairs.reshape(dense.shape)
+    same = (dense == pairs) | (jnp.isnan(dense) & jnp.isnan(pairs))
+    return jnp.where(same, 0.0, jnp.abs(dense - pairs)).max(), jnp.where(jnp.isfinite(pairs), jnp.abs(pairs), 0.0).max()
+
+
+def _parts(backbone: Backbone, options: Any, data: TrainingData) -> tuple[Any, Any, Any]:
+    module = backbone.build(options, data, nnx.Rngs(params=0, dropout=0))
+    graph, params, *rest = nnx.split(module, nnx.Param, ...)
+    return graph, params, rest[0]
+
+
+def _rows(data: TrainingData) -> int:
+    """A number of ids that is no other number of the data, so that a shape with its axes the wrong way shows."""
+    return _ROWS if data.n_items != _ROWS else _ROWS + 1
+
+
+def _require_shape(where: str, call: str, got: Any, shape: tuple[int, ...]) -> None:
+    found = f"{got.dtype}{list(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}"
+    if not hasattr(got, "shape") or got.shape != shape or not jnp.issubdtype(got.dtype, jnp.floating):
+        wanted = f"float32{list(shape)}"
+        raise BrokenContract(f"{where}: {call} must give {wanted}, got {found}")
