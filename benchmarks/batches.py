@@ -86,7 +86,9 @@ def feed(
     if layout == "full":
         return Feed(None, lambda rng: np.zeros((1, 0), np.int32), _cut_nothing, 1)
     if layout == "triples":
-        return _triples(data, batch_size, wants.propensity) if wants.triples is None else _drawn(data, batch_size, wants)
+        return (
+            _triples(data, batch_size, wants.propensity) if wants.triples is None else _drawn(data, batch_size, wants)
+        )
     rows = _rows(data, link, wants)
     if layout == "tiles":
         return _tiles(data, rows, tile_users, wants)
