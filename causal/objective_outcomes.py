@@ -6,23 +6,26 @@ means are over all logged rows:
     t_learner   mean ℓ(Y, m_Z), one module for each arm; ranks by m1 − m0                        Künzel et al. 2019
     s_learner   mean ℓ(Y, m_Z) with the score of m_Z = s + Z·t: one model with the treatment as an input, which changes
                 the score by t, a function of user and item; ranks by m1 − m0                    Künzel et al. 2019
-    dr_learner  the t_learner's loss, and mean over rows with overlap of (τ̂ − φ)², with the pseudo-outcome
+    dr_learner  the t_learner's loss, and w · mean over rows with overlap of (τ̂ − φ)², with the pseudo-outcome
                 φ = m1 − m0 + Z(Y − m1)/e − (1 − Z)(Y − m0)/(1 − e), e clipped by χ as in dlce;
                 ranks by τ̂                                                                       Kennedy 2023
 
 s_learner: in a factorisation the treatment as one more 0/1 feature could change the score by the same amount for every
 item at most up to a factor per user; here s and t are each built from the backbone. λ pulls t to a constant effect.
 dr_learner: φ is a constant to the gradient. All three modules learn side by side from the same rows, one step each, so
-early φ are crude and later steps mend them; Kennedy fits the outcome models first, and on other rows.
+early φ are crude and later steps mend them; Kennedy fits the outcome models first, and on other rows. φ is far noisier
+than Y, so one λ can't suit both losses: w < 1 shrinks τ̂ more, as λ/w would.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import jax
 
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objective_uplift import RECOMMENDATIONS, CappedOptions, inverse_propensity, treatment
 from upliftlens.causal.objectives import NoOptions, Objective, Phase, View
+from upliftlens.causal.options import Traced
 from upliftlens.causal.sample import Batch, Sample
 
 _LINKS = frozenset({"rating", "probability"})
@@ -95,15 +98,28 @@ def pseudo_outcome(view: View, rows: Sample, chi: Array) -> Array:
     return jax.lax.stop_gradient(corrected)
 
 
+@dataclass(frozen=True)
+class DROptions(CappedOptions):
+    """``chi`` as in dlce; ``effect``: w > 0, the weight of the effect's loss against λ."""
+
+    effect: Traced[float]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.effect > 0:
+            raise ValueError(f"effect must be positive, got {self.effect}")
+
+
 def _effect(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     rows = batch.observed
     gap = view.score("prediction", rows) - pseudo_outcome(view, rows, hp["chi"])
-    return (rows.weight * (inverse_propensity(rows, hp["chi"]) > 0) * gap**2).sum()
+    usable = inverse_propensity(rows, hp["chi"]) > 0
+    return hp["effect"] * (rows.weight * usable * gap**2).sum()
 
 
 dr_learner = Objective(
     "dr_learner",
-    CappedOptions,
+    DROptions,
     phases=(Phase(_outcomes, moves=("treated", "control")), Phase(_effect, moves=("prediction",))),
     modules=("prediction", "treated", "control"),
     needs=RECOMMENDATIONS,

@@ -16,7 +16,7 @@ from upliftlens.causal.treatment import UpliftLog, dense
 
 USERS, ITEMS, CHI = 6, 8, 0.3
 MODULES = ("prediction", "control", "treated")
-HP = {"chi": CHI, "alpha": 0.4}
+HP = {"chi": CHI, "alpha": 0.4, "effect": 0.7}
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +146,7 @@ def test_outcome_learners_minimise_the_published_losses(make, loss, log: UpliftL
     for (name, expected), learner in zip(arms.items(), learners, strict=True):
         assert float(learner.phases[0].loss(view, batch, HP)) == pytest.approx(expected / len(log), rel=1e-6), name
     got = learners[2].phases[1].loss(view, batch, HP)
-    assert float(got) == pytest.approx(effect / len(log), rel=1e-6)
+    assert float(got) == pytest.approx(HP["effect"] * effect / len(log), rel=1e-6)
     everyone = Sample(np.arange(USERS), None, *np.ones((2, USERS, ITEMS)))
     t, s = (learner.rank(view, everyone, HP) for learner in learners[:2])  # type: ignore[misc]
     np.testing.assert_allclose(t, mean(score["prediction"]) - mean(score["control"]), atol=1e-12)

@@ -29,7 +29,7 @@ from upliftlens.models.registry import entry, names
 USERS, ITEMS = 12, 9
 OBJECTIVES = {name: entry("upliftlens.objectives", name).value for name in names("upliftlens.objectives")}
 LEARNERS = {name: one for name, one in OBJECTIVES.items() if "recommendations" in one.needs}
-HP = {"chi": 0.2, "alpha": 0.3}
+HP = {"chi": 0.2, "alpha": 0.3, "effect": 0.5}
 
 
 def data():
@@ -203,6 +203,7 @@ def test_an_option_that_is_a_float_compiles_nothing_new(tmp_path):
         (["objective=t_learner", "loss=bpr"], "use loss=logistic or loss=squared"),
         (["objective=dlce", "objective.chi=1"], r"chi must lie in \[0, 1\)"),
         (["objective=ulbpr", "objective.alpha=-1"], r"alpha must lie in \[0, 1\]"),
+        (["objective=dr_learner", "objective.effect=0"], "effect must be positive"),
     ],
 )
 def test_what_does_not_go_together_is_said(words, message, tmp_path):
