@@ -123,7 +123,8 @@ def _rows(data: TrainingData, link: Link, wants: Wants) -> _Rows:
         return _Rows(*map(np.asarray, (rows.user, rows.item, rows.outcome, rows.weight, rows.propensity, rows.treated)))
     log = data.log
     target = log.value if link == "rating" else data.positive
-    return _Rows(*map(np.asarray, (log.user, log.item, target, log.weight)), wants.propensity, None)
+    user, item, weight = (np.asarray(column) for column in (log.user, log.item, log.weight))
+    return _Rows(user, item, np.asarray(target), weight, wants.propensity, None)
 
 
 def _density(data: TrainingData, rows: _Rows, wants: Wants) -> Array | None:
@@ -212,8 +213,8 @@ def _tiles(data: TrainingData, rows: _Rows, tile_users: int, wants: Wants) -> Fe
         users = rng.permutation(n_steps * size).astype(np.int32)
         return np.minimum(users, data.n_users).reshape(n_steps, size)
 
-    tiles = _Tiles(targets, weights, propensities, treated, background, _density(data, rows, wants))
-    return Feed(jax.tree.map(jnp.asarray, tiles), order, _cut_tile, n_steps)
+    arrays: Any = (targets, weights, propensities, treated, background, _density(data, rows, wants))
+    return Feed(_Tiles(*jax.tree.map(jnp.asarray, arrays)), order, _cut_tile, n_steps)
 
 
 def _cut_tile(arrays: _Tiles, index: Array) -> Batch:

@@ -109,8 +109,8 @@ def quickstart_verb(arguments: Sequence[str]) -> int:
     for line in (
         f"Records: {store.root}/runs{tracked}",
         "An empty cell: the model does not predict ratings.",
-        "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to all these ratings",
-        "(a simulation, not a measurement; below 0: those items would have been watched anyway).",
+        "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings:",
+        "a simulation, not a measurement. Below 0: without being recommended, more of it would have been watched.",
         "Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":",
         f"  upliftlens results --where data={name} --over seed --format md{place}",
         f"  upliftlens compare mf mlp --metric rmse{place}",

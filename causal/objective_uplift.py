@@ -12,9 +12,9 @@ Z = was recommended, Y = outcome in [0, 1], e = P(Z = 1), s the score, x_uij = s
 A row is positive if recommended and taken (with probability Y) and, with probability α, if neither; else negative.
 
 dlce: E[w] = μ1 − μ0 without a cap, so a pair is pushed up by what recommending it changes. Rows without overlap
-(e = 0 or 1) are left out. The paper's softplus(x) for w < 0 is kept: the unbiased −softplus(−x) has no lower bound. j is
-drawn anew for every row in every epoch, uniformly from all items. The paper draws rows one by one; here an epoch takes
-each row once, in minibatches, so |w| is a weight in both.
+(e = 0 or 1) are left out. For w < 0 the paper's softplus(x) is kept: the unbiased −softplus(−x) has no lower bound. j
+is drawn anew for every row in every epoch, uniformly from all items. The paper draws rows one by one; here an epoch
+takes each row once, in minibatches, so |w| is a weight in both.
 ulrmf: linear in its label, so the expectation over the α coin is exact and nothing is drawn; the sum is over every
 logged row, where the authors draw as many negatives as there are positives.
 ulbpr: i is drawn over the whole log in proportion to P(positive), then j within the user in proportion to
