@@ -14,6 +14,7 @@ import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.causal.sample import Batch, Sample
+from upliftlens.causal.triples import DrawTriples, whole_passes
 from upliftlens.models.contract import Array, Layout, Link, TrainingData
 
 Order = Any  # a pytree of arrays whose first axis is the step
@@ -47,15 +48,19 @@ def choose_layout(wanted: str, pairwise: bool, dense: bool, n_users: int, n_item
 
 
 class Wants(NamedTuple):
-    """What an objective reads beside the observed rows.
+    """What an objective reads beside the observed rows, or in their place.
 
     ``propensity`` f32[N], of the log's rows (padding may hold anything), or None; ``everything``: whether it sums over
     D, all users × items; ``share``: pairs drawn from D per observed row where D isn't summed exactly.
+    ``recommendations``: rows are those of the log of recommendations, with their treatments and own propensities;
+    ``triples`` draws from that log for a pairwise loss.
     """
 
     propensity: np.ndarray | None = None
     everything: bool = False
     share: float = 1.0
+    recommendations: bool = False
+    triples: DrawTriples | None = None
 
     @property
     def nothing(self) -> bool:
@@ -72,20 +77,22 @@ def feed(
 ) -> Feed:
     """The feed of a layout.
 
-
     ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; both are cut to what there is.
-    The loss's link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank").
+    The link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank"); in a log of
+    recommendations it is the outcome.
     Tiles hold D exactly; the layout pairs draws from it uniformly, anew in each step, with weights that keep the
     expectation.
     """
     if layout == "full":
         return Feed(None, lambda rng: np.zeros((1, 0), np.int32), _cut_nothing, 1)
     if layout == "triples":
-        return _triples(data, batch_size, wants.propensity)
-    target = np.asarray(data.log.value if link == "rating" else data.positive)
+        return (
+            _triples(data, batch_size, wants.propensity) if wants.triples is None else _drawn(data, batch_size, wants)
+        )
+    rows = _rows(data, link, wants)
     if layout == "tiles":
-        return _tiles(data, target, tile_users, wants)
-    return _pairs(data, target, batch_size, wants)
+        return _tiles(data, rows, tile_users, wants)
+    return _pairs(data, rows, batch_size, wants)
 
 
 def _cut_nothing(arrays: Any, index: Any) -> None:
@@ -98,10 +105,32 @@ def _steps(n_rows: int, size: int) -> tuple[int, int]:
     return n_steps, -(-n_rows // n_steps)
 
 
-def _density(data: TrainingData, wants: Wants) -> Array | None:
+class _Rows(NamedTuple):
+    """The rows that are summed over, on the host; columns of equal length."""
+
+    user: np.ndarray
+    item: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    propensity: np.ndarray | None
+    treated: np.ndarray | None
+
+
+def _rows(data: TrainingData, link: Link, wants: Wants) -> _Rows:
+    if wants.recommendations:
+        rows = data.recommendations
+        assert rows is not None, "the harness has refused data without recommendations"
+        return _Rows(*map(np.asarray, (rows.user, rows.item, rows.outcome, rows.weight, rows.propensity, rows.treated)))
+    log = data.log
+    target = log.value if link == "rating" else data.positive
+    user, item, weight = (np.asarray(column) for column in (log.user, log.item, log.weight))
+    return _Rows(user, item, np.asarray(target), weight, wants.propensity, None)
+
+
+def _density(data: TrainingData, rows: _Rows, wants: Wants) -> Array | None:
     if wants.nothing:
         return None
-    return jnp.float32(np.asarray(data.log.weight).sum() / (data.n_users * data.n_items))
+    return jnp.float32(rows.weight.sum() / (data.n_users * data.n_items))
 
 
 class _Pairs(NamedTuple):
@@ -109,39 +138,33 @@ class _Pairs(NamedTuple):
     density: Array | None
 
 
-def _pairs(data: TrainingData, target: np.ndarray, batch_size: int, wants: Wants) -> Feed:
-    log = data.log
-    n_steps, size = _steps(len(log), batch_size)
-    extra = n_steps * size - len(log)
-    weight = np.asarray(log.weight)
-    scaled = weight * (n_steps / max(weight.sum(), 1))
-    columns = [
-        np.pad(np.asarray(log.user), (0, extra)),
-        np.pad(np.asarray(log.item), (0, extra)),
-        np.pad(target.astype(np.float32), (0, extra)).view(np.int32),
-        np.pad(scaled.astype(np.float32), (0, extra)).view(np.int32),
-    ]
-    if wants.propensity is not None:
-        columns.append(np.pad(wants.propensity.astype(np.float32), (0, extra)).view(np.int32))
+def _pairs(data: TrainingData, rows: _Rows, batch_size: int, wants: Wants) -> Feed:
+    n_steps, size = _steps(len(rows.user), batch_size)
+    extra = n_steps * size - len(rows.user)
+    scaled = rows.weight * (n_steps / max(rows.weight.sum(), 1))
+    floats = [column for column in (rows.target, scaled, rows.propensity, rows.treated) if column is not None]
+    columns = [np.pad(ids, (0, extra)) for ids in (rows.user, rows.item)]
+    columns += [np.pad(column.astype(np.float32), (0, extra)).view(np.int32) for column in floats]
     drawn = max(1, round(wants.share * size))
 
     def order(rng: np.random.Generator) -> Order:
-        rows = rng.permutation(n_steps * size).astype(np.int32).reshape(n_steps, size)
+        picked = rng.permutation(n_steps * size).astype(np.int32).reshape(n_steps, size)
         if not wants.everything:
-            return rows
+            return picked
         ends = (data.n_users, data.n_items)
-        return (rows, *(rng.integers(0, end, (n_steps, drawn), np.int32) for end in ends))
+        return (picked, *(rng.integers(0, end, (n_steps, drawn), np.int32) for end in ends))
 
     # Four 4-byte columns in one row: a shuffled gather then touches one cache line per pair instead of four.
-    return Feed(_Pairs(jnp.asarray(np.stack(columns, axis=1)), _density(data, wants)), order, _cut_pairs, n_steps)
+    packed = jnp.asarray(np.stack(columns, axis=1))
+    return Feed(_Pairs(packed, _density(data, rows, wants)), order, _cut_pairs, n_steps)
 
 
 def _cut_pairs(arrays: _Pairs, index: Any) -> Batch:
     index, *drawn = index if isinstance(index, tuple) else (index,)
     rows = arrays.packed[index]
     as_float = jax.lax.bitcast_convert_type(rows[:, 2:], jnp.float32)
-    propensity = as_float[:, 2] if as_float.shape[1] > 2 else None
-    observed = Sample(rows[:, 0], rows[:, 1], as_float[:, 0], as_float[:, 1], propensity=propensity)
+    more = (as_float[:, column] for column in range(2, as_float.shape[1]))
+    observed = Sample(rows[:, 0], rows[:, 1], as_float[:, 0], as_float[:, 1], None, *more)
     everything = None
     if drawn:
         users, items = drawn
@@ -154,21 +177,20 @@ class _Tiles(NamedTuple):
     targets: Array
     weights: Array
     propensities: Array | None
+    treated: Array | None
     background: Array | None
     density: Array | None
 
 
-def _tiles(data: TrainingData, target: np.ndarray, tile_users: int, wants: Wants) -> Feed:
-    log = data.log
+def _tiles(data: TrainingData, rows: _Rows, tile_users: int, wants: Wants) -> Feed:
     n_steps, size = _steps(data.n_users, tile_users)
-    weight = np.asarray(log.weight)
-    real = weight > 0
-    cells = (np.asarray(log.user)[real], np.asarray(log.item)[real])
+    weight, real = rows.weight, rows.weight > 0
+    cells = (rows.user[real], rows.item[real])
     # One row more than there are users: an index beyond the last user finds a row of zeros.
     weights = np.zeros((data.n_users + 1, data.n_items), np.float32)
     np.add.at(weights, cells, weight[real])
     sums = np.zeros_like(weights)
-    np.add.at(sums, cells, (weight * target)[real].astype(np.float32))
+    np.add.at(sums, cells, (weight * rows.target)[real].astype(np.float32))
     if len(cells[0]) != np.count_nonzero(weights):
         raise ValueError(
             "a user has two rows for one item, which a dense tile can't hold: "
@@ -176,10 +198,13 @@ def _tiles(data: TrainingData, target: np.ndarray, tile_users: int, wants: Wants
         )
     targets = np.divide(sums, weights, out=sums, where=weights > 0)
     weights *= n_steps / max(weight.sum(), 1)
-    propensities = background = None
-    if wants.propensity is not None:
+    propensities = treated = background = None
+    if rows.propensity is not None:
         propensities = np.ones_like(weights)
-        propensities[cells] = wants.propensity[real]
+        propensities[cells] = rows.propensity[real]
+    if rows.treated is not None:
+        treated = np.zeros_like(weights)
+        treated[cells] = rows.treated[real]
     if wants.everything:
         background = np.full(data.n_users + 1, n_steps / (data.n_users * data.n_items), np.float32)
         background[-1] = 0
@@ -188,20 +213,21 @@ def _tiles(data: TrainingData, target: np.ndarray, tile_users: int, wants: Wants
         users = rng.permutation(n_steps * size).astype(np.int32)
         return np.minimum(users, data.n_users).reshape(n_steps, size)
 
-    arrays = jax.tree.map(jnp.asarray, {"propensities": propensities, "background": background})
-    tiles = _Tiles(jnp.asarray(targets), jnp.asarray(weights), density=_density(data, wants), **arrays)
-    return Feed(tiles, order, _cut_tile, n_steps)
+    arrays: Any = (targets, weights, propensities, treated, background, _density(data, rows, wants))
+    return Feed(_Tiles(*jax.tree.map(jnp.asarray, arrays)), order, _cut_tile, n_steps)
 
 
 def _cut_tile(arrays: _Tiles, index: Array) -> Batch:
     users = jnp.minimum(index, arrays.targets.shape[0] - 2)
     target, weight = arrays.targets[index], arrays.weights[index]
     propensity = None if arrays.propensities is None else arrays.propensities[index]
+    treated = None if arrays.treated is None else arrays.treated[index]
     everything = None
     if arrays.background is not None:
         share = jnp.broadcast_to(arrays.background[index][:, None], weight.shape)
         everything = Sample(users, None, target, share)
-    return Batch(Sample(users, None, target, weight, propensity=propensity), everything, arrays.density)
+    observed = Sample(users, None, target, weight, propensity=propensity, treated=treated)
+    return Batch(observed, everything, arrays.density)
 
 
 def _triples(data: TrainingData, batch_size: int, propensity: np.ndarray | None) -> Feed:
@@ -216,10 +242,7 @@ def _triples(data: TrainingData, batch_size: int, propensity: np.ndarray | None)
     keys = np.unique(user.astype(np.int64) * data.n_items + item)
 
     def order(rng: np.random.Generator) -> Order:
-        count = n_steps * size
-        # Whole passes, and a fresh sample without replacement for the rest: every positive is drawn equally often.
-        passes = [rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
-        picked = rng.permutation(np.concatenate(passes)[:count])
+        picked = whole_passes(rng, len(rows), n_steps * size)
         negative = _negatives(rng, user[picked], keys, data.n_items)
         drawn = tuple(a.astype(np.int32).reshape(n_steps, size) for a in (user[picked], item[picked], negative))
         return drawn if p is None else (*drawn, p[picked].reshape(n_steps, size))
@@ -244,3 +267,23 @@ def _cut_triples(arrays: None, index: tuple[Array, ...]) -> Batch:
     user, item, negative, *propensity = index
     ones = jnp.ones(user.shape)
     return Batch(Sample(user, item, ones, ones / user.shape[0], negative, *propensity))
+
+
+def _drawn(data: TrainingData, batch_size: int, wants: Wants) -> Feed:
+    rows, draw = _rows(data, "rank", wants), wants.triples
+    assert draw is not None and rows.propensity is not None and rows.treated is not None
+    columns = (rows.user, rows.item, rows.target, rows.propensity, rows.treated)
+    n_steps, size = _steps(len(data.log), batch_size)  # an epoch draws about as many triples as there are positives
+
+    def order(rng: np.random.Generator) -> Order:
+        row, negative = draw(rng, n_steps * size)
+        picked = (*(column[row] for column in columns), negative.astype(np.int32))
+        return tuple(column.reshape(n_steps, size) for column in picked)
+
+    return Feed(None, order, _cut_drawn, n_steps)
+
+
+def _cut_drawn(arrays: None, index: tuple[Array, ...]) -> Batch:
+    user, item, outcome, propensity, treated, negative = index
+    weight = jnp.full(user.shape, 1 / user.shape[0])
+    return Batch(Sample(user, item, outcome, weight, negative, propensity, treated))

@@ -37,6 +37,10 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
         return "these rows do not say what was recommended"
     if kind in ("logged", "logged+truth") and options is None:
         return "its options are not stated: use metrics=uplift"
+    if kind in ("logged", "logged+truth") and effects.log is not None:
+        e = effects.log.propensity
+        if not ((e > 0) & (e < 1)).any():
+            return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
     if kind in ("logged+truth", "truth", "realised") and effects.truth is None:
         return "the truth is not known here: the rows come from no world, or select a model"
     if kind == "semi" and effects.semi is None:

@@ -1,6 +1,7 @@
 """From prepared data to a trained state: fit on training rows, stop by validation rows, fit again on both."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, training_data
 from upliftlens.benchmarks.propensity import NOT_RANDOM_VALIDATION, Exposure, Part
 from upliftlens.benchmarks.training import Epoch, Fit, Stopping, fit
-from upliftlens.benchmarks.treated import consumed, redrawn, uplift_part
+from upliftlens.benchmarks.treated import consumed, logged, redrawn, uplift_part
 from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
 
@@ -119,17 +120,20 @@ def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:
 
 
 def _require(plan: Plan, dataset: Dataset) -> None:
-    model = plan.learning.model.value
-    if not isinstance(model, Solver) or model.needs == "log":
-        return
-    if model.needs == "recommendations" and dataset.treatment is None:
+    model, objective = plan.learning.model.value, plan.learning.objective.value
+    if isinstance(model, Solver):
+        learner, needs = f"model={model.name}", model.needs
+    else:
+        learner = f"objective={objective.name}"
+        needs = "recommendations" if "recommendations" in plan.needs else "log"
+    if needs == "recommendations" and dataset.treatment is None:
         raise UpliftlensError(
-            f"model={model.name} learns from what was recommended, which {dataset.name} does not say: "
+            f"{learner} learns from what was recommended, which {dataset.name} does not say: "
             "use data=uplift-ml-100k, uplift-synthetic or uplift-log"
         )
-    if model.needs == "truth" and dataset.truth is None:
+    if needs == "truth" and dataset.truth is None:
         raise UpliftlensError(
-            f"model={model.name} ranks by the true effects, which are not known for {dataset.name}: "
+            f"{learner} ranks by the true effects, which are not known for {dataset.name}: "
             "use data=uplift-ml-100k or uplift-synthetic"
         )
 
@@ -152,7 +156,14 @@ def _wants(plan: Plan, exposed: Exposure | None, data: TrainingData, part: Part)
     if not plan.needs:
         return NOTHING
     propensity = exposed.of(part, data.log) if exposed is not None and "propensity" in plan.needs else None
-    return Wants(propensity, "everything" in plan.needs, plan.train.everything_share)
+    objective, triples = plan.learning.objective.value, None
+    if objective.triples is not None:
+        try:
+            triples = objective.triples(logged(data), asdict(plan.learning.objective_options))
+        except ValueError as error:
+            raise UpliftlensError(f"objective={objective.name}: {error}") from error
+    everything, recommended = "everything" in plan.needs, "recommendations" in plan.needs
+    return Wants(propensity, everything, plan.train.everything_share, recommended, triples)
 
 
 def _stopping(

@@ -9,7 +9,7 @@ from upliftlens.benchmarks.dataset import Dataset, Treatment
 from upliftlens.benchmarks.split import Split
 from upliftlens.causal.interactions import Interactions, concatenate, take
 from upliftlens.causal.treatment import UpliftLog
-from upliftlens.models.contract import Array, Recommendations
+from upliftlens.models.contract import Array, Recommendations, TrainingData
 
 Part = Literal["train", "validation", "fitted", "test"]
 """``fitted`` is training and validation rows together, or the training draw alone where the parts are redrawn."""
@@ -71,6 +71,22 @@ def recommendations(log: UpliftLog, capacity: int) -> Recommendations:
         propensity=column(log.propensity, np.float32),
         weight=column(np.ones(len(log)), np.float32),
     )
+
+
+def logged(data: TrainingData) -> UpliftLog:
+    """The log of recommendations that a method is shown, on the host; row for row ``data.recommendations``.
+
+    Raises:
+        ValueError: if the data have none.
+    """
+    rows = data.recommendations
+    if rows is None:
+        raise ValueError("the data do not say what was recommended")
+    n = np.count_nonzero(np.asarray(rows.weight))  # padding comes last
+    user, item, treated, outcome, propensity = (
+        np.asarray(column)[:n] for column in (rows.user, rows.item, rows.treated, rows.outcome, rows.propensity)
+    )
+    return UpliftLog(user, item, treated > 0, outcome, propensity, data.n_users, data.n_items)
 
 
 def _log(rows: Interactions, treatment: Treatment, chosen: np.ndarray | slice) -> UpliftLog:

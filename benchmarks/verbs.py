@@ -95,18 +95,22 @@ def quickstart_verb(arguments: Sequence[str]) -> int:
         say(f"[bold yellow]{_STAND_IN}[/bold yellow]")
     done = run_app("sweep", overrides)
     store = Store(Path(config["store"]).expanduser())
-    names = [one for one in ("rmse", "recall@10", "ndcg@10") if any(one in record.metrics for record in done)]
+    shown = ("rmse", "recall@10", "ndcg@10", "cp@10/semi")
+    names = [one for one in shown if any(one in record.metrics for record in done)]
     sheet = summarise(done, ["seed"], names, lambda record: load_per_user(store, record.key))
     out = Console(highlight=False, soft_wrap=True)
     title = "MovieLens 100K" if name == "ml-100k" else "SYNTHETIC world (ML-100K could not be had)"
     out.print(f"\n{title}, random fold 0 of 5, three seeds; 95 % intervals over users × seeds:")
     table_console().print(render(sheet, "table"))
-    tracked = Path(config["logger"]["dir"]) / "wandb"
+    folder = config["logger"].get("dir")
+    tracked = f"    W&B offline runs: {Path(folder) / 'wandb'}    (`wandb sync` uploads them)" if folder else ""
     elsewhere = "" if config["store"] == "runs" else shlex.quote(config["store"])
     place, stored = (f" --store {elsewhere}", f" store={elsewhere}") if elsewhere else ("", "")
     for line in (
-        f"Records: {store.root}/runs    W&B offline runs: {tracked}    (`wandb sync` uploads them)",
+        f"Records: {store.root}/runs{tracked}",
         "An empty cell: the model does not predict ratings.",
+        "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings:",
+        "a simulation, not a measurement. Below 0: without being recommended, more of it would have been watched.",
         "Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":",
         f"  upliftlens results --where data={name} --over seed --format md{place}",
         f"  upliftlens compare mf mlp --metric rmse{place}",

@@ -4,11 +4,13 @@ An objective names the modules it needs (each is built from the same backbone) a
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.options import NoOptions as NoOptions
 from upliftlens.causal.sample import Batch, Sample
+from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.triples import DrawTriples
 
 
 class View(NamedTuple):
@@ -35,10 +37,16 @@ class Phase(NamedTuple):
 class Objective(NamedTuple):
     """An objective.
 
-    ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D,
-    "propensity" where it divides by p. ``requires``: methods that the backbone's module must have, e.g. "embed".
+    ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D, "propensity"
+    where it divides by P(observed), "recommendations" where ``batch.observed`` is to stand for a log of recommendations
+    (all that was logged, recommended or not) instead of what was consumed.
+    ``requires``: methods that the backbone's module must have, e.g. "embed".
     ``links``: the links of the losses it makes sense with (``Loss.link``).
+    ``triples(log, hp)``: which pairs of a log of recommendations a pairwise loss is summed over, for objectives that
+    need recommendations; it runs on the host, with the objective's floats.
+    ``differences``: modules that score a difference (an effect): their constant starts at 0, not at the mean target.
     ``rank(view, sample, hp)``: what items are ranked by where that is not the prediction module's score.
+    ``link``: the unit of what is ranked by and predicted, where that is not the unit of the loss.
     ``version`` is bumped when the objective's numbers change.
     """
 
@@ -49,7 +57,10 @@ class Objective(NamedTuple):
     needs: frozenset[str] = frozenset()
     requires: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset({"rating", "probability", "rank"})
+    triples: Callable[[UpliftLog, Mapping[str, float]], DrawTriples] | None = None
+    differences: frozenset[str] = frozenset()
     rank: Callable[[View, Sample, Mapping[str, Array]], Array] | None = None
+    link: Literal["rank"] | None = None
     version: int = 1
 
 

@@ -13,6 +13,8 @@ class Sample(NamedTuple):
     Triple: as sparse, with ``negatives`` i32[B]; the score of a row is s(user, item) − s(user, negative).
 
     ``propensity``, of the shape of ``weight``, is P(the pair is observed); read only where the weight is positive.
+    In a sample of a log of recommendations the target is the outcome Y, ``treated`` is 1 where the pair was recommended
+    and 0 elsewhere, and ``propensity`` is P(treated = 1).
     The weights carry the scale, so an objective that is linear in its sums has an unbiased minibatch gradient in every
     layout.
     """
@@ -23,6 +25,7 @@ class Sample(NamedTuple):
     weight: Array
     negatives: Array | None = None
     propensity: Array | None = None
+    treated: Array | None = None
 
 
 class Batch(NamedTuple):

@@ -6,8 +6,9 @@ Minimises, for each phase of the objective,
 
 over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()``
 says; λ is ``train.l2``, |O| the number of training rows, so that λ means the same in every layout and batch size (it is
-the λ of Σ_O e + λ‖θ‖²). Each module's score gets a learned, unregularised constant, which starts at the mean target
-(squared loss) or its logit (logistic loss); that of a module called "propensity" starts at the logit of |O|/|D|.
+the λ of Σ_O e + λ‖θ‖²). Where pairs of a log of recommendations are summed over, |O| is the number of logged rows; for
+triples it is always that of the positives. Each module's score gets a learned, unregularised constant, which starts
+where ``models.starts`` says.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives import Objective, Phase, View
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Backbone, Hyper, Layout, Method, TrainingData
+from upliftlens.models.starts import start, training_rows
 
 Schedule = Literal["cosine", "constant"]
 
@@ -84,7 +86,7 @@ def gradient_method(
             own = jax.random.fold_in(key, index)
             module = build(data, nnx.Rngs(params=own, dropout=jax.random.fold_in(own, 1)))
             _, params[name], rest[name] = _split(module)
-        constants = {name: _start(name, loss, data) for name in objective.modules}
+        constants = {name: start(name, loss, objective, data) for name in objective.modules}
         states = tuple(
             direction.init({name: (params[name], constants[name]) for name in phase.moves})
             for phase in objective.phases
@@ -93,7 +95,7 @@ def gradient_method(
 
     def step(learner: Learner, data: TrainingData, batch: Batch, key: Array, hp: Hyper) -> tuple[Learner, Array]:
         graph = structure(data)
-        n_observed = data.log.weight.sum()
+        n_observed = (data.log if layout == "triples" else training_rows(objective, data)).weight.sum()
         reported = jnp.zeros(())
         for index, phase in enumerate(objective.phases):
             value, learner = _advance(
@@ -118,18 +120,25 @@ def gradient_method(
         merged.eval()
         return merged
 
+    def view(learner: Learner, data: TrainingData) -> View:
+        modules = {name: module(learner, data, name) for name in objective.modules}
+        return _view(modules, learner.constants, loss)
+
     def score(learner: Learner, data: TrainingData, users: Array) -> Array:
         if objective.rank is None:
             return score_all(module(learner, data, "prediction"), users, data.n_items) + learner.constants["prediction"]
-        modules = {name: module(learner, data, name) for name in objective.modules}
-        view = _view(modules, learner.constants, loss)
-        sample = _every_item(users, data.n_items, hasattr(modules["prediction"], "score_all"))
-        return objective.rank(view, sample, learner.objective).reshape(users.shape[0], data.n_items)
+        seen = view(learner, data)
+        sample = _every_item(users, data.n_items, hasattr(seen.module("prediction"), "score_all"))
+        return objective.rank(seen, sample, learner.objective).reshape(users.shape[0], data.n_items)
 
     def predict(learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
-        return loss.predict(module(learner, data, "prediction")(users, items) + learner.constants["prediction"])
+        if objective.link is not None and objective.rank is not None:
+            ones = jnp.ones(users.shape)
+            return objective.rank(view(learner, data), Sample(users, items, ones, ones), learner.objective)
+        own = module(learner, data, "prediction")(users, items) + learner.constants["prediction"]
+        return own if objective.link is not None else loss.predict(own)
 
-    return Method(init, step, score, predict, layout, loss.link)
+    return Method(init, step, score, predict, layout, objective.link or loss.link)
 
 
 def module_offers(backbone: Backbone, options: Any, data: TrainingData) -> frozenset[str]:
@@ -169,22 +178,6 @@ def _every_item(users: Array, n_items: int, dense: bool) -> Sample:
     items = jnp.tile(jnp.arange(n_items, dtype=jnp.int32), users.shape[0])
     flat = ones.ravel()
     return Sample(jnp.repeat(users, n_items, total_repeat_length=items.shape[0]), items, flat, flat)
-
-
-def _start(name: str, loss: Loss, data: TrainingData) -> Array:
-    if name == "propensity":  # its score is the logit of being observed, whatever the loss
-        density = data.log.weight.sum() / (data.n_users * data.n_items)
-        bounded = jnp.clip(density, 1e-6, 1 - 1e-6)
-        return jnp.log(bounded / (1 - bounded))
-    target = data.log.value if loss.link == "rating" else data.positive
-    weight = data.log.weight
-    mean = (weight * target).sum() / jnp.maximum(weight.sum(), 1)
-    if loss.link == "rating":
-        return mean
-    if loss.link == "probability":
-        bounded = jnp.clip(mean, 1e-3, 1 - 1e-3)  # a log with one class only would start at ±infinity
-        return jnp.log(bounded / (1 - bounded))
-    return jnp.zeros(())
 
 
 def _advance(

@@ -1,5 +1,7 @@
 """Uplift metrics as an evaluation reports them, against plain loops over users, items and rows."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -50,6 +52,27 @@ def result(case):
     config = MetricsConfig(NAMES, 5, TIES, Resampling(0.95, 40, 0), UpliftOptions(CHI, ITEMS * USERS, SHRINKAGE))
     effects = Effects(log, history, Truth(world, 3), lambda: frozen)
     return evaluate(MATRIX, jax.numpy.asarray(scores), seen_data, test, known, config, 1.0, (0, 1), "implicit", effects)
+
+
+def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(case):
+    log, world, history, scores, _, _ = case
+    certain = replace(log, propensity=log.treated.astype(np.float32))
+    test = interactions(log.user, log.item, log.outcome, USERS, ITEMS)
+    nothing = (np.zeros((n, 0), np.float32) for n in (USERS, ITEMS))
+    seen = TrainingData(test, np.ones(len(test), np.float32), *nothing)
+    config = MetricsConfig(
+        ("uplift@3/snips", "auuc", "uplift@3/true", "cp@3"),
+        5,
+        TIES,
+        Resampling(0.95, 40, 0),
+        UpliftOptions(CHI, 9, 1.0),
+    )
+    effects = Effects(certain, history, Truth(world, 3))
+    none = interactions(np.zeros(0), np.zeros(0), np.zeros(0), USERS, ITEMS)
+    found = evaluate(MATRIX, jax.numpy.asarray(scores), seen, test, none, config, 1.0, (0, 1), "implicit", effects)
+    assert set(found.summaries) == {"cp@3"}
+    for reason in found.absent.values():
+        assert f"no overlap: all {len(log)} rows" in reason and f"({int(log.treated.sum())} always" in reason
 
 
 def ranking(case, user):

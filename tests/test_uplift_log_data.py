@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -10,7 +11,7 @@ from shell import records
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.data.uplift import rows_of
+from upliftlens.benchmarks.data.uplift import rows_of, with_absent
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.split import SplitConfig, split
 from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, uplift_part
@@ -124,6 +125,30 @@ def test_rows_without_overlap_are_counted(tmp_path):
     table = [(*row[:4], float(row[2])) if k < 7 else row for k, row in enumerate(rows())]
     loaded(file_of(tmp_path / "log.csv", table, True), say=said.append)
     assert any("7 of 300 rows have propensity 0 or 1" in line for line in said)
+
+
+def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):
+    table, said = rows(), []
+    path = file_of(tmp_path / "log.csv", table, False)
+    made = loaded(path, "data.absent=zero", say=said.append)
+    assert made.treatment is not None and len(made.log) == 25 * 15
+    assert any("estimated from its 375 rows" in line for line in said)
+    known = {(user, item): (bool(z), y) for user, item, z, y, _ in table}
+    ids = zip(made.users["id"][made.log.user], made.items["id"][made.log.item])
+    for pair, z, y in zip(ids, made.treatment.treated, made.log.value):
+        assert (z, y) == known.pop(pair, (False, 0.0))
+    assert not known
+    e = additive_logistic(made.log.user, made.log.item, made.treatment.treated, 25, 15, 1.0)
+    np.testing.assert_allclose(made.treatment.propensity, e, atol=1e-4)
+    assert loaded(path).fingerprint != made.fingerprint
+    with pytest.raises(UpliftlensError, match=r"absent pair has no row in .*columns\.propensity=null"):
+        loaded(file_of(tmp_path / "log.csv", table, True), "data.absent=zero")
+
+
+def test_absent_pairs_that_would_be_too_many_are_refused():
+    wide = pd.DataFrame({"user": np.arange(20_000), "item": np.arange(20_000), "value": np.zeros(20_000, np.float32)})
+    with pytest.raises(UpliftlensError, match="would be 400,000,000 rows"):
+        with_absent(wide, np.zeros(20_000), "log.csv")
 
 
 def test_a_log_of_ones_own_runs_from_file_to_estimate(tmp_path):

@@ -22,6 +22,7 @@ from upliftlens.causal.treatment import UpliftLog, overlap, uplift_log
 from upliftlens.causal.treatment_propensity import additive_logistic
 
 DRAWS = 3  # train, validation, test
+MOST_ROWS = 100_000_000  # that absent=zero may make: some 4 GB
 
 
 def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig | UpliftSyntheticConfig) -> Dataset:
@@ -99,8 +100,8 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
 
     Raises:
         BadData: with every finding in the file.
-        UpliftlensError: if nothing, or everything, was recommended, no row has overlap, or a propensity contradicts its
-            treatment.
+        UpliftlensError: if nothing, or everything, was recommended, no row has overlap, a propensity contradicts its
+            treatment, or absent pairs can't be rows.
     """
     if config.filter.duplicates == "mean":
         raise UpliftlensError("data.filter.duplicates=mean: a treatment has no mean, use error, first or last")
@@ -119,6 +120,13 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
         first = as_text(data, file, config.encoding).split("\n", 1)[0].rstrip("\r")
         mark = separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
         given = "propensity" if config.header and "propensity" in cells_of(first, mark, mark in ",;") else None
+    if config.absent == "zero":
+        if given is not None or columns.time is not None:
+            raise UpliftlensError(
+                f"data.absent=zero: an absent pair has no row in {file} that could give its propensity or time. "
+                "Fix: data.columns.propensity=null estimates all propensities, data.columns.time=null"
+            )
+        log, treated = with_absent(log, treated, file)
     user, item = (pd.factorize(log[side])[0].astype(np.int32) for side in ("user", "item"))
     n_users, n_items = int(user.max()) + 1, int(item.max()) + 1
     try:
@@ -134,6 +142,25 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
         raise UpliftlensError(f"{file}: {error}") from error
     log["treated"], log["treatment_propensity"] = treated.astype(bool), propensity.astype(np.float32)
     return Raw(log, ids_only(), ids_only(), estimated=given is None)
+
+
+def with_absent(log: pd.DataFrame, treated: np.ndarray, file: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """The rows and treatments, and behind them every pair of a user and an item without a row: untreated, outcome 0.
+
+    Raises:
+        UpliftlensError: if that would be more than ``MOST_ROWS`` rows.
+    """
+    (user, users), (item, items) = (pd.factorize(log[side]) for side in ("user", "item"))
+    if (n := len(users) * len(items)) > MOST_ROWS:
+        raise UpliftlensError(
+            f"data.absent=zero: {len(users):,} users × {len(items):,} items of {file} would be {n:,} rows, more than "
+            f"{MOST_ROWS:,}. Fix: data.absent=drop, or a file of fewer users or items"
+        )
+    missing = np.ones((len(users), len(items)), bool)
+    missing[user, item] = False
+    u, i = np.nonzero(missing)
+    absent = pd.DataFrame({"user": users[u], "item": items[i], "value": np.zeros(len(u), np.float32)})
+    return pd.concat([log, absent], ignore_index=True), np.concatenate([treated, np.zeros(len(u), treated.dtype)])
 
 
 def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None) -> Dataset:

@@ -21,11 +21,16 @@ class UpliftColumns:
 
 @dataclass(frozen=True)
 class UpliftLogConfig(DataConfig):
-    """A user's own log of recommendations; ``propensity_l2`` penalises the propensities that have to be estimated."""
+    """A user's own log of recommendations.
+
+    ``absent`` pairs of its users and items are dropped, or count as not recommended and not taken (zero).
+    ``propensity_l2`` penalises the propensities that have to be estimated.
+    """
 
     separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
     header: bool
     columns: UpliftColumns
+    absent: Literal["drop", "zero"]
     propensity_l2: float
 
 
