@@ -117,7 +117,10 @@ def _compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="schnabel-1, schnabel-2: see configs/table")
+    parser.add_argument("name", help="as listed by `upliftlens list tables`")
+    parser.add_argument(
+        "options", nargs="*", metavar="KEY=VALUE", help="in place of what its definition states, e.g. seeds=[0,1]"
+    )
     parser.add_argument("--format", choices=("md", "latex", "json"), default="md")
 
 

@@ -36,14 +36,14 @@ def results_verb(flags: argparse.Namespace) -> int:
 
 
 def table_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens table NAME``: computes what is missing, prints the table; what happens is told on standard error."""
+    """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing, prints the table; tells the rest on standard error."""
     from upliftlens.benchmarks.compute import prepare_overrides
     from upliftlens.benchmarks.progress import say
     from upliftlens.benchmarks.table import Where, rendered, table
 
     prepare_overrides([])
     where = Where(Path(flags.store).expanduser(), Path(flags.cache).expanduser(), say)
-    print(rendered(*table(flags.name, where), flags.format))
+    print(rendered(*table(flags.name, where, flags.options), flags.format))
     return 0
 
 

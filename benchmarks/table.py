@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.table_options import overridden
 
 PACKAGE = "upliftlens.configs.table"
 
@@ -57,17 +58,17 @@ def definition(name: str) -> dict[str, Any]:
     return content
 
 
-def table(name: str, where: Where) -> tuple[str, list[Cell]]:
-    """Title and cells of a table.
+def table(name: str, where: Where, overrides: Sequence[str] = ()) -> tuple[str, list[Cell]]:
+    """Title and cells of a table; ``overrides`` KEY=VALUE replace top-level keys of its definition.
 
     Raises:
-        UpliftlensError: for an unknown name or kind, data that can't be had, or a run that fails.
+        UpliftlensError: for an unknown name, kind or key, data that can't be had, or a run that fails.
     """
     from upliftlens.benchmarks.table_estimators import estimator_cells
     from upliftlens.benchmarks.table_runs import cross_validated_cells
 
     kinds = {"estimators": estimator_cells, "cross-validated": cross_validated_cells}
-    content = definition(name)
+    content = overridden(definition(name), overrides)
     if content["kind"] not in kinds:
         raise unknown(f"kind of the table {name}", content["kind"], kinds)
     return content["title"], kinds[content["kind"]](content, where)
