@@ -36,7 +36,7 @@ def results_verb(flags: argparse.Namespace) -> int:
 
 
 def table_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing, prints the table; tells the rest on standard error."""
+    """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing and prints it; progress on standard error."""
     from upliftlens.benchmarks.compute import prepare_overrides
     from upliftlens.benchmarks.progress import say
     from upliftlens.benchmarks.table import Where, rendered, table
@@ -83,6 +83,23 @@ def compare_verb(flags: argparse.Namespace) -> int:
     out.print(f"{flags.metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
     for line in in_words(found, flags.first, flags.second, interval.level):
         out.print(line, markup=False)
+    return 0
+
+
+def effects_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
+    from upliftlens.benchmarks.mining import mine
+    from upliftlens.benchmarks.mining_report import forest, sheet
+    from upliftlens.benchmarks.result_table import render
+
+    study = mine(flags.options, lambda line: err.print(line, markup=False))
+    if flags.plot:
+        forest(study, Path(flags.plot))
+    body = render(sheet(study), flags.format)
+    if isinstance(body, str):
+        print(body)
+    else:
+        table_console().print(body)
     return 0
 
 
