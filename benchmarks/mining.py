@@ -72,7 +72,7 @@ def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
 
     config = composed(prepare_overrides(overrides), "effects")
     data, cache = config.pop("data"), Path(config.pop("cache")).expanduser()
-    options = typed(MiningOptions, config, "")
+    options = typed(MiningOptions, config, "effects")
     dataset = load(typed(config_type(data), data, "data"), cache, say)
     if dataset.treatment is None:
         raise UpliftlensError(

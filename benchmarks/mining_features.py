@@ -69,7 +69,8 @@ def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: Mining
         if name not in known:
             raise unknown(f"feature of {dataset.name}", name, known)
     found = []
-    for name in wanted or sorted(known, key=lambda one: columns.get(one, ("user",))[0] != "user"):
+    users_first = sorted(known, key=lambda one: columns.get(one, ("user",))[0] != "user")
+    for name in users_first if wanted is None else wanted:
         made = _activity(log, half, options) if name == ACTIVITY else _column(name, *columns[name], options)
         if isinstance(made, Feature):
             found.append(made)

@@ -76,6 +76,7 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
         axes.plot([value for _, value in known], [place for place, _ in known], "kx", markersize=5, label="true effect")
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
     axes.set_xlabel(x_label)
     axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.45 / (height - 1.1)), ncols=4, frameon=False)
     return figure
@@ -123,14 +124,23 @@ def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str
     return figure
 
 
+def check_path(path: Path) -> None:
+    """Refuses a path whose ending is no format of a figure: to be asked before anything expensive.
+
+    Raises:
+        UpliftlensError: for another ending than those of ``FORMATS``.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UpliftlensError(f"{path}: a figure is written as {', '.join(FORMATS)}: name the file like that")
+
+
 def save(figure: "Figure", path: Path) -> None:
     """Writes a figure; the ending of the path says in which format.
 
     Raises:
-        UpliftlensError: for another ending, or a path that can't be written.
+        UpliftlensError: as ``check_path``, or for a path that can't be written.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise UpliftlensError(f"{path}: a figure is written as {', '.join(FORMATS)}: name the file like that")
+    check_path(path)
     try:
         path.expanduser().parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path.expanduser(), dpi=150, bbox_inches="tight")

@@ -90,8 +90,11 @@ def effects_verb(flags: argparse.Namespace) -> int:
     """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
     from upliftlens.benchmarks.mining import mine
     from upliftlens.benchmarks.mining_report import forest, sheet
+    from upliftlens.benchmarks.plots import check_path
     from upliftlens.benchmarks.result_table import render
 
+    if flags.plot:
+        check_path(Path(flags.plot))
     study = mine(flags.options, lambda line: err.print(line, markup=False))
     if flags.plot:
         forest(study, Path(flags.plot))
