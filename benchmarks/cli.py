@@ -70,11 +70,12 @@ def _dispatch(verb: str, rest: list[str]) -> int:
         from upliftlens.benchmarks import verbs
 
         return verbs.tune_verb(rest) if verb == "tune" else verbs.quickstart_verb(rest)
-    from upliftlens.benchmarks import readers
+    from upliftlens.benchmarks import readers, uplift_verbs
 
     parser = _parser(verb)
     parsed = parser.parse_args(rest) if verb == "data" else parser.parse_intermixed_args(rest)
-    return int(getattr(readers, f"{verb}_verb")(parsed))
+    module = uplift_verbs if verb in ("effects", "plot") else readers
+    return int(getattr(module, f"{verb}_verb")(parsed))
 
 
 class _Parser(argparse.ArgumentParser):

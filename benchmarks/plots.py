@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", ":")
+DASHES = ("-", "--", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -34,13 +34,18 @@ class ForestRow(NamedTuple):
 
 
 class Line(NamedTuple):
-    """f64[G] each; ``lo`` and ``hi`` are the band, None without."""
+    """f64[G] each; ``lo`` and ``hi`` are the band, None without. Lines of one ``colour`` belong together.
+
+    ``reference``: dotted, for what the others are held against.
+    """
 
     label: str
     x: np.ndarray
     y: np.ndarray
+    colour: int
     lo: np.ndarray | None = None
     hi: np.ndarray | None = None
+    reference: bool = False
 
 
 class Point(NamedTuple):
@@ -85,16 +90,16 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
 def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> "Figure":
     """Lines with their bands."""
     figure, axes = _axes(title, (7.0, 4.8))
-    for place, line in enumerate(lines):
-        colour = COLOURS[place % len(COLOURS)]
-        dash = DASHES[place // len(COLOURS) % len(DASHES)]
+    for line in lines:
+        colour = COLOURS[line.colour % len(COLOURS)]
+        dash = ":" if line.reference else DASHES[line.colour // len(COLOURS) % len(DASHES)]
         axes.plot(line.x, line.y, color=colour, linestyle=dash, label=line.label)
         if line.lo is not None and line.hi is not None:
             axes.fill_between(line.x, line.lo, line.hi, color=colour, alpha=0.15, linewidth=0)
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     return figure
 
 

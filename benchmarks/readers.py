@@ -60,14 +60,14 @@ def compare_verb(flags: argparse.Namespace) -> int:
         for one in query(list_records(store).records, flags.where)
         if one.status == "done" and not one.config["trial"]
     ]
-    sides = [_runs_of(records, name) for name in (flags.first, flags.second)]
-    shared = sorted({_pairing(one) for one in sides[0]} & {_pairing(one) for one in sides[1]})
+    sides = [runs_of(records, name) for name in (flags.first, flags.second)]
+    shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
     if not shared:
         raise UpliftlensError(
             f"{flags.first} and {flags.second} share no data, split and seed in {store.root}: run both on the same ones"
         )
     chosen = [
-        _one_per_pairing(side, shared, name) for side, name in zip(sides, (flags.first, flags.second), strict=True)
+        one_per_pairing(side, shared, name) for side, name in zip(sides, (flags.first, flags.second), strict=True)
     ]
 
     def evaluation(record: Record) -> Evaluation:
@@ -83,26 +83,6 @@ def compare_verb(flags: argparse.Namespace) -> int:
     out.print(f"{flags.metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
     for line in in_words(found, flags.first, flags.second, interval.level):
         out.print(line, markup=False)
-    return 0
-
-
-def effects_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
-    from upliftlens.benchmarks.mining import mine
-    from upliftlens.benchmarks.mining_report import forest, sheet
-    from upliftlens.benchmarks.plots import check_path
-    from upliftlens.benchmarks.result_table import render
-
-    if flags.plot:
-        check_path(Path(flags.plot))
-    study = mine(flags.options, lambda line: err.print(line, markup=False))
-    if flags.plot:
-        forest(study, Path(flags.plot))
-    body = render(sheet(study), flags.format)
-    if isinstance(body, str):
-        print(body)
-    else:
-        table_console().print(body)
     return 0
 
 
@@ -201,7 +181,7 @@ def _yaml(group: str) -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
 
 
-def _runs_of(records: Sequence[Record], name: str) -> list[Record]:
+def runs_of(records: Sequence[Record], name: str) -> list[Record]:
     """The runs that ``model``, ``model/loss/objective`` or a list of conditions means."""
     from upliftlens.benchmarks.results import query
 
@@ -209,26 +189,33 @@ def _runs_of(records: Sequence[Record], name: str) -> list[Record]:
         found = query(records, name.split(","))
     else:
         wanted = name.split("/")
-        found = [one for one in records if _label(one)[: len(wanted)] == wanted or [one.model, one.objective] == wanted]
+        found = [one for one in records if label(one)[: len(wanted)] == wanted or [one.model, one.objective] == wanted]
         if not found:
-            raise unknown("method", name, {"/".join(_label(one)) for one in records} or {"none: the store is empty"})
+            raise unknown("method", name, {"/".join(label(one)) for one in records} or {"none: the store is empty"})
     if not found:
         raise UpliftlensError(f"no finished run meets {name}")
     return found
 
 
-def _label(record: Record) -> list[str]:
+def label(record: Record) -> list[str]:
+    """What a method is called by: model, and loss and objective where it has them."""
     return [part for part in (record.model, record.loss, record.objective) if part]
 
 
-def _pairing(record: Record) -> tuple[str, str, int]:
+def pairing(record: Record) -> tuple[str, str, int]:
+    """What two runs have in common that can be compared: data, split and seed."""
     return (record.data["fingerprint"], record.split["fingerprint"], record.seed)
 
 
-def _one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int]], name: str) -> list[Record]:
+def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int]], name: str) -> list[Record]:
+    """The run of every pairing.
+
+    Raises:
+        UpliftlensError: if a pairing has several: the name means more than one configuration.
+    """
     chosen = []
-    for pairing in shared:
-        runs = [one for one in side if _pairing(one) == pairing]
+    for wanted in shared:
+        runs = [one for one in side if pairing(one) == wanted]
         if len(runs) > 1:
             keys = ", ".join(one.key[:8] for one in runs)
             raise UpliftlensError(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.evaluation import statistics_from
 from upliftlens.benchmarks.experiment import run
 from upliftlens.benchmarks.metrics import choose
@@ -44,10 +44,8 @@ def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         UpliftlensError: for a row or column that isn't there, or a run that fails.
     """
     started = time.perf_counter()
-    rows, known = content["rows"], set(content["rows"])
-    for name in {*content["deterministic"], content["ceiling"], *(one for pair in content["order"] for one in pair)}:
-        if name not in known:
-            raise UpliftlensError(f"the table's definition names the row '{name}', which is none of its rows")
+    content = _chosen(content)
+    rows = content["rows"]
     columns: Sequence[str] = content["columns"]
     for name in (*columns, content["ordered_by"], content["criterion"]):
         choose(name)
@@ -66,6 +64,17 @@ def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     }
     where.say(f"{_since(started)} in all, of which tuning {_since(started, tuned)}; what was found took no time")
     return [*_values(found, columns, content["ceiling"], resampling), *_order(found, content, resampling)]
+
+
+def _chosen(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The definition with the rows of ``only`` and the ceiling, and the pairs of the order that are left of it."""
+    known, ceiling = content["rows"], content["ceiling"]
+    named = {*content["only"], *content["deterministic"], ceiling, *(one for pair in content["order"] for one in pair)}
+    for name in sorted(named - set(known)):
+        raise unknown("row of the table", name, known)
+    kept = {row: own for row, own in known.items() if not content["only"] or row in (*content["only"], ceiling)}
+    order = [pair for pair in content["order"] if set(pair) <= set(kept)]
+    return {**content, "rows": kept, "order": order}
 
 
 def _winner(row: str, own: Sequence[str], content: Mapping[str, Any], where: Where) -> list[str]:
