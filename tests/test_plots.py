@@ -100,11 +100,11 @@ def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
     assert drawn.get_ydata()[0] == pytest.approx(value)
     capsys.readouterr()
     for bad, sentence in (
-        (["curve", *words, "f.png"], "did you mean"),
+        (["scater", *words, "f.png"], "did you mean 'scatter'"),
         (["uplift", *words, "f.gif"], "a figure is written as .png"),
         (["uplift", "mfff", *words, "f.png"], "unknown method 'mfff'"),
         (["scatter", *words, "f.png", "--x", "rmse"], "a run has no rmse"),
-        (["uplift", *words, "f.png", "--where", "seed=7"], "nothing to plot"),
+        (["uplift", *words, "f.png", "--where", "seed=7"], "no finished run"),
     ):
         assert main(["plot", *bad]) == 1
         assert sentence in capsys.readouterr().err
