@@ -86,7 +86,8 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
     """Effects of every level of every feature of a data set with treatments.
 
     Raises:
-        UpliftlensError: if no row has overlap, an option is out of its range, or as ``mining_features.features``.
+        UpliftlensError: if too few users have rows with overlap in both arms, an option is out of its range, or as
+            ``mining_features.features``.
     """
     assert dataset.treatment is not None
     log = _first_log(dataset, dataset.treatment)
@@ -106,9 +107,15 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
     truth = np.full(len(log), np.nan) if tau is None else tau[log.user, log.item].astype(np.float64)
     measured = _Measured(log, known.usable, half, m1, m0, truth, options)
     base = measured.sums(np.arange(len(log)))
-    overall = tests.group(base[..., :4].sum(axis=0))
+    both = base.sum(axis=0)
+    if min(with_rows := _users(both)) < options.min_users:
+        raise UpliftlensError(
+            f"{dataset.name}: {with_rows[0]} users have recommended rows and {with_rows[1]} have others, with overlap: "
+            f"too few to say what recommending changes, min_users={options.min_users}"
+        )
+    overall = tests.group(both[:, :4])
     tested = [_feature(one, base, measured, overall, say) for one in found]
-    total = base.sum(axis=(0, 1))
+    total = both.sum(axis=0)
     return Study(
         dataset.name,
         options,
@@ -158,14 +165,14 @@ class _Measured(NamedTuple):
     options: MiningOptions
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
-        """f64[2, U, 6] of chosen rows, per half: the estimator's four sums, Σ τ, number of rows with overlap."""
+        """f64[2, U, 7] of chosen rows, per half: the estimator's four sums, Σ τ, rows with overlap, those treated."""
         return np.stack([self._half(rows[self.half[rows] == side]) for side in (0, 1)])
 
     def _half(self, rows: np.ndarray) -> np.ndarray:
         log, options = _taken(self.log, rows), self.options
         usable = self.usable[rows]
         if not usable.any():
-            return np.zeros((log.n_users, 6))
+            return np.zeros((log.n_users, 7))
         weight = np.ones(len(log))
         match options.estimator:
             case "naive":
@@ -176,8 +183,14 @@ class _Measured(NamedTuple):
                 sums = uplift.snips(log, weight, options.chi)
             case "dr":
                 sums = uplift.doubly_robust(log, weight, options.chi, self.m1[rows], self.m0[rows])
-        counted = [np.bincount(log.user, column * usable, log.n_users) for column in (self.truth[rows], weight)]
+        columns = (self.truth[rows], weight, log.treated)
+        counted = [np.bincount(log.user, np.where(usable, column, 0.0), log.n_users) for column in columns]
         return np.concatenate([sums, np.stack(counted, axis=1)], axis=1)
+
+
+def _users(sums: np.ndarray) -> tuple[int, int]:
+    """How many users have treated and untreated rows with overlap."""
+    return int((sums[:, 6] > 0).sum()), int((sums[:, 5] > sums[:, 6]).sum())
 
 
 def _feature(
@@ -191,17 +204,17 @@ def _feature(
             sums = (base * member[:, :, None]).sum(axis=0)
         else:
             sums = measured.sums(np.flatnonzero(member[0][measured.log.item])).sum(axis=0)
-        one = tests.group(sums[:, :4])
-        users, rows = int(one.present.sum()), int(sums[:, 5].sum())
-        if users < options.min_users or not np.isfinite(one.value):
-            left_out.append(f"{name} ({users} users{'' if users < options.min_users else ', one arm empty'})")
+        one, rows = tests.group(sums[:, :4]), int(sums[:, 5].sum())
+        if min(with_rows := _users(sums)) < options.min_users:
+            left_out.append(f"{name} (users with recommended rows {with_rows[0]}, with others {with_rows[1]})")
             continue
+        users = int(one.present.sum())
         effect = tests.estimate(one.value, one.influence, users, options.level)
         groups.append(one)
         true = float(sums[:, 4].sum() / rows)
         levels.append(Level(name, rows, effect, tests.against(one, overall, options.level), true, float("nan")))
     if left_out:
-        say(f"{feature.name}: left out {', '.join(left_out)}; a level needs min_users={options.min_users}")
+        say(f"{feature.name}: left out {', '.join(left_out)}: min_users={options.min_users} of each are needed")
     return Found(feature.name, tuple(levels), tests.differ(groups, overall, feature.partition), float("nan"))
 
 

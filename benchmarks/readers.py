@@ -51,6 +51,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
     from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+    from upliftlens.benchmarks.metrics import choose
     from upliftlens.benchmarks.results import query
     from upliftlens.causal.intervals import Resampling
 
@@ -83,6 +84,11 @@ def compare_verb(flags: argparse.Namespace) -> int:
     out.print(f"{flags.metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
     for line in in_words(found, flags.first, flags.second, interval.level):
         out.print(line, markup=False)
+    told = [(one.diagnostics.get("recommendations") or {}).get("propensities") for side in chosen for one in side]
+    if choose(flags.metric).metric.evidence == "logged" and "estimated" in told:
+        out.print(
+            "Propensities of recommending were estimated from the log: a hidden cause of both would mislead this."
+        )
     return 0
 
 

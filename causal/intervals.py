@@ -122,9 +122,13 @@ def across_seeds(per_seed: np.ndarray, resampling: Resampling) -> np.ndarray:
 
 
 def percentile(replicated: np.ndarray, level: float) -> tuple[float, float]:
-    """The central ``level`` share of the defined replicates; NaN, NaN if there is none."""
+    """The central ``level`` share of the replicates; NaN, NaN where more than 1 − ``level`` of them are undefined.
+
+    What is defined in some resamples only rests on few users (a single recommended row, say), and the spread of those
+    resamples would be far too small.
+    """
     defined = replicated[np.isfinite(replicated)]
-    if not len(defined):
+    if not len(defined) or len(defined) < level * len(replicated):
         return float("nan"), float("nan")
     lo, hi = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(lo), float(hi)

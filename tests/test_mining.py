@@ -141,7 +141,11 @@ def test_what_cannot_be_studied_is_said():
     said: list[str] = []
     found = study(rare, replace(OPTIONS, features=("gender",)), said.append)
     assert [level.name for level in found.features[0].levels] == ["F", "M"]
-    assert said == ["gender: left out X (3 users); a level needs min_users=5"]
+    assert said == ["gender: left out X (users with recommended rows 3, with others 3): min_users=5 of each are needed"]
+    assert made.treatment is not None
+    few = made.treatment._replace(treated=np.arange(len(made.log)) % 400 == 0)
+    with pytest.raises(UpliftlensError, match="logged: 5 users have recommended rows and 90 have others"):
+        study(replace(made, treatment=few), replace(OPTIONS, min_users=6), quiet)
     with pytest.raises(UpliftlensError, match="chi must lie in"):
         study(made, replace(OPTIONS, chi=1.0), quiet)
 
