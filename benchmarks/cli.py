@@ -19,6 +19,8 @@ VERBS = {
     "results": "read the store                                         upliftlens results --where model=mf --format md",
     "compare": "two methods, paired over users and seeds               upliftlens compare mf mlp --metric recall@10",
     "table": "a paper's table beside the published numbers         upliftlens table schnabel-1 --format md",
+    "effects": "whom does recommending help: by feature             upliftlens effects data=uplift-log data.path=F",
+    "plot": "uplift and Qini curves, accuracy against uplift        upliftlens plot uplift mf random --out f.png",
     "recommend": "a finished run's top list for one user                 upliftlens recommend RUN --user 42 -k 10",
     "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",
     "list": "what there is: models, losses, objectives, propensities, metrics, tables, data, splits, sweeps",
@@ -68,10 +70,12 @@ def _dispatch(verb: str, rest: list[str]) -> int:
         from upliftlens.benchmarks import verbs
 
         return verbs.tune_verb(rest) if verb == "tune" else verbs.quickstart_verb(rest)
-    from upliftlens.benchmarks import readers
+    from upliftlens.benchmarks import readers, uplift_verbs
 
-    parsed = _parser(verb).parse_args(rest)
-    return int(getattr(readers, f"{verb}_verb")(parsed))
+    parser = _parser(verb)
+    parsed = parser.parse_args(rest) if verb == "data" else parser.parse_intermixed_args(rest)
+    module = uplift_verbs if verb in ("effects", "plot") else readers
+    return int(getattr(module, f"{verb}_verb")(parsed))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,7 +86,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(verb: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=f"upliftlens {verb}", description=VERBS[verb].split("  ")[0], allow_abbrev=False)
-    if verb not in ("list", "data"):
+    if verb not in ("list", "data", "effects"):
         _places(parser)
     _ARGUMENTS[verb](parser)
     return parser
@@ -117,8 +121,31 @@ def _compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="schnabel-1, schnabel-2: see configs/table")
+    parser.add_argument("name", help="as listed by `upliftlens list tables`")
+    parser.add_argument(
+        "options", nargs="*", metavar="KEY=VALUE", help="in place of what its definition states, e.g. seeds=[0,1]"
+    )
     parser.add_argument("--format", choices=("md", "latex", "json"), default="md")
+
+
+def _effects(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "options",
+        nargs="*",
+        metavar="OPTION=VALUE",
+        help="data=uplift-log data.path=FILE, and what configs/effects.yaml states: features=[age,genres]",
+    )
+    parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
+    parser.add_argument("--plot", metavar="FILE", help="a forest plot: .png, .svg or .pdf")
+
+
+def _plot(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", help="uplift or qini (a curve per method), or scatter (a point per method)")
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="as in compare; default: all in the store")
+    parser.add_argument("--out", required=True, metavar="FILE", help=".png, .svg or .pdf")
+    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="also != < >")
+    parser.add_argument("--x", default="ndcg@10", metavar="METRIC", help="of a scatter plot (default: ndcg@10)")
+    parser.add_argument("--y", default="uplift@10/snips", metavar="METRIC", help="(default: uplift@10/snips)")
 
 
 def _recommend(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +183,8 @@ _ARGUMENTS = {
     "results": _results,
     "compare": _compare,
     "table": _table,
+    "effects": _effects,
+    "plot": _plot,
     "recommend": _recommend,
     "data": _data,
     "list": _list,

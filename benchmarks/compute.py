@@ -79,17 +79,17 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     return done
 
 
-def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """The resolved configuration of a run as plain data.
+def composed(overrides: Sequence[str], primary: str = "config") -> dict[str, Any]:
+    """The resolved configuration of a run as plain data, or that of another ``primary`` file of configs/.
 
     Raises:
         UpliftlensError: if it can't be composed.
     """
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):
-            return _plain(compose("config", overrides=list(overrides)))
+            return _plain(compose(primary, overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error, overrides) from None
+        raise explained(error, overrides, primary) from None
 
 
 def prepare_overrides(arguments: Sequence[str]) -> list[str]:
@@ -109,7 +109,7 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
     return out
 
 
-def explained(error: Exception, overrides: Sequence[str]) -> UpliftlensError:
+def explained(error: Exception, overrides: Sequence[str], primary: str = "config") -> UpliftlensError:
     """Hydra's error in one or two lines, with the nearest name where one was unknown."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
@@ -117,7 +117,7 @@ def explained(error: Exception, overrides: Sequence[str]) -> UpliftlensError:
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
     if full_key := getattr(cause, "full_key", None):
         parent, _, name = str(full_key).rpartition(".")
-        options = _options(parent, overrides)
+        options = _options(parent, overrides, primary)
         if options and name not in options:
             return unknown(f"option '{full_key}': {parent or 'the configuration'} has no", name, options)
     return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())
@@ -138,7 +138,7 @@ def _group(overrides: Sequence[str]) -> list[str]:
     return [] if any(one.startswith("group=") for one in overrides) else [f"group={sweep_name('sweep', overrides)}"]
 
 
-def _options(parent: str, overrides: Sequence[str]) -> list[str]:
+def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
     """What a section offers under the group choices (model=…) of the overrides."""
     parser = OverridesParser.create()
     choices = []
@@ -152,7 +152,7 @@ def _options(parent: str, overrides: Sequence[str]) -> list[str]:
             choices.append(text)
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):
-            content: Any = _plain(compose("config", overrides=choices))
+            content: Any = _plain(compose(primary, overrides=choices))
     except (HydraException, OmegaConfBaseException):
         return []
     for part in parent.split(".") if parent else ():

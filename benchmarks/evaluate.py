@@ -11,7 +11,7 @@ from upliftlens.benchmarks import effects as causes
 from upliftlens.benchmarks.effects import NOTHING, Effects
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation, summaries
-from upliftlens.benchmarks.metric import Evidence, Lists, Pairs, Ranks, UpliftOptions
+from upliftlens.benchmarks.metric import Evidence, Lists, Metric, Pairs, Ranks, UpliftOptions
 from upliftlens.benchmarks.metrics import Chosen, MetricsConfig, choose, choose_all
 from upliftlens.benchmarks.ranking import Targets, rank, score_matrix, targets
 from upliftlens.causal.interactions import Interactions, take
@@ -24,7 +24,11 @@ Scale = tuple[float, float]
 _PAIRS = 8192  # test pairs predicted per call: one compiled program whatever their number; changes no result
 
 
-_UNDEFINED = "no user's rows define it (no relevant item, or only one class of labels)"
+def _undefined(metric: Metric) -> str:
+    """Why a metric that is possible has no value on these rows."""
+    if metric.evidence in ("logged", "logged+truth"):
+        return "of the rows with overlap that it counts, none was recommended, or all were"
+    return "no user's rows define it (no relevant item, or only one class of labels)"
 
 
 class PairWeights(NamedTuple):
@@ -83,7 +87,7 @@ def evaluate(
     statistics = _measure(method, state, data, exam, [one for one in chosen if one.name not in absent], config)
     for name in [name for name, one in statistics.items() if not np.isfinite(value(one))]:
         del statistics[name]
-        absent[name] = _UNDEFINED
+        absent[name] = _undefined(choose(name).metric)
     wanted = exam.targets
     counts = {
         "users": len(wanted.users),
@@ -125,7 +129,7 @@ def monitor(
     def measured(state: Any) -> float:
         measure = value(_measure(method, state, data, exam, [chosen], config)[name])
         if not np.isfinite(measure):
-            raise UpliftlensError(f"can't select by {name}: {_UNDEFINED}")
+            raise UpliftlensError(f"can't select by {name}: {_undefined(chosen.metric)}")
         return measure
 
     return measured

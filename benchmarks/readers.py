@@ -36,14 +36,14 @@ def results_verb(flags: argparse.Namespace) -> int:
 
 
 def table_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens table NAME``: computes what is missing, prints the table; what happens is told on standard error."""
+    """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing and prints it; progress on standard error."""
     from upliftlens.benchmarks.compute import prepare_overrides
     from upliftlens.benchmarks.progress import say
     from upliftlens.benchmarks.table import Where, rendered, table
 
     prepare_overrides([])
     where = Where(Path(flags.store).expanduser(), Path(flags.cache).expanduser(), say)
-    print(rendered(*table(flags.name, where), flags.format))
+    print(rendered(*table(flags.name, where, flags.options), flags.format))
     return 0
 
 
@@ -51,6 +51,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
     from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+    from upliftlens.benchmarks.metrics import choose
     from upliftlens.benchmarks.results import query
     from upliftlens.causal.intervals import Resampling
 
@@ -60,14 +61,14 @@ def compare_verb(flags: argparse.Namespace) -> int:
         for one in query(list_records(store).records, flags.where)
         if one.status == "done" and not one.config["trial"]
     ]
-    sides = [_runs_of(records, name) for name in (flags.first, flags.second)]
-    shared = sorted({_pairing(one) for one in sides[0]} & {_pairing(one) for one in sides[1]})
+    sides = [runs_of(records, name) for name in (flags.first, flags.second)]
+    shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
     if not shared:
         raise UpliftlensError(
             f"{flags.first} and {flags.second} share no data, split and seed in {store.root}: run both on the same ones"
         )
     chosen = [
-        _one_per_pairing(side, shared, name) for side, name in zip(sides, (flags.first, flags.second), strict=True)
+        one_per_pairing(side, shared, name) for side, name in zip(sides, (flags.first, flags.second), strict=True)
     ]
 
     def evaluation(record: Record) -> Evaluation:
@@ -83,6 +84,11 @@ def compare_verb(flags: argparse.Namespace) -> int:
     out.print(f"{flags.metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
     for line in in_words(found, flags.first, flags.second, interval.level):
         out.print(line, markup=False)
+    told = [(one.diagnostics.get("recommendations") or {}).get("propensities") for side in chosen for one in side]
+    if choose(flags.metric).metric.evidence == "logged" and "estimated" in told:
+        out.print(
+            "Propensities of recommending were estimated from the log: a hidden cause of both would mislead this."
+        )
     return 0
 
 
@@ -181,7 +187,7 @@ def _yaml(group: str) -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
 
 
-def _runs_of(records: Sequence[Record], name: str) -> list[Record]:
+def runs_of(records: Sequence[Record], name: str) -> list[Record]:
     """The runs that ``model``, ``model/loss/objective`` or a list of conditions means."""
     from upliftlens.benchmarks.results import query
 
@@ -189,26 +195,33 @@ def _runs_of(records: Sequence[Record], name: str) -> list[Record]:
         found = query(records, name.split(","))
     else:
         wanted = name.split("/")
-        found = [one for one in records if _label(one)[: len(wanted)] == wanted or [one.model, one.objective] == wanted]
+        found = [one for one in records if label(one)[: len(wanted)] == wanted or [one.model, one.objective] == wanted]
         if not found:
-            raise unknown("method", name, {"/".join(_label(one)) for one in records} or {"none: the store is empty"})
+            raise unknown("method", name, {"/".join(label(one)) for one in records} or {"none: the store is empty"})
     if not found:
         raise UpliftlensError(f"no finished run meets {name}")
     return found
 
 
-def _label(record: Record) -> list[str]:
+def label(record: Record) -> list[str]:
+    """What a method is called by: model, and loss and objective where it has them."""
     return [part for part in (record.model, record.loss, record.objective) if part]
 
 
-def _pairing(record: Record) -> tuple[str, str, int]:
+def pairing(record: Record) -> tuple[str, str, int]:
+    """What two runs have in common that can be compared: data, split and seed."""
     return (record.data["fingerprint"], record.split["fingerprint"], record.seed)
 
 
-def _one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int]], name: str) -> list[Record]:
+def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int]], name: str) -> list[Record]:
+    """The run of every pairing.
+
+    Raises:
+        UpliftlensError: if a pairing has several: the name means more than one configuration.
+    """
     chosen = []
-    for pairing in shared:
-        runs = [one for one in side if _pairing(one) == pairing]
+    for wanted in shared:
+        runs = [one for one in side if pairing(one) == wanted]
         if len(runs) > 1:
             keys = ", ".join(one.key[:8] for one in runs)
             raise UpliftlensError(

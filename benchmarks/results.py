@@ -12,7 +12,7 @@ from upliftlens.benchmarks.records import Record, to_json
 IDENTITY = ("data", "split", "model", "loss", "objective")
 """The fields that say what a run is, in the order of a table's columns."""
 
-DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10")
+DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
 
 _UNTOLD = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "hydra", "model.space")
 """Configuration of where a run was shown or how it was searched for, not of what it computed: no column of its own."""

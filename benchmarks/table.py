@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.table_options import overridden
 
 PACKAGE = "upliftlens.configs.table"
 
@@ -57,17 +58,24 @@ def definition(name: str) -> dict[str, Any]:
     return content
 
 
-def table(name: str, where: Where) -> tuple[str, list[Cell]]:
-    """Title and cells of a table.
+def table(name: str, where: Where, overrides: Sequence[str] = ()) -> tuple[str, list[Cell]]:
+    """Title and cells of a table; ``overrides`` KEY=VALUE replace top-level keys of its definition.
 
     Raises:
-        UpliftlensError: for an unknown name or kind, data that can't be had, or a run that fails.
+        UpliftlensError: for an unknown name, kind or key, data that can't be had, or a run that fails.
     """
     from upliftlens.benchmarks.table_estimators import estimator_cells
     from upliftlens.benchmarks.table_runs import cross_validated_cells
+    from upliftlens.benchmarks.table_uplift import uplift_cells
+    from upliftlens.benchmarks.table_uplift_estimators import uplift_estimator_cells
 
-    kinds = {"estimators": estimator_cells, "cross-validated": cross_validated_cells}
-    content = definition(name)
+    kinds = {
+        "estimators": estimator_cells,
+        "cross-validated": cross_validated_cells,
+        "uplift-learners": uplift_cells,
+        "uplift-estimators": uplift_estimator_cells,
+    }
+    content = overridden(definition(name), overrides)
     if content["kind"] not in kinds:
         raise unknown(f"kind of the table {name}", content["kind"], kinds)
     return content["title"], kinds[content["kind"]](content, where)
@@ -117,7 +125,8 @@ def _text(cell: Cell | None) -> str:
     if cell is None:
         return ""
     ours = f"{cell.value:.3f} [{cell.lo:.3f}, {cell.hi:.3f}]"
-    return ours if cell.published is None else f"{ours}; {cell.published:.3f}; {cell.verdict}"
+    published = None if cell.published is None else f"{cell.published:.3f}"
+    return "; ".join(filter(None, (ours, published, cell.verdict)))
 
 
 def _escaped(text: str) -> str:

@@ -15,6 +15,7 @@ from upliftlens.benchmarks.plan import Plan, plan
 from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.results import DEFAULT_METRICS
 
 _STAND_IN = "ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data."
 
@@ -45,7 +46,7 @@ def label_of(planned: Plan) -> str:
     return f"{planned.data.name} {planned.split.name}{fold} {'/'.join(parts)} seed={planned.seed}"
 
 
-def described(record: Record, names: Sequence[str] = ("rmse", "recall@10", "ndcg@10")) -> str:
+def described(record: Record, names: Sequence[str] = DEFAULT_METRICS) -> str:
     """The main metrics of a record in one line."""
     shown = [name for name in names if name in record.metrics] or list(record.metrics)[:3]
     return "  ".join(f"{name} {record.metrics[name].value:.4f}" for name in shown)

@@ -122,9 +122,13 @@ def across_seeds(per_seed: np.ndarray, resampling: Resampling) -> np.ndarray:
 
 
 def percentile(replicated: np.ndarray, level: float) -> tuple[float, float]:
-    """The central ``level`` share of the defined replicates; NaN, NaN if there is none."""
+    """The central ``level`` share of the replicates; NaN, NaN where more than 1 − ``level`` of them are undefined.
+
+    What is defined in some resamples only rests on few users (a single recommended row, say), and the spread of those
+    resamples would be far too small.
+    """
     defined = replicated[np.isfinite(replicated)]
-    if not len(defined):
+    if not len(defined) or len(defined) < level * len(replicated):
         return float("nan"), float("nan")
     lo, hi = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(lo), float(hi)
@@ -165,6 +169,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(one) for one in adjusted]
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Benjamini & Hochberg's (1995) step-up correction: keeps the expected share of false among all alarms."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")[::-1]
+    stepped = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(one) for one in adjusted]

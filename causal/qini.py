@@ -80,34 +80,36 @@ def _area_over_random(share: np.ndarray, value: np.ndarray) -> np.ndarray:
     return np.trapezoid(value, share, axis=0) - 0.5 * value[-1]
 
 
-def _uplift(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def uplift_curves(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Totals f64[5·G, R] of ``curve_sums`` -> share and value of R uplift curves, f64[G + 1, R] each."""
     share, _, treated, control = _cumulated(totals)
     return share, share * (treated - control)
 
 
-def _qini(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def qini_curves(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Totals f64[5·G, R] of ``curve_sums`` -> share and value of R Qini curves, f64[G + 1, R] each."""
     share, n_treated, treated, control = _cumulated(totals)
     return share, n_treated * (treated - control)
 
 
 def auuc(totals: np.ndarray) -> np.ndarray:
     """Reduction f64[5·G, R] -> f64[R] of ``curve_sums``: area under the uplift curve minus the random line's."""
-    return _area_over_random(*_uplift(totals))
+    return _area_over_random(*uplift_curves(totals))
 
 
 def qini_area(totals: np.ndarray) -> np.ndarray:
     """Reduction f64[5·G, R] -> f64[R] of ``curve_sums``: area over the random line, per treated weight."""
-    share, value = _qini(totals)
+    share, value = qini_curves(totals)
     return ratio(_area_over_random(share, value), totals.reshape(PARTS, -1, totals.shape[1])[1].sum(axis=0))
 
 
 def uplift_curve(sums: np.ndarray) -> Curve:
     """The uplift curve of all users, for plotting."""
-    share, value = _uplift(sums.sum(axis=0)[:, None])
+    share, value = uplift_curves(sums.sum(axis=0)[:, None])
     return Curve(share[:, 0], value[:, 0])
 
 
 def qini_curve(sums: np.ndarray) -> Curve:
     """The Qini curve of all users, for plotting; in units of (weighted) outcomes."""
-    share, value = _qini(sums.sum(axis=0)[:, None])
+    share, value = qini_curves(sums.sum(axis=0)[:, None])
     return Curve(share[:, 0], value[:, 0])

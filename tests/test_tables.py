@@ -13,6 +13,7 @@ from upliftlens.benchmarks.data.config import CompletionConfig
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.table import Cell, Where, judged, rendered
 from upliftlens.benchmarks.table_estimators import estimator_cells
+from upliftlens.benchmarks.table_options import overridden
 from upliftlens.benchmarks.table_runs import cross_validated_cells
 from upliftlens.causal.interactions import interactions
 
@@ -33,7 +34,7 @@ def test_every_definition_states_its_kind_and_title():
     assert {"schnabel-1", "schnabel-2"} <= set(tables.names())
     for name in tables.names():
         content = tables.definition(name)
-        assert content["title"] and content["kind"] in ("estimators", "cross-validated")
+        assert content["title"] and content["kind"]
         for row in content["published"].values():
             assert set(row) <= set(content["tolerance"]), "a published number without a tolerance"
 
@@ -58,6 +59,29 @@ def test_formats():
 def test_an_unknown_table_gets_the_nearest_name(capsys):
     assert main(["table", "schnabel1"]) == 1
     assert "did you mean 'schnabel-1'" in capsys.readouterr().err
+
+
+def test_options_replace_what_a_definition_states_type_by_type():
+    content = {"kind": "k", "title": "T", "draws": 50, "alpha": 0.25, "seeds": [0, 1], "grid": {"a": [1]}, "on": True}
+    changed = overridden(content, ["draws=5", "alpha=1e-3", "seeds=[2]", "grid={a: [1, 2]}"])
+    assert changed == {
+        **content, "draws": 5, "alpha": 0.001, "seeds": [2], "grid": {"a": [1, 2]},
+        "title": "T (draws=5 alpha=1e-3 seeds=[2] grid={a: [1, 2]})",
+    }  # fmt: skip
+    assert overridden(content, []) == content
+    for bad, sentence in (
+        ("darws=5", "did you mean 'draws'"), ("kind=x", "unknown option"), ("draws", "KEY=VALUE"),
+        ("draws=1.5", "whole number"), ("draws=many", "whole number"), ("alpha=true", "must be a number"),
+        ("seeds=3", "must be a list"), ("grid=[1]", "must be a mapping"), ("on=1", "true or false"),
+        ("seeds=[", "not a value in YAML"),
+    ):  # fmt: skip
+        with pytest.raises(UpliftlensError, match=sentence):
+            overridden(content, [bad])
+
+
+def test_the_command_line_takes_a_tables_options(capsys):
+    assert main(["table", "schnabel-1", "darws=3"]) == 1
+    assert "did you mean 'draws'" in capsys.readouterr().err
 
 
 def test_completion_fits_a_low_rank_truth():

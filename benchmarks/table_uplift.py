@@ -1,0 +1,176 @@
+"""Tables of learners on a world of potential outcomes: tuned by estimates, tested against the truth.
+
+Each row gets the same number of trials, on the first draw and with the first seed, selected on the validation log by an
+estimate: neither the truth nor the test log is read. Its winner is then fitted to the training log of every draw, with
+every seed (a learner without randomness: with the first only), and meets the test log.
+
+A cell is the mean over draws of the mean over seeds. Its interval resamples users and draws: the draws of the world's
+logs are the repetitions, runs that differ by their seed alone share one. Every run is a run of its own in the store.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.evaluation import statistics_from
+from upliftlens.benchmarks.experiment import run
+from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.prepare import Reporter
+from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.store import Store, load_per_user
+from upliftlens.benchmarks.table import Cell, Where
+from upliftlens.benchmarks.tune import tune
+from upliftlens.causal.intervals import Resampling, across_seeds, p_value, percentile, ratio, replicates, value
+
+_SILENT = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
+
+
+class _Measured(NamedTuple):
+    """A metric of one row: the mean over its draws, and replicates f64[draws, R] of every draw's mean over seeds."""
+
+    mean: float
+    drawn: np.ndarray
+    keys: tuple[str, ...]
+
+
+def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
+    """Cells of every row and column, the share of the ``ceiling`` row that it reaches, and the stated order.
+
+    Raises:
+        UpliftlensError: for a row or column that isn't there, or a run that fails.
+    """
+    started = time.perf_counter()
+    content = _chosen(content)
+    rows = content["rows"]
+    columns: Sequence[str] = content["columns"]
+    for name in (*columns, content["ordered_by"], content["criterion"]):
+        choose(name)
+    winners = {row: _winner(row, own, content, where) for row, own in rows.items()}
+    tuned = time.perf_counter()
+    runs: dict[str, dict[int, list[Record]]] = {row: {} for row in rows}
+    for row, draw, seed in _jobs(content):  # by draw: a draw's logs are made once
+        made = _composed([*content["common"], *rows[row], *winners[row], f"data.draw={draw}", f"seed={seed}"], where)
+        runs[row].setdefault(draw, []).append(_run(made))
+        done = len(runs[row][draw])
+        where.say(f"draw {draw}, {row}: {done} of {len(_seeds(row, content))} seeds, {_since(started)}")
+    resampling = Resampling(**next(iter(runs[content["ceiling"]].values()))[0].config["metrics"]["interval"])
+    found = {
+        row: {name: _measured(by_draw, name, resampling, where) for name in {*columns, content["ordered_by"]}}
+        for row, by_draw in runs.items()
+    }
+    where.say(f"{_since(started)} in all, of which tuning {_since(started, tuned)}; what was found took no time")
+    return [*_values(found, columns, content["ceiling"], resampling), *_order(found, content, resampling)]
+
+
+def _chosen(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The definition with the rows of ``only`` and the ceiling, and the pairs of the order that are left of it."""
+    known, ceiling = content["rows"], content["ceiling"]
+    named = {*content["only"], *content["deterministic"], ceiling, *(one for pair in content["order"] for one in pair)}
+    for name in sorted(named - set(known)):
+        raise unknown("row of the table", name, known)
+    kept = {row: own for row, own in known.items() if not content["only"] or row in (*content["only"], ceiling)}
+    order = [pair for pair in content["order"] if set(pair) <= set(kept)]
+    return {**content, "rows": kept, "order": order}
+
+
+def _winner(row: str, own: Sequence[str], content: Mapping[str, Any], where: Where) -> list[str]:
+    """Overrides of the row's best trial by the criterion on the first draw's validation log; none without a space."""
+    first = [f"data.draw={content['draws'][0]}", f"seed={content['seeds'][0]}"]
+    options = [*content["common"], *own, *first, f"train.monitor={content['criterion']}"]
+    if content["trials"] < 2 or not _composed(options, where)["model"].get("space"):
+        return [f"train.monitor={content['criterion']}"]
+    found = tune(
+        lambda overrides: _composed(overrides, where),
+        _run,
+        options,
+        content["trials"],
+        content["tune_seed"],
+        "table",
+        lambda sentence: where.say(f"{row}: {sentence}"),
+    )
+    best = found.trials[found.best][0]
+    told = " ".join(best) or "as configured"
+    where.say(f"{row}: {told}, by {content['criterion']} on validation rows, {len(found.trials)} trials")
+    return [*best, f"train.monitor={content['criterion']}"]
+
+
+def _jobs(content: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
+    for draw in content["draws"]:
+        for row in content["rows"]:
+            for seed in _seeds(row, content):
+                yield row, draw, seed
+
+
+def _seeds(row: str, content: Mapping[str, Any]) -> list[int]:
+    return content["seeds"][:1] if row in content["deterministic"] else content["seeds"]
+
+
+def _measured(by_draw: Mapping[int, Sequence[Record]], name: str, resampling: Resampling, where: Where) -> _Measured:
+    drawn, means = [], []
+    for records in by_draw.values():
+        statistics = []
+        for record in records:
+            if name not in record.metrics:
+                why = record.diagnostics["absent"].get(name, "it isn't among metrics.names")
+                raise UpliftlensError(f"run {record.key} has no {name}: {why}")
+            statistics.append(statistics_from(load_per_user(Store(where.store), record.key))[name])
+        drawn.append(replicates(statistics, resampling)[0].mean(axis=0))
+        means.append(np.mean([value(one) for one in statistics]))
+    keys = tuple(record.key for records in by_draw.values() for record in records)
+    return _Measured(float(np.mean(means)), np.stack(drawn), keys)
+
+
+def _values(
+    found: Mapping[str, Mapping[str, _Measured]], columns: Sequence[str], ceiling: str, resampling: Resampling
+) -> list[Cell]:
+    cells = []
+    share = f"{columns[0]}, share of {ceiling}"
+    for row, metrics in found.items():
+        for name in columns:
+            one = metrics[name]
+            bounds = percentile(across_seeds(one.drawn, resampling), resampling.level)
+            cells.append(Cell(row, name, one.mean, *bounds, None, "", one.keys))
+        ours, best = metrics[columns[0]], found[ceiling][columns[0]]
+        bounds = percentile(
+            ratio(across_seeds(ours.drawn, resampling), across_seeds(best.drawn, resampling)), resampling.level
+        )
+        cells.append(Cell(row, share, ours.mean / best.mean, *bounds, None, "", (*ours.keys, *best.keys)))
+    return cells
+
+
+def _order(
+    found: Mapping[str, Mapping[str, _Measured]], content: Mapping[str, Any], resampling: Resampling
+) -> list[Cell]:
+    """Paired differences of the pairs that the definition orders: each holds if its interval lies above 0."""
+    cells, name = [], content["ordered_by"]
+    for first, second in content["order"]:
+        ours, theirs = found[first][name], found[second][name]
+        difference = ours.mean - theirs.mean
+        drawn = across_seeds(ours.drawn - theirs.drawn, resampling)
+        low, high = percentile(drawn, resampling.level)
+        held = "holds" if low > 0 else "reversed" if high < 0 else "undecided"
+        verdict = f"{held} (p {p_value(difference, drawn):.2g})"
+        label = f"{first} > {second}"
+        cells.append(
+            Cell(label, f"{name}, row vs row", difference, low, high, None, verdict, (*ours.keys, *theirs.keys))
+        )
+    return cells
+
+
+def _composed(overrides: Sequence[str], where: Where) -> dict[str, Any]:
+    from upliftlens.benchmarks.compute import composed
+
+    return composed([*overrides, f"store={where.store}", f"cache={where.cache}", "progress=false", "group=table"])
+
+
+def _run(config: Mapping[str, Any]) -> Record:
+    return run(plan(config), _SILENT)[0]
+
+
+def _since(start: float, end: float | None = None) -> str:
+    seconds = (time.perf_counter() if end is None else end) - start
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,66 @@
+"""The verbs that show effects: ``effects`` by feature, ``plot`` of finished runs. Each takes parsed flags."""
+
+import argparse
+from pathlib import Path
+
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.progress import table_console
+from upliftlens.benchmarks.readers import err, label, one_per_pairing, pairing, runs_of
+from upliftlens.benchmarks.store import Store, list_records, load_per_user
+
+
+def effects_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
+    from upliftlens.benchmarks.mining import mine
+    from upliftlens.benchmarks.mining_report import forest, sheet
+    from upliftlens.benchmarks.plots import check_path
+    from upliftlens.benchmarks.result_table import render
+
+    if flags.plot:
+        check_path(Path(flags.plot))
+    study = mine(flags.options, lambda line: err.print(line, markup=False))
+    if flags.plot:
+        forest(study, Path(flags.plot))
+    body = render(sheet(study), flags.format)
+    if isinstance(body, str):
+        print(body)
+    else:
+        table_console().print(body)
+    return 0
+
+
+def plot_verb(flags: argparse.Namespace) -> int:
+    """``upliftlens plot KIND [METHOD …] --out FILE``: curves, or a point per method, of finished runs."""
+    from upliftlens.benchmarks.curves import Contender, figure
+    from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+    from upliftlens.benchmarks.plots import check_path, save
+    from upliftlens.benchmarks.results import query
+    from upliftlens.causal.intervals import Resampling
+
+    check_path(Path(flags.out))
+    store = Store(Path(flags.store).expanduser())
+    records = [
+        one
+        for one in query(list_records(store).records, flags.where)
+        if one.status == "done" and not one.config["trial"]
+    ]
+    contenders = []
+    for name in flags.methods or sorted({"/".join(label(one)) for one in records}):
+        runs = runs_of(records, name)
+        pairings = sorted({pairing(one) for one in runs})
+        evaluations = []
+        for record in one_per_pairing(runs, pairings, name):
+            arrays = load_per_user(store, record.key)
+            absent = record.diagnostics.get("absent", {})
+            evaluations.append(Evaluation(arrays["users"], statistics_from(arrays), {}, absent, {}))
+        contenders.append(Contender(name, evaluations))
+    if not contenders:
+        raise UpliftlensError(
+            f"no finished run in {store.root}{' meets ' if flags.where else ''}{' '.join(flags.where)}"
+        )
+    if len(several := sorted({one.data["name"] for one in records})) > 1:
+        raise UpliftlensError(f"the runs are of {', '.join(several)}: choose one, --where data={several[0]}")
+    interval = Resampling(**records[0].config["metrics"]["interval"])
+    save(figure(flags.kind, contenders, flags.x, flags.y, interval), Path(flags.out))
+    err.print(f"{flags.out}: {len(contenders)} methods", markup=False)
+    return 0

@@ -1,0 +1,210 @@
+"""``upliftlens effects``: what is planted is found, nothing is invented, intervals hold the truth."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from studies import OPTIONS, logged
+
+from upliftlens.benchmarks import data
+from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.mining import _first_log, _halves, study
+from upliftlens.benchmarks.mining_features import features
+from upliftlens.causal.potential import draw
+
+STUDIES = 300
+WORLD = ("data=uplift-synthetic", "data.n_users=150", "data.n_items=60", "data.per_user=15")
+
+
+def quiet(sentence: str) -> None:
+    pass
+
+
+def test_without_heterogeneity_corrected_tests_reject_in_at_most_5_percent():
+    """Each study redraws its users. Raw tests must reject in about 5 %, or the corrected ones hold for nothing."""
+    rng = np.random.default_rng(0)
+    alarms, raw, covered = 0, [], []
+    for _ in range(STUDIES):
+        found = study(logged(rng), OPTIONS, quiet)
+        assert [one.name for one in found.features] == ["gender", "age", "activity", "genres"]
+        levels = [level for one in found.features for level in one.levels]
+        alarms += any(one.p <= 0.05 for one in [*found.features, *levels])
+        raw += [one.test.p <= 0.05 for one in found.features]
+        covered += [level.effect.lo <= 0.1 <= level.effect.hi for level in levels]
+    noise = 2 * np.sqrt(0.05 * 0.95 / STUDIES)
+    assert alarms / STUDIES <= 0.05 + noise
+    assert 0.03 <= np.mean(raw) <= 0.07
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize("estimator", ["dr", "ips", "snips"])
+def test_planted_heterogeneity_is_found(estimator):
+    rng = np.random.default_rng(1)
+    hits, others, middle = [], [], []
+    for _ in range(40):
+        found = study(logged(rng, 150, by_gender=0.3), replace(OPTIONS, estimator=estimator), quiet)
+        by_name = {one.name: one for one in found.features}
+        hits.append(by_name["gender"].p <= 0.05 and all(level.p <= 0.05 for level in by_name["gender"].levels))
+        others += [by_name[name].p <= 0.05 for name in ("age", "genres")]
+        female, male = by_name["gender"].levels
+        middle.append((female.effect.value, male.effect.value))
+    assert np.mean(hits) > 0.9 and np.mean(others) < 0.1
+    assert np.mean(middle, axis=0) == pytest.approx([0.4, 0.1], abs=0.03)
+
+
+def test_naive_effects_are_confounded():
+    rng = np.random.default_rng(2)
+    naive, dr = (
+        np.mean(
+            [study(logged(rng), replace(OPTIONS, estimator=one, features=()), quiet).overall.value for _ in range(20)]
+        )
+        for one in ("naive", "dr")
+    )
+    assert naive > 0.13 and dr == pytest.approx(0.1, abs=0.015)
+
+
+def test_correction_is_over_features_and_over_levels_and_no_level_without_its_feature():
+    found = study(logged(np.random.default_rng(3)), OPTIONS, quiet)
+    raw = study(logged(np.random.default_rng(3)), replace(OPTIONS, correction="none"), quiet)
+    p = [one.p for one in raw.features]
+    assert p == [one.test.p for one in found.features]
+    assert min(one.p for one in found.features) == pytest.approx(min(1.0, 4 * min(p)))
+    count = sum(len(one.levels) for one in raw.features)
+    least = min(level.p for one in raw.features for level in one.levels)
+    assert min(level.p for one in found.features for level in one.levels) >= min(1.0, count * least)
+    for one in found.features:
+        assert all(level.p >= one.p for level in one.levels)
+    controlled = study(logged(np.random.default_rng(3)), replace(OPTIONS, correction="bh"), quiet)
+    assert all(a.p <= b.p for a, b in zip(controlled.features, found.features, strict=True))
+
+
+def test_in_a_world_the_estimate_stands_beside_the_truth(tmp_path):
+    made = data.load(data.configure("uplift-synthetic", [*WORLD[1:], "data.heterogeneity=1.5"]), tmp_path)
+    assert made.truth is not None and made.treatment is not None
+    assert (_first_log(made, made.treatment).outcome == draw(made.truth.world, 0).outcome).all()
+    found = study(made, replace(OPTIONS, features=("group",)), quiet)
+    (group,) = found.features
+    for level, member in zip(group.levels, ("0", "1"), strict=True):
+        true = made.truth.tau[(made.users["group"] == member).to_numpy()].mean()
+        assert level.true == pytest.approx(true, abs=1e-6)
+        assert level.effect.lo < true < level.effect.hi
+    assert found.true == pytest.approx(made.truth.tau.mean(), abs=1e-6)
+    assert group.p < 0.01 and group.levels[1].difference.lo > 0
+
+
+def test_the_halves_have_nothing_to_do_with_a_worlds_draw(tmp_path):
+    """The same seed for both once drew the same numbers, and made doubly-robust effects a third of what they are."""
+    made = data.load(data.configure("uplift-synthetic", list(WORLD[1:])), tmp_path)
+    assert made.treatment is not None
+    log = _first_log(made, made.treatment)
+    for seed in range(3):
+        assert abs(np.corrcoef(_halves(len(log), seed), log.treated)[0, 1]) < 0.04
+
+
+def test_features_become_levels():
+    made = logged(np.random.default_rng(4))
+    log = _first_log(made, made.treatment)  # type: ignore[arg-type]
+    half = _halves(len(log), 0)
+    gender, age, activity, genres = features(made, log, half, OPTIONS)
+    assert gender.levels == ("F", "M") and gender.partition and gender.side == "user"
+    assert (gender.member[0][:, 0] == (made.users["gender"] == "F")).all()
+    assert len(age.levels) == 3 and (age.member[1].sum(axis=1) == 1).all()
+    ages = made.users["age"].astype(int).to_numpy()
+    assert age.levels[0] == f"{ages.min()} to {ages[age.member[0][:, 0]].max()}"
+    assert abs(age.member[0].mean(axis=0) - 1 / 3).max() < 0.06
+    assert genres.levels == ("comedy", "drama", "noir") and not genres.partition
+    assert genres.member[0][:6].astype(int).tolist() == [
+        [0, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 1], [0, 0, 0],
+    ]  # fmt: skip
+    count = [sum(y > 0 for u, y, h in zip(log.user, log.outcome, half) if u == 7 and h == side) for side in (0, 1)]
+    for side in (0, 1):  # what decides about the rows of one half is what happened in the other
+        low, high = map(int, activity.levels[int(np.argmax(activity.member[side][7]))].split(" to "))
+        assert low <= count[1 - side] <= high
+    empty = replace(made, users=made.users.assign(gender=["", *made.users["gender"][1:]]))
+    assert not features(empty, log, half, OPTIONS)[0].member[0][0].any()
+
+
+def test_what_cannot_be_studied_is_said():
+    made = logged(np.random.default_rng(5))
+    with pytest.raises(UpliftlensError, match="unknown feature of logged 'gendr': did you mean 'gender'"):
+        study(made, replace(OPTIONS, features=("gendr",)), quiet)
+    many = replace(made, users=made.users.assign(town=[f"t{one}" for one in range(90)]))
+    with pytest.raises(UpliftlensError, match="'town' of logged can't be used: it has 90 values"):
+        study(many, replace(OPTIONS, features=("town",)), quiet)
+    assert "town" not in [one.name for one in study(many, OPTIONS, quiet).features]
+    rare = replace(made, users=made.users.assign(gender=["X"] * 3 + ["F"] * 40 + ["M"] * 47))
+    said: list[str] = []
+    found = study(rare, replace(OPTIONS, features=("gender",)), said.append)
+    assert [level.name for level in found.features[0].levels] == ["F", "M"]
+    assert said == ["gender: left out X (users with recommended rows 3, with others 3): min_users=5 of each are needed"]
+    assert made.treatment is not None
+    few = made.treatment._replace(treated=np.arange(len(made.log)) % 400 == 0)
+    with pytest.raises(UpliftlensError, match="logged: 5 users have recommended rows and 90 have others"):
+        study(replace(made, treatment=few), replace(OPTIONS, min_users=6), quiet)
+    with pytest.raises(UpliftlensError, match="chi must lie in"):
+        study(made, replace(OPTIONS, chi=1.0), quiet)
+
+
+def test_rows_without_overlap_are_left_out_and_counted():
+    made = logged(np.random.default_rng(6))
+    assert made.treatment is not None
+    certain = np.arange(len(made.log)) % 9 == 0
+    own = np.where(certain, made.treatment.treated, made.treatment.propensity).astype(np.float32)
+    said: list[str] = []
+    found = study(replace(made, treatment=made.treatment._replace(propensity=own)), OPTIONS, said.append)
+    assert said[0] == "180 of 1,620 rows have no overlap (propensity 0 or 1) and are left out"
+    assert found.rows == 1440 == sum(level.rows for level in found.features[0].levels)
+    always = made.treatment._replace(propensity=made.treatment.treated.astype(np.float32))
+    with pytest.raises(UpliftlensError, match="logged: no overlap: all 1620 rows"):
+        study(replace(made, treatment=always), OPTIONS, quiet)
+
+
+def test_the_verb_writes_every_format_and_the_figure(tmp_path, capsys):
+    words = ["effects", *WORLD, f"cache={tmp_path}", "data.heterogeneity=2"]
+    assert main([*words, "--format", "csv", "estimator=snips", "--plot", str(tmp_path / "figures" / "f.svg")]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    levels = [row for row in rows if row["feature"] == "group"][1:]
+    assert {"effect", "effect/lo", "true", "difference", "p", "p/holm"} <= set(rows[0])
+    for row in levels:
+        assert float(row["effect/lo"]) < float(row["true"]) < float(row["effect/hi"]) and int(row["effect/n"]) == 75
+    assert b"true effect" in (tmp_path / "figures" / "f.svg").read_bytes()
+    assert main([*words, "--format", "json", "correction=bh"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["metrics"]["effect"]["n"] == 150
+    assert main([*words, "--format", "md"]) == 0
+    assert "| group | 1 | 4500 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["data=synthetic"], "does not say what was recommended"),
+        (["estimater=dr"], "did you mean 'estimator'"),
+        (["estimator=drr"], "did you mean 'dr'"),
+        (["level=2"], "level must lie between 0 and 1"),
+        (["features=[groop]"], "did you mean 'group'"),
+        (["--plot", "f.txt"], "a figure is written as .png, .svg, .pdf"),
+    ],
+)
+def test_wrong_calls_are_answered(words, sentence, tmp_path, capsys):
+    assert main(["effects", *(words if words[0] == "data=synthetic" else [*WORLD, *words]), f"cache={tmp_path}"]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_log_of_ones_own_knows_only_activity(tmp_path, capsys):
+    made = logged(np.random.default_rng(7), 60)
+    assert made.treatment is not None
+    columns = {"user": made.log.user, "item": made.log.item, "treated": made.treatment.treated.astype(int)}
+    pd.DataFrame({**columns, "outcome": made.log.value}).to_csv(tmp_path / "log.csv", index=False)
+    assert (
+        main(["effects", "data=uplift-log", f"data.path={tmp_path}/log.csv", f"cache={tmp_path}", "--format", "csv"])
+        == 0
+    )
+    captured = capsys.readouterr()
+    assert "propensities are estimated" in captured.err
+    rows = list(csv.DictReader(io.StringIO(captured.out)))
+    assert {row["feature"] for row in rows} == {"all", "activity"} and "true" not in rows[0]

@@ -1,0 +1,127 @@
+"""Figures show the numbers they are given: read back from the drawn artists. Files, and the verb, on a tiny world."""
+
+import builtins
+from math import nan
+
+import numpy as np
+import pytest
+from shell import records
+
+from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.curves import Contender, figure
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.plots import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
+from upliftlens.benchmarks.store import Store, list_records, load_per_user
+from upliftlens.causal import qini
+from upliftlens.causal.intervals import Resampling
+
+WORLD = (
+    *("data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8", "split=draws"),
+    *("metrics=uplift", "metrics.names=[auuc,auuc/true,cp@10,ndcg@10]", "metrics.interval.resamples=50"),
+    "progress=false",
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plots") / "runs"
+    assert main(["sweep", *WORLD, "model=oracle,random", "seed=0,1", f"store={path}", f"cache={path}/cache"]) == 0
+    return path
+
+
+def evaluations(store, model):
+    found = []
+    for record in list_records(Store(store)).records:
+        if record.model == model:
+            arrays = load_per_user(Store(store), record.key)
+            found.append(Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {}))
+    return found
+
+
+def test_a_forest_plot_has_every_interval_and_marks_what_differs():
+    rows = [
+        ForestRow("overall", 0.1, 0.05, 0.15, nan, False),
+        ForestRow("age", nan, nan, nan, nan, False),
+        ForestRow("old", 0.3, 0.2, 0.4, 0.28, True),
+    ]
+    (axes,) = forest_plot(rows, "title", "effect").axes
+    assert [one.get_text() for one in axes.get_yticklabels()] == ["overall", "age", "old"]
+    bars = {
+        label: [tuple(map(tuple, one.get_segments()[0])) for one in container[2]]
+        for container, label in ((c, c.get_label()) for c in axes.containers)
+    }
+    assert bars["differs (corrected)"] == [((pytest.approx(0.2), 2.0), (pytest.approx(0.4), 2.0))]
+    assert bars["no difference shown"] == [((pytest.approx(0.05), 0.0), (pytest.approx(0.15), 0.0))]
+    (cross,) = [line for line in axes.lines if line.get_label() == "true effect"]
+    assert (cross.get_xdata()[0], cross.get_ydata()[0]) == (0.28, 2)
+    assert axes.get_xlabel() == "effect" and axes.get_title() == "title"
+
+
+def test_lines_have_bands_and_points_have_intervals():
+    x = np.array([0.0, 1.0])
+    (axes,) = line_plot([Line("a", x, x, 0, x - 1, x + 1), Line("b", x, 2 * x, 0, reference=True)], "t", "x", "y").axes
+    assert [line.get_linestyle() for line in axes.lines[:2]] == ["-", ":"] and len(axes.collections) == 1
+    assert axes.lines[1].get_ydata().tolist() == [0.0, 2.0]
+    (axes,) = scatter_plot([Point("m", 0.2, 0.1, (0.1, 0.3), (nan, nan))], "t", "x", "y").axes
+    (container,) = axes.containers
+    assert container.has_xerr and not container.has_yerr
+    assert [one.get_text() for one in axes.texts] == ["m"]
+
+
+def test_curves_end_at_the_overall_effect_and_stand_beside_the_truth(store):
+    contenders = [Contender(name, evaluations(store, name)) for name in ("oracle", "random")]
+    interval = Resampling(0.95, 40, 0)
+    (axes,) = figure("uplift", contenders, "", "", interval).axes
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
+    assert set(lines) >= {"oracle", "random", "oracle, true", "random, true"}
+    sums = [one.statistics["auuc"].sums for one in contenders[1].runs]
+    expected = np.mean([qini.uplift_curve(np.asarray(one)).value for one in sums], axis=0)
+    assert lines["random"] == pytest.approx(expected)
+    assert lines["oracle, true"].max() > lines["random, true"].max()
+    assert len(axes.collections) == 2
+    (axes,) = figure("qini", contenders, "", "", interval).axes
+    sums = [np.asarray(one.statistics["auuc"].sums) for one in contenders[0].runs]
+    assert axes.lines[0].get_ydata()[-1] == pytest.approx(
+        np.mean([qini.qini_curve(one).value[-1] for one in sums]) / 60
+    )
+
+
+def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
+    words = ["--store", str(store), "--out"]
+    for kind in ("uplift", "qini", "scatter"):
+        assert main(["plot", kind, *words, str(tmp_path / f"{kind}.png"), "--y", "cp@10"]) == 0
+        assert (tmp_path / f"{kind}.png").read_bytes()[:4] == b"\x89PNG"
+    assert main(["plot", "scatter", "oracle", "random", *words, str(tmp_path / "s.svg"), "--y", "cp@10"]) == 0
+    assert "cp@10 against ndcg@10" in (tmp_path / "s.svg").read_text()
+    oracle = Contender("o", evaluations(store, "oracle")[:1])
+    drawn = figure("scatter", [oracle], "ndcg@10", "cp@10", Resampling(0.9, 9, 0)).axes[0].containers[0].lines[0]
+    (value,) = {one["metrics"]["cp@10"]["value"] for one in records(store) if one["model"] == "oracle"}
+    assert drawn.get_ydata()[0] == pytest.approx(value)
+    capsys.readouterr()
+    for bad, sentence in (
+        (["scater", *words, "f.png"], "did you mean 'scatter'"),
+        (["uplift", *words, "f.gif"], "a figure is written as .png"),
+        (["uplift", "mfff", *words, "f.png"], "unknown method 'mfff'"),
+        (["scatter", *words, "f.png", "--x", "rmse"], "a run has no rmse"),
+        (["uplift", *words, "f.png", "--where", "seed=7"], "no finished run"),
+    ):
+        assert main(["plot", *bad]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_files_and_a_missing_matplotlib_are_answered(tmp_path, monkeypatch):
+    made = scatter_plot([], "t", "x", "y")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UpliftlensError, match="name a file that can be written"):
+        save(made, tmp_path / "file" / "f.png")
+    real = builtins.__import__
+
+    def without(name, *rest, **more):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(UpliftlensError, match="pip install matplotlib"):
+        scatter_plot([], "t", "x", "y")

@@ -1,0 +1,158 @@
+"""The tables of uplift: estimators against the truth over simulated logs, learners tuned by estimates and tested."""
+
+import json
+
+import numpy as np
+import pytest
+from shell import records
+
+from upliftlens.benchmarks import table as tables
+from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.compute import composed, prepare_overrides
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.table import Where
+from upliftlens.benchmarks.table_uplift import uplift_cells
+from upliftlens.benchmarks.table_uplift_estimators import uplift_estimator_cells
+from upliftlens.models.registry import names
+
+ESTIMATORS = tables.definition("uplift-estimators")
+LEARNERS = tables.definition("uplift-ml-100k")
+SMALL = ["data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8", "split=draws"]
+
+
+def where(folder, told=None):
+    prepare_overrides([])
+    return Where(folder, folder / "cache", (told if told is not None else []).append)
+
+
+def test_estimators_are_as_good_as_theory_says(tmp_path):
+    """With a policy that follows taste: IPS and DR unbiased, intervals of 95 % cover, naive is biased and says so."""
+    content = {
+        **ESTIMATORS, "data": ["data=uplift-synthetic", "data.exponent=2.0", "data.per_user=40"],
+        "logs": 300, "resamples": 150, "users": 150, "k": 5,
+    }  # fmt: skip
+    told: list[str] = []
+    cells = {(cell.row, cell.column): cell for cell in uplift_estimator_cells(content, where(tmp_path, told))}
+    assert {row for row, _ in cells} == {
+        f"{name}{end}" for name in ("naive", "ips", "snips", "dr") for end in ("", "/user-mean")
+    }
+    for name in ("ips", "dr"):
+        bias, sd, rmse = (cells[name, column] for column in ("bias, pp", "sd, pp", "rmse, pp"))
+        assert bias.lo - 0.2 * sd.value / 17 < 0 < bias.hi + 0.2 * sd.value / 17
+        assert rmse.value**2 == pytest.approx(bias.value**2 + sd.value**2 * 299 / 300)
+        assert sd.lo < sd.value < sd.hi and rmse.lo < rmse.value < rmse.hi
+    for name in ("ips", "snips", "dr"):
+        coverage = cells[name, "coverage, %"]
+        assert coverage.lo < 97 and coverage.hi > 93 and 0 < coverage.lo < coverage.value < coverage.hi < 100
+    naive = cells["naive", "bias, pp"]
+    assert naive.lo > 3 and cells["naive", "coverage, %"].verdict == "outside 93–97 %"
+    assert cells["dr", "sd, pp"].value < cells["ips", "sd, pp"].value, "an outcome model takes noise away"
+    assert cells["snips/user-mean", "bias, pp"].lo > cells["snips", "bias, pp"].hi, "users without both arms drop out"
+    assert any("true uplift@5" in line for line in told)
+
+
+def test_a_table_of_estimators_needs_a_truth_and_possible_numbers(tmp_path):
+    small = {**ESTIMATORS, "data": SMALL[:-1], "logs": 2, "resamples": 5}
+    with pytest.raises(UpliftlensError, match="the truth is not known"):
+        uplift_estimator_cells({**small, "data": ["data=synthetic"]}, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="0 < k ≤ 40"):
+        uplift_estimator_cells({**small, "k": 41}, where(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory):
+    """A small table, its cells, the store, and what was told."""
+    folder = tmp_path_factory.mktemp("learners")
+    content = {
+        **LEARNERS,
+        "common": [*SMALL, "metrics=uplift", "metrics.interval.resamples=60", "train.epochs=2"],
+        "trials": 3,
+        "seeds": [0, 1],
+        "draws": [0, 1],
+        "columns": ["cp@10", "recall@10"],
+        "only": ["random", "cubn-o", "bpr"],
+        "order": [["oracle", "random"], ["random", "popularity"], ["random", "oracle"]],
+    }
+    told: list[str] = []
+    return content, uplift_cells(content, where(folder, told)), folder, told
+
+
+def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
+    _, cells, folder, told = learners
+    stored = {one["key"]: one for one in records(folder)}
+    at = {(cell.row, cell.column): cell for cell in cells}
+    assert {row for row, column in at if column == "cp@10"} == {"oracle", "random", "cubn-o", "bpr"}
+    for row, runs in (("oracle", 2), ("cubn-o", 2), ("random", 4), ("bpr", 4)):
+        cell = at[row, "cp@10"]
+        behind = [stored[key] for key in cell.keys]
+        assert len(behind) == runs and {one["config"]["data"]["draw"] for one in behind} == {0, 1}
+        assert cell.value == pytest.approx(np.mean([one["metrics"]["cp@10"]["value"] for one in behind]))
+        assert cell.lo < cell.value < cell.hi
+        assert {one["config"]["train"]["monitor"] for one in behind} == {"uplift@10/snips"}
+    share = at["random", "cp@10, share of oracle"]
+    assert share.value == pytest.approx(at["random", "cp@10"].value / at["oracle", "cp@10"].value)
+    assert share.lo < share.value < share.hi < 1
+    best = at["oracle > random", "cdcg, row vs row"]
+    assert best.lo > 0 and best.verdict.startswith("holds")
+    assert at["random > oracle", "cdcg, row vs row"].verdict.startswith("reversed")
+    assert "random > popularity" not in {row for row, _ in at}, "a pair whose row was not chosen"
+    assert any("in all, of which tuning" in line for line in told), "it states its time"
+
+
+def test_tuning_has_the_same_budget_and_meets_neither_test_nor_truth(learners):
+    _, _, folder, told = learners
+    trials = [one for one in records(folder) if one["config"]["trial"]]
+    by_model = {name: [one for one in trials if one["model"] == name] for name in ("mf", "cubn", "oracle", "random")}
+    assert [len(one) for one in by_model.values()] == [3, 3, 0, 0]
+    for one in trials:
+        assert set(one["metrics"]) == {"validation/uplift@10/snips"}
+        assert one["config"]["data"]["draw"] == 0 and one["seed"] == 0
+    best = max(by_model["mf"], key=lambda one: one["metrics"]["validation/uplift@10/snips"]["value"])
+    finals = [one for one in records(folder) if one["model"] == "mf" and not one["config"]["trial"]]
+    assert len(finals) == 4
+    for one in finals:
+        assert one["config"]["train"]["lr"] == best["config"]["train"]["lr"]
+        assert one["config"]["model"]["dim"] == best["config"]["model"]["dim"]
+    assert sum("3 trials" in line for line in told) == 2
+
+
+def test_a_table_of_learners_resumes(learners):
+    content, cells, folder, _ = learners
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
+    assert uplift_cells(content, where(folder)) == cells
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"only": ["dlec"]}, "did you mean 'dlce'"),
+        ({"order": [["oracle", "rnd"]]}, "did you mean 'random'"),
+        ({"columns": ["cp10"]}, "unknown metric"),
+        ({"columns": ["recall@3"]}, r"has no recall@3: it isn't among metrics\.names"),
+    ],
+)
+def test_wrong_definitions_are_answered(change, sentence, learners):
+    content, _, folder, _ = learners
+    with pytest.raises(UpliftlensError, match=sentence):
+        uplift_cells({**content, **change}, where(folder))
+
+
+@pytest.mark.parametrize("row", LEARNERS["rows"])
+def test_every_row_of_the_table_is_a_run(row):
+    wanted = [one.removeprefix("objective=") for one in LEARNERS["rows"][row] if one.startswith("objective=")]
+    if not set(wanted) <= set(names("upliftlens.objectives")):
+        pytest.skip(f"objective {wanted[0]} is not here yet")
+    config = composed(prepare_overrides([*LEARNERS["common"], *LEARNERS["rows"][row], "data.draw=1", "seed=2"]))
+    assert plan(config).config == config
+    assert set(LEARNERS["columns"]) | {LEARNERS["ordered_by"]} <= set(config["metrics"]["names"])
+
+
+def test_the_verb_prints_the_small_version(learners, capsys):
+    content, _, folder, _ = learners
+    keys = ("trials", "seeds", "draws", "columns", "only", "order", "common")
+    words = [f"{key}={json.dumps(content[key])}" for key in keys]
+    assert main(["table", "uplift-ml-100k", "--store", str(folder), "--cache", str(folder / "cache"), *words]) == 0
+    text = capsys.readouterr().out
+    assert "| oracle > random |" in text and "; holds (p" in text and "trials=3" in text
