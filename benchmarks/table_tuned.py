@@ -2,7 +2,8 @@
 
 A row is ``backbone/objective``. It is trained in each of the definition's ``training`` ways that its objective allows,
 tuned for each by ``table_search``, and run once per seed and block. ``blocks`` are variants of the final runs (here:
-with and without the training rows whose pair is tested), named by a prefix of the row. Columns ``X vs ROW`` are paired
+with and without the training rows whose pair is tested), named by a prefix of the row. With ``everywhere`` the columns
+are over all pairs of a world with known ratings, not over the test set. Columns ``X vs ROW`` are paired
 differences of column X, with Holm's correction over all that are made of X in a block.
 """
 
@@ -16,6 +17,7 @@ from upliftlens.benchmarks.table import Cell, Where, judged
 from upliftlens.benchmarks.table_evidence import Difference, Evidence, bounds, differences, evidence
 from upliftlens.benchmarks.table_run import evaluation_of, planned, record_of
 from upliftlens.benchmarks.table_search import search
+from upliftlens.benchmarks.table_truth import everywhere
 from upliftlens.causal.intervals import Resampling
 
 
@@ -51,11 +53,15 @@ def tuned_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         winner = search(content, [*row.options, *content["searched_on"]], row.space, where)
         where.say(f"{row.name} ({row.remark}): {' '.join(winner.changes)}, criterion {winner.criterion:.4f}")
         for block, own in content["blocks"].items():
-            runs = [
-                record_of(planned([*row.options, *own], [*winner.changes, *_measured(row), f"seed={seed}"], where))
+            plans = [
+                planned([*row.options, *own], [*winner.changes, *_measured(row), f"seed={seed}"], where)
                 for seed in content["seeds"]
             ]
-            evaluations = [evaluation_of(one, where) for one in runs]
+            runs = [record_of(made) for made in plans]
+            if content["everywhere"]:
+                evaluations = [everywhere(made) for made in plans]
+            else:
+                evaluations = [evaluation_of(one, where) for one in runs]
             found[block] += [
                 Found(row, column, metric, evidence(evaluations, metric, resampling), tuple(runs))
                 for column, metric in row.columns.items()
@@ -98,9 +104,10 @@ def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     """What the paired differences say, in sentences: who is better, who can't be told apart, whose order turns."""
+    parts = f"{len(content['validation_seeds'])} parts of {content['validation']:.0%} of the training log"
     said = [
-        f"Every row and way of training had {content['trials']} trials, each judged on {len(content['validation_seeds'])}"
-        f" parts of {content['validation']:.0%} of the training log, weighed by 1/p; no row met the test set before."
+        f"Every row and way of training had {content['trials']} trials, each judged on {parts}, weighed by 1/p; "
+        "no row met the test set before."
     ]
     at = {(cell.row, cell.column): cell for cell in cells}
     names = _names(content)

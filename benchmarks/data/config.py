@@ -113,7 +113,10 @@ class RecboleConfig(DataConfig):
 
 @dataclass(frozen=True)
 class SyntheticConfig(BaseConfig):
-    """A generated world; ``draw`` is its seed, the other fields are those of ``causal.synthetic.SyntheticOptions``."""
+    """A generated world; ``draw`` is its seed, the other fields are those of ``causal.synthetic.SyntheticOptions``.
+
+    ``misspecification`` in [0, 1]: the world ships propensities that are wrong by so much; None: it ships none.
+    """
 
     draw: int
     n_users: int
@@ -134,6 +137,8 @@ class SyntheticConfig(BaseConfig):
     n_item_features: int
     feature_strength: float
     days: float
+    confounding: float
+    misspecification: float | None
 
 
 @dataclass(frozen=True)
