@@ -39,12 +39,21 @@ class MF(nnx.Module):
     def __call__(self, users: Array, items: Array) -> Array:
         """f32[B] from users i32[B], items i32[B]."""
         # A product with a vector of ones: `.sum(-1)` can become a slow fusion that writes out the (B, dim) array.
-        interaction = (self.user[users] * self.item[items]) @ jnp.ones(self.user.shape[1])
+        interaction = (self.user_factors(users) * self.item_factors(items)) @ jnp.ones(self.user.shape[1])
         return interaction + self.user_bias[users] + self.item_bias[items]
 
     def score_all(self, users: Array) -> Array:
         """f32[B, n_items] from users i32[B]."""
-        return self.user[users] @ self.item[...].T + self.user_bias[users][:, None] + self.item_bias[...]
+        scores = self.user_factors(users) @ self.item_factors(slice(None)).T
+        return scores + self.user_bias[users][:, None] + self.item_bias[...]
+
+    def user_factors(self, index: Array | slice) -> Array:
+        """p_u, f32[B, dim], for an index array, or every row for ``slice(None)``."""
+        return self.user[index]
+
+    def item_factors(self, index: Array | slice) -> Array:
+        """q_i, f32[B, dim]."""
+        return self.item[index]
 
     def penalty(self) -> Array:
         """f32[], what λ multiplies."""
