@@ -36,7 +36,7 @@ def results_verb(flags: argparse.Namespace) -> int:
 
 
 def table_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing, prints the table; tells the rest on standard error."""
+    """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing and prints it; progress on standard error."""
     from upliftlens.benchmarks.compute import prepare_overrides
     from upliftlens.benchmarks.progress import say
     from upliftlens.benchmarks.table import Where, rendered, table

@@ -10,8 +10,8 @@ For user u and item i, with factors p_u, q_i in R^d and biases a_u, b_i (all sta
     recorded    1/p̂_ui = (1 − misspecification)/p⁰_ui + misspecification/p̄_u,  p⁰: p without h; p̄_u: its mean
 
 The thresholds c_j are normal quantiles at the cumulated ``shares``, so the complete matrix has about that rating
-marginal. With ``exposure`` = 0 what is seen has nothing to do with its rating; with ``confounding`` > 0 it has more to do
-with it than anything recorded tells.
+marginal. With ``exposure`` = 0 what is seen has nothing to do with its rating, with ``confounding`` > 0 more than
+anything recorded tells.
 """
 
 from collections.abc import Iterator
