@@ -13,7 +13,8 @@ from upliftlens.benchmarks.data import load, true_propensity
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.metrics import choose_all
 from upliftlens.benchmarks.plan import Plan, fit_identity
-from upliftlens.benchmarks.propensity import Exposure, expose, identity, verdict, without_mar_sample
+from upliftlens.benchmarks.propensity import Exposure, expose, identity, without_mar_sample
+from upliftlens.benchmarks.propensity_diagnostics import verdict
 from upliftlens.benchmarks.records import canonical_key
 from upliftlens.benchmarks.split import Split, split
 from upliftlens.benchmarks.training import Epoch

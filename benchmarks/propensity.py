@@ -19,9 +19,9 @@ import numpy as np
 
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.propensity_diagnostics import diagnostics
 from upliftlens.benchmarks.split import Split
 from upliftlens.causal import propensity as models
-from upliftlens.causal.diagnostics import balance, calibration_error, diagnose
 from upliftlens.causal.interactions import Interactions, concatenate, take
 from upliftlens.causal.propensity import Propensity
 from upliftlens.causal.propensity_logistic import logistic_mf, logistic_regression
@@ -33,10 +33,6 @@ VERSION = 1  # bumped when the numbers of a built-in propensity change
 
 RANDOM_TEST = ("kfold", "u1", "u2", "u3", "u4", "u5")
 NOT_RANDOM_VALIDATION = ("leave_last", "temporal")
-
-BINS = 20  # of equally many pairs, for the calibration error and the overlap plot
-CALIBRATED = 5_000_000  # pairs that the calibration error is taken from: all of D, or so many drawn from it
-BALANCED = 200_000  # pairs for the balance measure, which holds a row of features for each
 
 
 @dataclass(frozen=True)
@@ -199,7 +195,7 @@ def expose(
         p = models.clipped(p, config.floor)
         if config.normalise:
             p = models.normalised(p, log)
-        return Exposure(p, _shares(parts), _diagnostics(p, log, dataset, config.floor))
+        return Exposure(p, _shares(parts), diagnostics(p, log, dataset, config.floor))
 
 
 def _model(
@@ -243,50 +239,6 @@ def _shares(parts: Split) -> dict[Part, float | str]:
     else:
         shares["test"] = f"the test rows of split={parts.name} are no random share of the log that the propensity is of"
     return shares
-
-
-def _diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float) -> dict[str, Any]:
-    seen = p.pairs(log.user, log.item, log.value)
-    n_pairs = log.n_users * log.n_items
-    ece = bmse = None
-    overlap: dict[str, Any] = {}
-    if p.rating_free:
-        rng = np.random.default_rng(0)
-        cells = np.arange(n_pairs) if n_pairs <= CALIBRATED else rng.integers(0, n_pairs, CALIBRATED)
-        users, items = np.divmod(cells, log.n_items)
-        everywhere = p.pairs(users, items, np.zeros(len(cells), np.float32))
-        keys = np.unique(np.asarray(log.user, np.int64) * log.n_items + log.item)
-        observed = keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] == cells
-        ece = calibration_error(everywhere, observed, BINS)
-        some = rng.permutation(len(cells))[:BALANCED]
-        if ((everywhere[some] > 0) & (everywhere[some] < 1)).all():
-            sides = dataset.user_features.matrix[users[some]], dataset.item_features.matrix[items[some]]
-            bmse = balance(everywhere[some], observed[some], np.hstack([np.ones((len(some), 1)), *sides]))
-        low = float(max(everywhere.min(), 1e-6))
-        edges = np.geomspace(low, max(float(everywhere.max()), low * 1.001), BINS + 1)
-        overlap = {
-            "edges": edges.tolist(),
-            "observed": np.histogram(np.clip(seen, edges[0], edges[-1]), edges)[0].tolist(),
-            "all": np.histogram(np.clip(everywhere, edges[0], edges[-1]), edges)[0].tolist(),
-        }
-    judged = asdict(diagnose(seen, n_pairs, floor, ece, bmse))
-    return {
-        "name": p.name,
-        "assumes": p.assumes,
-        "uses_mar_data": p.uses_mar_data,
-        "rating_free": p.rating_free,
-        **judged,
-        "overlap": overlap,
-    }
-
-
-def verdict(diagnostics: Mapping[str, Any]) -> str:
-    """One sentence: what the propensity assumes, and how far to trust it."""
-    return (
-        f"propensity {diagnostics['name']}: {diagnostics['verdict']} ({diagnostics['reason']}); "
-        f"effective sample {diagnostics['effective_sample_size']:,.0f} of {diagnostics['n_observed']:,}; "
-        f"it assumes that {diagnostics['assumes']}"
-    )
 
 
 class _explained:

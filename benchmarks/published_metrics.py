@@ -4,6 +4,7 @@
     ndcg@k/test-items       NDCG of the user's *test* items alone, ranked by prediction
     recall@k/test-items     positives among the first k of them / positives
     f1@k/test-items         harmonic mean of mean precision (k in the denominator) and mean recall
+    mse                     Σ (r − clip(r̂))² / n: the square of ``rmse``
 
 Users without a positive test item are left out (some public code counts them as NDCG 1). Equal predictions share
 their places: each gets the mean discount, or the mean chance of the first k, of the places that they take together.
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.metric import Metric, Pairs, mean_of, quotient
-from upliftlens.benchmarks.pair_metrics import auc
+from upliftlens.benchmarks.pair_metrics import auc, rmse
 from upliftlens.causal.intervals import ratio
 
 
@@ -74,6 +75,9 @@ def _harmonic(totals: np.ndarray) -> np.ndarray:
 auc_pooled = auc._replace(name="auc/pooled")
 """The AUC over the test pairs of all users: the same number as ``auc``, see there."""
 
+mse = rmse._replace(name="mse", reduce=quotient)
+"""The mean squared error of predictions clipped to the scale."""
+
 ndcg = Metric("ndcg/test-items", "pairs", _ndcg, quotient, "mean", True, (0.0, 1.0), "required")
 """Mean over users of Σ y/log2(1 + place) over places ≤ k, by its largest possible value."""
 
@@ -83,4 +87,4 @@ recall = Metric("recall/test-items", "pairs", _recall, quotient, "mean", True, (
 f1 = Metric("f1/test-items", "pairs", _precision_and_recall, _harmonic, "recomputed", True, (0.0, 1.0), "required")
 """2PR/(P + R) of mean precision P, k in its denominator, and mean recall R."""
 
-METRICS = (auc_pooled, ndcg, recall, f1)
+METRICS = (auc_pooled, mse, ndcg, recall, f1)

@@ -43,7 +43,7 @@ def table_verb(flags: argparse.Namespace) -> int:
 
     prepare_overrides([])
     where = Where(Path(flags.store).expanduser(), Path(flags.cache).expanduser(), say)
-    print(rendered(*table(flags.name, where, flags.options), flags.format))
+    print(rendered(table(flags.name, where, flags.options), flags.format))
     return 0
 
 

@@ -1,11 +1,13 @@
 """``upliftlens table NAME``: a paper's table, computed where it is missing, beside the published numbers.
 
-A definition (configs/table/NAME.yaml) names its ``kind``, a function from the definition to cells. What is expensive
-goes through the result store, so an interrupted table continues where it was.
+A definition (configs/table/NAME.yaml) names its ``kind``, a module with a function from the definition to cells, and
+perhaps one, ``remarks``, from the cells to sentences about them. What is expensive goes through the result store, so an
+interrupted table continues where it was.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +21,10 @@ PACKAGE = "upliftlens.configs.table"
 
 
 class Cell(NamedTuple):
-    """One number of a table with its interval, the published one, and the runs behind it."""
+    """One number of a table with its interval, the published one, the runs behind it, and whether they saw MAR data.
+
+    MAR data: ratings of pairs at random, beside the log, as some propensities and imputations do.
+    """
 
     row: str
     column: str
@@ -29,6 +34,15 @@ class Cell(NamedTuple):
     published: float | None
     verdict: str
     keys: tuple[str, ...]
+    uses_mar_data: bool = False
+
+
+class Table(NamedTuple):
+    """A table ready to be written: ``remarks`` are sentences on what its cells say."""
+
+    title: str
+    cells: list[Cell]
+    remarks: list[str]
 
 
 class Where(NamedTuple):
@@ -58,27 +72,31 @@ def definition(name: str) -> dict[str, Any]:
     return content
 
 
-def table(name: str, where: Where, overrides: Sequence[str] = ()) -> tuple[str, list[Cell]]:
-    """Title and cells of a table; ``overrides`` KEY=VALUE replace top-level keys of its definition.
+KINDS = {
+    "estimators": ("upliftlens.benchmarks.table_estimators", "estimator_cells"),
+    "cross-validated": ("upliftlens.benchmarks.table_runs", "cross_validated_cells"),
+    "tuned": ("upliftlens.benchmarks.table_tuned", "tuned_cells"),
+    "robustness": ("upliftlens.benchmarks.table_robustness", "robustness_cells"),
+    "uplift-learners": ("upliftlens.benchmarks.table_uplift", "uplift_cells"),
+    "uplift-estimators": ("upliftlens.benchmarks.table_uplift_estimators", "uplift_estimator_cells"),
+}
+"""Module and function (definition, Where) -> cells of every kind of table; imported when one of it is asked for."""
+
+
+def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
+    """Title, cells and remarks of a table; ``overrides`` KEY=VALUE replace top-level keys of its definition.
 
     Raises:
         UpliftlensError: for an unknown name, kind or key, data that can't be had, or a run that fails.
     """
-    from upliftlens.benchmarks.table_estimators import estimator_cells
-    from upliftlens.benchmarks.table_runs import cross_validated_cells
-    from upliftlens.benchmarks.table_uplift import uplift_cells
-    from upliftlens.benchmarks.table_uplift_estimators import uplift_estimator_cells
-
-    kinds = {
-        "estimators": estimator_cells,
-        "cross-validated": cross_validated_cells,
-        "uplift-learners": uplift_cells,
-        "uplift-estimators": uplift_estimator_cells,
-    }
     content = overridden(definition(name), overrides)
-    if content["kind"] not in kinds:
-        raise unknown(f"kind of the table {name}", content["kind"], kinds)
-    return content["title"], kinds[content["kind"]](content, where)
+    if content["kind"] not in KINDS:
+        raise unknown(f"kind of the table {name}", content["kind"], KINDS)
+    path, function = KINDS[content["kind"]]
+    module = import_module(path)
+    cells = getattr(module, function)(content, where)
+    remarks = module.remarks(content, cells) if hasattr(module, "remarks") else []
+    return Table(content["title"], cells, remarks)
 
 
 def judged(content: Mapping[str, Any], row: str, column: str) -> Callable[[float], tuple[float | None, str]]:
@@ -96,29 +114,43 @@ def judged(content: Mapping[str, Any], row: str, column: str) -> Callable[[float
     return verdict
 
 
-def rendered(title: str, cells: Sequence[Cell], how: str) -> str:
-    """The table as "md", "latex" or "json".
+def rendered(made: Table, how: str) -> str:
+    """The table as "md", "latex" or "json" (the cells alone); paired differences, columns ``X vs ROW``, come apart.
 
     Raises:
         UpliftlensError: for another format.
     """
     if how == "json":
-        return json.dumps([cell._asdict() for cell in cells], indent=1)
+        return json.dumps([cell._asdict() for cell in made.cells], indent=1)
     if how not in ("md", "latex"):
         raise UpliftlensError(f"a table is written as md, latex or json, not as {how}")
-    rows, columns = (list(dict.fromkeys(getattr(cell, side) for cell in cells)) for side in ("row", "column"))
-    at = {(cell.row, cell.column): cell for cell in cells}
-    body = [[row, *(_text(at.get((row, column))) for column in columns)] for row in rows]
+    parts = [[cell for cell in made.cells if (" vs " in cell.column) == paired] for paired in (False, True)]
+    bodies = [_lines(part) for part in parts if part]
     if how == "md":
-        head = [f"**{title}**", "", f"| | {' | '.join(columns)} |", f"|{'---|' * (len(columns) + 1)}"]
-        return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in body), "", LEGEND])
-    lines = [" & ".join(["", *columns]), *(" & ".join(line) for line in body)]
-    rules = [r"\begin{tabular}{l" + "r" * len(columns) + "}", r"\hline"]
-    text = [*rules, *(_escaped(line) + r" \\" for line in lines), r"\hline", r"\end{tabular}"]
-    return "\n".join([f"% {title}", f"% {LEGEND}", *text])
+        text = [f"**{made.title}**"]
+        for head, *body in bodies:
+            text += [
+                "",
+                f"| {' | '.join(head)} |",
+                f"|{'---|' * len(head)}",
+                *(f"| {' | '.join(one)} |" for one in body),
+            ]
+        return "\n".join([*text, "", LEGEND, *(f"- {remark}" for remark in made.remarks)])
+    text = [f"% {made.title}", f"% {LEGEND}", *(f"% {remark}" for remark in made.remarks)]
+    for lines in bodies:
+        text += [r"\begin{tabular}{l" + "r" * (len(lines[0]) - 1) + "}", r"\hline"]
+        text += [*(_escaped(" & ".join(line)) + r" \\" for line in lines), r"\hline", r"\end{tabular}"]
+    return "\n".join(text)
 
 
 LEGEND = "Each cell: ours [95 % interval]; published; verdict."
+
+
+def _lines(cells: Sequence[Cell]) -> list[list[str]]:
+    """The head and a line per row."""
+    rows, columns = (list(dict.fromkeys(getattr(cell, side) for cell in cells)) for side in ("row", "column"))
+    at = {(cell.row, cell.column): cell for cell in cells}
+    return [["", *columns], *([row, *(_text(at.get((row, column))) for column in columns)] for row in rows)]
 
 
 def _text(cell: Cell | None) -> str:
@@ -126,7 +158,7 @@ def _text(cell: Cell | None) -> str:
         return ""
     ours = f"{cell.value:.3f} [{cell.lo:.3f}, {cell.hi:.3f}]"
     published = None if cell.published is None else f"{cell.published:.3f}"
-    return "; ".join(filter(None, (ours, published, cell.verdict)))
+    return "; ".join(filter(None, (ours, published, cell.verdict, "uses MAR data" if cell.uses_mar_data else None)))
 
 
 def _escaped(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from upliftlens.causal.interactions import Array
 
@@ -28,6 +29,10 @@ def _squared(score: Array, target: Array) -> Array:
     return (score - target) ** 2
 
 
+def _absolute(score: Array, target: Array) -> Array:
+    return jnp.abs(score - target)
+
+
 def _logistic(score: Array, target: Array) -> Array:
     return jax.nn.softplus(score) - target * score
 
@@ -39,6 +44,9 @@ def _identity(score: Array) -> Array:
 squared = Loss("squared", _squared, _identity, "rating")
 """(r − r̂)²; the target is the value itself."""
 
+absolute = Loss("absolute", _absolute, _identity, "rating")
+"""|r − r̂|; the target is the value itself. Its gradient is ±1, and 0 where r̂ = r: decay the rate (schedule=cosine)."""
+
 logistic = Loss("logistic", _logistic, jax.nn.sigmoid, "probability")
 """−y log σ(s) − (1−y) log(1 − σ(s)), y = 1{value is positive}."""
 
@@ -48,4 +56,4 @@ bpr = Loss("bpr", _logistic, _identity, "rank", pairwise=True)
 Rendle et al. 2009, eq. 4.
 """
 
-LOSSES = {loss.name: loss for loss in (squared, logistic, bpr)}
+LOSSES = {loss.name: loss for loss in (squared, absolute, logistic, bpr)}

@@ -3,12 +3,15 @@
 For user u and item i, with factors p_u, q_i in R^d and biases a_u, b_i (all standard normal),
 
     signal      s_ui = user_sd·a_u + item_sd·b_i + taste_sd·⟨p_u, q_i⟩/√d
-    rating      r_ui = 1 + #{j : s_ui + noise·ε_ui > c_j},  ε ~ N(0, 1)            (an ordered probit)
-    exposure    log w_ui = exposure·(s_ui/sd(s) + popularity_skew·g_i),  g ~ N(0, 1)
+    hidden      h_ui = f_u·g_i with fair coins f, g = ±1 that nobody records
+    rating      r_ui = 1 + #{j : s_ui + confounding·h_ui + noise·ε_ui > c_j},  ε ~ N(0, 1)    (an ordered probit)
+    exposure    log w_ui = exposure·(s_ui/sd(s) + popularity_skew·g_i + confounding·h_ui),  g ~ N(0, 1)
                 p_ui = min(max_propensity, k_u·w_ui),  k_u such that Σ_i p_ui is the user's expected number of rows
+    recorded    1/p̂_ui = (1 − misspecification)/p⁰_ui + misspecification/p̄_u,  p⁰: p without h; p̄_u: its mean
 
 The thresholds c_j are normal quantiles at the cumulated ``shares``, so the complete matrix has about that rating
-marginal. With ``exposure`` = 0 what is seen has nothing to do with its rating.
+marginal. With ``exposure`` = 0 what is seen has nothing to do with its rating, with ``confounding`` > 0 more than
+anything recorded tells.
 """
 
 from collections.abc import Iterator
@@ -33,6 +36,7 @@ class SyntheticOptions:
     (0: nothing does), ``popularity_skew`` the weight of popularity beside preference in it. ``feature_strength`` in
     [0, 1] is the share of the factors' variance that the features explain. ``shares`` are the shares of ratings
     1, 2, … in the complete matrix. ``test_per_user`` pairs of each user, chosen uniformly, form the test set.
+    ``confounding``: strength of the hidden cause of both rating and exposure.
     """
 
     n_users: int
@@ -53,6 +57,7 @@ class SyntheticOptions:
     n_item_features: int
     feature_strength: float
     days: float
+    confounding: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Truth:
     """What only an evaluation may see. Everything about a pair is a function of these few arrays, computed on demand.
 
     ``users`` f64[U, d + 1] and ``items`` f64[I, d + 1] are factors and, last, bias; ``popularity`` f64[I];
-    ``expected_rows`` f64[U]; ``thresholds`` f64[levels − 1].
+    ``expected_rows`` f64[U]; ``thresholds`` f64[levels − 1]; ``hidden_users`` and ``hidden_items``, ±1, f64[U], f64[I].
     """
 
     options: SyntheticOptions
@@ -69,6 +74,8 @@ class Truth:
     popularity: np.ndarray
     expected_rows: np.ndarray
     thresholds: np.ndarray
+    hidden_users: np.ndarray
+    hidden_items: np.ndarray
 
     def signal(self, users: np.ndarray) -> np.ndarray:
         """s_ui of the given users i32[B] and every item, f64[B, I]."""
@@ -79,16 +86,32 @@ class Truth:
         taste += o.item_sd * self.items[:, -1]
         return taste
 
+    def hidden(self, users: np.ndarray) -> np.ndarray | float:
+        """confounding·h_ui of the given users i32[B] and every item, f64[B, I]; 0 without confounding."""
+        if not self.options.confounding:
+            return 0.0
+        return self.options.confounding * self.hidden_users[users, None] * self.hidden_items
+
     def propensity(self, users: np.ndarray) -> np.ndarray:
         """P(the log holds the pair), f32[B, I], for the given users i32[B].
 
         The test pairs are drawn first and never enter the log, so this is p_ui·(1 − test_per_user/n_items).
         """
-        return (self._exposure(self.signal(users), users) * self._kept).astype(np.float32)
+        return (self._exposure(self.signal(users), users, self.hidden(users)) * self._kept).astype(np.float32)
+
+    def recorded_propensity(self, users: np.ndarray, misspecification: float) -> np.ndarray:
+        """p̂ f32[B, I], what could be recorded of the propensity: it doesn't know h, and is wrong by a knob in [0, 1].
+
+        At 0 it is the propensity of an observer who doesn't see h (E_h[w] is w without h, up to a factor that cancels),
+        at 1 the user's mean (Guo et al. 2021, section 5.1, interpolate between the two in 1/p as well).
+        """
+        p = self._exposure(self.signal(users), users, 0.0) * self._kept
+        inverse = (1 - misspecification) / p + misspecification / p.mean(axis=1, keepdims=True)
+        return (1 / inverse).astype(np.float32)
 
     def expected_rating(self, users: np.ndarray) -> np.ndarray:
-        """E[r_ui] = 1 + Σ_j Φ((s_ui − c_j)/noise), f32[B, I], for the given users i32[B]."""
-        signal = self.signal(users)
+        """E[r_ui] = 1 + Σ_j Φ((s_ui + confounding·h_ui − c_j)/noise), f32[B, I], for the given users i32[B]."""
+        signal = self.signal(users) + self.hidden(users)
         total = np.ones_like(signal)
         for threshold in self.thresholds:
             total += ndtr((signal - threshold) / self.options.noise)
@@ -98,11 +121,12 @@ class Truth:
     def _kept(self) -> float:
         return 1 - self.options.test_per_user / self.options.n_items
 
-    def _exposure(self, signal: np.ndarray, users: np.ndarray) -> np.ndarray:
+    def _exposure(self, signal: np.ndarray, users: np.ndarray, hidden: np.ndarray | float) -> np.ndarray:
         """p_ui, f64[B, I]: the chance of a pair that is not in the test set to enter the log."""
         o = self.options
         weight = signal * (1 / np.sqrt(o.user_sd**2 + o.item_sd**2 + o.taste_sd**2))
         weight += o.popularity_skew * self.popularity
+        weight += hidden
         weight *= o.exposure
         weight -= weight.max(axis=1, keepdims=True)  # a common factor of a row cancels; this one keeps exp finite
         return _capped(np.exp(weight, out=weight), self.expected_rows[users] / self._kept, o.max_propensity)
@@ -133,14 +157,17 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
         ValueError: if an option is out of its range.
     """
     _check(options)
-    user_stream, item_stream, test_stream, log_stream, noise_stream, test_noise, time_stream = _streams(seed, 7)
+    user_stream, item_stream, test_stream, log_stream, noise_stream, test_noise, time_stream, coins = _streams(seed, 8)
     user_features, users, activity = _side(options, user_stream, options.n_users, options.n_user_features)
     item_features, items, popularity = _side(options, item_stream, options.n_items, options.n_item_features)
     skew = options.activity_skew
     rows = options.ratings_per_user * np.exp(skew * activity - skew**2 / 2)
-    spread = np.sqrt(options.user_sd**2 + options.item_sd**2 + options.taste_sd**2 + options.noise**2)
+    spread = np.sqrt(
+        options.user_sd**2 + options.item_sd**2 + options.taste_sd**2 + options.noise**2 + options.confounding**2
+    )
     thresholds = ndtri(np.cumsum(options.shares)[:-1]) * spread
-    truth = Truth(options, users, items, popularity, rows, thresholds)
+    hidden = (np.where(coins.random(n) < 0.5, -1.0, 1.0) for n in (options.n_users, options.n_items))
+    truth = Truth(options, users, items, popularity, rows, thresholds, *hidden)
 
     def rated(signal: np.ndarray, stream: np.random.Generator) -> np.ndarray:
         utility = signal + options.noise * stream.standard_normal(len(signal))
@@ -150,7 +177,9 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
     for people in _blocks(options.n_users, block):
         signal = truth.signal(people)
         held_out = _choose(test_stream, len(people), options.n_items, options.test_per_user)
-        seen = log_stream.random(signal.shape) < truth._exposure(signal, people)
+        hidden_cause = truth.hidden(people)
+        seen = log_stream.random(signal.shape) < truth._exposure(signal, people, hidden_cause)
+        signal += hidden_cause
         np.put_along_axis(seen, held_out, False, axis=1)
         row, item = np.nonzero(seen)
         logged.append((people[row], item, rated(signal[row, item], noise_stream)))
@@ -174,7 +203,10 @@ def _check(options: SyntheticOptions) -> None:
         (not 0 < o.max_propensity <= 1, "max_propensity must lie in (0, 1]"),
         (not 0 < o.ratings_per_user <= o.n_items, "ratings_per_user must be positive and at most n_items"),
         (o.noise <= 0, "noise must be positive"),
-        (min(o.user_sd, o.item_sd, o.taste_sd, o.activity_skew, o.days) < 0, "a spread or days is negative"),
+        (
+            min(o.user_sd, o.item_sd, o.taste_sd, o.activity_skew, o.days, o.confounding) < 0,
+            "a spread, days or confounding is below 0",
+        ),
         (o.user_sd + o.item_sd + o.taste_sd <= 0, "one of user_sd, item_sd, taste_sd must be positive"),
         (not 0 <= o.feature_strength <= 1, "feature_strength must lie in [0, 1]"),
         (len(o.shares) < 2 or min(o.shares) <= 0, "shares must name a positive share for each of two or more levels"),

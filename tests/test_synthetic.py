@@ -28,6 +28,7 @@ OPTIONS = SyntheticOptions(
     n_item_features=6,
     feature_strength=0.4,
     days=200.0,
+    confounding=0.0,
 )
 EVERYBODY = np.arange(OPTIONS.n_users)
 

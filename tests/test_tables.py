@@ -11,7 +11,7 @@ from upliftlens.benchmarks.completion import complete
 from upliftlens.benchmarks.compute import prepare_overrides
 from upliftlens.benchmarks.data.config import CompletionConfig
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.table import Cell, Where, judged, rendered
+from upliftlens.benchmarks.table import KINDS, Cell, Table, Where, judged, rendered
 from upliftlens.benchmarks.table_estimators import estimator_cells
 from upliftlens.benchmarks.table_options import overridden
 from upliftlens.benchmarks.table_runs import cross_validated_cells
@@ -34,7 +34,7 @@ def test_every_definition_states_its_kind_and_title():
     assert {"schnabel-1", "schnabel-2"} <= set(tables.names())
     for name in tables.names():
         content = tables.definition(name)
-        assert content["title"] and content["kind"]
+        assert content["title"] and content["kind"] in KINDS
         for row in content["published"].values():
             assert set(row) <= set(content["tolerance"]), "a published number without a tolerance"
 
@@ -47,13 +47,22 @@ def test_the_verdict_is_by_the_stated_tolerance():
 
 
 def test_formats():
-    assert json.loads(rendered("T", CELLS, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
-    text = rendered("T", CELLS, "md")
+    paired = Cell("mf/ips", "mse vs mf/naive", -0.1, -0.2, -0.05, None, "better (p 0.01)", ("abc",), True)
+    made = Table("T", [*CELLS, paired], ["Said."])
+    shape = ["row", "column", "value", "lo", "hi", "published", "verdict", "keys", "uses_mar_data"]
+    assert json.loads(rendered(made, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
+    assert [list(one) for one in json.loads(rendered(made, "json"))] == [shape] * 4
+    text = rendered(made, "md")
+    assert (
+        "|  | mse vs mf/naive |\n|---|---|\n| mf/ips | -0.100 [-0.200, -0.050]; better (p 0.01); uses MAR data |"
+        in text
+    )
+    assert text.endswith("- Said.")
     assert "| mf/ips | 1.090 [1.000, 1.200]; 1.093; reproduced |  |" in text
     assert "| mf/naive | 1.500 [1.400, 1.600]; 1.202; differs | 0.900 [0.800, 1.000] |" in text
-    assert r"mae\_x" in rendered("T", CELLS, "latex")
+    assert r"mae\_x" in rendered(made, "latex") and "% Said." in rendered(made, "latex")
     with pytest.raises(UpliftlensError, match="md, latex or json"):
-        rendered("T", CELLS, "html")
+        rendered(made, "html")
 
 
 def test_an_unknown_table_gets_the_nearest_name(capsys):
@@ -116,15 +125,16 @@ def test_estimators_on_a_small_world(tmp_path):
 def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
     content = {
         **tables.definition("schnabel-2"),
-        "common": [*WORLD, "propensity=oracle", "model=mf", "train.optimizer=lbfgs", "train.epochs=15"],
+        "common": [*WORLD, "propensity=oracle", "model=additive"],
         "folds": 2,
-        "grid": {"model.dim": [2], "train.l2": [1.0, 1e6]},
+        "grid": {"train.l2": [1.0, 1e6]},
+        "columns": {"mae": {"metric": "mae", "criterion": "mae/ips", "options": ["loss=absolute", "train.epochs=15"]}},
         "rows": {"mf/ips": ["objective=ips"]},
         "seeds": [0],
     }
     told = []
     (cell,) = cross_validated_cells(content, where(tmp_path, told))
-    assert cell.row == "mf/ips" and cell.lo < cell.value < cell.hi and cell.published == 1.093 and cell.keys
+    assert cell.row == "mf/ips" and cell.lo < cell.value < cell.hi and cell.published == 0.86 and cell.keys
     assert any("train.l2=1.0 " in line for line in told), "10⁶ shrinks everything to the mean"
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")}
     assert len(before) == 2 * 2 + 1
@@ -133,3 +143,4 @@ def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
     records = [json.loads(path.read_text()) for path in before]
     tested = [one for one in records if one["split"]["name"] == "given"]
     assert [one["key"] for one in tested] == list(cell.keys), "the test set at random is met by the winner only"
+    assert tested[0]["metrics"]["mae"]["value"] == cell.value

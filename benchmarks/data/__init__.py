@@ -20,6 +20,7 @@ from upliftlens.benchmarks.data.registry import (
     plugins,
     register,
     true_propensity,
+    true_ratings,
 )
 from upliftlens.benchmarks.data.sources import DataUnavailable
 
@@ -43,4 +44,5 @@ __all__ = [
     "register",
     "sealed",
     "true_propensity",
+    "true_ratings",
 ]

@@ -114,9 +114,13 @@ class RecboleConfig(DataConfig):
 
 @dataclass(frozen=True)
 class SyntheticConfig(BaseConfig, SyntheticOptions):
-    """A generated world: its options, and ``draw``, its seed."""
+    """A generated world: its options, and ``draw``, its seed.
+
+    ``misspecification`` in [0, 1]: the world ships propensities that are wrong by so much; None: it ships none.
+    """
 
     draw: int
+    misspecification: float | None
 
 
 @dataclass(frozen=True)

@@ -226,6 +226,15 @@ def true_propensity(config: Any, cache: Path) -> np.ndarray | None:
     return propensity_of(config) if isinstance(config, SyntheticConfig) else None
 
 
+def true_ratings(config: Any, cache: Path) -> np.ndarray | None:
+    """The rating f64[U, I] of every pair of a world with known ones; None for other data."""
+    if not isinstance(config, SchnabelConfig):
+        return None
+    from upliftlens.benchmarks.data import semi_synthetic
+
+    return semi_synthetic.ratings_of(config, load(configure(config.base), cache))
+
+
 def check(path: Path, config: DataConfig) -> list[Problem]:
     """What is wrong with the files at ``path``, read as ``config`` says; empty if nothing is. At most 100 are listed.
 

@@ -69,6 +69,11 @@ def propensity_of(config: SchnabelConfig, base: Dataset) -> np.ndarray:
     return (truth.exposure * (1 - config.test_per_user / truth.ratings.shape[1])).astype(np.float32)
 
 
+def ratings_of(config: SchnabelConfig, base: Dataset) -> np.ndarray:
+    """The rating f64[U, I] of every pair."""
+    return _truth(config, base).ratings.astype(np.float64)
+
+
 def _truth(config: SchnabelConfig, base: Dataset) -> _Truth:
     key = replace(config, draw=0, test_per_user=1)
     return _completed(key, _Base(base))

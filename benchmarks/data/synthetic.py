@@ -45,6 +45,7 @@ def generate(config: SyntheticConfig) -> Dataset:
             fingerprint="",
             test=world.test if len(world.test) else None,
             test_kind="mar" if len(world.test) else None,
+            propensity=None if config.misspecification is None else _recorded(world, config.misspecification),
         )
     )
 
@@ -52,6 +53,13 @@ def generate(config: SyntheticConfig) -> Dataset:
 def propensity_of(config: SyntheticConfig) -> np.ndarray:
     """P(the log holds the pair), f32[U, I]."""
     return world_of(config).truth.propensity(np.arange(config.n_users))
+
+
+def _recorded(world: World, misspecification: float) -> np.ndarray:
+    """f32[U, I]; raises UpliftlensError for a misspecification outside of [0, 1]."""
+    if not 0 <= misspecification <= 1:
+        raise UpliftlensError(f"data.misspecification must lie in [0, 1], got {misspecification}")
+    return world.truth.recorded_propensity(np.arange(world.log.n_users), misspecification)
 
 
 def _named(matrix: np.ndarray, side: str) -> Features:

@@ -1,0 +1,137 @@
+"""Tables of robustness: the error of every risk estimator as its inputs get worse, over draws of a closed world.
+
+Rows ``KNOB=VALUE`` turn one knob of ``causal.grid``, the others staying at the definition's ``base``; columns are the
+estimators' root mean squared errors over draws of the observation, and ``bias/…`` their mean errors, both as shares of
+the truth. Intervals resample the draws. The figure shows the former, a panel per knob.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.table import Cell, Where, judged
+from upliftlens.benchmarks.table_robustness_plot import draw_panels
+from upliftlens.benchmarks.typed import typed
+from upliftlens.causal import risk
+from upliftlens.causal.grid import Grid, GridOptions, Knobs, capacity_of, grid, observed_rows
+from upliftlens.causal.interactions import Array
+from upliftlens.causal.intervals import Resampling, percentile
+
+
+def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
+    """Cells of every knob's values; the figure is written to ``tables`` in the store, in each of ``figure``'s formats.
+
+    Raises:
+        UpliftlensError: for an unknown knob or estimator, a world that can't be, or a draw that observes nothing.
+    """
+    options, resampling = typed(GridOptions, content["world"], "world"), Resampling(**content["interval"])
+    for name in content["estimators"]:
+        if name not in _estimators(0.5, jnp.zeros(0), jnp.zeros(())):
+            raise unknown("estimator", name, _estimators(0.5, jnp.zeros(0), jnp.zeros(())))
+    cells: list[Cell] = []
+    for knob, values in content["knobs"].items():
+        if knob not in Knobs._fields:
+            raise unknown("knob", knob, Knobs._fields)
+        for value in values:
+            knobs = Knobs(**{**content["base"], knob: value})
+            try:
+                world = grid(options, knobs, np.random.default_rng([content["seed"], 0]))
+            except ValueError as error:
+                raise UpliftlensError(str(error)) from error
+            off = relative_errors(world, content["estimators"], content["draws"], content["floor"], content["seed"])
+            for prefix, summary in (("", _rmse), ("bias/", _mean)):
+                for name, errors in zip(content["estimators"], off, strict=True):
+                    row, column = f"{knob}={value:g}", prefix + name
+                    number = float(summary(errors))
+                    low, high = _bounds(errors, summary, resampling)
+                    cells.append(Cell(row, column, number, low, high, *judged(content, row, column)(number), ()))
+    for form in content["figure"]:
+        path = where.store / "tables" / f"robustness.{form}"
+        draw_panels(cells, content["knobs"], content["estimators"], content["title"], path)
+        where.say(f"figure: {path}")
+    return cells
+
+
+def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
+    """Who has the least error in each row."""
+    rows: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if not cell.column.startswith("bias/"):
+            rows.setdefault(cell.row, []).append(cell)
+    said = []
+    for row, mine in rows.items():
+        best = min(mine, key=lambda cell: cell.value)
+        near = [cell.column for cell in mine if cell is not best and cell.lo <= best.hi]
+        beside = f", not told apart from {', '.join(near)} (their intervals overlap)" if near else ""
+        said.append(f"{row}: least error {best.column}{beside}.")
+    return said
+
+
+def relative_errors(world: Grid, names: Sequence[str], draws: int, floor: float, seed: int) -> np.ndarray:
+    """(estimate − truth)/truth, f64[len(names), draws], over draws of o ~ B(p).
+
+    Raises:
+        UpliftlensError: if a draw observes no pair.
+    """
+    true, capacity = float(world.loss.mean()), capacity_of(world.exposure)
+    stream = np.random.default_rng([seed, 1])
+    out = np.empty((len(names), draws))
+    for number in range(draws):
+        rows, weight = observed_rows(world.exposure, stream, capacity)
+        if not weight.any():
+            raise UpliftlensError("a draw observed no pair at all: raise world.density or world.n_pairs")
+        columns = (world.loss[rows], world.propensity[rows], world.imputed[rows])
+        estimates = _all(tuple(names), floor, *columns, weight, world.imputed.mean(), float(len(world.loss)))
+        out[:, number] = (np.asarray(estimates) - true) / true
+    return out
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _all(
+    names: tuple[str, ...],
+    floor: float,
+    loss: Array,
+    propensity: Array,
+    imputed: Array,
+    weight: Array,
+    imputed_mean: Array,
+    n_pairs: Array,
+) -> Array:
+    estimators = _estimators(floor, imputed, imputed_mean)
+    return jnp.stack([estimators[name](loss, propensity, n_pairs, weight) for name in names])
+
+
+def _estimators(floor: float, imputed: Array, imputed_mean: Array) -> dict[str, risk.RiskEstimator]:
+    return {
+        "naive": risk.naive,
+        "ips": risk.ips,
+        "snips": risk.snips,
+        "clipped_ips": risk.clipped_ips(floor),
+        "eib": risk.eib(imputed, imputed_mean),
+        "dr": risk.doubly_robust(risk.ips, imputed, imputed_mean),
+        "sndr": risk.snips_dr(imputed, imputed_mean),
+        "stable_dr": risk.stable_dr(imputed, imputed_mean),
+    }
+
+
+def _rmse(errors: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    return np.sqrt((errors**2).mean(axis=-1))
+
+
+def _mean(errors: np.ndarray) -> np.ndarray:
+    return errors.mean(axis=-1)
+
+
+def _bounds(
+    errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
+) -> tuple[float, float]:
+    """The percentile interval over resamples of the draws f64[draws]."""
+    rng = np.random.default_rng(resampling.seed)
+    drawn = errors[rng.integers(len(errors), size=(resampling.resamples, len(errors)))]
+    return percentile(summary(drawn), resampling.level)

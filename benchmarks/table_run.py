@@ -1,0 +1,62 @@
+"""The runs behind a table: a configuration composed once, changed by values, looked up in the store or computed."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.experiment import run
+from upliftlens.benchmarks.plan import Plan, plan
+from upliftlens.benchmarks.prepare import Reporter
+from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.store import Store, load_per_user
+from upliftlens.benchmarks.table import Where
+
+SILENT = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
+"""One object for all runs of all tables, so that what is cached by it (data, splits, propensities) is shared."""
+
+
+def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Plan:
+    """The plan of a configuration composed from ``options`` and then changed by ``changes``, ``NAME=VALUE`` both.
+
+    Options may choose from groups (``model=mf``), changes only set values: they cost no composition.
+
+    Raises:
+        UpliftlensError: for what can't be composed or planned.
+    """
+    config = deepcopy(_composed((*options, f"store={where.store}", f"cache={where.cache}")))
+    parser = OverridesParser.create()
+    for change in changes:
+        parsed = parser.parse_override(change)
+        *path, name = parsed.key_or_group.split(".")
+        section: Any = config
+        for step in path:
+            section = section[step]
+        section[name] = parsed.value()
+    return plan(config)
+
+
+def record_of(made: Plan) -> Record:
+    """The record of a plan, from the store or computed.
+
+    Raises:
+        UpliftlensError: if the run fails.
+    """
+    return run(made, SILENT)[0]
+
+
+def evaluation_of(record: Record, where: Where) -> Evaluation:
+    """What a record keeps per user, ready to be resampled."""
+    arrays = load_per_user(Store(where.store), record.key)
+    absent = record.diagnostics.get("absent", {})
+    return Evaluation(arrays["users"], statistics_from(arrays), {}, absent, {})
+
+
+@lru_cache(maxsize=256)
+def _composed(options: tuple[str, ...]) -> Mapping[str, Any]:
+    from upliftlens.benchmarks.compute import composed
+
+    return composed([*options, "progress=false", "group=table"])

@@ -1,0 +1,54 @@
+"""Metrics of a finished run over all pairs of a world whose every rating is known: no test set, no sampling."""
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from upliftlens.benchmarks.data import true_ratings
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.evaluate import evaluate
+from upliftlens.benchmarks.evaluation import Evaluation
+from upliftlens.benchmarks.fitting import restore
+from upliftlens.benchmarks.plan import Plan
+from upliftlens.benchmarks.prepare import prepare
+from upliftlens.benchmarks.table_run import SILENT
+from upliftlens.causal.interactions import Interactions, interactions, take
+
+
+def everywhere(made: Plan) -> Evaluation:
+    """The plan's metrics over all users × items, from its stored fit. Only metrics of predictions make sense.
+
+    Raises:
+        UpliftlensError: if the data's ratings aren't all known, or the run was not done.
+    """
+    prepared = prepare(made, SILENT)
+    trained = restore(made, prepared)
+    pairs = _pairs(made.data, made.cache)
+    dataset = prepared.dataset
+    nothing = take(pairs, np.zeros(len(pairs), bool))
+    config = replace(made.metrics, interval=replace(made.metrics.interval, resamples=1))  # the table resamples itself
+    return evaluate(
+        trained.method,
+        trained.state,
+        trained.data,
+        pairs,
+        nothing,
+        config,
+        dataset.relevance,
+        dataset.scale,
+        dataset.feedback,
+    )
+
+
+@lru_cache(maxsize=1)
+def _pairs(data: Any, cache: Path) -> Interactions:
+    ratings = true_ratings(data, cache)
+    if ratings is None:
+        raise UpliftlensError(
+            f"data={data.name}: not every rating is known: use everywhere: false, or schnabel-ml-100k"
+        )
+    users, items = np.divmod(np.arange(ratings.size), ratings.shape[1])
+    return interactions(users, items, ratings.ravel(), *ratings.shape)

@@ -1,0 +1,186 @@
+"""Tables of tuned methods: backbones × objectives, each with an equal search, beside a baseline tuned just as much.
+
+A row is ``backbone/objective``. It is trained in each of the definition's ``training`` ways that its objective allows,
+tuned for each by ``table_search``, and run once per seed and block. ``blocks`` are variants of the final runs (here:
+with and without the training rows whose pair is tested), named by a prefix of the row. With ``everywhere`` the columns
+are over all pairs of a world with known ratings, not over the test set. Columns ``X vs ROW`` are paired
+differences of column X, with Holm's correction over all that are made of X in a block.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from upliftlens.benchmarks.errors import unknown
+from upliftlens.benchmarks.plan import Plan
+from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.table import Cell, Where, judged
+from upliftlens.benchmarks.table_evidence import Difference, Evidence, bounds, differences, evidence
+from upliftlens.benchmarks.table_run import evaluation_of, planned, record_of
+from upliftlens.benchmarks.table_search import search
+from upliftlens.benchmarks.table_truth import everywhere
+from upliftlens.causal.intervals import Resampling
+
+
+class Row(NamedTuple):
+    """One row under one way of training: its options, what is searched, and its columns as metrics by name."""
+
+    name: str
+    options: tuple[str, ...]
+    space: Mapping[str, Any]
+    columns: Mapping[str, str]
+    remark: str
+
+
+class Found(NamedTuple):
+    """A row's cell before it is judged."""
+
+    row: Row
+    column: str
+    metric: str
+    evidence: Evidence
+    records: tuple[Record, ...]
+
+
+def tuned_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
+    """Cells of all rows, block by block, and their paired differences.
+
+    Raises:
+        UpliftlensError: for an unknown backbone or objective, or if a run fails.
+    """
+    resampling = Resampling(**content["interval"])
+    found: dict[str, list[Found]] = {block: [] for block in content["blocks"]}
+    for row in rows(content, where):
+        winner = search(content, [*row.options, *content["searched_on"]], row.space, where)
+        where.say(f"{row.name} ({row.remark}): {' '.join(winner.changes)}, criterion {winner.criterion:.4f}")
+        for block, own in content["blocks"].items():
+            plans = [
+                planned([*row.options, *own], [*winner.changes, *_measured(row), f"seed={seed}"], where)
+                for seed in content["seeds"]
+            ]
+            runs = [record_of(made) for made in plans]
+            if content["everywhere"]:
+                evaluations = [everywhere(made) for made in plans]
+            else:
+                evaluations = [evaluation_of(one, where) for one in runs]
+            found[block] += [
+                Found(row, column, metric, evidence(evaluations, metric, resampling), tuple(runs))
+                for column, metric in row.columns.items()
+            ]
+    return [
+        cell
+        for block, cells in found.items()
+        for cell in (*_values(content, block, cells, resampling), *_differences(content, block, cells, resampling))
+    ]
+
+
+def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
+    """The rows of a definition, each once per way of training that its objective allows.
+
+    An objective that can't be trained in the first way shows its ``alone`` columns of another one in their place.
+    """
+    for wanted, there in (("backbones", "backbone"), ("objectives", "objective")):
+        for name in content[wanted]:
+            if name not in content[there]:
+                raise unknown(there, name, content[there])
+    first = next(iter(content["training"]))
+    for backbone in content["backbones"]:
+        for objective in content["objectives"]:
+            own = content["objective"][objective]
+            if backbone not in own.get("backbones", content["backbone"]):
+                continue
+            sides = content["backbone"][backbone], own
+            fitting = {}
+            for way, training in content["training"].items():
+                options = (*content["common"], *sides[0]["options"], *own["options"], *training["options"])
+                if _allowed(planned(options, (), where)):
+                    fitting[way] = options
+            for way, options in fitting.items():
+                training = content["training"][way]
+                space = {**sides[0]["space"], **own.get("space", {})}
+                alone = {} if first in fitting else training.get("alone", {})
+                remark = f"trained on {way}"
+                yield Row(f"{backbone}/{objective}", options, space, {**alone, **training["columns"]}, remark)
+
+
+def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
+    """What the paired differences say, in sentences: who is better, who can't be told apart, whose order turns."""
+    parts = f"{len(content['validation_seeds'])} parts of {content['validation']:.0%} of the training log"
+    said = [
+        f"Every row and way of training had {content['trials']} trials, each judged on {parts}, weighed by 1/p; "
+        "no row met the test set before."
+    ]
+    at = {(cell.row, cell.column): cell for cell in cells}
+    names = _names(content)
+    for column in dict.fromkeys(cell.column for cell in cells if " vs " in cell.column):
+        signs: dict[str, set[bool]] = {name: set() for name in names}
+        for block in content["blocks"]:
+            where = f" ({block.rstrip('/')})" if block else ""
+            mine = {name: at[block + name, column] for name in names if (block + name, column) in at}
+            for name, cell in mine.items():
+                signs[name].add(cell.value > 0)
+            for kind, words in (
+                ("better", "better"),
+                ("worse", "worse"),
+                (
+                    "undecided",
+                    "no difference can be claimed (the interval holds 0, or p after correction exceeds the level)",
+                ),
+            ):
+                if those := [name for name, cell in mine.items() if cell.verdict.startswith(kind)]:
+                    said.append(f"{column}{where}: {words}: {', '.join(those)}.")
+        if turned := [name for name in names if len(signs[name]) > 1]:
+            said.append(f"{column}: the order turns between the blocks for {', '.join(turned)}.")
+    return said
+
+
+def _names(content: Mapping[str, Any]) -> list[str]:
+    return [f"{backbone}/{objective}" for backbone in content["backbones"] for objective in content["objectives"]]
+
+
+def _allowed(made: Plan) -> bool:
+    return made.learning.loss.link in made.learning.objective.value.links
+
+
+def _measured(row: Row) -> list[str]:
+    return [f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]"]
+
+
+def _values(content: Mapping[str, Any], block: str, found: Sequence[Found], resampling: Resampling) -> Iterator[Cell]:
+    for one in found:
+        low, high = bounds(one.evidence, resampling)
+        published, verdict = judged(content, block + one.row.name, one.column)(one.evidence.mean)
+        if one.column in content["training"][next(iter(content["training"]))]["columns"]:
+            first = f"trained on {next(iter(content['training']))}"
+            verdict = verdict if one.row.remark == first else "; ".join(filter(None, (verdict, one.row.remark)))
+        keys = tuple(record.key for record in one.records)
+        mar = any(record.diagnostics["uses_mar_data"] for record in one.records)
+        yield Cell(block + one.row.name, one.column, one.evidence.mean, low, high, published, verdict, keys, mar)
+
+
+def _differences(
+    content: Mapping[str, Any], block: str, found: Sequence[Found], resampling: Resampling
+) -> Iterator[Cell]:
+    at = {(one.row.name, one.column): one for one in found}
+    for column in content["compared"]:
+        pairs: dict[str, tuple[Found, Found]] = {}
+        for one in found:
+            naive = f"{one.row.name.partition('/')[0]}/naive"
+            for label, other in ((content["baseline"], content["baseline"]), ("own naive", naive)):
+                second = at.get((other, column))
+                known = label == "own naive" and other == content["baseline"]
+                if one.column == column and second is not None and other != one.row.name and not known:
+                    pairs[f"{one.row.name} {column} vs {label}"] = one, second
+        if not pairs:
+            continue
+        metric = next(iter(pairs.values()))[0].metric
+        sides = {label: (a.evidence, b.evidence) for label, (a, b) in pairs.items()}
+        for label, difference in differences(sides, metric, resampling).items():
+            yield _difference_cell(block, label, pairs[label], difference)
+
+
+def _difference_cell(block: str, label: str, pair: tuple[Found, Found], found: Difference) -> Cell:
+    first, second = pair
+    keys = tuple(record.key for side in pair for record in side.records)
+    mar = any(record.diagnostics["uses_mar_data"] for side in (first, second) for record in side.records)
+    column = label.removeprefix(f"{first.row.name} ")
+    return Cell(block + first.row.name, column, found.value, found.lo, found.hi, None, found.verdict, keys, mar)

@@ -1,0 +1,84 @@
+"""The robustness table: its numbers against a plain second computation, its intervals, its figure."""
+
+import numpy as np
+import pytest
+
+from upliftlens.benchmarks import table as tables
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.table import Where, rendered
+from upliftlens.benchmarks.table_robustness import relative_errors, remarks, robustness_cells
+from upliftlens.causal.grid import GridOptions, Knobs, capacity_of, grid, observed_rows
+
+SMALL = {
+    **tables.definition("robustness"), "draws": 12, "figure": ["svg"], "knobs": {"propensity": [0.0, 1.0]},
+    "interval": {"level": 0.95, "resamples": 100, "seed": 0},
+}  # fmt: skip
+SMALL["world"] = {**SMALL["world"], "n_pairs": 6000, "density": 0.1}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder, told = tmp_path_factory.mktemp("robustness"), []
+    return folder, told, robustness_cells(SMALL, Where(folder, folder, told.append))
+
+
+def options():
+    world = {name: tuple(map(tuple, v)) if name == "prediction" else v for name, v in SMALL["world"].items()}
+    return GridOptions(**world)
+
+
+def test_the_estimators_errors_are_those_of_a_plain_computation():
+    world = grid(options(), Knobs(0.5, 0.5, 0.0), np.random.default_rng(3))
+    names = ("naive", "ips", "snips", "clipped_ips", "eib", "dr", "sndr")
+    found = relative_errors(world, names, 5, 0.05, seed=7)
+    stream, true = np.random.default_rng([7, 1]), world.loss.mean()
+    for draw in range(5):
+        rows, weight = observed_rows(world.exposure, stream, capacity_of(world.exposure))
+        o = rows[weight > 0]
+        e, p, g, n = world.loss[o], world.propensity[o], world.imputed[o], len(world.loss)
+        mean = world.imputed.mean()
+        expected = [
+            e.mean(), (e / p).sum() / n, (e / p).sum() / (1 / p).sum(), (e / np.maximum(p, 0.05)).sum() / n,
+            mean + (e - g).sum() / n, mean + ((e - g) / p).sum() / n, mean + ((e - g) / p).sum() / (1 / p).sum(),
+        ]  # fmt: skip
+        np.testing.assert_allclose(found[:, draw], np.array(expected) / true - 1, rtol=1e-4, atol=1e-6)
+
+
+def test_cells_cover_every_knob_value_and_estimator(made):
+    folder, told, cells = made
+    assert len(cells) == 2 * 2 * len(SMALL["estimators"])
+    at = {(cell.row, cell.column): cell for cell in cells}
+    for cell in cells:
+        assert cell.lo <= cell.value <= cell.hi
+        if not cell.column.startswith("bias/"):
+            assert abs(at[cell.row, f"bias/{cell.column}"].value) <= cell.value + 1e-12
+    flat = [at["propensity=1", name].value for name in ("naive", "ips", "snips")]
+    assert flat[2] == pytest.approx(flat[0], rel=1e-5), "constant propensities make SNIPS naive"
+    assert at["propensity=0", "ips"].value < flat[0]
+    assert (folder / "tables" / "robustness.svg").read_text().startswith("<?xml")
+    assert any("robustness.svg" in line for line in told)
+
+
+def test_remarks_name_the_least_error_of_each_row(made):
+    _, _, cells = made
+    said = remarks(SMALL, cells)
+    assert [one.partition(":")[0] for one in said] == ["propensity=0", "propensity=1"]
+    for one in said:
+        row, _, words = one.partition(": ")
+        best = min((c for c in cells if c.row == row and "/" not in c.column), key=lambda c: c.value)
+        assert words.startswith(f"least error {best.column}")
+    text = rendered(tables.Table("T", cells, said), "md")
+    assert said[0] in text
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"estimators": ["naive", "ipss"]}, "did you mean 'ips'"),
+        ({"knobs": {"propensty": [0.0]}}, "did you mean 'propensity'"),
+        ({"world": {**SMALL["world"], "density": 0.9}}, "can't be reached"),
+    ],
+)
+def test_bad_definitions_are_refused(tmp_path, change, sentence):
+    with pytest.raises(UpliftlensError, match=sentence):
+        robustness_cells({**SMALL, **change}, Where(tmp_path, tmp_path, print))

@@ -1,0 +1,166 @@
+"""Tuned tables: equal budgets, selection without the test set, paired differences, resuming, what the remarks say."""
+
+import json
+
+import numpy as np
+import pytest
+from shell import records
+from test_tables import where
+
+from upliftlens.benchmarks import table as tables
+from upliftlens.benchmarks.compare import compare
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.store import Store, load_per_user
+from upliftlens.benchmarks.table import Cell
+from upliftlens.benchmarks.table_evidence import differences, evidence
+from upliftlens.benchmarks.table_search import search
+from upliftlens.benchmarks.table_tuned import remarks, rows, tuned_cells
+from upliftlens.causal.intervals import Resampling
+
+WORLD = [
+    "data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "data.test_per_user=4",
+    "split=given", "propensity=oracle", "train.schedule=constant", "train.epochs=6", "train.batch_size=128",
+    "metrics.interval.resamples=5",
+]  # fmt: skip
+FULL = tables.definition("coat")
+SMALL = {
+    **FULL, "common": WORLD, "trials": 2, "validation_seeds": [0, 1], "seeds": [0, 1],
+    "interval": {"level": 0.95, "resamples": 100, "seed": 0}, "backbones": ["mf"],
+    "objectives": ["naive", "cvib"],
+    "backbone": {
+        **FULL["backbone"],
+        "mf": {"options": ["model=additive"], "space": {"train.l2": {"low": 0.3, "high": 3.0, "log": True}}},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder, told = tmp_path_factory.mktemp("tuned"), []
+    return folder, told, tuned_cells(SMALL, where(folder, told))
+
+
+def test_every_row_has_the_same_trials_and_none_of_them_met_the_test_set(made):
+    folder, told, _ = made
+    spent = {}
+    for one in records(folder):
+        if one["config"]["trial"]:
+            spent.setdefault((one["objective"], one["loss"]), []).append(one)
+            assert all(name.startswith("validation/") for name in one["metrics"])
+            assert one["config"]["split"]["overlap"] == "drop"
+    assert set(spent) == {("naive", "squared"), ("naive", "logistic"), ("cvib", "logistic")}
+    assert {len(some) for some in spent.values()} == {2 * 2}, "trials × validation parts"
+    drawn = {way: sorted({one["config"]["train"]["l2"] for one in some}) for way, some in spent.items()}
+    assert drawn["cvib", "logistic"] == drawn["naive", "logistic"] and len(drawn["naive", "squared"]) == 2
+    assert len([line for line in told if "criterion" in line]) == 3
+
+
+def test_cells_have_values_intervals_keys_and_both_blocks(made):
+    folder, _, cells = made
+    at = {(cell.row, cell.column): cell for cell in cells}
+    done = {one["key"]: one for one in records(folder)}
+    for block in ("", "overlap-dropped/"):
+        columns = {column for name, column in at if name == block + "mf/naive"}
+        assert {"auc", "ndcg@5", "f1@5", "recall@5", "mse", "labels/auc", "brier"} <= columns
+        assert (block + "mf/cvib", "mse") not in at
+        assert "trained on labels" in at[block + "mf/cvib", "auc"].verdict
+        assert at[block + "mf/cvib", "auc"].value == at[block + "mf/cvib", "labels/auc"].value
+    mse = at["mf/naive", "mse"]
+    assert mse.published == 1.202 and at["overlap-dropped/mf/naive", "mse"].published is None
+    assert mse.value == pytest.approx(np.mean([done[key]["metrics"]["mse"]["value"] for key in mse.keys]))
+    assert len(mse.keys) == 2 and mse.lo < mse.value < mse.hi and mse.uses_mar_data is False
+    assert {done[key]["seed"] for key in mse.keys} == {0, 1}
+    assert "indicative" in at["mf/naive", "auc"].verdict
+
+
+def test_differences_are_those_of_compare(made):
+    folder, _, cells = made
+    cell = next(one for one in cells if (one.row, one.column) == ("mf/cvib", "brier vs mf/naive"))
+
+    def run(key):
+        arrays = load_per_user(Store(folder), key)
+        return Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {})
+
+    resampling = Resampling(**SMALL["interval"])
+    sides = [run(key) for key in cell.keys[:2]], [run(key) for key in cell.keys[2:]]
+    expected = compare({"a": sides}, "brier", resampling)["a"]
+    assert (cell.value, cell.lo, cell.hi) == pytest.approx((expected.difference, expected.lo, expected.hi))
+    found = [evidence(side, "brier", resampling) for side in sides]
+    # Twice the same comparison: Holm doubles the smaller p.
+    both = differences({"a": (found[0], found[1]), "b": (found[0], found[1])}, "brier", resampling)
+    assert both["a"].p == pytest.approx(min(1.0, 2 * expected.p))
+
+
+def test_it_resumes_without_repeating_anything(made):
+    folder, _, cells = made
+    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
+    gone = next(path for path in stamps if json.loads(path.read_text())["config"]["trial"])
+    gone.unlink()
+    assert tuned_cells(SMALL, where(folder)) == cells
+    after = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
+    assert {path for path in stamps if after[path] != stamps[path]} == {gone}, "only the missing record is made again"
+
+
+def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared"]
+    told = []
+    content = {**SMALL, "trials": 2, "validation_seeds": [0]}
+    space = {"train.l2": {"choices": [-1.0]}}
+    winner = search(content, options, space, where(tmp_path, told))
+    assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
+    assert len(told) == 1 and told[0].startswith("trial 1 failed: train.l2 must not be negative")
+    with pytest.raises(UpliftlensError, match="every trial"):
+        search(content, [*options, "objective=ips", "propensity=given"], space, where(tmp_path))
+
+
+def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):
+    found = list(rows({**FULL, "objectives": ["naive", "cvib", "escm2_dr"]}, where(tmp_path)))
+    ratings, labels = ([row.name for row in found if row.remark == f"trained on {way}"] for way in FULL["training"])
+    assert ratings == ["mf/naive", "mf-features/naive", "mlp/naive"], "the others predict labels only"
+    both = [f"{backbone}/{name}" for backbone in FULL["backbones"] for name in ("naive", "cvib")]
+    assert labels == [*both, "mlp/escm2_dr"]
+    with pytest.raises(UpliftlensError, match="did you mean 'mlp'"):
+        list(rows({**FULL, "backbones": ["mlpp"]}, where(tmp_path)))
+
+
+def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
+    content = {**SMALL, "objectives": ["naive", "ips", "snips"]}
+
+    def cell(row, value, verdict):
+        return Cell(row, "auc vs mf/naive", value, value - 0.1, value + 0.1, None, verdict, ())
+
+    said = "\n".join(
+        remarks(
+            content,
+            [
+                cell("mf/ips", 0.02, "better (p 0.01)"), cell("mf/snips", 0.01, "undecided: the interval holds 0"),
+                cell("overlap-dropped/mf/ips", -0.01, "undecided: the interval holds 0"),
+                cell("overlap-dropped/mf/snips", 0.01, "undecided: the interval holds 0"),
+            ],
+        )
+    )  # fmt: skip
+    assert "2 trials, each judged on 2 parts of 25%" in said
+    assert "auc vs mf/naive: better: mf/ips." in said
+    assert "auc vs mf/naive: no difference can be claimed (the interval holds 0" in said
+    assert "(overlap-dropped): no difference can be claimed" in said
+    assert "the order turns between the blocks for mf/ips." in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", FULL["backbones"])
+def test_a_small_version_of_every_row_runs(backbone, tmp_path):
+    """Every row of the coat table by its first way of training, on a tiny world."""
+    content = {
+        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 1, "seeds": [0],
+        "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive", "compared": ["auc"],
+        "interval": {"level": 0.95, "resamples": 20, "seed": 0},
+        "training": {
+            "ratings": FULL["training"]["ratings"],
+            "labels": {**FULL["training"]["labels"], "columns": {}},
+        },
+        "objective": FULL["objective"],
+    }  # fmt: skip
+    made = {cell.row for cell in tuned_cells(content, where(tmp_path)) if cell.column == "auc"}
+    offered = [name for name, own in FULL["objective"].items() if backbone in own.get("backbones", FULL["backbone"])]
+    assert made == {f"{backbone}/{name}" for name in offered}
