@@ -38,6 +38,7 @@ class Objective(NamedTuple):
     ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D,
     "propensity" where it divides by p. ``requires``: methods that the backbone's module must have, e.g. "embed".
     ``links``: the links of the losses it makes sense with (``Loss.link``).
+    ``implicit``: made for logs of positives only: it says itself what a pair without a row counts as.
     ``rank(view, sample, hp)``: what items are ranked by where that is not the prediction module's score.
     ``version`` is bumped when the objective's numbers change.
     """
@@ -51,6 +52,7 @@ class Objective(NamedTuple):
     links: frozenset[str] = frozenset({"rating", "probability", "rank"})
     rank: Callable[[View, Sample, Mapping[str, Array]], Array] | None = None
     version: int = 1
+    implicit: bool = False
 
 
 @dataclass(frozen=True)

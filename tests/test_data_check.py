@@ -31,7 +31,8 @@ def findings(
     path = tmp_path / file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     config = at(path, name, *options)
-    problems = data.check(path, config)
+    found = data.check(path, config)
+    problems = [] if found is None else found.problems
     if problems:
         with pytest.raises(BadData) as raised:
             data.load(config, tmp_path / "cache")
