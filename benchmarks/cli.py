@@ -94,7 +94,10 @@ def _dispatch(verb: str, rest: list[str]) -> int:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         typed = message.removeprefix("unrecognized arguments: ").split()
-        close = [get_close_matches(one.partition("=")[0], self._option_string_actions, n=1) for one in typed]
+        choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
+        parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
+        known = sorted({option for parser in parsers for option in parser._option_string_actions})
+        close = [get_close_matches(one.partition("=")[0], known, n=1) for one in typed]
         hint = next((f": did you mean '{near[0]}'?" for one, near in zip(typed, close) if one[0] == "-" and near), "")
         print(f"error: {message}{hint}\nsee: {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)

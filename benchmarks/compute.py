@@ -84,10 +84,8 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     if failed and verb == "run":
         raise failed[0]
     if failed:
-        raise SweepFailed(
-            f"{len(failed)} of {len(failed) + len(done)} runs failed, as told above. The others are stored; "
-            "the same command retries the failed ones only"
-        )
+        kept = "The others are stored; the same command retries the failed ones only" if done else ""
+        raise SweepFailed(f"{len(failed)} of {len(failed) + len(done)} runs failed, as told above. {kept}".strip())
     return done
 
 
@@ -136,6 +134,8 @@ def explained(error: Exception, overrides: Sequence[str]) -> UpliftlensError:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return unknown(f"{group} choice", name, [one for one in error.options if not one.startswith("_")])
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
+    if str(error).startswith("Ambiguous value for argument '"):
+        return UpliftlensError(f"{str(error).split(chr(39))[1]} has several values: give them to `upliftlens sweep`")
     if full_key := getattr(cause, "full_key", None):
         parent, _, name = str(full_key).rpartition(".")
         options = _options(parent, overrides)

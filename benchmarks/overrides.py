@@ -18,6 +18,7 @@ PATHS = ("data.path", "store", "cache", "logger.dir")
 """Options that hold a path: any character goes, and no quotes of Hydra's are needed."""
 
 _FILE = "model.file="
+_PART = re.compile(r"""'[^']*'(?=,|$)|"[^"]*"(?=,|$)|[^,]+""")  # of values with commas between them
 
 
 def register_installed_models() -> None:
@@ -116,7 +117,7 @@ def _paths(values: Sequence[str]) -> list[str]:
     """Paths as typed: one to a value, or several with commas between them, as in a sweep."""
     found = []
     for value in map(_unquoted, values):
-        parts = [_unquoted(part) for part in value.split(",")]
+        parts = [_unquoted(part) for part in _PART.findall(value)]
         several = not Path(value).expanduser().exists() and any(Path(part).expanduser().exists() for part in parts)
         found += parts if several else [value]
     return found

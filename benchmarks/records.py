@@ -118,10 +118,7 @@ def to_json(record: Record) -> dict[str, Any]:
     }
 
 
-_READ = (
-    *(("data", "name"), ("data", "fingerprint"), ("split", "name"), ("split", "fingerprint")),
-    *(("config", "metrics"), ("config", "seed")),
-)
+_READ = (("data", "name"), ("data", "fingerprint"), ("split", "name"), ("split", "fingerprint"))
 """Entries that every reader of a record takes for granted."""
 
 

@@ -70,7 +70,10 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         kept: dict[str, Mapping[str, Any]] = {}
         for record in (one for one in records if one.status == "done"):
             try:
+                record.config["metrics"]["interval"]
                 kept[record.key] = load_per_user(store, record.key)
+            except KeyError as lacking:
+                remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: its record lacks {lacking}"]
             except UpliftlensError as damage:
                 remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: {damage}"]
         sheet = summarise([one for one in records if one.key in kept], over, metrics, lambda one: kept[one.key])

@@ -187,3 +187,12 @@ def test_the_configuration_states_every_option() -> None:
     assert both["none"] == {"name": "none"}
     assert both["wandb"].keys() == WandbConfig.__dataclass_fields__.keys()
     assert WandbConfig(**both["wandb"]).mode == "offline"
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said: list[str] = []
+    job(config(tmp_path / "file" / "below"), "a", said.append)
+    (sentence,) = said
+    assert f"{tmp_path}/file/below can't be written (Not a directory): choose logger.dir=FOLDER" in sentence
+    assert "The run goes on" in sentence
