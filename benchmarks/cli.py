@@ -4,9 +4,11 @@ Nothing heavy is imported before a verb needs it: ``upliftlens --help`` answers 
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NoReturn
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
@@ -43,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"upliftlens {version('upliftlens')}")
         return 0
     try:
-        return _dispatch(words[0], words[1:])
+        code = _dispatch(words[0], words[1:])
+        sys.stdout.flush()  # here a full disk can still be told
+        return code
     except UpliftlensError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -51,13 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted: what was finished is stored, the same command continues", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, e.g. `head`, had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        _drop_output()
+        print(f"error: the output can't be written: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    """What is still in the buffer of standard output goes nowhere, so that Python's end does not stumble over it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(verb: str, rest: list[str]) -> int:
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
+    if verb in ("run", "tune") and (named := [one for one in rest if one.startswith("sweep=") and one != "sweep=null"]):
+        raise UpliftlensError(f"{named[0]} is several runs: start it with `upliftlens sweep {named[0]}`")
     if verb in ("run", "sweep"):
         from upliftlens.benchmarks.compute import run_app
 
@@ -80,7 +97,13 @@ def _dispatch(verb: str, rest: list[str]) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        print(f"error: {message}\nsee: {self.prog} --help", file=sys.stderr)
+        typed = message.removeprefix("unrecognized arguments: ").split()
+        choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
+        parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
+        known = sorted({option for parser in parsers for option in parser._option_string_actions})
+        close = [get_close_matches(one.partition("=")[0], known, n=1) for one in typed]
+        hint = next((f": did you mean '{near[0]}'?" for one, near in zip(typed, close) if one[0] == "-" and near), "")
+        print(f"error: {message}{hint}\nsee: {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -97,8 +120,11 @@ def _places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", default="~/.cache/upliftlens", help="folder of downloaded data")
 
 
+WHERE = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it found"
+
+
 def _results(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="also != < >")
+    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=WHERE)
     parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
     parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
     parser.add_argument(

@@ -1,14 +1,14 @@
 """The verbs that compute, as Hydra applications: ``run`` and ``sweep``; also composes configurations for others."""
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra import main as hydra_main
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -17,11 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.upliftlens.launcher import InProcess, node
+from upliftlens.benchmarks.choices import CONFIGS, groups, packaged
+from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.installed import register_file, register_installed
+from upliftlens.benchmarks.installed import register_installed
+from upliftlens.benchmarks.overrides import quoted, refuse_no_choice, with_model_files
 from upliftlens.benchmarks.records import Record, canonical_key
-
-CONFIGS = "upliftlens.configs"
 
 
 class SweepFailed(UpliftlensError):
@@ -45,19 +46,26 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     sys.argv = [f"upliftlens {verb}", *overrides]
     done: list[Record] = []
     failed: list[UpliftlensError] = []
+    missing: set[str] = set()  # data sets that could not be had: each is tried, and told of, once
 
     def task(config: DictConfig) -> float:
         from upliftlens.benchmarks.verbs import run_and_tell, tell_failure
 
+        wanted = canonical_key({"data": _plain(config).get("data")})
         try:
+            if wanted in missing:
+                raise UpliftlensError("its data could not be had, as told above")
             done.append(run_and_tell(_plain(config)))
             value = done[-1].diagnostics["validation"]
             return float("nan") if value is None else float(value)
-        except UpliftlensError as error:
+        except (UpliftlensError, OSError) as problem:
+            error = problem if isinstance(problem, UpliftlensError) else UpliftlensError(str(problem))
+            if isinstance(problem, DataUnavailable):
+                missing.add(wanted)
             if verb == "sweep":
                 tell_failure(_plain(config), error)
             if HydraConfig.get().launcher._target_ != node["_target_"]:
-                raise  # the job may be in another process: its launcher has to know
+                raise error from problem  # the job may be in another process: its launcher has to know
             failed.append(error)  # raised past Hydra, it would come with a line of Hydra's own
             return float("nan")
 
@@ -65,17 +73,20 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
         hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides) from None
-    except OSError as error:  # Hydra makes the sweep's folder before a job can look at the store
+    except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there
+        if verb != "sweep" or error.errno == errno.EPIPE:
+            raise
+        store = next((one for one in reversed(overrides) if one.startswith("store=")), "store=runs")
         raise UpliftlensError(
-            f"{error.filename}: {error.strerror}: choose a store that can be written, store=FOLDER"
+            f"the sweep can't write {error.filename or 'into the folder sweeps'} of its store ({store}; "
+            f"{error.strerror}): free some space there, or choose another with store=FOLDER.\n"
+            "Nothing was started; finished runs are safe"
         ) from None
     if failed and verb == "run":
         raise failed[0]
     if failed:
-        raise SweepFailed(
-            f"{len(failed)} of {len(failed) + len(done)} runs failed, as told above. The others are stored; "
-            "the same command retries the failed ones only"
-        )
+        kept = "The others are stored; the same command retries the failed ones only" if done else ""
+        raise SweepFailed(f"{len(failed)} of {len(failed) + len(done)} runs failed, as told above. {kept}".strip())
     return done
 
 
@@ -93,28 +104,38 @@ def composed(overrides: Sequence[str], primary: str = "config") -> dict[str, Any
 
 
 def prepare_overrides(arguments: Sequence[str]) -> list[str]:
-    """Arguments for Hydra: ``model.file=PATH`` becomes the choice of a model that was read from that file.
+    """Arguments for Hydra, once what is installed is a choice like the others, with the defaults of its options.
 
-    What is installed without a YAML of its own is registered with the defaults of its options.
+    Raises:
+        UpliftlensError: for a model file, a path or a choice that can't be.
     """
     register_installed()
+    OmegaConf.register_new_resolver("upliftlens.choices", _all_choices, replace=True)  # for --help
     Plugins.instance().register(InProcess)  # Hydra's scan for plugins does not see editable installs
-    out = []
-    for argument in arguments:
-        if argument.startswith("model.file="):
-            path = str(Path(argument.removeprefix("model.file=")).expanduser().resolve())
-            out.append(f"model={register_file(path)}")
-        else:
-            out.append(argument)
-    return out
+    overrides = [quoted(one) for one in with_model_files(arguments)]
+    for one in overrides:
+        refuse_no_choice(one)
+    return overrides
+
+
+def _all_choices() -> str:
+    """A line per config group with its choices: Hydra's own list names the shared parts of configurations, too."""
+    lines = []
+    for group in sorted(groups() - {"table"}):
+        installed = (one.removesuffix(".yaml") for one in ConfigStore.instance().repo.get(group, {}))
+        if choices := {*packaged(group), *installed}:
+            lines.append(f"{group}: {', '.join(sorted(choices))}")
+    return "\n".join(lines)
 
 
 def explained(error: Exception, overrides: Sequence[str], primary: str = "config") -> UpliftlensError:
     """Hydra's error in one or two lines, with the nearest name where one was unknown."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return unknown(f"{group} choice", name, error.options)
+        return unknown(f"{group} choice", name, [one for one in error.options if not one.startswith("_")])
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
+    if str(error).startswith("Ambiguous value for argument '"):
+        return UpliftlensError(f"{str(error).split(chr(39))[1]} has several values: give them to `upliftlens sweep`")
     if full_key := getattr(cause, "full_key", None):
         parent, _, name = str(full_key).rpartition(".")
         options = _options(parent, overrides, primary)
@@ -142,13 +163,12 @@ def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
     """What a section offers under the group choices (model=…) of the overrides."""
     parser = OverridesParser.create()
     choices = []
-    groups = {path.name for path in files(CONFIGS).iterdir() if path.is_dir()}
     for text in overrides:
         try:
             parsed = parser.parse_override(text)
         except HydraException:
             continue
-        if parsed.key_or_group in groups and not parsed.is_sweep_override():
+        if parsed.key_or_group in groups() and not parsed.is_sweep_override():
             choices.append(text)
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):

@@ -14,6 +14,7 @@ from upliftlens.benchmarks.store import Store, list_records
 from upliftlens.benchmarks.tracking import wandb_login
 
 _LITTLE = 2 * 2**30  # bytes: MovieLens 32M unpacked, with room for results
+_NONE = 64 * 2**20  # bytes: below, a run or its data soon can't be written
 
 
 class Check(NamedTuple):
@@ -152,9 +153,9 @@ def _folder(name: str, folder: Path, fix: str, content: Callable[[], str]) -> Ch
         finding = f"{folder}{content()}, {free / 2**30:.1f} GiB free" + ("" if there == folder else ", not made yet")
     except (OSError, UpliftlensError) as error:
         return Check(name, "broken", f"{folder} can't be used: {str(error).splitlines()[0]}", fix)
-    return (
-        Check(name, "note", finding, "free some space, or " + fix) if free < _LITTLE else Check(name, "good", finding)
-    )
+    if free < _LITTLE:
+        return Check(name, "broken" if free < _NONE else "note", finding, "free some space, or " + fix)
+    return Check(name, "good", finding)
 
 
 def _wandb() -> Check:

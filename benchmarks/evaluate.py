@@ -31,6 +31,11 @@ def _undefined(metric: Metric) -> str:
     return "no user's rows define it (no relevant item, or only one class of labels)"
 
 
+_SELECT = (
+    "Fix: train.monitor= a metric that they have, more validation rows (split.validation), or a lower data.relevance"
+)
+
+
 class PairWeights(NamedTuple):
     """``propensity`` f32[N]: P(the pair is among the rows) of each row, or None and ``missing``: why not."""
 
@@ -124,12 +129,12 @@ def monitor(
     exam = _prepare(validation, seen, relevance, scale, feedback, effects, config, weights)
     reason = _impossible(chosen, method, exam)
     if reason:
-        raise UpliftlensError(f"can't select by {name}: {reason}")
+        raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
 
     def measured(state: Any) -> float:
         measure = value(_measure(method, state, data, exam, [chosen], config)[name])
         if not np.isfinite(measure):
-            raise UpliftlensError(f"can't select by {name}: {_undefined(chosen.metric)}")
+            raise UpliftlensError(f"can't select by {name}: {_undefined(chosen.metric)}. {_SELECT}")
         return measure
 
     return measured

@@ -128,7 +128,7 @@ def _compute(
 
 def _found(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Reporter) -> Trained | None:
     """The stored fit, or None where there is none or its files are damaged: then it is fitted again."""
-    if stores.load_fit(store, prepared.fit_key) is None:
+    if not (store.folder("fits", prepared.fit_key) / "fit.json").exists():
         return None
     try:
         return restore(plan, prepared)

@@ -27,6 +27,10 @@ NAMES = {"epoch": "epoch", "loss": "train/loss", "seconds": "train/seconds"}
 """What an epoch's entries are called in a tracker; its validation value goes by the metric's name."""
 
 
+INFO = frozenset({"epochs", "best_epoch", "monitor", "validation", "refitted", "layout"})
+"""What is kept about a training beside its state."""
+
+
 def tracked(line: Mapping[str, float], monitored: str) -> dict[str, float]:
     """An epoch's line in the names of a tracker."""
     return {NAMES.get(key, f"validation/{monitored}"): value for key, value in line.items()}
@@ -52,9 +56,10 @@ def train(
     refuse_disagreement(plan, data)
     epochs = plan.train.epochs if method.max_epochs is None else min(plan.train.epochs, method.max_epochs)
     name = monitor_name(plan, method, prepared.dataset)
-    watching = len(parts.validation) > 0
-    if plan.trial and not watching:
+    if plan.trial and not len(parts.validation):
         raise UpliftlensError("tuning selects on validation rows, and there are none: set split.validation above 0")
+    # A closed form has one state only: unless its validation value is asked for, there is nothing to watch.
+    watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
     exposed = exposure(plan, reporter) if "propensity" in plan.needs or is_weighted(name) else None
     stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
 
@@ -76,7 +81,7 @@ def train(
         return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
 
     first = fitted(data, "fit", epochs, stopping)
-    refitted = plan.train.refit and watching and not plan.trial and not redrawn(prepared.dataset)
+    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not redrawn(prepared.dataset)
     best = [line["validation"] for line in first.epochs if line["epoch"] == first.best_epoch] if watching else [None]
     info = {
         "epochs": first.epochs,
@@ -96,19 +101,30 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
     """The stored fit of a finished run, ready to score.
 
     Raises:
-        UpliftlensError: if the store has no such fit.
+        UpliftlensError: if the store has no such fit, or a damaged one.
     """
     store = stores.Store(plan.store)
     info = stores.load_fit(store, prepared.fit_key)
-    if info is None:
-        raise UpliftlensError(
-            f"no trained state for fit {prepared.fit_key} in {plan.store}: run it again with `upliftlens run`"
-        )
+    if info is None or not _whole(info):
+        state = "is missing" if info is None else "is damaged"
+        raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} {state}")
     data = training_data(prepared, refit=info["refitted"])
     method = method_of(plan, data)
     template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))
     state = stores.load_state(store, prepared.fit_key, template)
     return revealed(plan, prepared, Trained(method, state, data, info))
+
+
+def _whole(info: Mapping[str, Any]) -> bool:
+    """Whether a stored ``info`` has what ``train`` put into it, which records, trackers and refits read."""
+    lines = info.get("epochs")
+    return (
+        info.keys() >= INFO
+        and isinstance(info["refitted"], bool)
+        and isinstance(info["monitor"], str)
+        and isinstance(lines, list)
+        and all(isinstance(line, dict) and "epoch" in line for line in lines)
+    )
 
 
 def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
-from importlib.resources import files
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf.errors import OmegaConfBaseException
 
 from upliftlens.benchmarks import data
+from upliftlens.benchmarks.choices import packaged
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.models.registry import entry, model_entry, names
 
@@ -21,12 +21,10 @@ def register_installed() -> None:
         UpliftlensError: for one that can't be imported, or isn't what its group is of.
     """
     for group, points in (("model", "upliftlens.models"), ("objective", "upliftlens.objectives")):
-        packaged = {path.name.removesuffix(".yaml") for path in files(f"upliftlens.configs.{group}").iterdir()}
-        for name in names(points):
-            if name not in packaged:
-                with _told():
-                    found = entry(points, name).value
-                as_choice(group, found)
+        for name in sorted({*names(points)} - {*packaged(group)}):
+            with _told():
+                found = entry(points, name).value
+            as_choice(group, found)
     data.register()
 
 

@@ -12,7 +12,6 @@ from upliftlens.benchmarks.environment import available_memory
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.typed import structural, traced_names
-from upliftlens.causal.losses import LOSSES
 from upliftlens.models.checks import BrokenContract, check_agreement, check_method, check_module, shapes_of
 from upliftlens.models.contract import Hyper, Method, Solver, TrainingData
 from upliftlens.models.gradient import gradient_method, module_offers
@@ -22,8 +21,8 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     """The plan's Method. Plans of one structure share the very same object, and with it every compiled program.
 
     Raises:
-        UpliftlensError: if the model would not fit into memory, lacks what its objective requires, or is a plugin that
-            breaks its contract.
+        UpliftlensError: if the model would not fit into memory, its optimiser not the layout that the data get, or it
+            is a plugin that breaks its contract.
     """
     learning, train = plan.learning, plan.train
     model = learning.model.value
@@ -38,24 +37,7 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     if learning.model.source:
         with _explained():
             check_module(model, options, shapes_of(data))
-    offers = module_offers(model, options, data)
-    if lacking := sorted(learning.objective.value.requires - offers):
-        raise UpliftlensError(
-            f"objective={learning.objective.value.name} needs {', '.join(lacking)} of the model's module, "
-            f"which {model.name} does not have"
-        )
-    dense = "score_all" in offers
-    if train.layout == "tiles" and not dense:
-        raise UpliftlensError(
-            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: "
-            "use pairs or auto"
-        )
-    if learning.loss.link not in learning.objective.value.links:
-        fitting = sorted(name for name, one in LOSSES.items() if one.link in learning.objective.value.links)
-        raise UpliftlensError(
-            f"objective={learning.objective.value.name} makes no sense with loss={learning.loss.name}: "
-            f"use loss={' or loss='.join(fitting)}"
-        )
+    dense = "score_all" in module_offers(model, options, data)
     layout = choose_layout(train.layout, learning.loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
     if layout != "tiles" and train.optimizer == "lbfgs" and "everything" in plan.needs:
         raise UpliftlensError(

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from upliftlens.benchmarks import propensity as propensities
+from upliftlens.benchmarks.choices import NEEDED, packaged
+from upliftlens.benchmarks.compatible import check_learning
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all, is_weighted
 from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
-from upliftlens.benchmarks.typed import traced_names, typed
+from upliftlens.benchmarks.tracking import config_type as logger_type
+from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.losses import LOSSES, Loss
 from upliftlens.causal.options import above, at_least
 from upliftlens.models.contract import Backbone, Solver, Traced
@@ -65,6 +68,11 @@ class GeneralConfig:
     progress: bool
 
     def __post_init__(self) -> None:
+        for name in ("store", "cache"):
+            if not getattr(self, name).strip():
+                raise UpliftlensError(f"{name}= is empty: name a folder, or leave it out")
+        if self.budget < 1:
+            raise UpliftlensError(f"budget={self.budget}: at least one trial is needed")
         for name in ("seed", "tune_seed"):
             if not 0 <= getattr(self, name) < 2**32:  # JAX would cut longer ones, so two seeds could be one
                 raise UpliftlensError(f"{name} must lie in 0 … 4294967295, got {getattr(self, name)}")
@@ -121,39 +129,54 @@ def plan(config: Mapping[str, Any]) -> Plan:
     Raises:
         UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
     """
+    _require_groups(config)
     metrics = typed(MetricsConfig, config["metrics"], "metrics")
+    if not metrics.names:
+        raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
-    groups = ("data", "split", "train", "loss", "objective", "propensity", "model", "metrics", "logger")
-    general = typed(GeneralConfig, {name: value for name, value in config.items() if name not in groups}, "")
-    learning, train = _learning(config), typed(TrainConfig, config["train"], "train")
-    if isinstance(learning.model.value, Backbone) and learning.loss.pairwise and train.optimizer == "lbfgs":
-        raise UpliftlensError(
-            f"train.optimizer=lbfgs needs the same function at every step, but loss={learning.loss.name} draws "
-            "negatives anew: use train.optimizer=adam"
-        )
-    propensity: Any = typed(propensities.config_type(config["propensity"]), config["propensity"], "propensity")
+    own = general(config)
     made = Plan(
         config=config,
         data=typed(config_type(config["data"]), config["data"], "data"),
         split=typed(SplitConfig, config["split"], "split"),
-        learning=learning,
-        propensity=propensity,
-        train=train,
+        learning=_learning(config),
+        propensity=typed(propensities.config_type(config["propensity"]), config["propensity"], "propensity"),
+        train=typed(TrainConfig, config["train"], "train"),
         metrics=metrics,
-        logger=typed(LoggerConfig, config["logger"], "logger"),
-        seed=general.seed,
-        trial=general.trial,
-        group=general.group,
-        store=Path(general.store).expanduser(),
-        cache=Path(general.cache).expanduser(),
-        progress=general.progress,
+        logger=typed(logger_type(config["logger"]), config["logger"], "logger"),
+        seed=own.seed,
+        trial=own.trial,
+        group=own.group,
+        store=Path(own.store).expanduser(),
+        cache=Path(own.cache).expanduser(),
+        progress=own.progress,
     )
-    if "propensity" in made.needs and not made.weighted:
-        raise UpliftlensError(
-            f"objective={learning.objective.value.name} divides by propensities and there are none: "
-            "add propensity=popularity, or constant, naive_bayes, logistic, logistic_mf, given, oracle"
-        )
+    learning, train = made.learning, made.train
+    if isinstance(learning.model.value, Backbone):
+        feedback = getattr(made.data, "feedback", None)
+        parts = (learning.model.value, learning.options, learning.loss, learning.objective.value)
+        check_learning(*parts, train.optimizer, train.layout, feedback, made.weighted)
     return made
+
+
+def general(config: Mapping[str, Any]) -> GeneralConfig:
+    """The typed options outside of the groups.
+
+    Raises:
+        UpliftlensError: for one that is unknown, missing, of a wrong type, or out of range.
+    """
+    return typed(GeneralConfig, {name: value for name, value in config.items() if name not in NEEDED}, "")
+
+
+def _require_groups(config: Mapping[str, Any]) -> None:
+    for group in NEEDED:
+        section = config.get(group)
+        named = group in ("train", "metrics") or (isinstance(section, Mapping) and section.get("name"))
+        if not isinstance(section, Mapping) or not named:
+            raise UpliftlensError(
+                f"the configuration states no {group if named else f'{group}.name'}: "
+                f"choose one with {group}=…, from {', '.join(packaged(group))}"
+            )
 
 
 def fit_identity(plan: Plan) -> dict[str, Any]:
@@ -206,11 +229,6 @@ def _learning(config: Mapping[str, Any]) -> Learning:
     if config["loss"]["name"] not in LOSSES:
         raise unknown("loss", config["loss"]["name"], LOSSES)
     loss = LOSSES[config["loss"]["name"]]
-    if isinstance(model.value, Backbone) and (marked := traced_names(model.value.options)):
-        raise UpliftlensError(
-            f"model {model.value.name}: {', '.join(marked)} is marked Traced, which only a Solver's option can be: "
-            "a backbone is built before the program runs"
-        )
     options = {name: value for name, value in section.items() if name not in ("name", "file", "space")}
     objective_options = {name: value for name, value in config["objective"].items() if name != "name"}
     return Learning(

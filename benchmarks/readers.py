@@ -6,12 +6,12 @@ Each takes parsed flags and returns the exit code.
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from upliftlens.benchmarks.choices import packaged
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.progress import table_console
 from upliftlens.benchmarks.records import Record
@@ -52,15 +52,14 @@ def compare_verb(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
     from upliftlens.benchmarks.metrics import choose
-    from upliftlens.benchmarks.results import query
+    from upliftlens.benchmarks.results import query, unmet
     from upliftlens.causal.intervals import Resampling
 
     store = Store(Path(flags.store).expanduser())
-    records = [
-        one
-        for one in query(list_records(store).records, flags.where)
-        if one.status == "done" and not one.config["trial"]
-    ]
+    everything = list_records(store).records
+    records = [one for one in query(everything, flags.where) if one.status == "done" and not one.trial]
+    if not records and (reasons := unmet(everything, flags.where)):
+        raise UpliftlensError("\n".join(reasons))
     sides = [runs_of(records, name) for name in (flags.first, flags.second)]
     shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
     if not shared:
@@ -115,24 +114,26 @@ def data_verb(flags: argparse.Namespace) -> int:
     """``upliftlens data list|prepare|check|card``."""
     from upliftlens.benchmarks import data
     from upliftlens.benchmarks.data import render
+    from upliftlens.benchmarks.overrides import quoted
 
     cache = Path(flags.cache).expanduser()
     if flags.action == "list":
         table_console().print(render.listing_table(data.listing(cache)))
         return 0
-    name, options = flags.name, list(flags.options)
+    name, options = flags.name, [quoted(one) for one in flags.options]
     path = Path(name).expanduser()
     if flags.action == "check" and name not in data.names() and path.exists():
-        name, options = data.guess(path), [*options, f"data.path='{path.resolve()}'"]
+        name, options = data.guess(path), [*options, quoted(f"data.path={path}")]
     if name not in data.names() and ("/" in name or path.suffix):
         raise UpliftlensError(f"{name}: there is no such file (or data set: see `upliftlens data list`)")
     config = data.configure(name, options)
     if flags.action == "check" and getattr(config, "path", None):
-        problems = data.check(Path(config.path), config)
-        for problem in problems:
-            out.print(str(problem), markup=False)
-        if problems:
-            raise UpliftlensError(f"{config.path}: {len(problems)} problems")
+        found = data.check(Path(config.path), config)
+        if found is not None:
+            for problem in found.problems:
+                out.print(str(problem), markup=False)
+            shown = "" if found.count == len(found.problems) else f", the first {len(found.problems)} of them above"
+            raise UpliftlensError(f"{config.path}: {found.count:,} problem{'s' * (found.count > 1)}{shown}")
         out.print(f"{config.path} reads as {name}: no problems found", markup=False)
         return 0
     dataset = data.load(config, cache, lambda line: err.print(line, markup=False))
@@ -154,16 +155,16 @@ def list_verb(flags: argparse.Namespace) -> int:
 
     kinds: dict[str, Callable[[], Sequence[str]]] = {
         "models": lambda: names("upliftlens.models"),
-        "losses": lambda: _yaml("loss"),
+        "losses": lambda: packaged("loss"),
         "objectives": lambda: names("upliftlens.objectives"),
         "metrics": lambda: sorted(
             at(name, {"required": "@k", "optional": "[@k]", "never": ""}[one.at]) for name, one in metrics().items()
         ),
-        "propensities": lambda: _yaml("propensity"),
-        "tables": lambda: _yaml("table"),
+        "propensities": lambda: packaged("propensity"),
+        "tables": lambda: packaged("table"),
         "data": data_names,
-        "splits": lambda: _yaml("split"),
-        "sweeps": lambda: _yaml("sweep"),
+        "splits": lambda: packaged("split"),
+        "sweeps": lambda: packaged("sweep"),
     }
     if flags.what is not None and flags.what not in kinds:
         raise unknown("list", flags.what, kinds)
@@ -180,11 +181,6 @@ def doctor_verb(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.doctor import diagnose, report
 
     return report(diagnose(Path(flags.cache), Path(flags.store)))
-
-
-def _yaml(group: str) -> list[str]:
-    paths = (path.name for path in files(f"upliftlens.configs.{group}").iterdir())
-    return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
 
 
 def runs_of(records: Sequence[Record], name: str) -> list[Record]:

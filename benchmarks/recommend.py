@@ -14,6 +14,7 @@ from upliftlens.benchmarks.plan import Plan, plan
 from upliftlens.benchmarks.prepare import Reporter, prepare
 from upliftlens.benchmarks.ranking import tie_order
 from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.store import Store
 
 
 class Recommended(NamedTuple):
@@ -31,7 +32,7 @@ def find_run(records: list[Record], run: str) -> Record:
     Raises:
         UpliftlensError: if none or several do.
     """
-    finished = [record for record in records if record.status == "done" and not record.config["trial"]]
+    finished = [record for record in records if record.status == "done" and not record.trial]
     found = [record for record in finished if record.key.startswith(run)]
     if not run or not found:
         if not finished:
@@ -63,7 +64,13 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
         )
     dataset = prepared.dataset
     index = _user_index(dataset, user)
-    trained = fitting.restore(planned, prepared)
+    try:
+        trained = fitting.restore(planned, prepared)
+    except UpliftlensError as error:
+        folder = Store(planned.store).folder("runs", record.key)
+        raise UpliftlensError(
+            f"{' '.join(str(error).split())}\nDelete the folder {folder}, too, and run it again"
+        ) from None
     scores = np.array(trained.method.score(trained.state, trained.data, jnp.array([index], jnp.int32))[0])
     for part in (prepared.split.train, prepared.split.validation):
         scores[part.item[part.user == index]] = -np.inf

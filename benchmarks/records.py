@@ -41,7 +41,7 @@ class Record:
     ``environment`` see ``benchmarks.environment.collect``: provenance, not part of the key
     ``epochs``      one row per epoch; ``diagnostics``  whatever a method reports about itself
     ``created``, ``finished``  UTC, ISO 8601
-    ``sweep``       the name of the sweep that the run belongs to, or None
+    ``sweep``       the name of the sweep that computed it, or None; one that merely found it has no share in it
     """
 
     key: str
@@ -64,6 +64,11 @@ class Record:
     error: Failure | None = None
     finished: str | None = None
     sweep: str | None = None
+
+    @property
+    def trial(self) -> bool:
+        """Whether it is a trial of a search: scored on validation rows, and never shown the test set."""
+        return bool(self.config.get("trial"))
 
 
 def now() -> str:
@@ -113,6 +118,10 @@ def to_json(record: Record) -> dict[str, Any]:
     }
 
 
+_READ = (("data", "name"), ("data", "fingerprint"), ("split", "name"), ("split", "fingerprint"))
+"""Entries that every reader of a record takes for granted."""
+
+
 def from_json(content: Mapping[str, Any]) -> Record:
     """The record behind ``to_json``; a metric's null becomes NaN.
 
@@ -124,6 +133,8 @@ def from_json(content: Mapping[str, Any]) -> Record:
             raise ValueError(f"schema {content['schema']} is newer than this Upliftlens reads ({SCHEMA}): upgrade it")
         fields = {name: value for name, value in content.items() if name != "schema"}
         metrics = {name: _summary(**entry) for name, entry in content["metrics"].items()}
+        if missing := [f"{part}.{name}" for part, name in _READ if name not in content[part]]:
+            raise KeyError(missing[0])
         error = None if content["error"] is None else Failure(**content["error"])
         return Record(**{**fields, "metrics": metrics, "error": error, "epochs": tuple(content["epochs"])})
     except (KeyError, TypeError, AttributeError) as cause:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.records import Record, Summary, dumps, plain, to_json
-from upliftlens.benchmarks.results import columns, fields, metric_names, query, text
+from upliftlens.benchmarks.results import asks_for, columns, fields, metric_names, query, require_fields, text, unmet
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
 
 if TYPE_CHECKING:
@@ -46,22 +46,37 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
     """The store's records that meet all conditions, in the form asked for.
 
     ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold;
-    empty gives a row per run. Files that could not be read are in the remarks.
+    empty gives a row per run. Trials of a search are left out unless a condition asks for them. Files that could not be
+    read, and what was left out, are in the remarks.
 
     Raises:
         UpliftlensError: for an unknown field or metric, a condition that is none, or a store that is no folder.
     """
     everything, remarks = list_records(store)
     records = query(everything, where)
+    if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
+        records = [record for record in records if not record.trial]
+        remarks = [*remarks, f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them."]
     if not everything:
         remarks = [
             *remarks,
             f"No runs in {store.root} yet: start one with `upliftlens run model=mf`, or name another store.",
         ]
     elif not records:
-        remarks = [*remarks, f"None of the {len(everything)} runs in {store.root} meets {' and '.join(where)}."]
+        asked = f" meets {' and '.join(where)}" if where else " is to be shown"
+        remarks = [*remarks, f"None of the {len(everything)} runs in {store.root}{asked}."]
+        remarks += unmet(everything, where)
     if over:
-        sheet = summarise(records, over, metrics, lambda record: load_per_user(store, record.key))
+        kept: dict[str, Mapping[str, Any]] = {}
+        for record in (one for one in records if one.status == "done"):
+            try:
+                record.config["metrics"]["interval"]
+                kept[record.key] = load_per_user(store, record.key)
+            except KeyError as lacking:
+                remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: its record lacks {lacking}"]
+            except UpliftlensError as damage:
+                remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: {damage}"]
+        sheet = summarise([one for one in records if one.key in kept], over, metrics, lambda one: kept[one.key])
         return Answer(render(sheet, form), remarks)
     if form == "json":
         return Answer(dumps([to_json(record) for record in records]), remarks)
@@ -95,6 +110,7 @@ def summarise(
     is left out; one whose sums weren't kept has no interval.
     """
     done = [record for record in records if record.status == "done"]
+    require_fields([fields(record) for record in done], over)
     group = [name for name in columns(done) if name not in over]
     members: dict[tuple[str, ...], list[Record]] = {}
     folds = any(name.startswith("split") for name in over)

@@ -17,6 +17,8 @@ DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "
 _UNTOLD = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "hydra", "model.space")
 """Configuration of where a run was shown or how it was searched for, not of what it computed: no column of its own."""
 
+_VALUES = 12  # of a field that a message lists
+
 Fields = Mapping[str, Any]
 """A record as flat fields: dotted path to a plain value; mappings are opened, lists are not."""
 
@@ -45,14 +47,40 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
         UpliftlensError: for a condition that isn't one, or a field that no record has, with the nearest one.
     """
     kept = [(record, fields(record)) for record in records]
-    known = {name for _, flat in kept for name in flat}
-    for condition in where:
-        match = re.fullmatch(r"([^=<>!]+)(=|!=|<=|>=|<|>)(.*)", condition.strip())
-        if match is None:
-            raise UpliftlensError(
-                f"--where takes FIELD=VALUE (or !=, <, <=, >, >=), not '{condition}': for example model=mf"
-            )
-        name, sign, wanted = match[1].strip(), match[2], match[3].strip()
+    conditions = [_condition(one) for one in where]
+    require_fields([flat for _, flat in kept], [name for name, _, _ in conditions])
+    for condition in conditions:
+        kept = [(record, flat) for record, flat in kept if _holds(flat, *condition)]
+    return [record for record, _ in kept]
+
+
+def asks_for(where: Sequence[str], field: str) -> bool:
+    """Whether one of the conditions is on a field."""
+    return any(_condition(one)[0] == field for one in where)
+
+
+def unmet(records: Iterable[Record], where: Sequence[str]) -> list[str]:
+    """A sentence for each condition ``FIELD=VALUE`` that no record meets, with the values that there are."""
+    flat = [fields(record) for record in records]
+    sentences = []
+    for name, sign, wanted in map(_condition, where):
+        if sign == "=" and not any(_holds(one, name, sign, wanted) for one in flat):
+            values = sorted({text(one.get(name)) for one in flat})
+            close = get_close_matches(wanted, values, n=1, cutoff=0.5)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            more = f", … ({len(values)} values)" if len(values) > _VALUES else ""
+            sentences.append(f"No run has {name}={wanted}: {hint}there is: {', '.join(values[:_VALUES])}{more}.")
+    return sentences
+
+
+def require_fields(flat: Sequence[Fields], names: Iterable[str]) -> None:
+    """Refuses a field that none of the records has; says nothing where there are no records.
+
+    Raises:
+        UpliftlensError: with the nearest name.
+    """
+    known = {name for one in flat for name in one}
+    for name in names:
         if known and name not in known:
             close = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
             hint = f"did you mean '{close[0]}'? " if close else ""
@@ -60,8 +88,16 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
             raise UpliftlensError(
                 f"unknown field '{name}': {hint}there is, for example: {', '.join(some)}; `--format json` shows all"
             )
-        kept = [(record, flat) for record, flat in kept if _holds(flat, name, sign, wanted)]
-    return [record for record, _ in kept]
+
+
+def _condition(condition: str) -> tuple[str, str, str]:
+    """Field, sign and value."""
+    match = re.fullmatch(r"([^=<>!]+)(=|!=|<=|>=|<|>)(.*)", condition.strip())
+    if match is None:
+        raise UpliftlensError(
+            f"--where takes FIELD=VALUE (or !=, <, <=, >, >=), not '{condition}': for example model=mf"
+        )
+    return match[1].strip(), match[2], match[3].strip()
 
 
 def columns(records: Sequence[Record]) -> list[str]:

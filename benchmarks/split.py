@@ -33,6 +33,11 @@ class SplitConfig:
     share: float | None = None
     overlap: Literal["keep", "drop", "error"] | None = None
 
+    def __post_init__(self) -> None:
+        if self.name not in KINDS:
+            raise unknown("split", self.name, KINDS)
+        _check(self, KINDS[self.name])
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -73,13 +78,10 @@ def split(dataset: Dataset, config: SplitConfig) -> Split:
     """Split a data set. The same data and config give the same split.
 
     Raises:
-        UpliftlensError: for an unknown name, an option that is missing, foreign or out of range, data without what the
-            split needs, an empty part, or test pairs that are in the training set against the protocol.
+        UpliftlensError: for data without what the split needs, an empty part, or test pairs that are in the training
+            set against the protocol.
     """
-    kind = KINDS.get(config.name)
-    if kind is None:
-        raise unknown("split", config.name, KINDS)
-    _check(config, kind)
+    kind = KINDS[config.name]
     if dataset.treatment is not None and dataset.treatment.redrawn and not kind.redrawn:
         raise UpliftlensError(f"{dataset.name} comes as three draws of the same pairs: use split=draws")
     held_out = kind.held_out(dataset, config)
@@ -178,6 +180,8 @@ FOLDS, VALIDATION = 0, 1
 
 
 def _kfold(dataset: Dataset, config: SplitConfig) -> np.ndarray:
+    if config.folds is not None and config.folds > len(dataset.log):
+        raise UpliftlensError(f"split.folds={config.folds} is more than {dataset.name}'s {len(dataset.log)} rows")
     order = _stream(config.seed, FOLDS).permutation(len(dataset.log))
     assert config.folds is not None and config.fold is not None
     return _mask(len(order), np.array_split(order, config.folds)[config.fold])

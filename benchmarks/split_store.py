@@ -9,9 +9,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.split import KINDS, Split, assemble
+from upliftlens.benchmarks.split import Split
 
 
 def save_split(split: Split, folder: Path) -> Path:
@@ -41,34 +40,6 @@ def save_split(split: Split, folder: Path) -> Path:
         raise UpliftlensError(
             f"the split can't be stored in {folder} ({error.strerror}): free space there, or choose another folder"
         ) from error
-
-
-def load_split(folder: Path, fingerprint: str, dataset: Dataset) -> Split:
-    """The stored split of this data set, checked against its fingerprint.
-
-    Raises:
-        UpliftlensError: if it isn't there, can't be read, or its rows of this data set have another fingerprint.
-    """
-    path = folder / f"{fingerprint}.npz"
-    try:
-        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        with np.load(path, allow_pickle=False) as file:
-            rows = dict(file)
-        if about["name"] not in KINDS:
-            raise ValueError(f"unknown split '{about['name']}'")
-        test_rows = rows.get("test")
-        parts = (rows["train"], rows["validation"], test_rows)
-        split = assemble(dataset, about["name"], *parts, published=about["leak"]["published"])
-    except FileNotFoundError as error:
-        raise UpliftlensError(f"there is no stored split {error.filename}: run the split again") from None
-    except Exception as error:  # whatever a damaged file may raise in zip, JSON or indexing
-        raise UpliftlensError(f"the stored split {path} can't be read ({error}): delete it and run again") from error
-    if split.fingerprint != fingerprint:
-        raise UpliftlensError(
-            f"the stored split {path} doesn't match its fingerprint on {dataset.name}: "
-            "the data set is another one, or the file was changed; delete it and run again"
-        )
-    return split
 
 
 def _write(path: Path, write: Callable[[IO[bytes]], object]) -> Path:

@@ -5,6 +5,7 @@ Whatever W&B does (no network, no login, a full disk, an error of its own), a ru
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.records import Record, plain
 
 Say = Callable[[str], None]
@@ -25,13 +26,33 @@ _UPLOAD = 300.0  # seconds to upload a run's rest at its end, after which `wandb
 
 @dataclass(frozen=True)
 class LoggerConfig:
-    """Config group ``logger/``: where a run's progress goes. Only ``name`` applies to ``none``; see configs/logger."""
+    """Config group ``logger/``: where a run's progress goes; ``none`` has no other option."""
 
-    name: Literal["none", "wandb"]
-    mode: Literal["offline", "online"] = "offline"
-    dir: str = "."
-    project: str = "upliftlens"
-    entity: str | None = None
+    name: str
+
+
+@dataclass(frozen=True)
+class WandbConfig(LoggerConfig):
+    """``logger=wandb``: see configs/logger/wandb.yaml."""
+
+    mode: Literal["offline", "online"]
+    dir: str
+    project: str
+    entity: str | None
+
+
+KINDS: dict[str, type[LoggerConfig]] = {"none": LoggerConfig, "wandb": WandbConfig}
+
+
+def config_type(options: Mapping[str, Any]) -> type[LoggerConfig]:
+    """The dataclass that the composed group ``logger`` must fit.
+
+    Raises:
+        UpliftlensError: for an unknown name.
+    """
+    if options["name"] not in KINDS:
+        raise unknown("logger", str(options["name"]), KINDS)
+    return KINDS[options["name"]]
 
 
 class Tracker:
@@ -55,7 +76,7 @@ def track(config: LoggerConfig, record: Record, say: Say = to_stderr) -> Iterato
 
     Call ``finish`` with the final record once that is stored; a block that ends without is a failed run.
     """
-    if config.name == "none":
+    if not isinstance(config, WandbConfig):
         yield Tracker()
         return
     tracker = _Wandb(config, record, say)
@@ -82,7 +103,7 @@ def wandb_login() -> str | None:
 class _Wandb(Tracker):
     """One W&B run. After an error it is silent, and ``_run`` is None."""
 
-    def __init__(self, config: LoggerConfig, record: Record, say: Say) -> None:
+    def __init__(self, config: WandbConfig, record: Record, say: Say) -> None:
         self._say = say
         self._run: Any = None
         self._named: set[str] = set()
@@ -139,11 +160,16 @@ class _Wandb(Tracker):
         self._say(f"W&B could not {what}: {_line(error)}. The run goes on; its record is in the store")
 
 
-def _start(config: LoggerConfig, mode: Literal["offline", "online"], record: Record) -> Any:
+def _start(config: WandbConfig, mode: Literal["offline", "online"], record: Record) -> Any:
     import wandb
 
     folder = Path(config.dir).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:  # W&B would go to a temporary folder without a word
+            probe.write(b"writable")
+    except OSError as error:
+        raise UpliftlensError(f"{folder} can't be written ({error.strerror}): choose logger.dir=FOLDER") from error
     run = wandb.init(
         mode=mode,
         dir=str(folder.resolve()),

@@ -36,6 +36,8 @@ def sample(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> li
         raise UpliftlensError(
             "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
         )
+    for name, entry in space.items():
+        _require(name, entry)
     trials: list[list[str]] = [[]]
     for number in range(1, budget):
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
@@ -57,14 +59,16 @@ def tune(
     What the overrides fix is not searched. A trial that fails is told, counted against the budget, and passed over.
 
     Raises:
-        UpliftlensError: for a budget below 1, or if every trial failed.
+        UpliftlensError: for what is wrong with the configuration itself, or if every trial failed.
     """
-    if budget < 1:
-        raise UpliftlensError(f"budget={budget}: at least one trial is needed")
     base = compose(overrides)
-    plan(base)  # what is wrong with the configuration itself is no failed trial
+    if plan(base).trial:
+        raise UpliftlensError("trial=true is for tune to set: without it, the best trial is then run in full")
     fixed = {one.lstrip("+").partition("=")[0] for one in overrides}
-    ranges = {_full(name): entry for name, entry in (base["model"].get("space") or {}).items()}
+    stated = base["model"].get("space") or {}
+    if not isinstance(stated, Mapping):
+        raise UpliftlensError(f"model.space={stated} must be a mapping, e.g. '+model.space={{dim:{{choices:[8,16]}}}}'")
+    ranges = {_full(name): entry for name, entry in stated.items()}
     space = {name: entry for name, entry in ranges.items() if name not in fixed}
     trials: list[tuple[list[str], Record | None]] = []
     for number, extra in enumerate(sample(space, budget, seed)):
@@ -92,12 +96,26 @@ def _full(name: str) -> str:
     return name if "." in name else f"model.{name}"
 
 
+def _require(name: str, entry: Any) -> None:
+    """Refuses an entry that no value can be drawn from."""
+    wrong = f"model.space.{name.removeprefix('model.')}={entry}"
+    if not isinstance(entry, Mapping) or not ("choices" in entry or {"low", "high"} <= entry.keys()):
+        raise UpliftlensError(f"{wrong} must state choices, or low and high (and log: true)")
+    if "choices" in entry:
+        if not isinstance(entry["choices"], list) or not entry["choices"]:
+            raise UpliftlensError(f"{wrong}: choices is a list of at least one value")
+        return
+    bounds = [entry["low"], entry["high"]]
+    if not all(isinstance(one, int | float) for one in bounds) or not bounds[0] < bounds[1]:
+        raise UpliftlensError(f"{wrong}: low must be a number below high")
+    if entry.get("log") and not bounds[0] > 0:
+        raise UpliftlensError(f"{wrong}: with log, low must be above 0")
+
+
 def _draw(name: str, entry: Mapping[str, Any], rng: np.random.Generator) -> Any:
     if "choices" in entry:
         choice = entry["choices"][rng.integers(len(entry["choices"]))]
         return str(choice).replace(" ", "") if isinstance(choice, list) else choice
-    if "low" not in entry or "high" not in entry:
-        raise UpliftlensError(f"model.space.{name} must state choices, or low and high (and log: true)")
     low, high = float(entry["low"]), float(entry["high"])
     if entry.get("log"):
         low, high = np.log(low), np.log(high)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from upliftlens.benchmarks import experiment
-from upliftlens.benchmarks.plan import Plan, plan
+from upliftlens.benchmarks.plan import Plan, general, plan
 from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
@@ -58,9 +58,9 @@ def tune_verb(arguments: Sequence[str]) -> int:
     from upliftlens.benchmarks.tune import tune
 
     overrides = prepare_overrides(arguments)
-    config = composed(overrides)
-    group = config["group"] or sweep_name("tune", [one for one in overrides if not one.startswith("budget=")])
-    tuned = tune(composed, run_and_tell, overrides, config["budget"], config["tune_seed"], group, say)
+    own = general(composed(overrides))
+    group = own.group or sweep_name("tune", [one for one in overrides if not one.startswith("budget=")])
+    tuned = tune(composed, run_and_tell, overrides, own.budget, own.tune_seed, group, say)
     table = Table("trial", "options", tuned.final.diagnostics["monitor"], box=None, pad_edge=False)
     for number, (extra, record) in enumerate(tuned.trials):
         value = "failed" if record is None else f"{record.diagnostics['validation']:.4f}"
@@ -70,7 +70,7 @@ def tune_verb(arguments: Sequence[str]) -> int:
     out.print(f"* best on validation rows. On the test set: {described(tuned.final)}", markup=False)
     best = " ".join(
         shlex.quote(one)
-        for one in (*overrides, *tuned.trials[tuned.best][0])
+        for one in (*arguments, *tuned.trials[tuned.best][0])
         if not one.startswith(("budget=", "tune_seed="))
     )
     out.print(f"Again: upliftlens run {best}", markup=False)
@@ -103,12 +103,12 @@ def quickstart_verb(arguments: Sequence[str]) -> int:
     title = "MovieLens 100K" if name == "ml-100k" else "SYNTHETIC world (ML-100K could not be had)"
     out.print(f"\n{title}, random fold 0 of 5, three seeds; 95 % intervals over users × seeds:")
     table_console().print(render(sheet, "table"))
-    folder = config["logger"].get("dir")
-    tracked = f"    W&B offline runs: {Path(folder) / 'wandb'}    (`wandb sync` uploads them)" if folder else ""
+    tracked = Path(config["logger"].get("dir", "")) / "wandb"
+    offline = f"    W&B offline runs: {tracked}    (`wandb sync` uploads them)" if "dir" in config["logger"] else ""
     elsewhere = "" if config["store"] == "runs" else shlex.quote(config["store"])
     place, stored = (f" --store {elsewhere}", f" store={elsewhere}") if elsewhere else ("", "")
     for line in (
-        f"Records: {store.root}/runs{tracked}",
+        f"Records: {store.root}/runs{offline}",
         "An empty cell: the model does not predict ratings.",
         "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings:",
         "a simulation, not a measurement. Below 0: without being recommended, more of it would have been watched.",

@@ -53,6 +53,7 @@ rel_mf = Objective(
     phases=(Phase(_rel_mf, moves=("prediction",)),),
     needs=frozenset({"everything", "propensity"}),
     links=frozenset({"probability"}),
+    implicit=True,
 )
 """Pointwise relevance from positives that are missing not at random."""
 
@@ -69,6 +70,7 @@ ubpr = Objective(
     phases=(Phase(_ubpr, moves=("prediction",)),),
     needs=frozenset({"propensity"}),
     links=frozenset({"rank"}),
+    implicit=True,
 )
 """Unbiased BPR, non-negative: BPR with each positive weighted by 1/θ."""
 
@@ -120,6 +122,7 @@ macr = Objective(
     needs=frozenset({"everything"}),
     requires=frozenset({"embed", "tower"}),
     links=frozenset({"probability"}),
+    implicit=True,
     rank=_macr_rank,
 )
 """Model-agnostic counterfactual reasoning: takes the popularity and conformity part out of the ranking."""

@@ -45,6 +45,7 @@ class Objective(NamedTuple):
     ``triples(log, hp)``: which pairs of a log of recommendations a pairwise loss is summed over, for objectives that
     need recommendations; it runs on the host, with the objective's floats.
     ``differences``: modules that score a difference (an effect): their constant starts at 0, not at the mean target.
+    ``implicit``: made for logs of positives only: it says itself what a pair without a row counts as.
     ``rank(view, sample, hp)``: what items are ranked by where that is not the prediction module's score.
     ``link``: the unit of what is ranked by and predicted, where that is not the unit of the loss.
     ``version`` is bumped when the objective's numbers change.
@@ -62,6 +63,7 @@ class Objective(NamedTuple):
     rank: Callable[[View, Sample, Mapping[str, Array]], Array] | None = None
     link: Literal["rank"] | None = None
     version: int = 1
+    implicit: bool = False
 
 
 def pairs_per_row(batch: Batch) -> Array:

@@ -20,6 +20,7 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "upliftlens.models": checked_model,
     "upliftlens.objectives": checked_objective,
 }
+_PLUGIN = "upliftlens_plugin_"  # begins the name of a module that was read from a model's file
 
 
 class Entry(NamedTuple):
@@ -106,7 +107,9 @@ def _sources(path: Path) -> str:
     """sha256 over a plugin's file and whatever else was imported from its folder."""
     folder = path.parent
     files = {path}
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_PLUGIN):  # another model's file, which this one doesn't import
+            continue
         file = getattr(module, "__file__", None)
         if file and Path(file).suffix == ".py" and Path(file).is_relative_to(folder) and Path(file).is_file():
             files.add(Path(file))
@@ -119,7 +122,7 @@ def _points(group: str) -> dict[str, EntryPoint]:
 
 
 def _load(path: Path) -> ModuleType:
-    name = f"upliftlens_plugin_{path.stem}_{file_hash(path)[:8]}"
+    name = f"{_PLUGIN}{path.stem}_{file_hash(path)[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"model.file={path}: not a Python file")

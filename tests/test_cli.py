@@ -1,11 +1,15 @@
 """Every verb as a new user would call it, with its help and with typos."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from shell import TINY, call, records
 
 from upliftlens.benchmarks.cli import VERBS, main
+from upliftlens.benchmarks.compute import composed
+from upliftlens.benchmarks.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +58,32 @@ def test_every_verb_has_help(verb, capsys, monkeypatch):
         (["run", "metrics.names=[recall]"], "needs a cut-off"),
         (["run", "split.name=kfolds"], "did you mean 'kfold'?"),
         (["run", "split=u1"], "ml-100k"),
+        (["run", "~model"], "a run needs a choice of model"),
+        (["run", "model=null"], "a run needs a choice of model"),
+        (["run", "~model.name"], "states no model.name"),
+        (["run", "data=_files"], "unknown data choice '_files'"),
+        (["run", "store="], "store= is empty"),
+        (["run", "metrics.names=[]"], "metrics.names is empty"),
+        (["run", "split.fold=5"], "split.fold=5 is out of range"),
+        (["run", "split.folds=100000000"], "split.folds=100000000 is more than synthetic's"),
+        (["run", "sweep=quickstart"], "`upliftlens sweep sweep=quickstart`"),
+        (["run", "model=mf,mlp"], "several values: give them to `upliftlens sweep`"),
+        (["run", "objective=escm2_dr", "model=mlp"], "no sense with loss=squared: use loss=logistic"),
+        (["run", "objective=escm2_dr", "loss=logistic"], "needs embed, tower of the model's module"),
+        (["run", "train.layout=tiles", "model=mlp"], "train.layout=tiles needs score_all"),
+        (["run", "data.feedback=implicit"], "positives only"),
+        (["run", "data.feedback=implicit", "objective=ips", "propensity=popularity"], "positives only"),
         (["run", "model.file=nowhere.py"], "nowhere.py: there is no such file"),
         (["sweep", "model=mf,mff"], "did you mean 'mf'?"),
         (["sweep", "seed=0,x"], "seed"),
         (["tune", "model=popularity"], "no search space"),
         (["tune", "model=mf", "budget=0"], "budget=0"),
+        (["tune", "model=mf", "budget=null"], "budget: "),
+        (["tune", "model=mf", "trial=true"], "trial=true is for tune to set"),
+        (["tune", "model=mf", "model.space={dim:3}"], "must state choices, or low and high"),
+        (["tune", "model=mf", "model.space={dim:{choices:[]}}"], "at least one value"),
+        (["tune", "model=mf", "model.space={train.lr:{low:0,high:1,log:true}}"], "low must be above 0"),
+        (["tune", "model=mf", "model.space=3"], "must be a mapping"),
         (["data", "card", "ml-100"], "did you mean 'ml-100k'?"),
         (["list", "model"], "did you mean 'models'?"),
     ],
@@ -77,7 +102,30 @@ def test_flags_that_do_not_exist_are_usage_errors(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["results", "--formt", "json"])
     assert stop.value.code == 2
-    assert "--formt" in capsys.readouterr().err
+    assert "--formt json: did you mean '--format'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["data", "list", "--chace", "x"])
+    assert "did you mean '--cache'?" in capsys.readouterr().err
+
+
+def test_help_shows_no_part_of_a_configuration_as_a_choice(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "--help"])
+    assert stop.value.code in (0, None)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("data: ")]
+    assert "ml-100k" in line and "_files" not in line
+
+
+def test_losses_that_see_what_was_not_observed_take_implicit_data():
+    for words in (["loss=bpr"], ["loss=logistic", "objective=rel_mf", "propensity=popularity"], ["model=ials"]):
+        assert plan(composed(["data.feedback=implicit", *words])).data.feedback == "implicit"
+
+
+def test_output_that_cannot_be_written_is_said(store):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "upliftlens.benchmarks.cli", "results", "--store", str(store)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.strip() == "error: the output can't be written: No space left on device"
 
 
 def test_results_in_every_format(store, capsys):
@@ -97,8 +145,13 @@ def test_results_in_every_format(store, capsys):
 def test_results_of_an_empty_store_and_of_unknown_fields(store, tmp_path, capsys):
     assert reading("results", tmp_path / "none") == 0
     assert "upliftlens run" in capsys.readouterr().err
-    assert reading("results", store, "--where", "modle=mf") == 1
-    assert "did you mean 'model'" in capsys.readouterr().err
+    for words in (("--where", "modle=mf"), ("--over", "modle")):
+        assert reading("results", store, *words) == 1
+        assert "did you mean 'model'" in capsys.readouterr().err
+    assert reading("results", store, "--where", "model=mff") == 0
+    assert "No run has model=mff: did you mean 'mf'?" in capsys.readouterr().err
+    assert reading("compare", store, "mf", "popularity", "--where", "model=mff") == 1
+    assert "did you mean 'mf'?" in capsys.readouterr().err
 
 
 def test_a_model_that_ranks_has_no_rmse_and_says_why(store):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from upliftlens.benchmarks import data
+from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.data import BadData
 from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.errors import UpliftlensError
@@ -31,7 +32,8 @@ def findings(
     path = tmp_path / file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     config = at(path, name, *options)
-    problems = data.check(path, config)
+    found = data.check(path, config)
+    problems = [] if found is None else found.problems
     if problems:
         with pytest.raises(BadData) as raised:
             data.load(config, tmp_path / "cache")
@@ -157,3 +159,37 @@ def test_guess(tmp_path: Path) -> None:
     for file, name in {"u.data": "ml-100k", "x.inter": "recbole", "x.csv": "csv", "ratings.txt": "csv"}.items():
         (tmp_path / file).write_text("x")
         assert data.guess(tmp_path / file) == name
+
+
+def test_a_row_that_runs_over_lines_is_said_where_its_quote_opens(tmp_path: Path) -> None:
+    (problem,) = findings(tmp_path, HEAD + '1,2,3\n2,"3,4\n3,4,5\n4,5,1\n')
+    assert problem.line == 3 and "a quote opens here and the row runs on to line 5" in problem.what
+    (problem,) = findings(tmp_path, HEAD + '1,"a\nb",3\n2,3,x\n')
+    assert problem.line == 4, "lines inside of a quoted field count"
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "what"),
+    [
+        ("user,item,rating\r1,2,3\r1,3,4\r", (1, None), "carriage returns alone"),
+        ("user,item,rating\r1,2,3\n1,3,4\n", (1, None), "carriage returns alone"),
+        ("user,item,rating,user\n1,2,3,4\n", (1, "user"), "names this column 2 times"),
+        ("user,item\n1,2\n", (1, "rating"), "no such column"),
+    ],
+)
+def test_odd_headers(content: str, place: tuple[int, str | None], what: str, tmp_path: Path) -> None:
+    (problem,) = findings(tmp_path, content)
+    assert (problem.line, problem.column) == place and what in problem.what
+    if what == "no such column":
+        assert problem.fix == "data.columns.value=null data.feedback=implicit"
+    columns_that_nobody_reads = "user,item,rating,x,x\n1,2,3,4,4\n"
+    assert findings(tmp_path, columns_that_nobody_reads) == []
+
+
+def test_all_problems_are_counted_and_the_first_hundred_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "f.csv").write_text(HEAD + "".join(f"{n},{n},x\n" for n in range(150)))
+    assert main(["data", "check", str(tmp_path / "f.csv")]) == 1
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 100 and "150 problems, the first 100 of them above" in shown.err

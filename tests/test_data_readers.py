@@ -151,7 +151,9 @@ def test_coat_layout(tmp_path: Path) -> None:
 )
 def test_coat_findings(tmp_path: Path, train: str, line: int, column: str | None, what: str) -> None:
     folder = written(tmp_path / "coat", COAT | {"train.ascii": train})
-    (problem,) = data.check(folder, options_of("coat"))
+    found = data.check(folder, options_of("coat"))
+    assert found is not None
+    (problem,) = found.problems
     assert (problem.line, problem.column) == (line, column) and what in problem.what
 
 

@@ -215,13 +215,13 @@ def test_a_read_only_cache_is_still_read_and_not_needed_for_a_path(
     lines: list[str] = []
     assert data.load(replace(config, path=str(local)), tmp_path / "none", lines.append).fingerprint == before
     assert len(lines) == 1 and "not kept in the cache" in lines[0]
-    with pytest.raises(UpliftlensError, match=r"cannot write to the cache .* Fix: name a cache folder"):
+    with pytest.raises(UpliftlensError, match=r"the cache can't be used: .* Fix: name a folder .* cache=FOLDER"):
         data.load(config, tmp_path / "none")
 
 
 def test_a_file_where_the_cache_should_be(server: Server, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
-    with pytest.raises(UpliftlensError, match="cannot write to the cache"):
+    with pytest.raises(UpliftlensError, match="the cache can't be used"):
         data.load(config_for(server.url, server.body), tmp_path / "cache")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from upliftlens.benchmarks.compute import composed
 from upliftlens.benchmarks.plan import plan
+from upliftlens.causal.losses import LOSSES
 from upliftlens.models.contract import Backbone, Solver
 from upliftlens.models.registry import entry, names
 
@@ -67,8 +68,13 @@ def test_every_option_of_a_model_has_its_default_in_its_yaml():
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_choice_composes_into_a_plan(group):
     for path in sorted((ROOT / "configs" / group).glob("[!_]*.yaml")):
-        # Some objectives refuse to go without a propensity.
-        content = composed([f"{group}={path.stem}"] + (["propensity=constant"] if group == "objective" else []))
+        # Implicit data want a model that needs no negatives; an objective a propensity, a fitting loss, and towers.
+        beside = {"data": ["model=popularity"], "sweep": ["model=popularity"]}.get(group, [])
+        if group == "objective":
+            links = entry("upliftlens.objectives", path.stem).value.links
+            loss = next(name for name, one in LOSSES.items() if one.link in links)
+            beside = ["propensity=constant", "model=mlp", f"loss={loss}"]
+        content = composed([f"{group}={path.stem}", *beside])
         assert plan(content).config == content
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shell import call, records, spawn
+from test_plugins import BACKBONE
 from wandb_reader import read_run
 
 from upliftlens.benchmarks.compilation import compilations
@@ -118,9 +119,13 @@ def test_one_failed_job_leaves_the_others_whole(tmp_path, capsys):
 
 
 def test_a_model_that_breaks_leaves_its_traceback(tmp_path, capsys):
-    assert call("run", tmp_path, "model=mlp", "train.layout=tiles") == 1
+    path = tmp_path / "broken.py"
+    path.write_text(
+        BACKBONE.replace("return jnp.sum(", "raise RuntimeError('no such tensor') or (").replace(", axis=-1", "")
+    )
+    assert call("run", tmp_path, f"model.file={path}") == 1
     shown = capsys.readouterr().err
-    assert "train.layout=tiles needs score_all" in shown and len(shown.strip().splitlines()) <= 2
+    assert "RuntimeError: no such tensor" in shown and len(shown.strip().splitlines()) <= 2
     (record,) = records(tmp_path)
     assert record["status"] == "failed"
 

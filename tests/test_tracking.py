@@ -14,7 +14,7 @@ from wandb_reader import read_run
 
 from upliftlens.benchmarks import tracking
 from upliftlens.benchmarks.records import Failure, Summary
-from upliftlens.benchmarks.tracking import LoggerConfig, track, wandb_login
+from upliftlens.benchmarks.tracking import LoggerConfig, WandbConfig, track, wandb_login
 
 LOSSES = {"a": [3.0, 1.0, 2.0], "b": [5.0, 4.0, 4.5], "c": [9.0, 8.0, math.nan]}
 
@@ -30,8 +30,8 @@ def no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
-def config(folder: Path, **changes: Any) -> LoggerConfig:
-    return LoggerConfig(
+def config(folder: Path, **changes: Any) -> WandbConfig:
+    return WandbConfig(
         **{"name": "wandb", "mode": "offline", "dir": str(folder), "project": "p", "entity": None, **changes}
     )
 
@@ -114,7 +114,7 @@ def test_without_a_logger_the_interface_is_the_same_and_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(wandb, "init", lambda **options: quiet("wandb was started"))
     for key in LOSSES:
-        job(LoggerConfig(name="none", dir=str(tmp_path)), key)
+        job(LoggerConfig("none"), key)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -185,5 +185,14 @@ def test_the_configuration_states_every_option() -> None:
     folder = files("upliftlens.configs.logger")
     both = {name: yaml.safe_load(folder.joinpath(f"{name}.yaml").read_text()) for name in ("none", "wandb")}
     assert both["none"] == {"name": "none"}
-    assert both["wandb"].keys() == LoggerConfig.__dataclass_fields__.keys()
-    assert LoggerConfig(**both["wandb"]).mode == "offline"
+    assert both["wandb"].keys() == WandbConfig.__dataclass_fields__.keys()
+    assert WandbConfig(**both["wandb"]).mode == "offline"
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said: list[str] = []
+    job(config(tmp_path / "file" / "below"), "a", said.append)
+    (sentence,) = said
+    assert f"{tmp_path}/file/below can't be written (Not a directory): choose logger.dir=FOLDER" in sentence
+    assert "The run goes on" in sentence

@@ -5,7 +5,7 @@ file, ``card`` describes it. One reader per layout; ``build`` turns what it foun
 """
 
 from upliftlens.benchmarks.data.build import sealed
-from upliftlens.benchmarks.data.card import Card, card, markdown
+from upliftlens.benchmarks.data.card import Card, card
 from upliftlens.benchmarks.data.problems import BadData, Problem
 from upliftlens.benchmarks.data.registry import (
     DataSource,
@@ -38,7 +38,6 @@ __all__ = [
     "guess",
     "listing",
     "load",
-    "markdown",
     "names",
     "plugins",
     "register",

@@ -102,14 +102,6 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
 TEST_KINDS = {"mar": "missing at random (MAR)", "mnar": "missing not at random (MNAR)"}
 
 
-def markdown(facts: Card) -> str:
-    """The card as a Markdown table."""
-    cells = [(label, text.replace("|", r"\|")) for label, text in rows_of(facts)]
-    return "\n".join(
-        [f"## {facts.name}", "", "| | |", "|---|---|", *(f"| {label} | {text} |" for label, text in cells)]
-    )
-
-
 def _distribution(value: np.ndarray) -> tuple[tuple[str, float], ...]:
     levels, counts = np.unique(value, return_counts=True)
     if len(levels) <= LEVELS:

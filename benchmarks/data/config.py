@@ -93,6 +93,10 @@ class CsvConfig(DataConfig):
     header: bool
     columns: CsvColumns
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_ratings(self.columns, self.feedback)
+
 
 @dataclass(frozen=True)
 class RecboleColumns(CsvColumns):
@@ -110,6 +114,17 @@ class RecboleConfig(DataConfig):
 
     columns: RecboleColumns
     max_categories: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_ratings(self.columns, self.feedback)
+
+
+def _require_ratings(columns: CsvColumns, feedback: str) -> None:
+    if columns.value is None and feedback == "explicit":
+        raise UpliftlensError(
+            "data.columns.value=null: a file without ratings holds implicit feedback, so add data.feedback=implicit"
+        )
 
 
 @dataclass(frozen=True)

@@ -110,26 +110,16 @@ def adopt(path: Path, source: SourceConfig, target: Path, progress: Progress) ->
 
 @contextmanager
 def clear_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one sentence."""
+    """Turn what the operating system says about the cache into one sentence."""
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = "free some space, or name another folder" if full else "name a folder that can be read and written"
+        place = folder if error.filename is None else error.filename
         raise UpliftlensError(
-            f"cannot write to the cache {folder}: {error.strerror}. Fix: {DISK_ERRORS[error.errno]}"
+            f"the cache can't be used: {place}: {error.strerror}. Fix: {fix}, cache=FOLDER"
         ) from error
-
-
-DISK_ERRORS = {
-    errno.ENOSPC: "free some space, or name another cache folder",
-    errno.EDQUOT: "free some space, or name another cache folder",
-    errno.EROFS: "name a cache folder that can be written",
-    errno.EACCES: "name a cache folder that can be written",
-    errno.EPERM: "name a cache folder that can be written",
-    errno.ENOTDIR: "name a cache folder that is one",
-    errno.EEXIST: "name a cache folder that is one",
-}
 
 
 def _download(url: str, part: Path, size: int | None, progress: Progress) -> None:

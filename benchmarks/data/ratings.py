@@ -53,6 +53,9 @@ def read_ratings(data: bytes, file: str, encoding: str, layout: Layout, checks: 
     """
     text = as_text(data, file, encoding).rstrip("\r\n")
     first = text.split("\n", 1)[0].rstrip("\r")
+    if "\r" in first:
+        what = "its lines end in carriage returns alone, as on old Macs"
+        refuse([Problem(file, 1, None, what, "save it with line ends of today (LF)")])
     if not text.strip():
         refuse([Problem(file, None, None, "the file is empty", "give the file that holds the ratings")])
     separator = layout.separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
@@ -100,6 +103,9 @@ def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: 
     if layout.header:
         names = [TYPE.sub("", cell) for cell in cells]
         places = {kind: names.index(name) for kind, name in named.items() if name in names}
+        if twice := [name for name in named.values() if names.count(name) > 1]:
+            what = f"the header names this column {names.count(twice[0])} times"
+            refuse([Problem(file, 1, twice[0], what, "rename or delete all but one of them")])
     else:
         names = [str(i) for i in range(len(cells))]
         places = {kind: int(name) for kind, name in named.items() if name.isdigit() and int(name) < len(cells)}
@@ -144,7 +150,8 @@ def _missing(
         fix = fix if layout.adjustable else "put the header line back"
         return Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
     options = get_close_matches(name, names, n=1) or ([] if kind in ("value", "time") else ["one of these"])
-    options += ["null"] if kind in ("value", "time") else []
+    # A file without ratings is one of implicit feedback: one option alone would be refused.
+    options += {"value": ["null data.feedback=implicit"], "time": ["null"]}.get(kind, [])
     fix = " or ".join(f"data.columns.{kind}={option}" for option in options)
     if not layout.adjustable:
         fix = "get the original file again"

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import DictConfig
 
+from upliftlens.benchmarks.choices import packaged
 from upliftlens.benchmarks.data.build import Raw, build
 from upliftlens.benchmarks.data.coat import read_coat, read_yahoo
 from upliftlens.benchmarks.data.config import (
@@ -24,7 +24,7 @@ from upliftlens.benchmarks.data.config import (
 from upliftlens.benchmarks.data.delimited import read_delimited, read_recbole
 from upliftlens.benchmarks.data.files import Files, open_files
 from upliftlens.benchmarks.data.movielens import read_100k, read_csv, read_dat
-from upliftlens.benchmarks.data.problems import BadData, Problem
+from upliftlens.benchmarks.data.problems import BadData
 from upliftlens.benchmarks.data.sources import in_cache, obtain
 from upliftlens.benchmarks.data.synthetic import generate, propensity_of
 from upliftlens.benchmarks.data.uplift import from_world, load_log, read_log, synthetic
@@ -112,10 +112,7 @@ def plugins() -> dict[str, DataSource]:
 
 def names() -> list[str]:
     """Every data set that ``data=NAME`` takes, sorted: the files of configs/data and the installed plugins."""
-    stems = (Path(file.name) for file in resources("upliftlens.configs.data").iterdir())
-    return sorted(
-        {path.stem for path in stems if path.suffix == ".yaml" and not path.stem.startswith("_")} | set(plugins())
-    )
+    return sorted({*packaged("data"), *plugins()})
 
 
 def register() -> None:
@@ -235,8 +232,8 @@ def true_ratings(config: Any, cache: Path) -> np.ndarray | None:
     return semi_synthetic.ratings_of(config, load(configure(config.base), cache))
 
 
-def check(path: Path, config: DataConfig) -> list[Problem]:
-    """What is wrong with the files at ``path``, read as ``config`` says; empty if nothing is. At most 100 are listed.
+def check(path: Path, config: DataConfig) -> BadData | None:
+    """What is wrong with the files at ``path``, read as ``config`` says; None if nothing is. At most 100 are listed.
 
     Raises:
         UpliftlensError: if there is no such file or archive, or the data set is not read from files.
@@ -247,8 +244,8 @@ def check(path: Path, config: DataConfig) -> list[Problem]:
     try:
         FORMATS[config.format].read(files, config)
     except BadData as error:
-        return error.problems
-    return []
+        return error
+    return None
 
 
 def guess(path: Path) -> str:

@@ -53,10 +53,14 @@ def scan(text: str, file: str, columns: Columns, rules: Rules) -> Iterator[Probl
     """Every problem, in file order; at most one per field."""
     seen: dict[tuple[str, str], int] = {}
     rows = 0
-    for line, cells in _lines(text, rules):
+    for line, end, cells in _lines(text, rules):
         if line == 1 and rules.header:
             continue
         rows += 1
+        if len(cells) != columns.width and end > line:
+            what = f"a quote opens here and the row runs on to line {end}"
+            yield Problem(file, line, None, what, "close the quote; one inside of a quoted field is doubled")
+            continue
         if len(cells) != columns.width:
             what = f"{len(cells)} fields where the first line has {columns.width}" if any(cells) else "a blank line"
             yield Problem(file, line, None, what, _field_fix(cells, columns, rules))
@@ -83,15 +87,17 @@ def scan(text: str, file: str, columns: Columns, rules: Rules) -> Iterator[Probl
         yield Problem(file, None, None, "there is no row of ratings", "give the file that holds the ratings")
 
 
-def _lines(text: str, rules: Rules) -> Iterator[tuple[int, list[str]]]:
-    """(number of the line that a row ends on, its stripped fields)."""
+def _lines(text: str, rules: Rules) -> Iterator[tuple[int, int, list[str]]]:
+    """(numbers of the lines that a row begins and ends on, its stripped fields)."""
     if not rules.quoted:
         for line, row in enumerate(text.split("\n"), start=1):
-            yield line, [cell.strip() for cell in row.split(rules.separator)]
+            yield line, line, [cell.strip() for cell in row.split(rules.separator)]
         return
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=rules.separator)
+    end = 0
     for fields in reader:
-        yield reader.line_num, [cell.strip() for cell in fields]
+        begin, end = end + 1, reader.line_num
+        yield begin, end, [cell.strip() for cell in fields]
 
 
 def _field_fix(cells: list[str], columns: Columns, rules: Rules) -> str:

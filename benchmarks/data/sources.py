@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from upliftlens.benchmarks.data.config import DataConfig, SourceConfig
-from upliftlens.benchmarks.data.fetch import FetchFailed, Progress, adopt, fault, fetch, locked
+from upliftlens.benchmarks.data.fetch import FetchFailed, Progress, adopt, clear_disk_errors, fault, fetch, locked
 from upliftlens.benchmarks.data.files import Files, open_files
 from upliftlens.benchmarks.errors import UpliftlensError
 
@@ -35,7 +35,8 @@ def obtain(config: DataConfig, cache: Path, progress: Progress) -> tuple[Files, 
         files = open_files(path)
         return files, _from_path(path, config, folder, progress)
     tried: list[tuple[str, str]] = []
-    ready = _cached(config, folder, tried)
+    with clear_disk_errors(folder):
+        ready = _cached(config, folder, tried)
     if ready is None and config.sources:
         with locked(folder, progress):
             ready = _cached(config, folder, []) or _fetched(config, folder, tried, progress)

@@ -1,0 +1,21 @@
+"""The choices of a config group: its YAML files. One whose name begins with _ is shared by others and is no choice."""
+
+from functools import cache
+from importlib.resources import files
+
+CONFIGS = "upliftlens.configs"
+
+NEEDED = ("data", "split", "train", "model", "loss", "objective", "propensity", "metrics", "logger")
+"""The config groups that every run has a choice of."""
+
+
+def packaged(group: str) -> list[str]:
+    """The choices that come with Upliftlens, sorted; those of plugins are not among them."""
+    paths = (path.name for path in files(f"{CONFIGS}.{group}").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
+
+
+@cache
+def groups() -> frozenset[str]:
+    """The names of all config groups."""
+    return frozenset(path.name for path in files(CONFIGS).iterdir() if path.is_dir() and not path.name.startswith("_"))

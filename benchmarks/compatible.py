@@ -1,0 +1,89 @@
+"""Do the parts of a plan go together? What only the data can tell is left to the run; the rest is said before it."""
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.typed import structural, traced_names
+from upliftlens.causal.interactions import interactions
+from upliftlens.causal.losses import LOSSES, Loss
+from upliftlens.causal.objectives import Objective
+from upliftlens.models.contract import Backbone, TrainingData
+from upliftlens.models.gradient import module_offers
+
+
+def check_learning(
+    model: Backbone,
+    options: Any,
+    loss: Loss,
+    objective: Objective,
+    optimizer: str,
+    layout: str,
+    feedback: str | None,
+    weighted: bool,
+) -> None:
+    """Refuses a backbone, loss, objective and optimiser that make no method together.
+
+    ``feedback``: the data's, None where their configuration doesn't state it. ``weighted``: there is a propensity.
+
+    Raises:
+        UpliftlensError: with what to choose instead.
+    """
+    if marked := traced_names(model.options):
+        raise UpliftlensError(
+            f"model {model.name}: {', '.join(marked)} is marked Traced, which only a Solver's option can be: "
+            "a backbone is built before the program runs"
+        )
+    if loss.link not in objective.links:
+        fitting = sorted(name for name, one in LOSSES.items() if one.link in objective.links)
+        raise UpliftlensError(
+            f"objective={objective.name} makes no sense with loss={loss.name}: use loss={' or loss='.join(fitting)}"
+        )
+    if feedback == "implicit" and not loss.pairwise and not objective.implicit and objective.needs <= _EXPLICIT:
+        raise UpliftlensError(
+            f"data.feedback=implicit holds positives only, and objective={objective.name} with loss={loss.name} would "
+            "learn that everything is one: use loss=bpr, objective=rel_mf loss=logistic, or a solver such as model=ials"
+        )
+    if loss.pairwise and optimizer == "lbfgs":
+        raise UpliftlensError(
+            f"train.optimizer=lbfgs needs the same function at every step, but loss={loss.name} draws "
+            "negatives anew: use train.optimizer=adam"
+        )
+    if "propensity" in objective.needs and not weighted:
+        raise UpliftlensError(
+            f"objective={objective.name} divides by propensities and there are none: "
+            "add propensity=popularity, or constant, naive_bayes, logistic, logistic_mf, given, oracle"
+        )
+    offers = _offers(model, structural(options))
+    if offers is None:
+        return
+    if lacking := sorted(objective.requires - offers):
+        raise UpliftlensError(
+            f"objective={objective.name} needs {', '.join(lacking)} of the model's module, "
+            f"which {model.name} does not have"
+        )
+    if layout == "tiles" and "score_all" not in offers:
+        raise UpliftlensError(
+            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: "
+            "use pairs or auto"
+        )
+
+
+_EXPLICIT = frozenset({"everything", "propensity"})
+"""What objectives of ratings read; one that reads something else has its own idea of what was not observed."""
+
+
+@lru_cache(maxsize=64)
+def _offers(model: Backbone, options: Any) -> frozenset[str] | None:
+    """The methods of the module; None for a backbone that can't be built for two users and items: the run will tell."""
+    rows, ones = np.arange(2), np.ones(2, np.float32)
+    log = jax.tree.map(jnp.asarray, interactions(rows, rows, ones, 2, 2))
+    data = TrainingData(log, jnp.asarray(ones), jnp.ones((2, 2)), jnp.ones((2, 2)))
+    try:
+        return module_offers(model, options, data)
+    except (Exception, SystemExit):
+        return None

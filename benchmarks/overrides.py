@@ -1,0 +1,122 @@
+"""What a user types, made ready for Hydra: models read from files, paths quoted, choices that are none refused."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from upliftlens.benchmarks.choices import NEEDED, groups, packaged
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.installed import register_file
+
+PATHS = ("data.path", "store", "cache", "logger.dir")
+"""Options that hold a path: any character goes, and no quotes of Hydra's are needed."""
+
+_FILE = "model.file="
+_PART = re.compile(r"""'[^']*'(?=,|$)|"[^"]*"(?=,|$)|[^,]+""")  # of values with commas between them
+
+
+def with_model_files(arguments: Sequence[str]) -> list[str]:
+    """Arguments without ``model.file=PATH[,PATH]``: each file's model becomes a choice of ``model``, by its name.
+
+    Where no model is named, those of the files are what runs. A model that is named beside them needs them named too:
+    ``model=mf,mine model.file=mine.py``.
+
+    Raises:
+        UpliftlensError: for a file that defines no model, two models of one name, or one that isn't named.
+    """
+    rest = [one for one in arguments if not one.startswith(_FILE)]
+    if len(rest) == len(arguments):
+        return rest
+    own: dict[str, str] = {}
+    for path in _paths([one.removeprefix(_FILE) for one in arguments if one.startswith(_FILE)]):
+        path = str(Path(path).expanduser().resolve())
+        name = register_file(path)
+        if name in own:
+            raise UpliftlensError(f"{path} and {own[name]} both define '{name}': rename one of the models")
+        own[name] = path
+    chosen = [one for one in rest if one.startswith("model=")]
+    if not chosen:
+        return [f"model={','.join(own)}", *rest]
+    named = chosen_of(chosen[-1])
+    for name, path in own.items():
+        if named and name not in named:
+            raise UpliftlensError(
+                f"model.file={path} defines '{name}', which {chosen[-1]} does not name: "
+                f"write model={name}, or in a sweep model={','.join([*named, name])}"
+            )
+    return rest
+
+
+def quoted(argument: str) -> str:
+    """An override with its path, if its option holds one, in Hydra's quotes; ``data.path`` made absolute.
+
+    Several files of a sweep are separated by commas, unless there is a file of that whole name. What already stands in
+    Hydra's quotes, or holds an interpolation ``${…}``, is taken as it is.
+
+    Raises:
+        UpliftlensError: for an empty path.
+    """
+    name, sign, value = argument.partition("=")
+    option = name.lstrip("+")
+    if not sign or option not in PATHS or "${" in value:
+        return argument
+    if not value.strip("'\" "):
+        raise UpliftlensError(f"{option}= is empty: name a path, or leave it out")
+    if option != "data.path":
+        return f"{name}={_quoted(_unquoted(value))}"
+    if value == "null":
+        return argument
+    paths = (str(Path(path).expanduser().resolve()) for path in _paths([value]))
+    return f"{name}={','.join(map(_quoted, paths))}"
+
+
+def refuse_no_choice(argument: str) -> None:
+    """Refuses a needed group without a choice (``~model``, ``model=null``), and a shared part of others as one.
+
+    Raises:
+        UpliftlensError: for either.
+    """
+    group = argument.lstrip("~").partition("=")[0]
+    if group not in groups():
+        return
+    chosen = chosen_of(argument)
+    if group in NEEDED and (argument.startswith("~") or "None" in chosen):
+        raise UpliftlensError(f"{argument}: a run needs a choice of {group}. There is: {', '.join(packaged(group))}")
+    for name in chosen:
+        if name.startswith("_"):
+            raise unknown(f"{group} choice", name, packaged(group))
+
+
+def chosen_of(override: str) -> list[str]:
+    """The values of an override as text, several in a sweep; empty for one that only Hydra can spell out."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+        return [str(one) for one in parsed.sweep_iterator()] if parsed.is_sweep_override() else [str(parsed.value())]
+    except (HydraException, ValueError, TypeError):
+        return []
+
+
+def _paths(values: Sequence[str]) -> list[str]:
+    """Paths as typed: one to a value, or several with commas between them, as in a sweep."""
+    found = []
+    for value in map(_unquoted, values):
+        parts = [_unquoted(part) for part in _PART.findall(value)]
+        several = not Path(value).expanduser().exists() and any(Path(part).expanduser().exists() for part in parts)
+        found += parts if several else [value]
+    return found
+
+
+def _unquoted(value: str) -> str:
+    for mark in "'\"":
+        if len(value) > 1 and value[0] == value[-1] == mark and mark not in value[1:-1].replace(f"\\{mark}", ""):
+            return value[1:-1].replace(f"\\{mark}", mark)
+    return value
+
+
+def _quoted(path: str) -> str:
+    """In Hydra's single quotes, where backslashes are doubled before a quote and stand for themselves elsewhere."""
+    inside = re.sub(r"(\\*)'", r"\1\1\'", path)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", inside) + "'"
