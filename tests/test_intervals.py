@@ -109,9 +109,7 @@ def test_few_users_and_undefined_resamples():
     statistic = Statistic(np.arange(2), np.array([[1.0, 2.0], [0.0, 0.0]]), lambda t: ratio(t[0], t[1]))
     found, _ = replicates([statistic], SPEC)
     assert np.isnan(found).mean() == pytest.approx(0.25, abs=0.08)
-    assert np.isnan(percentile(found[0], 0.9)).all(), (
-        "one user is behind it: its spread is none"
-    )
+    assert np.isnan(percentile(found[0], 0.9)).all(), "one user is behind it: its spread is none"
     assert percentile(np.append(np.full(95, 0.5), np.full(5, np.nan)), 0.95) == (0.5, 0.5)
 
 
