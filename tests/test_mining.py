@@ -13,7 +13,7 @@ from studies import OPTIONS, logged
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.mining import _first_log, _halves, study
+from upliftlens.benchmarks.mining import _first_log, _halves, _predictions, study
 from upliftlens.benchmarks.mining_features import features
 from upliftlens.causal.potential import draw
 
@@ -104,6 +104,17 @@ def test_the_halves_have_nothing_to_do_with_a_worlds_draw(tmp_path):
     log = _first_log(made, made.treatment)
     for seed in range(3):
         assert abs(np.corrcoef(_halves(len(log), seed), log.treated)[0, 1]) < 0.04
+
+
+def test_no_row_helps_to_predict_itself():
+    made = logged(np.random.default_rng(8))
+    assert made.treatment is not None
+    log = _first_log(made, made.treatment)
+    half = _halves(len(log), 0)
+    before = np.stack(_predictions(log, half, 5.0))
+    other = np.where(half == 0, 1 - log.outcome, log.outcome)
+    after = np.stack(_predictions(replace(log, outcome=other), half, 5.0))
+    assert (before[:, half == 0] == after[:, half == 0]).all() and (before[:, half == 1] != after[:, half == 1]).any()
 
 
 def test_features_become_levels():
