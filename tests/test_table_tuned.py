@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from shell import records
@@ -147,9 +148,17 @@ def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
     assert "the order turns between the blocks for mf/ips." in said
 
 
+@pytest.fixture
+def quick_compilation():
+    """Programs that run a few steps need no optimisation: compiling is what costs here."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", FULL["backbones"])
-def test_a_small_version_of_every_row_runs(backbone, tmp_path):
+def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation):
     """Every row of the coat table by its first way of training, on a tiny world."""
     content = {
         **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 1, "seeds": [0],
