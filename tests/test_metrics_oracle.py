@@ -106,6 +106,7 @@ def binary_entropy(p, positive):
 # (value, positive, prediction, user) -> value
 POOLED = {
     "rmse": lambda v, y, p, u: np.sqrt(np.mean((v - np.clip(p, *SCALE)) ** 2)),
+    "mse": lambda v, y, p, u: np.mean((v - np.clip(p, *SCALE)) ** 2),
     "mae": lambda v, y, p, u: np.mean(np.abs(v - np.clip(p, *SCALE))),
     "logloss": lambda v, y, p, u: binary_entropy(p, y),
     "brier": lambda v, y, p, u: np.mean((y - p) ** 2),
