@@ -10,8 +10,8 @@ means are over all logged rows:
                 φ = m1 − m0 + Z(Y − m1)/e − (1 − Z)(Y − m0)/(1 − e), e clipped by χ as in dlce;
                 ranks by τ̂                                                                       Kennedy 2023
 
-s_learner: in a factorisation the treatment as one more 0/1 feature could change the score by the same amount for every
-item at most up to a factor per user; here s and t are each built from the backbone. λ pulls t to a constant effect.
+s_learner: as one more 0/1 feature of a factorisation the treatment would rank items alike for everyone; here s and t
+are each built from the backbone, and λ pulls t to a constant.
 dr_learner: φ is a constant to the gradient. All three modules learn side by side from the same rows, one step each, so
 early φ are crude and later steps mend them; Kennedy fits the outcome models first, and on other rows. φ is far noisier
 than Y, so one λ can't suit both losses: w < 1 shrinks τ̂ more, as λ/w would.

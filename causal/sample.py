@@ -31,6 +31,8 @@ class Sample(NamedTuple):
 class Batch(NamedTuple):
     """``observed`` stands for O, the observed pairs; ``everything`` for D = users × items, where it is asked for.
 
+    In a log of recommendations O is what was logged, recommended or not.
+
     ``density`` f32[] is |O|/|D|: what turns a mean over O into a sum over O per pair of D.
     """
 

@@ -205,7 +205,7 @@ def _check(options: SyntheticOptions) -> None:
         (o.noise <= 0, "noise must be positive"),
         (
             min(o.user_sd, o.item_sd, o.taste_sd, o.activity_skew, o.days, o.confounding) < 0,
-            "a spread, days or confounding is below 0",
+            "spreads, days or confounding are negative",
         ),
         (o.user_sd + o.item_sd + o.taste_sd <= 0, "one of user_sd, item_sd, taste_sd must be positive"),
         (not 0 <= o.feature_strength <= 1, "feature_strength must lie in [0, 1]"),

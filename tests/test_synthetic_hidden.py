@@ -60,7 +60,7 @@ def test_misspecification_goes_to_each_users_mean_in_the_inverse(hidden: World) 
 
 
 def test_a_negative_confounding_is_refused() -> None:
-    with pytest.raises(ValueError, match="confounding is below 0"):
+    with pytest.raises(ValueError, match="confounding are negative"):
         synthetic_world(replace(OPTIONS, confounding=-0.1), seed=0)
 
 

@@ -82,7 +82,7 @@ def test_estimates_stand_near_the_truth_and_naive_ones_do_not(store):
 
 
 def test_the_logging_policy_ranks_by_what_was_recorded(store):
-    prepared = prepare(planned(), quiet)
+    prepared = prepare(planned("model=logged_propensity"), quiet)
     truth, train = prepared.dataset.truth, prepared.split.train
     assert truth is not None
     score = truth.world.recorded.copy()
@@ -138,7 +138,7 @@ def test_a_learner_that_reads_the_truth_is_stopped(tmp_path):
 @pytest.mark.parametrize("name", ["cp@10", "cdcg", "uplift@10/true", "cp@10/realised"])
 def test_nothing_is_selected_by_the_truth(name, tmp_path):
     with pytest.raises(experiment.RunFailed, match=f"can't select by {name}: the truth is not known"):
-        experiment.run(planned("model=cubn", f"train.monitor={name}", f"store={tmp_path}"), quiet)
+        experiment.run(planned("model=cubn", "trial=true", f"train.monitor={name}", f"store={tmp_path}"), quiet)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_nothing_is_selected_by_the_truth(name, tmp_path):
 )
 def test_what_does_not_go_together_is_said(words, message, tmp_path):
     chosen = {word.split("=")[0] for word in words}
-    base = [one for one in WORLD if one.split("=")[0] not in chosen]
+    base = [one for one in ("model=ials", *WORLD) if one.split("=")[0] not in chosen]
     base = [one for one in base if not (words[0] == "data=synthetic" and one.startswith("data."))]
     small = ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=12"] if words[0] == "data=synthetic" else []
     with pytest.raises(UpliftlensError, match=message):
