@@ -56,7 +56,8 @@ def differences(
     """Paired differences of a family of comparisons on one metric.
 
     Raises:
-        UpliftlensError: if the two sides of a comparison differ in their users or in the number of seeds.
+        UpliftlensError: if the two sides of a comparison differ in their users or in the number of seeds, or there are
+            too few resamples for so many comparisons.
     """
     raw: dict[str, tuple[float, tuple[float, float], float]] = {}
     for label, (first, second) in pairs.items():
@@ -65,6 +66,11 @@ def differences(
         difference = first.mean - second.mean
         drawn = across_seeds(first.drawn - second.drawn, resampling)
         raw[label] = difference, percentile(drawn, resampling.level), p_value(difference, drawn)
+    if len(raw) / (resampling.resamples + 1) > 1 - resampling.level:
+        raise UpliftlensError(
+            f"{len(raw)} comparisons corrected for their number need more than {resampling.resamples} resamples, "
+            "or none could ever be told from chance: raise interval.resamples"
+        )
     corrected = holm([p for _, _, p in raw.values()])
     up = choose(metric).metric.higher_is_better
     return {
@@ -74,7 +80,7 @@ def differences(
 
 
 def _verdict(difference: float, low: float, high: float, p: float, up: bool, level: float) -> str:
-    if low <= 0 <= high:
+    if not (low > 0 or high < 0):  # nor is a bound that is not a number evidence
         return f"undecided: the interval holds 0 (p {p:.2g})"
     if p > 1 - level:
         return f"undecided after correction (p {p:.2g})"

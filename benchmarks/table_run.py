@@ -14,6 +14,8 @@ from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.records import Record
 from upliftlens.benchmarks.store import Store, load_per_user
 from upliftlens.benchmarks.table import Where
+from upliftlens.causal.losses import LOSSES
+from upliftlens.models.registry import entry
 
 SILENT = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
 """One object for all runs of all tables, so that what is cached by it (data, splits, propensities) is shared."""
@@ -37,6 +39,13 @@ def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Pla
             section = section[step]
         section[name] = parsed.value()
     return plan(config)
+
+
+def fits(options: Sequence[str], where: Where) -> bool:
+    """Whether the objective of a configuration makes sense with its loss; such a plan is refused otherwise."""
+    config = _composed((*options, f"store={where.store}", f"cache={where.cache}"))
+    objective = entry("upliftlens.objectives", config["objective"]["name"]).value
+    return LOSSES[config["loss"]["name"]].link in objective.links
 
 
 def record_of(made: Plan) -> Record:

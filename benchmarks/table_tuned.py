@@ -3,19 +3,18 @@
 A row is ``backbone/objective``. It is trained in each of the definition's ``training`` ways that its objective allows,
 tuned for each by ``table_search``, and run once per seed and block. ``blocks`` are variants of the final runs (here:
 with and without the training rows whose pair is tested), named by a prefix of the row. With ``everywhere`` the columns
-are over all pairs of a world with known ratings, not over the test set. Columns ``X vs ROW`` are paired
-differences of column X, with Holm's correction over all that are made of X in a block.
+are over all pairs of a world with known ratings, not over the test set. Columns ``X vs ROW`` are paired differences of
+column X between rows that were trained the same way, with Holm's correction over all that are made of X in a block.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.errors import unknown
-from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.records import Record
 from upliftlens.benchmarks.table import Cell, Where, judged
 from upliftlens.benchmarks.table_evidence import Difference, Evidence, bounds, differences, evidence
-from upliftlens.benchmarks.table_run import evaluation_of, planned, record_of
+from upliftlens.benchmarks.table_run import evaluation_of, fits, planned, record_of
 from upliftlens.benchmarks.table_search import search
 from upliftlens.benchmarks.table_truth import everywhere
 from upliftlens.causal.intervals import Resampling
@@ -92,7 +91,7 @@ def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
             fitting = {}
             for way, training in content["training"].items():
                 options = (*content["common"], *sides[0]["options"], *own["options"], *training["options"])
-                if _allowed(planned(options, (), where)):
+                if fits(options, where):
                     fitting[way] = options
             for way, options in fitting.items():
                 training = content["training"][way]
@@ -137,10 +136,6 @@ def _names(content: Mapping[str, Any]) -> list[str]:
     return [f"{backbone}/{objective}" for backbone in content["backbones"] for objective in content["objectives"]]
 
 
-def _allowed(made: Plan) -> bool:
-    return made.learning.loss.link in made.learning.objective.value.links
-
-
 def _measured(row: Row) -> list[str]:
     return [f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]"]
 
@@ -168,7 +163,10 @@ def _differences(
             for label, other in ((content["baseline"], content["baseline"]), ("own naive", naive)):
                 second = at.get((other, column))
                 known = label == "own naive" and other == content["baseline"]
-                if one.column == column and second is not None and other != one.row.name and not known:
+                if one.column != column or second is None or other == one.row.name or known:
+                    continue
+                # Trained on labels against trained on ratings would compare the targets, not the objectives.
+                if one.row.remark == second.row.remark:
                     pairs[f"{one.row.name} {column} vs {label}"] = one, second
         if not pairs:
             continue

@@ -16,17 +16,14 @@ import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.evaluation import statistics_from
-from upliftlens.benchmarks.experiment import run
 from upliftlens.benchmarks.metrics import choose
 from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.records import Record
 from upliftlens.benchmarks.store import Store, load_per_user
 from upliftlens.benchmarks.table import Cell, Where
+from upliftlens.benchmarks.table_run import record_of
 from upliftlens.benchmarks.tune import tune
-from upliftlens.causal.intervals import Resampling, across_seeds, p_value, percentile, ratio, replicates, value
-
-_SILENT = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
+from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, ratio, replicates, value
 
 
 class _Measured(NamedTuple):
@@ -47,8 +44,11 @@ def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     content = _chosen(content)
     rows = content["rows"]
     columns: Sequence[str] = content["columns"]
-    for name in (*columns, content["ordered_by"], content["criterion"]):
-        choose(name)
+    measured = _composed(content["common"], where)["metrics"]["names"]
+    for name in (*columns, content["ordered_by"]):
+        if name not in measured:
+            raise unknown("column of the table (metrics.names)", name, measured)
+    choose(content["criterion"])
     winners = {row: _winner(row, own, content, where) for row, own in rows.items()}
     tuned = time.perf_counter()
     runs: dict[str, dict[int, list[Record]]] = {row: {} for row in rows}
@@ -145,19 +145,22 @@ def _values(
 def _order(
     found: Mapping[str, Mapping[str, _Measured]], content: Mapping[str, Any], resampling: Resampling
 ) -> list[Cell]:
-    """Paired differences of the pairs that the definition orders: each holds if its interval lies above 0."""
-    cells, name = [], content["ordered_by"]
-    for first, second in content["order"]:
-        ours, theirs = found[first][name], found[second][name]
+    """Paired differences of the pairs that the definition orders.
+
+    One holds if its interval lies above 0 and its p, corrected by Holm for their number, is below 1 − level.
+    """
+    name = content["ordered_by"]
+    sides = [(found[first][name], found[second][name]) for first, second in content["order"]]
+    drawn = [across_seeds(ours.drawn - theirs.drawn, resampling) for ours, theirs in sides]
+    p_values = holm([p_value(ours.mean - theirs.mean, d) for (ours, theirs), d in zip(sides, drawn, strict=True)])
+    cells = []
+    for (first, second), (ours, theirs), d, p in zip(content["order"], sides, drawn, p_values, strict=True):
+        low, high = percentile(d, resampling.level)
+        told = p <= 1 - resampling.level
+        held = "holds" if low > 0 and told else "reversed" if high < 0 and told else "undecided"
+        label, keys = f"{first} > {second}", (*ours.keys, *theirs.keys)
         difference = ours.mean - theirs.mean
-        drawn = across_seeds(ours.drawn - theirs.drawn, resampling)
-        low, high = percentile(drawn, resampling.level)
-        held = "holds" if low > 0 else "reversed" if high < 0 else "undecided"
-        verdict = f"{held} (p {p_value(difference, drawn):.2g})"
-        label = f"{first} > {second}"
-        cells.append(
-            Cell(label, f"{name}, row vs row", difference, low, high, None, verdict, (*ours.keys, *theirs.keys))
-        )
+        cells.append(Cell(label, f"{name}, row vs row", difference, low, high, None, f"{held} (p {p:.2g})", keys))
     return cells
 
 
@@ -168,7 +171,7 @@ def _composed(overrides: Sequence[str], where: Where) -> dict[str, Any]:
 
 
 def _run(config: Mapping[str, Any]) -> Record:
-    return run(plan(config), _SILENT)[0]
+    return record_of(plan(config))
 
 
 def _since(start: float, end: float | None = None) -> str:

@@ -14,7 +14,7 @@ from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
 from upliftlens.benchmarks.store import Store, load_per_user
 from upliftlens.benchmarks.table import Cell
-from upliftlens.benchmarks.table_evidence import differences, evidence
+from upliftlens.benchmarks.table_evidence import Evidence, differences, evidence
 from upliftlens.benchmarks.table_search import search
 from upliftlens.benchmarks.table_tuned import remarks, rows, tuned_cells
 from upliftlens.causal.intervals import Resampling
@@ -110,7 +110,7 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     space = {"train.l2": {"choices": [-1.0]}}
     winner = search(content, options, space, where(tmp_path, told))
     assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
-    assert len(told) == 1 and told[0].startswith("trial 1 failed: train.l2 must not be negative")
+    assert len(told) == 1 and told[0].startswith("trial 1 failed: train: l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="every trial"):
         search(content, [*options, "objective=ips", "propensity=given"], space, where(tmp_path))
 
@@ -173,3 +173,19 @@ def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation
     made = {cell.row for cell in tuned_cells(content, where(tmp_path)) if cell.column == "auc"}
     offered = [name for name, own in FULL["objective"].items() if backbone in own.get("backbones", FULL["backbone"])]
     assert made == {f"{backbone}/{name}" for name in offered}
+
+
+def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_no_evidence():
+    few = Resampling(0.95, 100, 0)
+    drawn = np.random.default_rng(0).normal(size=(2, 100))
+    side = Evidence(0.0, drawn, np.arange(3))
+    with pytest.raises(UpliftlensError, match=r"raise interval\.resamples"):
+        differences({str(i): (side, side) for i in range(6)}, "auc", few)
+    unknown = Evidence(1.0, np.where(np.arange(100) < 90, np.nan, drawn), np.arange(3))
+    assert differences({"a": (unknown, side)}, "auc", few)["a"].verdict.startswith("undecided")
+
+
+def test_differences_are_between_rows_trained_the_same_way(tmp_path):
+    content = {**SMALL, "trials": 1, "validation_seeds": [0], "compared": ["auc", "labels/auc"]}
+    compared = {(cell.row, cell.column) for cell in tuned_cells(content, where(tmp_path)) if " vs " in cell.column}
+    assert {column.split()[0] for row, column in compared if row.endswith("cvib")} == {"labels/auc"}
