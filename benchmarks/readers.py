@@ -52,7 +52,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
     from upliftlens.benchmarks.metrics import choose
-    from upliftlens.benchmarks.results import query, unmet
+    from upliftlens.benchmarks.results import once_per_fit, query, unmet
     from upliftlens.causal.intervals import Resampling
 
     store = Store(Path(flags.store).expanduser())
@@ -60,6 +60,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     records = [one for one in query(everything, flags.where) if one.status == "done" and not one.trial]
     if not records and (reasons := unmet(everything, flags.where)):
         raise UpliftlensError("\n".join(reasons))
+    records = once_per_fit(records, [flags.metric])
     sides = [runs_of(records, name) for name in (flags.first, flags.second)]
     shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
     if not shared:
@@ -222,7 +223,7 @@ def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int
             keys = ", ".join(one.key[:8] for one in runs)
             raise UpliftlensError(
                 f"'{name}' means {len(runs)} runs of one split and seed ({keys}): narrow it, "
-                "e.g. model=mf,config.model.dim=32 (see `upliftlens results`)"
+                "e.g. model=mf,model.dim=32, or by keys: --where key!=KEY (see `upliftlens results --format json`)"
             )
         chosen.append(runs[0])
     return chosen

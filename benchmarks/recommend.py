@@ -9,7 +9,7 @@ import pandas as pd
 
 from upliftlens.benchmarks import fitting
 from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import Plan, plan
 from upliftlens.benchmarks.prepare import Reporter, prepare
 from upliftlens.benchmarks.ranking import tie_order
@@ -37,7 +37,8 @@ def find_run(records: list[Record], run: str) -> Record:
     if not run or not found:
         if not finished:
             raise UpliftlensError("the store holds no finished run: make one with `upliftlens run`")
-        raise unknown("run", run, [record.key for record in finished][-8:])
+        some = ", ".join(f"{one.key[:8]} ({one.model})" for one in finished[-8:])
+        raise UpliftlensError(f"unknown run '{run}': there is{', for example' if len(finished) > 8 else ''}: {some}")
     if len(found) > 1:
         raise UpliftlensError(
             f"'{run}' begins {len(found)} keys ({', '.join(one.key for one in found[:4])}): write more of it"

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.records import Record, Summary, dumps, plain, to_json
-from upliftlens.benchmarks.results import asks_for, columns, fields, metric_names, query, require_fields, text, unmet
+from upliftlens.benchmarks.results import (
+    asks_for,
+    columns,
+    fields,
+    metric_names,
+    once_per_fit,
+    query,
+    require_fields,
+    text,
+    unmet,
+)
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
 
 if TYPE_CHECKING:
@@ -57,6 +67,14 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
     if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
         records = [record for record in records if not record.trial]
         remarks = [*remarks, f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them."]
+    if form != "json" or over:
+        distinct = once_per_fit(records, metrics)
+        if measured := len(records) - len(distinct):
+            records = distinct
+            remarks = [
+                *remarks,
+                f"{measured} runs measure a fit that is shown already: --metrics or --format json shows them.",
+            ]
     if not everything:
         remarks = [
             *remarks,

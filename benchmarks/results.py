@@ -14,8 +14,8 @@ IDENTITY = ("data", "split", "model", "loss", "objective")
 
 DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
 
-_UNTOLD = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "hydra", "model.space")
-"""Configuration of where a run was shown or how it was searched for, not of what it computed: no column of its own."""
+_UNTOLD = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
+"""Configuration of where a run was shown, how it was measured or searched for, not of what was trained: no column."""
 
 _VALUES = 12  # of a field that a message lists
 
@@ -52,6 +52,20 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
     for condition in conditions:
         kept = [(record, flat) for record, flat in kept if _holds(flat, *condition)]
     return [record for record, _ in kept]
+
+
+def once_per_fit(records: Sequence[Record], wanted: Sequence[str]) -> list[Record]:
+    """The records, with one finished run for each fit: what was trained once and measured twice is one experiment.
+
+    Kept is the run that has most of the ``wanted`` metrics (the usual ones if empty), the latest of equals.
+    """
+    names = wanted or DEFAULT_METRICS
+    kept: dict[tuple[str, bool], Record] = {}
+    for record in sorted(records, key=lambda one: (sum(name in one.metrics for name in names), one.created)):
+        if record.status == "done":
+            kept[record.fit_key, record.trial] = record
+    chosen = {id(record) for record in kept.values()}
+    return [record for record in records if record.status != "done" or id(record) in chosen]
 
 
 def asks_for(where: Sequence[str], field: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.metrics import choose
 from upliftlens.benchmarks.records import Record
@@ -33,7 +34,7 @@ def search(
     """The best of ``content["trials"]`` trials. A trial that fails on a part counts against the budget and can't win.
 
     Raises:
-        UpliftlensError: if the configuration is wrong, or every trial failed.
+        UpliftlensError: if the configuration is wrong, the data can't be had, or every trial failed.
     """
     planned(options, (), where)  # what is wrong with the row itself is no failed trial
     drawn = sample(space, content["trials"], content["search_seed"]) if space else [[]]
@@ -44,6 +45,8 @@ def search(
                 record_of(planned(options, [*changes, *_trial(content, seed)], where))
                 for seed in content["validation_seeds"]
             ]
+        except DataUnavailable:
+            raise
         except UpliftlensError as error:
             where.say(f"trial {number} failed: {error}")
             continue

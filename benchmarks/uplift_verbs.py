@@ -34,7 +34,7 @@ def plot_verb(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.curves import Contender, figure
     from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
     from upliftlens.benchmarks.plots import check_path, save
-    from upliftlens.benchmarks.results import query
+    from upliftlens.benchmarks.results import once_per_fit, query
     from upliftlens.causal.intervals import Resampling
 
     check_path(Path(flags.out))
@@ -44,6 +44,7 @@ def plot_verb(flags: argparse.Namespace) -> int:
         for one in query(list_records(store).records, flags.where)
         if one.status == "done" and not one.config["trial"]
     ]
+    records = once_per_fit(records, [flags.x, flags.y] if flags.kind == "scatter" else ["auuc"])
     contenders = []
     for name in flags.methods or sorted({"/".join(label(one)) for one in records}):
         runs = runs_of(records, name)
@@ -59,7 +60,7 @@ def plot_verb(flags: argparse.Namespace) -> int:
             f"no finished run in {store.root}{' meets ' if flags.where else ''}{' '.join(flags.where)}"
         )
     if len(several := sorted({one.data["name"] for one in records})) > 1:
-        raise UpliftlensError(f"the runs are of {', '.join(several)}: choose one, --where data={several[0]}")
+        raise UpliftlensError(f"the runs are of {', '.join(several)}: choose one, e.g. --where data={several[-1]}")
     interval = Resampling(**records[0].config["metrics"]["interval"])
     save(figure(flags.kind, contenders, flags.x, flags.y, interval), Path(flags.out))
     err.print(f"{flags.out}: {len(contenders)} methods", markup=False)

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from shell import call
 from stored import METRICS, record
 
+from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.records import Failure, Record, Summary
 from upliftlens.benchmarks.result_table import render, results, runs, shown, summarise
@@ -253,3 +255,22 @@ def test_means_of_a_store_in_json(tmp_path: Path) -> None:
     assert isinstance(answer.body, str)
     (row,) = json.loads(answer.body)
     assert row["runs"] == "3" and row["metrics"]["rmse"]["lo"] < row["metrics"]["rmse"]["value"]
+
+
+def test_a_fit_that_was_measured_twice_is_one_experiment(tmp_path, capsys):
+    assert call("run", tmp_path, "model=additive") == 0
+    assert call("run", tmp_path, "model=additive", "metrics.names=[rmse,mae,recall@5]") == 0
+    assert call("run", tmp_path, "model=popularity") == 0
+    capsys.readouterr()
+
+    def shown(*words):
+        assert main(["results", f"--store={tmp_path}", *words]) == 0
+        return capsys.readouterr()
+
+    usual, wanted = shown("--format=csv"), shown("--format=csv", "--metrics", "mae")
+    assert "metrics." not in usual.out and len(usual.out.splitlines()) == 3
+    assert "1 runs measure a fit that is shown already" in usual.err
+    assert usual.out.splitlines()[1].split(",")[0] != wanted.out.splitlines()[1].split(",")[0]
+    assert len(json.loads(shown("--format=json").out)) == 3
+    assert shown("--over", "seed", "--format=csv").out.count("additive") == 1
+    assert main(["compare", "additive", "popularity", "--metric", "recall@10", f"--store={tmp_path}"]) == 0
