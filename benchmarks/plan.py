@@ -25,6 +25,17 @@ from upliftlens.models.gradient import OPTIMIZERS
 from upliftlens.models.registry import Entry, entry, model_entry
 
 
+AUTO_MONITORS = {
+    "recommendations": "uplift@10/snips",
+    "rank": "ndcg@10",
+    "rating": "rmse",
+    "probability": "logloss",
+    "rating, weighed": "rmse/snips",
+    "probability, weighed": "logloss/snips",
+}
+"""The metrics that ``train.monitor=auto`` chooses from, by what the data say and the method predicts."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Config group ``train/``: see configs/train/default.yaml for what each option means."""
@@ -193,7 +204,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
         "options": asdict(plan.learning.options),
         "seed": plan.seed,
         "trial": plan.trial,
-        # Early stopping depends on its metric, which by ``auto`` is one of three, and on the order of ties.
+        # Early stopping depends on its metric, which by ``auto`` is one of several, and on the order of ties.
         "ties": plan.metrics.tie_seed,
         "monitor": [choose(name).metric.version for name in _monitors(plan.train.monitor)],
     }
@@ -216,7 +227,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
 
 
 def _monitors(name: str) -> tuple[str, ...]:
-    return ("rmse", "logloss", "ndcg@10") if name == "auto" else (name,)
+    return tuple(AUTO_MONITORS.values()) if name == "auto" else (name,)
 
 
 def _learning(config: Mapping[str, Any]) -> Learning:
