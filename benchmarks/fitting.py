@@ -65,7 +65,7 @@ def train(
 
     def supply(of: TrainingData) -> Feed:
         full = plan.train.optimizer == "lbfgs"  # its line search needs one and the same function at every step
-        sizes = (None, None) if full else (plan.train.batch_size, plan.train.tile_users)
+        sizes: tuple[int | None, int | None] = (None, None) if full else (plan.train.batch_size, plan.train.tile_users)
         return feed(
             of, method.layout, method.link, *sizes, _wants(plan, exposed, of, "training" if of is data else "fit")
         )

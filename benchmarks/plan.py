@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 from upliftlens.benchmarks import propensity as propensities
 from upliftlens.benchmarks.choices import NEEDED, packaged
-from upliftlens.benchmarks.compatible import check_learning
+from upliftlens.benchmarks.compatible import check_exposure, check_learning
 from upliftlens.benchmarks.data import config_type
+from upliftlens.benchmarks.data.uplift_config import TREATED
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all, is_weighted
 from upliftlens.benchmarks.split import SplitConfig
@@ -23,7 +24,6 @@ from upliftlens.causal.options import above, at_least
 from upliftlens.models.contract import Backbone, Solver, Traced
 from upliftlens.models.gradient import OPTIMIZERS
 from upliftlens.models.registry import Entry, entry, model_entry
-
 
 AUTO_MONITORS = {
     "recommendations": "uplift@10/snips",
@@ -162,6 +162,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
         cache=Path(own.cache).expanduser(),
         progress=own.progress,
     )
+    check_exposure(f"data={made.data.name}", isinstance(made.data, TREATED), made.weighted, made.needs)
     learning, train = made.learning, made.train
     if isinstance(learning.model.value, Backbone):
         feedback = getattr(made.data, "feedback", None)
