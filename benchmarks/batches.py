@@ -73,11 +73,16 @@ NOTHING = Wants()
 
 
 def feed(
-    data: TrainingData, layout: Layout, link: Link, batch_size: int, tile_users: int, wants: Wants = NOTHING
+    data: TrainingData,
+    layout: Layout,
+    link: Link,
+    batch_size: int | None,
+    tile_users: int | None,
+    wants: Wants = NOTHING,
 ) -> Feed:
     """The feed of a layout.
 
-    ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; both are cut to what there is.
+    ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; both are cut to what there is, None takes all.
     The link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank"); in a log of
     recommendations it is the outcome.
     Tiles hold D exactly; the layout pairs draws from it uniformly, anew in each step, with weights that keep the
@@ -99,9 +104,9 @@ def _cut_nothing(arrays: Any, index: Any) -> None:
     return None
 
 
-def _steps(n_rows: int, size: int) -> tuple[int, int]:
-    """Number of steps and rows per step that cover ``n_rows`` evenly with at most ``size`` rows each."""
-    n_steps = max(1, -(-n_rows // size))
+def _steps(n_rows: int, size: int | None) -> tuple[int, int]:
+    """Number of steps and rows per step that cover ``n_rows`` evenly with at most ``size`` rows each (None: all)."""
+    n_steps = 1 if size is None else max(1, -(-n_rows // size))
     return n_steps, -(-n_rows // n_steps)
 
 
@@ -138,7 +143,7 @@ class _Pairs(NamedTuple):
     density: Array | None
 
 
-def _pairs(data: TrainingData, rows: _Rows, batch_size: int, wants: Wants) -> Feed:
+def _pairs(data: TrainingData, rows: _Rows, batch_size: int | None, wants: Wants) -> Feed:
     n_steps, size = _steps(len(rows.user), batch_size)
     extra = n_steps * size - len(rows.user)
     scaled = rows.weight * (n_steps / max(rows.weight.sum(), 1))
@@ -182,7 +187,7 @@ class _Tiles(NamedTuple):
     density: Array | None
 
 
-def _tiles(data: TrainingData, rows: _Rows, tile_users: int, wants: Wants) -> Feed:
+def _tiles(data: TrainingData, rows: _Rows, tile_users: int | None, wants: Wants) -> Feed:
     n_steps, size = _steps(data.n_users, tile_users)
     weight, real = rows.weight, rows.weight > 0
     cells = (rows.user[real], rows.item[real])
@@ -230,7 +235,7 @@ def _cut_tile(arrays: _Tiles, index: Array) -> Batch:
     return Batch(observed, everything, arrays.density)
 
 
-def _triples(data: TrainingData, batch_size: int, propensity: np.ndarray | None) -> Feed:
+def _triples(data: TrainingData, batch_size: int | None, propensity: np.ndarray | None) -> Feed:
     log = data.log
     rows = np.flatnonzero(np.asarray(data.positive) * np.asarray(log.weight) > 0)
     # The number of steps comes from the padded log, so that a fit with and without its validation rows share a program.
@@ -269,7 +274,7 @@ def _cut_triples(arrays: None, index: tuple[Array, ...]) -> Batch:
     return Batch(Sample(user, item, ones, ones / user.shape[0], negative, *propensity))
 
 
-def _drawn(data: TrainingData, batch_size: int, wants: Wants) -> Feed:
+def _drawn(data: TrainingData, batch_size: int | None, wants: Wants) -> Feed:
     rows, draw = _rows(data, "rank", wants), wants.triples
     assert draw is not None and rows.propensity is not None and rows.treated is not None
     columns = (rows.user, rows.item, rows.target, rows.propensity, rows.treated)

@@ -73,6 +73,22 @@ def check_learning(
         )
 
 
+def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:
+    """Refuses a propensity of being observed for data that say what was recommended (``treated``).
+
+    Their rows are logged whatever came of them, and what is divided by is the log's own P(recommended). ``needs``: the
+    objective's.
+
+    Raises:
+        UpliftlensError: with what to choose instead.
+    """
+    if treated and (weighted or "propensity" in needs):
+        raise UpliftlensError(
+            f"{data} is a log of recommendations: its own propensities of being recommended are used, and one of being "
+            "observed means nothing there: use propensity=none, and an objective without one (e.g. naive, dlce, ulrmf)"
+        )
+
+
 _EXPLICIT = frozenset({"everything", "propensity"})
 """What objectives of ratings read; one that reads something else has its own idea of what was not observed."""
 

@@ -1,7 +1,7 @@
 """What an evaluation leaves behind: per-user sums of every metric, values with intervals, what is missing and why."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -88,6 +88,11 @@ def to_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
             parts = {"data": sums.data, "indices": sums.indices, "indptr": sums.indptr, "shape": np.array(sums.shape)}
             arrays |= {f"{name}:{part}": array for part, array in parts.items()}
     return arrays
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray], diagnostics: Mapping[str, Any]) -> Evaluation:
+    """What a finished run keeps, ready to be resampled: its arrays as ``to_arrays`` wrote them, its diagnostics."""
+    return Evaluation(arrays["users"], statistics_from(arrays), {}, diagnostics.get("absent", {}), {})
 
 
 def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:

@@ -15,7 +15,7 @@ from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import PairWeights, monitor
 from upliftlens.benchmarks.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.metrics import choose, is_weighted
-from upliftlens.benchmarks.plan import Plan
+from upliftlens.benchmarks.plan import AUTO_MONITORS, Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, training_data
 from upliftlens.benchmarks.propensity import NOT_RANDOM_VALIDATION, Exposure, Part
 from upliftlens.benchmarks.training import Epoch, Fit, Stopping, fit
@@ -65,7 +65,7 @@ def train(
 
     def supply(of: TrainingData) -> Feed:
         full = plan.train.optimizer == "lbfgs"  # its line search needs one and the same function at every step
-        sizes = (len(of.log), of.n_users) if full else (plan.train.batch_size, plan.train.tile_users)
+        sizes: tuple[int | None, int | None] = (None, None) if full else (plan.train.batch_size, plan.train.tile_users)
         return feed(
             of, method.layout, method.link, *sizes, _wants(plan, exposed, of, "training" if of is data else "fit")
         )
@@ -159,13 +159,12 @@ def monitor_name(plan: Plan, method: Method, dataset: Dataset) -> str:
     if plan.train.monitor != "auto":
         return plan.train.monitor
     if dataset.treatment is not None:
-        return "uplift@10/snips"
-    by_link = {"rating": "rmse", "probability": "logloss"}
-    if dataset.feedback != "explicit" or method.link == "rank":
-        return "ndcg@10"
+        return AUTO_MONITORS["recommendations"]
+    if dataset.feedback != "explicit":
+        return AUTO_MONITORS["rank"]
     # An objective that weighs its rows would be stopped, by rows that aren't weighed, before it differs from naive.
-    weighted = "propensity" in plan.needs and plan.split.name not in NOT_RANDOM_VALIDATION
-    return by_link[method.link] + ("/snips" if weighted else "")
+    weighed = method.link != "rank" and "propensity" in plan.needs and plan.split.name not in NOT_RANDOM_VALIDATION
+    return AUTO_MONITORS[f"{method.link}, weighed" if weighed else method.link]
 
 
 def _wants(plan: Plan, exposed: Exposure | None, data: TrainingData, part: Part) -> Wants:

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 from upliftlens.benchmarks import propensity as propensities
 from upliftlens.benchmarks.choices import NEEDED, packaged
-from upliftlens.benchmarks.compatible import check_learning
+from upliftlens.benchmarks.compatible import check_exposure, check_learning
 from upliftlens.benchmarks.data import config_type
+from upliftlens.benchmarks.data.uplift_config import TREATED
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all, is_weighted
 from upliftlens.benchmarks.split import SplitConfig
@@ -23,6 +24,16 @@ from upliftlens.causal.options import above, at_least
 from upliftlens.models.contract import Backbone, Solver, Traced
 from upliftlens.models.gradient import OPTIMIZERS
 from upliftlens.models.registry import Entry, entry, model_entry
+
+AUTO_MONITORS = {
+    "recommendations": "uplift@10/snips",
+    "rank": "ndcg@10",
+    "rating": "rmse",
+    "probability": "logloss",
+    "rating, weighed": "rmse/snips",
+    "probability, weighed": "logloss/snips",
+}
+"""The metrics that ``train.monitor=auto`` chooses from, by what the data say and the method predicts."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
         cache=Path(own.cache).expanduser(),
         progress=own.progress,
     )
+    check_exposure(f"data={made.data.name}", isinstance(made.data, TREATED), made.weighted, made.needs)
     learning, train = made.learning, made.train
     if isinstance(learning.model.value, Backbone):
         feedback = getattr(made.data, "feedback", None)
@@ -193,7 +205,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
         "options": asdict(plan.learning.options),
         "seed": plan.seed,
         "trial": plan.trial,
-        # Early stopping depends on its metric, which by ``auto`` is one of three, and on the order of ties.
+        # Early stopping depends on its metric, which by ``auto`` is one of several, and on the order of ties.
         "ties": plan.metrics.tie_seed,
         "monitor": [choose(name).metric.version for name in _monitors(plan.train.monitor)],
     }
@@ -216,7 +228,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
 
 
 def _monitors(name: str) -> tuple[str, ...]:
-    return ("rmse", "logloss", "ndcg@10") if name == "auto" else (name,)
+    return tuple(AUTO_MONITORS.values()) if name == "auto" else (name,)
 
 
 def _learning(config: Mapping[str, Any]) -> Learning:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.benchmarks.compatible import check_exposure
 from upliftlens.benchmarks.data import load, true_propensity
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.metrics import choose_all
@@ -47,8 +48,13 @@ class Prepared(NamedTuple):
 
 
 def prepare(plan: Plan, reporter: Reporter) -> Prepared:
-    """Loads and splits the data (once per process for equal configurations) and derives the run's keys."""
+    """Loads and splits the data (once per process for equal configurations) and derives the run's keys.
+
+    Raises:
+        UpliftlensError: if the data can't be had or split, or don't go together with the plan.
+    """
     dataset, parts, _ = _data(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
+    check_exposure(dataset.name, dataset.treatment is not None, plan.weighted, plan.needs)  # a plugin's data, only now
     # Estimates of uplift select models of data with treatments, so their options shape the fit.
     selects = (
         {} if dataset.treatment is None or plan.metrics.uplift is None else {"uplift": asdict(plan.metrics.uplift)}

@@ -1,4 +1,4 @@
-"""The verbs that read: results, compare, recommend, data, list, doctor.
+"""The verbs that read: results, table, compare, recommend, data, list, doctor.
 
 Each takes parsed flags and returns the exit code.
 """
@@ -50,7 +50,7 @@ def table_verb(flags: argparse.Namespace) -> int:
 def compare_verb(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
     from upliftlens.benchmarks.compare import compare, in_words
-    from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+    from upliftlens.benchmarks.evaluation import from_arrays
     from upliftlens.benchmarks.metrics import choose
     from upliftlens.benchmarks.results import once_per_fit, query, unmet
     from upliftlens.causal.intervals import Resampling
@@ -70,12 +70,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     chosen = [
         one_per_pairing(side, shared, name) for side, name in zip(sides, (flags.first, flags.second), strict=True)
     ]
-
-    def evaluation(record: Record) -> Evaluation:
-        arrays = load_per_user(store, record.key)
-        return Evaluation(arrays["users"], statistics_from(arrays), {}, record.diagnostics.get("absent", {}), {})
-
-    contenders = tuple([evaluation(one) for one in side] for side in chosen)
+    contenders = tuple([from_arrays(load_per_user(store, one.key), one.diagnostics) for one in side] for side in chosen)
     interval = Resampling(**chosen[0][0].config["metrics"]["interval"])
     found = compare({"A against B": (contenders[0], contenders[1])}, flags.metric, interval)["A against B"]
     if flags.format == "json":

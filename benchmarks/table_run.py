@@ -7,7 +7,8 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.errors import unknown
+from upliftlens.benchmarks.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.experiment import run
 from upliftlens.benchmarks.plan import Plan, plan
 from upliftlens.benchmarks.prepare import Reporter
@@ -35,8 +36,12 @@ def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Pla
         parsed = parser.parse_override(change)
         *path, name = parsed.key_or_group.split(".")
         section: Any = config
-        for step in path:
-            section = section[step]
+        for depth, step in enumerate(path):
+            within = section.get(step)
+            if not isinstance(within, dict):
+                wrong = parsed.key_or_group if step in section else ".".join(path[: depth + 1])
+                raise unknown("option", wrong, (".".join((*path[:depth], one)) for one in section))
+            section = within
         section[name] = parsed.value()
     return plan(config)
 
@@ -59,9 +64,7 @@ def record_of(made: Plan) -> Record:
 
 def evaluation_of(record: Record, where: Where) -> Evaluation:
     """What a record keeps per user, ready to be resampled."""
-    arrays = load_per_user(Store(where.store), record.key)
-    absent = record.diagnostics.get("absent", {})
-    return Evaluation(arrays["users"], statistics_from(arrays), {}, absent, {})
+    return from_arrays(load_per_user(Store(where.store), record.key), record.diagnostics)
 
 
 @lru_cache(maxsize=256)

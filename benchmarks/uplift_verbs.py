@@ -32,28 +32,22 @@ def effects_verb(flags: argparse.Namespace) -> int:
 def plot_verb(flags: argparse.Namespace) -> int:
     """``upliftlens plot KIND [METHOD …] --out FILE``: curves, or a point per method, of finished runs."""
     from upliftlens.benchmarks.curves import Contender, figure
-    from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+    from upliftlens.benchmarks.evaluation import from_arrays
     from upliftlens.benchmarks.plots import check_path, save
     from upliftlens.benchmarks.results import once_per_fit, query
     from upliftlens.causal.intervals import Resampling
 
     check_path(Path(flags.out))
     store = Store(Path(flags.store).expanduser())
-    records = [
-        one
-        for one in query(list_records(store).records, flags.where)
-        if one.status == "done" and not one.config["trial"]
-    ]
+    everything = query(list_records(store).records, flags.where)
+    records = [one for one in everything if one.status == "done" and not one.trial]
     records = once_per_fit(records, [flags.x, flags.y] if flags.kind == "scatter" else ["auuc"])
     contenders = []
     for name in flags.methods or sorted({"/".join(label(one)) for one in records}):
         runs = runs_of(records, name)
         pairings = sorted({pairing(one) for one in runs})
-        evaluations = []
-        for record in one_per_pairing(runs, pairings, name):
-            arrays = load_per_user(store, record.key)
-            absent = record.diagnostics.get("absent", {})
-            evaluations.append(Evaluation(arrays["users"], statistics_from(arrays), {}, absent, {}))
+        kept = one_per_pairing(runs, pairings, name)
+        evaluations = [from_arrays(load_per_user(store, one.key), one.diagnostics) for one in kept]
         contenders.append(Contender(name, evaluations))
     if not contenders:
         raise UpliftlensError(

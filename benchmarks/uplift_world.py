@@ -63,22 +63,6 @@ class Trained(NamedTuple):
     watched: np.ndarray
 
 
-class Gates(NamedTuple):
-    """The numbers that say which world this is.
-
-    ``rating_rmse``: of R̂ on the ratings it was fitted to. ``watch_log_loss``: mean of −w log Ŵ − (1−w) log(1−Ŵ) over
-    all cells. ``watched_mean``: mean Ŵ over the watched cells. ``mu1``, ``mu0``: means over all cells.
-    ``per_user``: recommendations of the mean user.
-    """
-
-    rating_rmse: float
-    watch_log_loss: float
-    watched_mean: float
-    mu1: float
-    mu0: float
-    per_user: float
-
-
 def _identity(score: Array) -> Array:
     return score
 
@@ -209,19 +193,4 @@ def world_from(trained: Trained, definition: WorldDefinition) -> PotentialWorld:
     d = definition
     return potential_world(
         mu1, mu0, exposure_by_rank(0.5 * (mu1 + mu0), d.exposure, d.exponent, d.per_user, d.floor, d.cap)
-    )
-
-
-def gates(log: Interactions, trained: Trained, world: PotentialWorld) -> Gates:
-    """What there is to check of a built world."""
-    watched = watch_matrix(log)
-    fitted = np.clip(trained.watched.astype(np.float64), 1e-12, 1 - 1e-12)
-    residual = trained.ratings[log.user, log.item].astype(np.float64) - log.value
-    return Gates(
-        rating_rmse=float(np.sqrt(np.mean(residual**2))),
-        watch_log_loss=float(-np.mean(np.where(watched > 0, np.log(fitted), np.log1p(-fitted)))),
-        watched_mean=float(fitted[watched > 0].mean()),
-        mu1=float(world.mu1.mean(dtype=np.float64)),
-        mu0=float(world.mu0.mean(dtype=np.float64)),
-        per_user=float(world.propensity.sum(dtype=np.float64) / world.propensity.shape[0]),
     )

@@ -13,21 +13,12 @@ wherever exposure depends on taste; with weight 1/e and 1/(1−e) (``uplift.inve
 The curve has a point after each of ``points`` equal shares of the ranking; rows of equal score are never parted.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from upliftlens.causal.intervals import ratio
 from upliftlens.causal.treatment import UpliftLog
 
 PARTS = 5  # rows, treated weight, treated outcome, control weight, control outcome
-
-
-class Curve(NamedTuple):
-    """f64[G + 1] each, starting at 0: share of the rows, and the curve's value there. Empty shares repeat a point."""
-
-    share: np.ndarray
-    value: np.ndarray
 
 
 def groups(score: np.ndarray, points: int) -> np.ndarray:
@@ -101,15 +92,3 @@ def qini_area(totals: np.ndarray) -> np.ndarray:
     """Reduction f64[5·G, R] -> f64[R] of ``curve_sums``: area over the random line, per treated weight."""
     share, value = qini_curves(totals)
     return ratio(_area_over_random(share, value), totals.reshape(PARTS, -1, totals.shape[1])[1].sum(axis=0))
-
-
-def uplift_curve(sums: np.ndarray) -> Curve:
-    """The uplift curve of all users, for plotting."""
-    share, value = uplift_curves(sums.sum(axis=0)[:, None])
-    return Curve(share[:, 0], value[:, 0])
-
-
-def qini_curve(sums: np.ndarray) -> Curve:
-    """The Qini curve of all users, for plotting; in units of (weighted) outcomes."""
-    share, value = qini_curves(sums.sum(axis=0)[:, None])
-    return Curve(share[:, 0], value[:, 0])

@@ -65,11 +65,6 @@ def causal_average_rank(tau: np.ndarray, rank: np.ndarray) -> np.ndarray:
     return _defined(ratio((tau.astype(np.float64) * rank).sum(axis=1), count), count > 0)
 
 
-def policy_value(tau: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """V(π): sums f64[U, 2] for ``mean_over_users``; ``policy`` f[U, I], π(i|u), zeros for users left out."""
-    return _defined((tau.astype(np.float64) * policy).sum(axis=1), policy.sum(axis=1) > 0)
-
-
 def uniform_policy(lists: np.ndarray, n_items: int) -> np.ndarray:
     """π f64[U, n_items]: uniform over each user's list i[U, N] (−1 where it ends); zeros where a list is empty."""
     member = membership(lists, n_items).astype(np.float64)

@@ -14,6 +14,7 @@ from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.table import KINDS, Cell, Table, Where, judged, rendered
 from upliftlens.benchmarks.table_estimators import estimator_cells
 from upliftlens.benchmarks.table_options import overridden
+from upliftlens.benchmarks.table_run import planned
 from upliftlens.benchmarks.table_runs import cross_validated_cells
 from upliftlens.causal.interactions import interactions
 
@@ -28,6 +29,19 @@ CELLS = [
 def where(folder, told=None):
     prepare_overrides([])
     return Where(folder, folder / "cache", (told if told is not None else []).append)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("trian.lr=0.1", "did you mean 'train'"),
+        ("train.lr.x=1", "did you mean 'train.lr'"),
+        ("train.l=1", "of train 'l'"),
+    ],
+)
+def test_a_change_of_no_option_is_answered(change, told, tmp_path):
+    with pytest.raises(UpliftlensError, match=told):
+        planned(["data=synthetic", "model=mf"], [change], where(tmp_path))
 
 
 def test_every_definition_states_its_kind_and_title():

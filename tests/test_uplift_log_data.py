@@ -10,9 +10,12 @@ from scipy.special import expit
 from shell import records
 
 from upliftlens.benchmarks import data
+from upliftlens.benchmarks import plan as plans
 from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.compute import composed, prepare_overrides
 from upliftlens.benchmarks.data.uplift import rows_of, with_absent
 from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.prepare import prepare, quiet
 from upliftlens.benchmarks.split import SplitConfig, split
 from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, uplift_part
 from upliftlens.causal.outcome_means import outcome_means
@@ -166,6 +169,28 @@ def test_a_log_of_ones_own_runs_from_file_to_estimate(tmp_path):
     assert {"uplift@10/snips", "uplift@10/dr", "auuc", "qini", "recall@10"} <= set(record["metrics"])
     assert "the truth is not known" in record["diagnostics"]["absent"]["cp@10"]
     assert record["metrics"]["uplift@10/snips"]["n"] > 40
+
+
+@pytest.mark.parametrize("words", [["propensity=popularity"], ["objective=rel_mf", "loss=logistic", "model=mf"]])
+def test_a_propensity_of_being_observed_is_refused_before_the_log_is_read(words, tmp_path, capsys):
+    given = [
+        "data=uplift-log",
+        f"data.path={tmp_path}/absent.csv",
+        "model=popularity",
+        *words,
+        f"store={tmp_path}/runs",
+    ]
+    assert main(["run", *given]) != 0
+    told = capsys.readouterr().err
+    assert "data=uplift-log is a log of recommendations" in told and "use propensity=none" in told
+
+
+def test_a_propensity_of_being_observed_is_refused_for_a_plugins_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(plans, "TREATED", ())
+    words = ["data=uplift-log", f"data.path={file_of(tmp_path / 'log.csv', rows(), True)}", "model=popularity"]
+    made = plans.plan(composed(prepare_overrides([*words, "propensity=popularity", f"cache={tmp_path}"])))
+    with pytest.raises(UpliftlensError, match="log is a log of recommendations"):
+        prepare(made, quiet)
 
 
 def test_the_three_draws_are_those_of_the_world(tmp_path):

@@ -27,6 +27,10 @@ def plain_curves(log: UpliftLog, score: np.ndarray, weight: np.ndarray) -> tuple
     return share, uplift, curve
 
 
+def uplift_values(sums: np.ndarray) -> np.ndarray:
+    return qini.uplift_curves(sums.sum(axis=0)[:, None])[1][:, 0]
+
+
 def area(share: list[float], value: list[float]) -> float:
     """Trapezoids, minus the random line's triangle."""
     steps = range(1, len(share))
@@ -43,13 +47,13 @@ def test_curves_and_areas_agree_with_the_definition(debiased: bool) -> None:
     points = len(log)
     sums = qini.curve_sums(log, qini.groups(score, points), weight, points)
     share, uplift, curve = plain_curves(log, score, weight)
-    ours = qini.uplift_curve(sums)
-    # Ours has a point per row; ties leave empty shares that repeat a point.
-    assert sorted(set(np.round(ours.share, 9))) == pytest.approx(sorted(set(np.round(share, 9))))
-    assert np.interp(share, ours.share, ours.value) == pytest.approx(uplift, abs=1e-9)
-    ours = qini.qini_curve(sums)
-    assert np.interp(share, ours.share, ours.value) == pytest.approx(curve, abs=1e-9)
     totals = sums.sum(axis=0)[:, None]
+    shares, ours = (column[:, 0] for column in qini.uplift_curves(totals))
+    # Ours has a point per row; ties leave empty shares that repeat a point.
+    assert sorted(set(np.round(shares, 9))) == pytest.approx(sorted(set(np.round(share, 9))))
+    assert np.interp(share, shares, ours) == pytest.approx(uplift, abs=1e-9)
+    shares, ours = (column[:, 0] for column in qini.qini_curves(totals))
+    assert np.interp(share, shares, ours) == pytest.approx(curve, abs=1e-9)
     assert float(qini.auuc(totals)[0]) == pytest.approx(area(share, uplift), abs=1e-9)
     n_treated = (weight * log.treated).sum()
     assert float(qini.qini_area(totals)[0]) == pytest.approx(area(share, curve) / n_treated, abs=1e-9)
@@ -79,9 +83,9 @@ def test_the_true_curve_is_the_cumulated_effect() -> None:
     log, world = random_log(6, 9, 2)
     score = np.random.default_rng(1).normal(size=len(log))
     points = len(log)
-    curve = qini.uplift_curve(qini.true_sums(log, qini.groups(score, points), world.tau, points))
+    curve = uplift_values(qini.true_sums(log, qini.groups(score, points), world.tau, points))
     effect = world.tau[log.user, log.item].astype(np.float64)[np.argsort(-score)]
-    assert curve.value[1:] == pytest.approx(np.cumsum(effect) / points, abs=1e-9)
+    assert curve[1:] == pytest.approx(np.cumsum(effect) / points, abs=1e-9)
 
 
 def test_the_debiased_curve_comes_closer_to_the_true_one() -> None:
@@ -89,9 +93,9 @@ def test_the_debiased_curve_comes_closer_to_the_true_one() -> None:
     score = world.mu0[log.user, log.item]
     group = qini.groups(score, 20)
     usable = inverse_propensity(log, 0.0)
-    truth = qini.uplift_curve(qini.true_sums(log, group, world.tau, 20)).value
-    raw = qini.uplift_curve(qini.curve_sums(log, group, (usable > 0).astype(float), 20)).value
-    debiased = qini.uplift_curve(qini.curve_sums(log, group, usable, 20)).value
+    truth = uplift_values(qini.true_sums(log, group, world.tau, 20))
+    raw = uplift_values(qini.curve_sums(log, group, (usable > 0).astype(float), 20))
+    debiased = uplift_values(qini.curve_sums(log, group, usable, 20))
     assert np.abs(debiased - truth).max() < 0.02 < 0.1 < np.abs(raw - truth).max()
 
 

@@ -77,3 +77,7 @@ class UpliftRatingsConfig(BaseConfig):
     draw: int
     base: DataConfig
     world: SemiSyntheticConfig
+
+
+TREATED = (UpliftLogConfig, UpliftSyntheticConfig, UpliftRatingsConfig)
+"""The options of every built-in data set that says what was recommended."""
