@@ -34,7 +34,7 @@ def where(folder, told=None):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("trian.lr=0.1", "did you mean 'train'"),
+        ("trainn.lr=0.1", "did you mean 'train'"),
         ("train.lr.x=1", "did you mean 'train.lr'"),
         ("train.l=1", "of train 'l'"),
     ],
