@@ -208,7 +208,7 @@ def test_only_the_modules_that_a_phase_moves_drop_out():
     def watched(moved):
         def loss(view, batch, hp):
             modules = {name: view.module(name) for name in ("prediction", "imputation")}
-            seen[moved] = {name: not module.dropout.deterministic for name, module in modules.items()}
+            seen[moved] = {name: not module.dense.dropout.deterministic for name, module in modules.items()}
             return view.error(view.score(moved, batch.observed), batch.observed.target).mean()
 
         return Phase(loss, moves=(moved,))
