@@ -97,8 +97,9 @@ def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
                 training = content["training"][way]
                 space = {**sides[0]["space"], **own.get("space", {})}
                 alone = {} if first in fitting else training.get("alone", {})
-                remark = f"trained on {way}"
-                yield Row(f"{backbone}/{objective}", options, space, {**alone, **training["columns"]}, remark)
+                columns = {**alone, **training["columns"]}
+                if columns:
+                    yield Row(f"{backbone}/{objective}", options, space, columns, f"trained on {way}")
 
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:

@@ -24,7 +24,7 @@ def offline(monkeypatch):
 
 def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    world = ("data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "data.test_per_user=4")
+    world = ("data.n_users=40", "data.n_items=200", "data.ratings_per_user=12", "data.test_per_user=4")
     places = (f"store={tmp_path}/runs", f"cache={tmp_path}/cache", f"logger.dir={tmp_path}")
     assert main(["quickstart", *SMALL, *world, *places]) == 0
     out, err = capsys.readouterr()

@@ -75,7 +75,7 @@ def test_a_part_without_treated_rows_is_an_answer(tmp_path, capsys):
     text = path.read_text().splitlines()
     text[1] = "u0,i0,1,1,0.01"
     path.write_text("\n".join([text[0], text[1], *(line.replace(",0.0", ",0.01") for line in text[2:])]) + "\n")
-    assert swept(tmp_path, f"data.path={path}", "model=popularity") == 1
+    assert swept(tmp_path, f"data.path={path}", "model=popularity", "trial=true") == 1
     error = capsys.readouterr().err
     assert "can't select by uplift@10/snips" in error and "none was recommended, or all were" in error
     assert swept(tmp_path, f"data.path={path}", "model=popularity", "train.monitor=ndcg@10") == 0
