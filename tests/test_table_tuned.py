@@ -163,7 +163,7 @@ def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation
     content = {
         **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 1, "seeds": [0],
         "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive", "compared": ["auc"],
-        "interval": {"level": 0.95, "resamples": 20, "seed": 0},
+        "interval": {"level": 0.95, "resamples": 200, "seed": 0},
         "training": {
             "ratings": FULL["training"]["ratings"],
             "labels": {**FULL["training"]["labels"], "columns": {}},
