@@ -14,6 +14,7 @@ from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.errors import UpliftlensError
 
 HEAD = "user,item,rating\n"
+TIMED = "data.columns.time=t"
 POSITIONS = ["data.header=false", "data.columns.user=0", "data.columns.item=1", "data.columns.value=2"]
 
 
@@ -46,6 +47,22 @@ def findings(
 @pytest.mark.parametrize(
     ("content", "options", "line", "column", "what", "fix"),
     [
+        (
+            "user,item,rating,t\n1,2,3,5.0\n1,3,4,5.5\n",
+            ["data.columns.time=t"],
+            3,
+            "t",
+            "its order could be lost",
+            "scale",
+        ),
+        (
+            "user,item,rating,t\n1,2,3,1e18\n",
+            ["data.columns.time=t"],
+            2,
+            "t",
+            "no whole number below 2^53",
+            "time=null",
+        ),
         ("user;item;rating\n1;2;3\n", ["data.separator=comma"], 1, None, "wrong separator", "data.separator=semicolon"),
         ("1\t2\t3\n1\t3\t4\n", [*POSITIONS, "data.separator=comma"], 1, None, "wrong separator", "data.separator=tab"),
         ("user,item,ratings\n1,2,3\n", [], 1, "rating", "no such column", "data.columns.value=ratings or"),

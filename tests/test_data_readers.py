@@ -41,7 +41,7 @@ COAT = {
 }
 YAHOO = {"train": "1\t5\t3\n2\t5\t1\n", "test": "1\t7\t5\n3\t5\t2\n"}
 RECBOLE = {
-    "x.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\na\tq\t3\t10\nb\tq\t4\t20.5\nb\tp\t5\t30\n",
+    "x.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\na\tq\t3\t10\nb\tq\t4\t20.0\nb\tp\t5\t30\n",
     "x.user": "user_id:token\tage:float\tcity:token\tv:float_seq\nb\t30\tRome\t1 2\na\t20\tOslo\t3 4\n",
     "x.item": "item_id:token\tname:token_seq\tclass:token_seq\nq\tThe Q\tx y\np\tThe P\ty\n",
 }

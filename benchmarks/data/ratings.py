@@ -12,7 +12,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.filters import repeated
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.scan import Columns, Rules, cells_of, is_number, scan
+from upliftlens.benchmarks.data.scan import Columns, Rules, cells_of, is_number, is_whole, scan
 
 SEPARATORS = {"colons": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "space": " "}
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
@@ -192,7 +192,7 @@ def _clean(table: pd.DataFrame, checks: Checks) -> bool:
     if table["user"].dtype != np.int64:
         fine = fine and not ((table["user"].str.strip() == "") | (table["item"].str.strip() == "")).any()
     if "time" in table:
-        fine = fine and bool(np.isfinite(table["time"]).all())
+        fine = fine and bool(is_whole(table["time"].to_numpy(np.float64)).all())
     if not fine:
         return False
     table["value"] = value.astype(np.float32)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from upliftlens.benchmarks.data.problems import Problem
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -43,6 +45,11 @@ def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell.strip()) is not None
 
 
+def is_whole(times: np.ndarray) -> np.ndarray:
+    """Whether f64 times are whole numbers that a float holds exactly; what is cut or rounded would lose its order."""
+    return (np.abs(times) < 2**53) & (times == np.floor(times))
+
+
 def cells_of(line: str, separator: str, quoted: bool) -> list[str]:
     """The stripped fields of one line."""
     cells = next(csv.reader([line], delimiter=separator), []) if quoted else line.split(separator)
@@ -76,6 +83,10 @@ def scan(text: str, file: str, columns: Columns, rules: Rules) -> Iterator[Probl
         if columns.time is not None and not is_number(cells[columns.time]):
             fix = "write seconds since 1970" + (", or data.columns.time=null" if rules.adjustable else "")
             what = f"time '{cells[columns.time]}' is not a number"
+            yield Problem(file, line, columns.names[columns.time], what, fix)
+        elif columns.time is not None and not is_whole(np.array(float(cells[columns.time]))):
+            fix = "scale it, e.g. to whole milliseconds" + (", or data.columns.time=null" if rules.adjustable else "")
+            what = f"time '{cells[columns.time]}' is no whole number below 2^53, so its order could be lost"
             yield Problem(file, line, columns.names[columns.time], what, fix)
         if rules.distinct:
             pair = (cells[columns.user], cells[columns.item])
