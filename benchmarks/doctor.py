@@ -107,7 +107,7 @@ def _devices() -> Check:
 def _plugins() -> Check:
     """Whether every installed plugin can be used: one that can't stops each run."""
     from upliftlens.benchmarks.installed import register_installed
-    from upliftlens.benchmarks.metrics import registry
+    from upliftlens.benchmarks.metrics.registry import registry
 
     try:
         register_installed()

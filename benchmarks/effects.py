@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.metric import Evidence, Logged, Ranked, UpliftOptions
+from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Ranked, UpliftOptions
 from upliftlens.benchmarks.ranking import tie_order
 from upliftlens.benchmarks.truth import Truth
 from upliftlens.causal.outcome_means import outcome_means

@@ -11,8 +11,8 @@ from upliftlens.benchmarks import effects as causes
 from upliftlens.benchmarks.effects import NOTHING, Effects
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation, summaries
-from upliftlens.benchmarks.metric import Evidence, Lists, Metric, Pairs, Ranks, UpliftOptions
-from upliftlens.benchmarks.metrics import Chosen, MetricsConfig, choose, choose_all
+from upliftlens.benchmarks.metrics.metric import Evidence, Lists, Metric, Pairs, Ranks, UpliftOptions
+from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose, choose_all
 from upliftlens.benchmarks.ranking import Targets, rank, score_matrix, targets
 from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import Statistic, value

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.intervals import (
     Resampling,
     Statistic,

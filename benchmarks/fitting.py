@@ -14,7 +14,7 @@ from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import PairWeights, monitor
 from upliftlens.benchmarks.method import hyper, method_of, refuse_disagreement
-from upliftlens.benchmarks.metrics import choose, is_weighted
+from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.benchmarks.plan import AUTO_MONITORS, Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, training_data
 from upliftlens.benchmarks.propensity import NOT_RANDOM_VALIDATION, Exposure, Part

@@ -14,7 +14,7 @@ from upliftlens.benchmarks.compatible import check_exposure, check_learning
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.data.uplift_config import TREATED
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all, is_weighted
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_weighted
 from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
 from upliftlens.benchmarks.tracking import config_type as logger_type

@@ -12,7 +12,7 @@ import numpy as np
 from upliftlens.benchmarks.compatible import check_exposure
 from upliftlens.benchmarks.data import load, true_propensity
 from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.metrics import choose_all
+from upliftlens.benchmarks.metrics.registry import choose_all
 from upliftlens.benchmarks.plan import Plan, fit_identity
 from upliftlens.benchmarks.propensity import Exposure, expose, identity, without_mar_sample
 from upliftlens.benchmarks.propensity_diagnostics import verdict

@@ -39,7 +39,7 @@ def table_verb(flags: argparse.Namespace) -> int:
     """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing and prints it; progress on standard error."""
     from upliftlens.benchmarks.compute import prepare_overrides
     from upliftlens.benchmarks.progress import say
-    from upliftlens.benchmarks.table import Where, rendered, table
+    from upliftlens.benchmarks.tables.table import Where, rendered, table
 
     prepare_overrides([])
     where = Where(Path(flags.store).expanduser(), Path(flags.cache).expanduser(), say)
@@ -51,7 +51,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
     from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import from_arrays
-    from upliftlens.benchmarks.metrics import choose
+    from upliftlens.benchmarks.metrics.registry import choose
     from upliftlens.benchmarks.results import once_per_fit, query, unmet
     from upliftlens.causal.intervals import Resampling
 
@@ -145,8 +145,8 @@ def data_verb(flags: argparse.Namespace) -> int:
 def list_verb(flags: argparse.Namespace) -> int:
     """``upliftlens list [models|losses|…]``."""
     from upliftlens.benchmarks.data import names as data_names
-    from upliftlens.benchmarks.metrics import at
-    from upliftlens.benchmarks.metrics import registry as metrics
+    from upliftlens.benchmarks.metrics.registry import at
+    from upliftlens.benchmarks.metrics.registry import registry as metrics
     from upliftlens.models.registry import names
 
     kinds: dict[str, Callable[[], Sequence[str]]] = {

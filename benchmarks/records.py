@@ -72,8 +72,8 @@ class Record:
 
 
 def now() -> str:
-    """The current time, UTC, ISO 8601 with seconds."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The current time, UTC, ISO 8601 with microseconds: records stand in the order in which they were made."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def canonical_key(mapping: Mapping[str, Any]) -> str:

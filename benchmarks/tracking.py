@@ -189,7 +189,7 @@ def _start(config: WandbConfig, mode: Literal["offline", "online"], record: Reco
 
 def _best(name: str) -> str:
     """What W&B shows of a history in its summary: the best value, where it is known which way is better."""
-    from upliftlens.benchmarks.metrics import choose
+    from upliftlens.benchmarks.metrics.registry import choose
 
     metric = name.partition("/")[2] or name
     if metric == "loss":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.records import Record
 

@@ -34,4 +34,4 @@ def spawn(verb: str, store: Path, *arguments: str) -> subprocess.Popen:
 def records(store: Path) -> list[dict]:
     """All stored records as plain JSON, oldest first."""
     found = [json.loads(path.read_text()) for path in store.glob("runs/*/record.json")]
-    return sorted(found, key=lambda record: (record["created"], record["config"]["seed"]))
+    return sorted(found, key=lambda record: record["created"])

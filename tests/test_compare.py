@@ -7,7 +7,7 @@ from scipy import stats
 from upliftlens.benchmarks.compare import compare
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation
-from upliftlens.benchmarks.metrics import registry
+from upliftlens.benchmarks.metrics.registry import registry
 from upliftlens.causal.intervals import Resampling, Statistic
 
 SPEC = Resampling(0.9, 300, 0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.metric import Pairs
-from upliftlens.benchmarks.metrics import choose, is_weighted
+from upliftlens.benchmarks.metrics.metric import Pairs
+from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.causal.intervals import Statistic, value
 
 USERS, ITEMS, N = 9, 14, 60

@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse, stats
 
 from upliftlens.benchmarks.evaluation import Evaluation, over_seeds
-from upliftlens.benchmarks.metric import Lists, Pairs
-from upliftlens.benchmarks.metrics import registry
+from upliftlens.benchmarks.metrics.metric import Lists, Pairs
+from upliftlens.benchmarks.metrics.registry import registry
 from upliftlens.causal.intervals import (
     Resampling,
     Statistic,

@@ -9,12 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 import upliftlens.configs.metrics
-from upliftlens.benchmarks import metrics
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate, monitor
 from upliftlens.benchmarks.evaluation import statistic_of, statistics_from, summaries, to_arrays
-from upliftlens.benchmarks.metric import Metric, mean_of, quotient
-from upliftlens.benchmarks.metrics import MetricsConfig, choose, choose_all, registry
+from upliftlens.benchmarks.metrics import registry as metrics
+from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, registry
 from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.intervals import Resampling, value

@@ -9,9 +9,11 @@ import pytest
 import rax
 from scipy import stats
 
-from upliftlens.benchmarks import debiased_metrics, published_metrics, uplift_metrics
 from upliftlens.benchmarks.evaluate import evaluate
-from upliftlens.benchmarks.metrics import MetricsConfig, registry
+from upliftlens.benchmarks.metrics import debiased as debiased_metrics
+from upliftlens.benchmarks.metrics import published as published_metrics
+from upliftlens.benchmarks.metrics import uplift as uplift_metrics
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, registry
 from upliftlens.benchmarks.ranking import tie_order
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.causal.intervals import Resampling

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upliftlens.benchmarks.evaluate import evaluate
-from upliftlens.benchmarks.list_metrics import METRICS as LIST_METRICS
-from upliftlens.benchmarks.metric import Lists, Pairs, Ranks
-from upliftlens.benchmarks.metrics import MetricsConfig, registry
-from upliftlens.benchmarks.pair_metrics import METRICS as PAIR_METRICS
-from upliftlens.benchmarks.ranking_metrics import METRICS as RANKING_METRICS
+from upliftlens.benchmarks.metrics.lists import METRICS as LIST_METRICS
+from upliftlens.benchmarks.metrics.metric import Lists, Pairs, Ranks
+from upliftlens.benchmarks.metrics.pairs import METRICS as PAIR_METRICS
+from upliftlens.benchmarks.metrics.ranking import METRICS as RANKING_METRICS
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, registry
 from upliftlens.causal.interactions import interactions, take
 from upliftlens.causal.intervals import Resampling, Statistic, informative, value
 from upliftlens.models.contract import Method, TrainingData

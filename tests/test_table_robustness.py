@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from upliftlens.benchmarks import table as tables
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.table import Where, rendered
-from upliftlens.benchmarks.table_robustness import relative_errors, remarks, robustness_cells
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.robustness import relative_errors, remarks, robustness_cells
+from upliftlens.benchmarks.tables.table import Where, rendered
 from upliftlens.causal.grid import GridOptions, Knobs, capacity_of, grid, observed_rows
 
 SMALL = {

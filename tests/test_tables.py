@@ -5,17 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from upliftlens.benchmarks import table as tables
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.completion import complete
 from upliftlens.benchmarks.compute import prepare_overrides
 from upliftlens.benchmarks.data.config import CompletionConfig
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.table import KINDS, Cell, Table, Where, judged, rendered
-from upliftlens.benchmarks.table_estimators import estimator_cells
-from upliftlens.benchmarks.table_options import overridden
-from upliftlens.benchmarks.table_run import planned
-from upliftlens.benchmarks.table_runs import cross_validated_cells
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
+from upliftlens.benchmarks.tables.estimators import estimator_cells
+from upliftlens.benchmarks.tables.options import overridden
+from upliftlens.benchmarks.tables.run import planned
+from upliftlens.benchmarks.tables.table import KINDS, Cell, Table, Where, judged, rendered
 from upliftlens.causal.interactions import interactions
 
 WORLD = ["data=synthetic", "data.n_users=60", "data.n_items=50", "data.ratings_per_user=15", "data.test_per_user=4"]

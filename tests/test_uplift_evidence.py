@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from uplift_logs import random_log
 
-from upliftlens.benchmarks import uplift_metrics
 from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.evaluate import evaluate
-from upliftlens.benchmarks.metric import UpliftOptions
-from upliftlens.benchmarks.metrics import MetricsConfig, at
+from upliftlens.benchmarks.metrics import uplift as uplift_metrics
+from upliftlens.benchmarks.metrics.metric import UpliftOptions
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, at
 from upliftlens.benchmarks.truth import Truth
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Resampling

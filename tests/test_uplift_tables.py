@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from shell import records
 
-from upliftlens.benchmarks import table as tables
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compute import composed, prepare_overrides
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.table import Where
-from upliftlens.benchmarks.table_uplift import uplift_cells
-from upliftlens.benchmarks.table_uplift_estimators import uplift_estimator_cells
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.table import Where
+from upliftlens.benchmarks.tables.uplift import uplift_cells
+from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
 
 ESTIMATORS = tables.definition("uplift-estimators")
 LEARNERS = tables.definition("uplift-ml-100k")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.table_options import overridden
+from upliftlens.benchmarks.tables.options import overridden
 
 PACKAGE = "upliftlens.configs.table"
 
@@ -73,12 +73,12 @@ def definition(name: str) -> dict[str, Any]:
 
 
 KINDS = {
-    "estimators": ("upliftlens.benchmarks.table_estimators", "estimator_cells"),
-    "cross-validated": ("upliftlens.benchmarks.table_runs", "cross_validated_cells"),
-    "tuned": ("upliftlens.benchmarks.table_tuned", "tuned_cells"),
-    "robustness": ("upliftlens.benchmarks.table_robustness", "robustness_cells"),
-    "uplift-learners": ("upliftlens.benchmarks.table_uplift", "uplift_cells"),
-    "uplift-estimators": ("upliftlens.benchmarks.table_uplift_estimators", "uplift_estimator_cells"),
+    "estimators": ("upliftlens.benchmarks.tables.estimators", "estimator_cells"),
+    "cross-validated": ("upliftlens.benchmarks.tables.cross_validated", "cross_validated_cells"),
+    "tuned": ("upliftlens.benchmarks.tables.tuned", "tuned_cells"),
+    "robustness": ("upliftlens.benchmarks.tables.robustness", "robustness_cells"),
+    "uplift-learners": ("upliftlens.benchmarks.tables.uplift", "uplift_cells"),
+    "uplift-estimators": ("upliftlens.benchmarks.tables.uplift_estimators", "uplift_estimator_cells"),
 }
 """Module and function (definition, Where) -> cells of every kind of table; imported when one of it is asked for."""
 

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.table import Cell, Where, judged
-from upliftlens.benchmarks.table_robustness_plot import draw_panels
+from upliftlens.benchmarks.tables.robustness_plot import draw_panels
+from upliftlens.benchmarks.tables.table import Cell, Where, judged
 from upliftlens.benchmarks.typed import typed
 from upliftlens.causal import risk
 from upliftlens.causal.grid import Grid, GridOptions, Knobs, capacity_of, grid, observed_rows

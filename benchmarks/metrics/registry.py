@@ -7,21 +7,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
-from upliftlens.benchmarks import (
-    debiased_metrics,
-    list_metrics,
-    pair_metrics,
-    published_metrics,
-    ranking_metrics,
-    uplift_metrics,
-)
 from upliftlens.benchmarks.data.uplift_config import SemiSyntheticConfig
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.metric import Metric, UpliftOptions
+from upliftlens.benchmarks.metrics import debiased, lists, pairs, published, ranking, uplift
+from upliftlens.benchmarks.metrics.metric import Metric, UpliftOptions
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import at_least
 
-MODULES = (pair_metrics, ranking_metrics, list_metrics, debiased_metrics, published_metrics, uplift_metrics)
+MODULES = (pairs, ranking, lists, debiased, published, uplift)
 BUILT_IN = {one.name: one for module in MODULES for one in module.METRICS}
 
 

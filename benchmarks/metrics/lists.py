@@ -7,7 +7,7 @@ of items in the universe, those without a training row included.
 import numpy as np
 from scipy import sparse
 
-from upliftlens.benchmarks.metric import Lists, Metric, mean_of, quotient
+from upliftlens.benchmarks.metrics.metric import Lists, Metric, mean_of, quotient
 from upliftlens.causal.intervals import ratio
 
 

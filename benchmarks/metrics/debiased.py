@@ -3,7 +3,7 @@
 With e the error of a test pair, p = P(the pair is in the test log), D all users × items:
 
     rmse/ips    √(Σ (e/p) / |D|)           rmse/snips    √(Σ (e/p) / Σ (1/p))            e = (r − clip(r̂))²
-    mae/…, logloss/…, brier/…              the same without the root, with the errors of ``pair_metrics``
+    mae/…, logloss/…, brier/…              the same without the root, with the errors of ``metrics.pairs``
 
 They estimate what the plain metric would be over all pairs, if p is right: the record's diagnostics tell.
 The sums are those of ``causal.risk`` by user, so that every resample of users is a ratio of its own.
@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from upliftlens.benchmarks.metric import Metric, Pairs, quotient
-from upliftlens.benchmarks.pair_metrics import absolute_errors, brier, brier_errors, log_errors, logloss, mae, rmse
-from upliftlens.benchmarks.pair_metrics import squared_errors as squared
+from upliftlens.benchmarks.metrics.metric import Metric, Pairs, quotient
+from upliftlens.benchmarks.metrics.pairs import absolute_errors, brier, brier_errors, log_errors, logloss, mae, rmse
+from upliftlens.benchmarks.metrics.pairs import squared_errors as squared
 from upliftlens.causal.risk import check_propensity
 
 Errors = Callable[[Pairs], np.ndarray]

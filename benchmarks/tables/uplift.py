@@ -16,12 +16,12 @@ import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.evaluation import statistics_from
-from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.records import Record
 from upliftlens.benchmarks.store import Store, load_per_user
-from upliftlens.benchmarks.table import Cell, Where
-from upliftlens.benchmarks.table_run import record_of
+from upliftlens.benchmarks.tables.run import record_of
+from upliftlens.benchmarks.tables.table import Cell, Where
 from upliftlens.benchmarks.tune import tune
 from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, ratio, replicates, value
 

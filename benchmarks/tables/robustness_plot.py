@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
-from upliftlens.benchmarks.table import Cell
+from upliftlens.benchmarks.tables.table import Cell
 
 COLOURS = (
     "#000000",

@@ -11,7 +11,7 @@ import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation, statistic_of
-from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, replicates, value
 
 

@@ -1,7 +1,7 @@
 """What a metric is: sums per user, and one reduction of their total.
 
-Built-in metrics live in ``pair_metrics.py`` (predictions of the test pairs), ``ranking_metrics.py`` (ranks of the
-relevant items), ``list_metrics.py`` (what is recommended) and ``uplift_metrics.py`` (what recommending changes). An
+Built-in metrics live in ``pairs.py`` (predictions of the test pairs), ``ranking.py`` (ranks of the
+relevant items), ``lists.py`` (what is recommended) and ``uplift.py`` (what recommending changes). An
 installed package brings its own as a ``Metric`` in the entry-point group ``upliftlens.metrics``.
 """
 

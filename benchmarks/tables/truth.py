@@ -14,7 +14,7 @@ from upliftlens.benchmarks.evaluation import Evaluation
 from upliftlens.benchmarks.fitting import restore
 from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.prepare import prepare
-from upliftlens.benchmarks.table_run import SILENT
+from upliftlens.benchmarks.tables.run import SILENT
 from upliftlens.causal.interactions import Interactions, interactions, take
 
 

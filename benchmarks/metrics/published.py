@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.metric import Metric, Pairs, mean_of, quotient
-from upliftlens.benchmarks.pair_metrics import auc, rmse
+from upliftlens.benchmarks.metrics.metric import Metric, Pairs, mean_of, quotient
+from upliftlens.benchmarks.metrics.pairs import auc, rmse
 from upliftlens.causal.intervals import ratio
 
 

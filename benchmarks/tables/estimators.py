@@ -9,7 +9,7 @@ from upliftlens.benchmarks.completion import complete
 from upliftlens.benchmarks.data import config_type, load
 from upliftlens.benchmarks.data.config import CompletionConfig
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, Where, judged
 from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.schnabel import (
     absolute_error,

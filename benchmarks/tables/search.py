@@ -13,10 +13,10 @@ import numpy as np
 
 from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.metrics import choose
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.records import Record
-from upliftlens.benchmarks.table import Where
-from upliftlens.benchmarks.table_run import planned, record_of
+from upliftlens.benchmarks.tables.run import planned, record_of
+from upliftlens.benchmarks.tables.table import Where
 from upliftlens.benchmarks.tune import sample
 
 

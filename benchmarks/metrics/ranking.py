@@ -8,7 +8,7 @@ Without a cut-off k = ∞.
 
 import numpy as np
 
-from upliftlens.benchmarks.metric import Metric, Ranks, mean_of, quotient
+from upliftlens.benchmarks.metrics.metric import Metric, Ranks, mean_of, quotient
 from upliftlens.causal.intervals import ratio
 
 

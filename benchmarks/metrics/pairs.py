@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from upliftlens.benchmarks.metric import Metric, Pairs, mean_of, quotient
+from upliftlens.benchmarks.metrics.metric import Metric, Pairs, mean_of, quotient
 from upliftlens.causal.intervals import ratio
 from upliftlens.models.contract import Link
 

@@ -16,7 +16,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.data import config_type, load
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.table import Cell, Where
+from upliftlens.benchmarks.tables.table import Cell, Where
 from upliftlens.benchmarks.typed import typed
 from upliftlens.causal import uplift
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value

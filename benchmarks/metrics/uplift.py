@@ -23,7 +23,7 @@ from functools import partial
 
 import numpy as np
 
-from upliftlens.benchmarks.metric import Evidence, Logged, Metric, Ranked, quotient
+from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Metric, Ranked, quotient
 from upliftlens.causal import qini as curves
 from upliftlens.causal import uplift
 from upliftlens.causal.treatment import UpliftLog, overlap

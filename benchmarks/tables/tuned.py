@@ -1,7 +1,7 @@
 """Tables of tuned methods: backbones × objectives, each with an equal search, beside a baseline tuned just as much.
 
 A row is ``backbone/objective``. It is trained in each of the definition's ``training`` ways that its objective allows,
-tuned for each by ``table_search``, and run once per seed and block. ``blocks`` are variants of the final runs (here:
+tuned for each by ``tables.search``, and run once per seed and block. ``blocks`` are variants of the final runs (here:
 with and without the training rows whose pair is tested), named by a prefix of the row. With ``everywhere`` the columns
 are over all pairs of a world with known ratings, not over the test set. Columns ``X vs ROW`` are paired differences of
 column X between rows that were trained the same way, with Holm's correction over all that are made of X in a block.
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.errors import unknown
 from upliftlens.benchmarks.records import Record
-from upliftlens.benchmarks.table import Cell, Where, judged
-from upliftlens.benchmarks.table_evidence import Difference, Evidence, bounds, differences, evidence
-from upliftlens.benchmarks.table_run import evaluation_of, fits, planned, record_of
-from upliftlens.benchmarks.table_search import search
-from upliftlens.benchmarks.table_truth import everywhere
+from upliftlens.benchmarks.tables.evidence import Difference, Evidence, bounds, differences, evidence
+from upliftlens.benchmarks.tables.run import evaluation_of, fits, planned, record_of
+from upliftlens.benchmarks.tables.search import search
+from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.truth import everywhere
 from upliftlens.causal.intervals import Resampling
 
 

@@ -14,7 +14,7 @@ from upliftlens.benchmarks.plan import Plan, plan
 from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.records import Record
 from upliftlens.benchmarks.store import Store, load_per_user
-from upliftlens.benchmarks.table import Where
+from upliftlens.benchmarks.tables.table import Where
 from upliftlens.causal.losses import LOSSES
 from upliftlens.models.registry import entry
 
