@@ -47,7 +47,7 @@ def cases():
 
 
 @pytest.mark.parametrize(("objective", "backbone"), list(cases()))
-def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone):
+def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone, quick_compilation):
     model, options = BACKBONES[backbone]
     loss = next(one for one in LOSSES.values() if one.link in objective.links)
     dense = "score_all" in module_offers(model, options, DATA)

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 from shell import records
@@ -146,14 +145,6 @@ def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
     assert "auc vs mf/naive: no difference can be claimed (the interval holds 0" in said
     assert "(overlap-dropped): no difference can be claimed" in said
     assert "the order turns between the blocks for mf/ips." in said
-
-
-@pytest.fixture
-def quick_compilation():
-    """Programs that run a few steps need no optimisation: compiling is what costs here."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.slow
