@@ -19,9 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 from hydra_plugins.upliftlens.launcher import InProcess, node
 from upliftlens.benchmarks.choices import CONFIGS, groups, packaged
 from upliftlens.benchmarks.data import DataUnavailable
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.errors import UpliftlensError, told, unknown
 from upliftlens.benchmarks.installed import register_installed
-from upliftlens.benchmarks.overrides import quoted, refuse_no_choice, with_model_files
+from upliftlens.benchmarks.overrides import quoted, refuse_no_choice, refuse_unreadable, with_model_files
 from upliftlens.benchmarks.records import Record, canonical_key
 
 
@@ -58,8 +58,8 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
             done.append(run_and_tell(_plain(config)))
             value = done[-1].diagnostics["validation"]
             return float("nan") if value is None else float(value)
-        except (UpliftlensError, OSError) as problem:
-            error = problem if isinstance(problem, UpliftlensError) else UpliftlensError(str(problem))
+        except (UpliftlensError, OSError, MemoryError) as problem:
+            error = problem if isinstance(problem, UpliftlensError) else UpliftlensError(told(problem))
             if isinstance(problem, DataUnavailable):
                 missing.add(wanted)
             if verb == "sweep":
@@ -113,6 +113,7 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
     OmegaConf.register_new_resolver("upliftlens.choices", _all_choices, replace=True)  # for --help
     Plugins.instance().register(InProcess)  # Hydra's scan for plugins does not see editable installs
     overrides = [quoted(one) for one in with_model_files(arguments)]
+    refuse_unreadable(overrides)
     for one in overrides:
         refuse_no_choice(one)
     return overrides

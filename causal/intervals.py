@@ -5,6 +5,7 @@ A resample draws U users with replacement. If w_u says how often u was drawn, th
 numerator and denominator move together, so ratios, roots, pooled AUC and Gini are all *recomputed* per resample.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -22,7 +23,7 @@ _CELLS = 1_000_000  # floats in one block of weights: bounds memory, changes no 
 
 @dataclass(frozen=True)
 class Resampling:
-    """``level`` of the interval, e.g. 0.95; number of ``resamples``; ``seed`` of the draws."""
+    """``level`` of the interval, e.g. 0.95; number of ``resamples``, at least one beyond each bound; ``seed``."""
 
     level: float
     resamples: int
@@ -33,6 +34,9 @@ class Resampling:
         at_least(0, seed=self.seed)
         if not 0 < self.level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+        if self.resamples * (1 - self.level) < 2 - 1e-9:  # else the bounds are the least and the largest of them
+            least = math.ceil(2 / (1 - self.level) - 1e-9)
+            raise ValueError(f"resamples must be at least {least} for a level of {self.level:g}, got {self.resamples}")
 
 
 class Summary(NamedTuple):

@@ -223,3 +223,22 @@ def test_data_verbs_on_a_file_of_ones_own(tmp_path, capsys):
     assert main(["data", "prepare", "synthetic", "data.n_users=90", "data.n_items=120"]) == 0
     assert main(["data", "list"]) == 0
     assert "yahoo-r3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "=3"], "=3 names no option"),
+        (["sweep", "seed=range(0,3,0)"], "arg 3 must not be zero"),
+        (["sweep", "seed=range(0,0)"], "holds no value, so nothing would run"),
+        (["sweep", "seed=range(0,1000000000)"], "more than 100,000 jobs"),
+        (["run", f"model={'a' * 100_000}"], "unknown model choice 'aaaa"),
+        (["run", "metrics.names=[[rmse]]"], "metrics.names must be one str"),
+        (["run", "metrics.interval.resamples=1"], "resamples must be at least 40"),
+        (["run", "data.n_users=100000000000"], "GiB are free: choose a smaller data.n_users"),
+    ],
+)
+def test_what_hydra_would_stumble_over_is_an_error_of_a_line(words, message, tmp_path, capsys):
+    assert main([*words, f"store={tmp_path}/runs"]) == 1
+    told = capsys.readouterr().err
+    assert message in told and len(told) < 1000 and not records(tmp_path / "runs")
