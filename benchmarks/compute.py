@@ -15,6 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich.markup import escape
 
 from hydra_plugins.upliftlens.launcher import InProcess, node
 from upliftlens.benchmarks.choices import CONFIGS, groups, packaged
@@ -48,11 +49,21 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     failed: list[UpliftlensError] = []
     missing: set[str] = set()  # data sets that could not be had: each is tried, and told of, once
 
+    noted: set[str] = set()
+
     def task(config: DictConfig) -> float:
+        from upliftlens.benchmarks.plan import ignored, plan
+        from upliftlens.benchmarks.progress import say
         from upliftlens.benchmarks.verbs import run_and_tell, tell_failure
 
         wanted = canonical_key({"data": _plain(config).get("data")})
         try:
+            idle = ignored(plan(_plain(config)), HydraConfig.get().overrides.task)
+            if idle and verb == "run":
+                raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
+            if idle and idle not in noted:
+                noted.add(idle)
+                say(f"[yellow]note[/yellow]  {escape(idle)}: such jobs of the sweep are one run")
             if wanted in missing:
                 raise UpliftlensError("its data could not be had, as told above")
             done.append(run_and_tell(_plain(config)))
