@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.errors import UpliftlensError, told, unknown
 
 VERBS = {
     "quickstart": "real ML-100K, five models, three seeds, one table: the whole thing in one command",
@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except UpliftlensError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except MemoryError as error:
+        print(f"error: {told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted: what was finished is stored, the same command continues", file=sys.stderr)

@@ -99,7 +99,7 @@ def _compare(
     n = len(np.unique(np.concatenate(defined)))
     metric = choose(name).metric
     drawn = across_seeds(per_seed, resampling)
-    bounds = interval(difference, drawn, n, resampling.level, metric.centred, (-np.inf, np.inf))
+    bounds = interval(difference, drawn, n, resampling.level, (-np.inf, np.inf))
     spread = float(np.nanstd(per_seed.mean(axis=0)))
     sign = 1.0 if metric.higher_is_better else -1.0
     effect = sign * difference / (spread * np.sqrt(n)) if spread > 0 else float("nan")

@@ -1,5 +1,7 @@
 """Do the parts of a plan go together? What only the data can tell is left to the run; the rest is said before it."""
 
+from collections.abc import Sequence
+from contextlib import chdir
 from functools import lru_cache
 from typing import Any
 
@@ -73,6 +75,20 @@ def check_learning(
         )
 
 
+SOLVERS_READ = ("epochs", "patience", "monitor", "refit")
+"""The options of ``train`` that apply to a solver too: of its stopping, not of its learning rule."""
+
+
+def unread(overrides: Sequence[str]) -> list[str]:
+    """The options among a run's overrides that a solver, which brings its own learning rule, does not read."""
+    found = []
+    for name in (one.lstrip("+~").partition("=")[0] for one in overrides):
+        group, _, option = name.partition(".")
+        if group in ("loss", "objective") or (group == "train" and option and option not in SOLVERS_READ):
+            found.append(name)
+    return found
+
+
 def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:
     """Refuses a propensity of being observed for data that say what was recommended (``treated``).
 
@@ -100,6 +116,7 @@ def _offers(model: Backbone, options: Any) -> frozenset[str] | None:
     log = jax.tree.map(jnp.asarray, interactions(rows, rows, ones, 2, 2))
     data = TrainingData(log, jnp.asarray(ones), jnp.ones((2, 2)), jnp.ones((2, 2)))
     try:
-        return module_offers(model, options, data)
+        with chdir("."):  # where a plugin may leave it
+            return module_offers(model, options, data)
     except (Exception, SystemExit):
         return None

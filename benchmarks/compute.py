@@ -15,13 +15,14 @@ from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich.markup import escape
 
 from hydra_plugins.upliftlens.launcher import InProcess, node
 from upliftlens.benchmarks.choices import CONFIGS, groups, packaged
 from upliftlens.benchmarks.data import DataUnavailable
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.errors import UpliftlensError, told, unknown
 from upliftlens.benchmarks.installed import register_installed
-from upliftlens.benchmarks.overrides import quoted, refuse_no_choice, with_model_files
+from upliftlens.benchmarks.overrides import quoted, refuse_no_choice, refuse_unreadable, with_model_files
 from upliftlens.benchmarks.records import Record, canonical_key
 
 
@@ -48,18 +49,28 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     failed: list[UpliftlensError] = []
     missing: set[str] = set()  # data sets that could not be had: each is tried, and told of, once
 
+    noted: set[str] = set()
+
     def task(config: DictConfig) -> float:
+        from upliftlens.benchmarks.plan import ignored, plan
+        from upliftlens.benchmarks.progress import say
         from upliftlens.benchmarks.verbs import run_and_tell, tell_failure
 
         wanted = canonical_key({"data": _plain(config).get("data")})
         try:
+            idle = ignored(plan(_plain(config)), HydraConfig.get().overrides.task)
+            if idle and verb == "run":
+                raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
+            if idle and idle not in noted:
+                noted.add(idle)
+                say(f"[yellow]note[/yellow]  {escape(idle)}: such jobs of the sweep are one run")
             if wanted in missing:
                 raise UpliftlensError("its data could not be had, as told above")
             done.append(run_and_tell(_plain(config)))
             value = done[-1].diagnostics["validation"]
             return float("nan") if value is None else float(value)
-        except (UpliftlensError, OSError) as problem:
-            error = problem if isinstance(problem, UpliftlensError) else UpliftlensError(str(problem))
+        except (UpliftlensError, OSError, MemoryError) as problem:
+            error = problem if isinstance(problem, UpliftlensError) else UpliftlensError(told(problem))
             if isinstance(problem, DataUnavailable):
                 missing.add(wanted)
             if verb == "sweep":
@@ -113,6 +124,7 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
     OmegaConf.register_new_resolver("upliftlens.choices", _all_choices, replace=True)  # for --help
     Plugins.instance().register(InProcess)  # Hydra's scan for plugins does not see editable installs
     overrides = [quoted(one) for one in with_model_files(arguments)]
+    refuse_unreadable(overrides)
     for one in overrides:
         refuse_no_choice(one)
     return overrides

@@ -218,7 +218,9 @@ def _measure(
         )
     units = exam.targets.users.astype(np.int64)
     return {
-        one.name: Statistic(units, one.metric.sums(evidence[one.metric.evidence], one.cutoff), one.metric.reduce)
+        one.name: Statistic(
+            units, one.metric.sums(evidence[one.metric.evidence], one.cutoff), one.metric.reduce, one.metric.without
+        )
         for one in chosen
     }
 

@@ -45,7 +45,7 @@ def summaries(statistics: Mapping[str, Statistic], resampling: Resampling) -> di
     for (name, statistic), row in zip(statistics.items(), replicated, strict=True):
         metric = choose(name).metric
         n = int(informative(statistic).sum())
-        out[name] = interval(value(statistic), row, n, resampling.level, metric.centred, metric.limits)
+        out[name] = interval(value(statistic), row, n, resampling.level, metric.limits)
     return out
 
 
@@ -62,7 +62,7 @@ def over_seeds(evaluations: Sequence[Evaluation], name: str, resampling: Resampl
     metric = choose(name).metric
     n = len(np.unique(np.concatenate([one.units[informative(one)] for one in statistics])))
     mean = float(np.mean([value(one) for one in statistics]))
-    return interval(mean, across_seeds(replicated, resampling), n, resampling.level, metric.centred, metric.limits)
+    return interval(mean, across_seeds(replicated, resampling), n, resampling.level, metric.limits)
 
 
 def statistic_of(evaluation: Evaluation, name: str) -> Statistic:
@@ -107,5 +107,6 @@ def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
         if part:
             csr = tuple(arrays[f"{name}:{one}"] for one in ("data", "indices", "indptr"))
             sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
-        statistics[name] = Statistic(units, sums, choose(name).metric.reduce)
+        metric = choose(name).metric
+        statistics[name] = Statistic(units, sums, metric.reduce, metric.without)
     return statistics

@@ -7,6 +7,7 @@ rows; it is then fitted again on both; only a finished fit meets the test set, a
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import chdir
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from upliftlens.benchmarks.split_store import save_split
 from upliftlens.benchmarks.tracking import track
 from upliftlens.benchmarks.treated import consumed, described, fitted_rows, uplift_part
 from upliftlens.benchmarks.truth import hidden
+from upliftlens.models.registry import place_in
 
 
 class RunFailed(UpliftlensError):
@@ -42,15 +44,28 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         RunFailed: after the failed record and its traceback are stored.
         UpliftlensError: if the data can't be had, or the store can't be written.
     """
+    with chdir("."):  # a plugin may leave the folder, for which relative paths of the next run are meant
+        return _run(plan, reporter)
+
+
+def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
     started = time.perf_counter()
     fix_numerics()
-    store = stores.open_store(plan.store)
+    store, unwritable = stores.Store(plan.store), None
+    try:
+        stores.open_store(plan.store)
+    except UpliftlensError as error:
+        if not (store.root / "runs").is_dir():
+            raise
+        unwritable = error  # what is done can still be looked up
     prepared = prepare(plan, reporter)
-    if not (store.root / "splits" / f"{prepared.split.fingerprint}.json").exists():
-        save_split(prepared.split, store.root / "splits")
     found = stores.load_record(store, prepared.key)
     if found is not None and found.status == "done":
         return found, True
+    if unwritable is not None:
+        raise unwritable
+    if not (store.root / "splits" / f"{prepared.split.fingerprint}.json").exists():
+        save_split(prepared.split, store.root / "splits")
     record = _blank(plan, prepared)
     with stores.claim(store, "runs", prepared.key, reporter.say, record):
         found = stores.load_record(store, prepared.key)
@@ -66,11 +81,18 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
             except (Exception, SystemExit) as error:  # a plugin may try to leave
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 path = record.error.traceback if record.error else None
-                what = str(error) if isinstance(error, UpliftlensError) else f"{type(error).__name__}: {error}"
+                what = str(error) if isinstance(error, UpliftlensError) else _thrown(error, plan)
                 raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})") from error
             finally:
                 tracker.finish(record)
     return record, False
+
+
+def _thrown(error: BaseException, plan: Plan) -> str:
+    """What went wrong, and in which line of a plugin, if it was in one."""
+    places = [place_in(one.file, error) for one in (plan.learning.model, plan.learning.objective) if one.source]
+    where = next(filter(None, places), "")
+    return f"{where}{': ' if where else ''}{type(error).__name__}: {error}"
 
 
 def _compute(
@@ -166,6 +188,9 @@ def _measured(
         pair_weights(exposed, "test", parts.test, *plan.metrics.names),
     )
     metrics = {name: Summary(*summary) for name, summary in result.summaries.items()}
+    if not metrics:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in result.absent.items())
+        raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
     told = {} if log is None else {"recommendations": described(log, dataset)}
     return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **told}
 

@@ -118,7 +118,8 @@ def among(some: np.ndarray, ordered: np.ndarray) -> np.ndarray:
 def _future_rows(fit: tuple[Interactions, ...], test: Interactions, order: Order) -> int | None:
     if test.time is None or any(part.time is None for part in fit):
         return None
-    first = np.full(test.n_users, np.iinfo(np.int64).max)
+    never = np.inf if test.time.dtype.kind == "f" else np.iinfo(test.time.dtype).max
+    first = np.full(test.n_users, never, test.time.dtype)
     np.minimum.at(first, test.user, test.time)
     if order == "global":
         first[:] = first.min()

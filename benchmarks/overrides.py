@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,7 +15,11 @@ from upliftlens.benchmarks.installed import register_file
 PATHS = ("data.path", "store", "cache", "logger.dir")
 """Options that hold a path: any character goes, and no quotes of Hydra's are needed."""
 
+MOST_JOBS = 100_000
+"""Of one sweep: Hydra composes all of them before the first one starts."""
+
 _FILE = "model.file="
+_LONG = 100  # characters; no choice has such a name, and a file system refuses to look for much longer ones
 _PART = re.compile(r"""'[^']*'(?=,|$)|"[^"]*"(?=,|$)|[^,]+""")  # of values with commas between them
 
 
@@ -86,8 +91,35 @@ def refuse_no_choice(argument: str) -> None:
     if group in NEEDED and (argument.startswith("~") or "None" in chosen):
         raise UpliftlensError(f"{argument}: a run needs a choice of {group}. There is: {', '.join(packaged(group))}")
     for name in chosen:
-        if name.startswith("_"):
+        if name.startswith("_") or len(name) > _LONG:
+            name = name if len(name) <= _LONG else f"{name[:_LONG]}…"
             raise unknown(f"{group} choice", name, packaged(group))
+
+
+def refuse_unreadable(arguments: Sequence[str]) -> None:
+    """Refuses what Hydra's grammar takes and Hydra then stumbles over, and sweeps of nothing or without end.
+
+    Raises:
+        UpliftlensError: for an option without a name, a range that can't be, a sweep of no or too many jobs.
+    """
+    parser, jobs = OverridesParser.create(), 1
+    for argument in arguments:
+        if argument.startswith("-"):
+            continue
+        try:
+            parsed = parser.parse_override(argument)
+            values = sum(1 for _ in islice(parsed.sweep_iterator(), MOST_JOBS + 1)) if parsed.is_sweep_override() else 1
+        except HydraException:  # told by Hydra in its own words
+            continue
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UpliftlensError(f"{argument}: {error}") from None
+        if not parsed.key_or_group:
+            raise UpliftlensError(f"{argument} names no option: write option=value, as in seed=3")
+        if not values:
+            raise UpliftlensError(f"{argument} holds no value, so nothing would run")
+        jobs *= values
+    if jobs > MOST_JOBS:
+        raise UpliftlensError(f"this sweep has more than {MOST_JOBS:,} jobs: start it in parts")
 
 
 def chosen_of(override: str) -> list[str]:

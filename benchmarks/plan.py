@@ -3,14 +3,14 @@
 A plan says what to load, split, train and measure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from upliftlens.benchmarks import propensity as propensities
 from upliftlens.benchmarks.choices import NEEDED, packaged
-from upliftlens.benchmarks.compatible import check_exposure, check_learning
+from upliftlens.benchmarks.compatible import SOLVERS_READ, check_exposure, check_learning, unread
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.data.uplift_config import TREATED
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
@@ -158,8 +158,8 @@ def plan(config: Mapping[str, Any]) -> Plan:
         seed=own.seed,
         trial=own.trial,
         group=own.group,
-        store=Path(own.store).expanduser(),
-        cache=Path(own.cache).expanduser(),
+        store=Path(own.store).expanduser().absolute(),
+        cache=Path(own.cache).expanduser().absolute(),
         progress=own.progress,
     )
     check_exposure(f"data={made.data.name}", isinstance(made.data, TREATED), made.weighted, made.needs)
@@ -178,6 +178,16 @@ def general(config: Mapping[str, Any]) -> GeneralConfig:
         UpliftlensError: for one that is unknown, missing, of a wrong type, or out of range.
     """
     return typed(GeneralConfig, {name: value for name, value in config.items() if name not in NEEDED}, "")
+
+
+def ignored(plan: Plan, overrides: Sequence[str]) -> str | None:
+    """A sentence on the options among the overrides that the plan's model does not read, or None.
+
+    A solver has no loss and no objective; asked for one by name, it would answer for another method than was meant.
+    """
+    if not plan.solver or not (idle := unread(overrides)):
+        return None
+    return f"model={plan.learning.model.value.name} learns by a rule of its own and does not read {', '.join(idle)}"
 
 
 def _require_groups(config: Mapping[str, Any]) -> None:
@@ -212,7 +222,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     if plan.weighted and ("propensity" in plan.needs or is_weighted(plan.train.monitor)):
         identity["propensity"] = propensities.identity(plan.propensity)
     if plan.solver:
-        train = {name: getattr(plan.train, name) for name in ("epochs", "patience", "monitor", "refit")}
+        train = {name: getattr(plan.train, name) for name in SOLVERS_READ}
         return {**identity, "train": train}
     return {
         **identity,

@@ -50,6 +50,7 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
     conditions = [_condition(one) for one in where]
     require_fields([flat for _, flat in kept], [name for name, _, _ in conditions])
     for condition in conditions:
+        _require_order([flat.get(condition[0]) for _, flat in kept], *condition)
         kept = [(record, flat) for record, flat in kept if _holds(flat, *condition)]
     return [record for record, _ in kept]
 
@@ -112,6 +113,13 @@ def _condition(condition: str) -> tuple[str, str, str]:
             f"--where takes FIELD=VALUE (or !=, <, <=, >, >=), not '{condition}': for example model=mf"
         )
     return match[1].strip(), match[2], match[3].strip()
+
+
+def _require_order(values: Sequence[Any], name: str, sign: str, wanted: str) -> None:
+    """Refuses < and > between numbers and what is none: whatever it gave would be no answer."""
+    numbers = any(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+    if sign not in ("=", "!=") and numbers and _number(wanted) is None:
+        raise UpliftlensError(f"--where '{name}{sign}{wanted}': {name} is a number and '{wanted}' is none")
 
 
 def columns(records: Sequence[Record]) -> list[str]:
@@ -179,8 +187,8 @@ def _holds(flat: Fields, name: str, sign: str, wanted: str) -> bool:
     elif sign in ("=", "!="):
         same = text(value) == wanted.replace(" ", "") if isinstance(value, list) else text(value) == wanted
         return same == (sign == "=")
-    elif number is not None or value is None:
-        return False  # text or nothing against a number
+    elif value is None:
+        return False
     else:
         left, right = text(value), wanted  # dates and names by the alphabet
     return {

@@ -11,7 +11,7 @@ from upliftlens.benchmarks import ml100k
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.leak import LeakReport, Order, among, leak_report, pairs
-from upliftlens.causal.interactions import Interactions, take
+from upliftlens.causal.interactions import Interactions, take, time_bits
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _fix(name: str) -> str:
 def _fingerprint(dataset: Dataset, name: str, parts: tuple[Interactions, ...]) -> str:
     digest = hashlib.sha256(f"{name}\n{dataset.fingerprint}\n{dataset.log.n_users} {dataset.log.n_items}\n".encode())
     for part in parts:
-        time = np.zeros(len(part), np.int64) if part.time is None else part.time
+        time = time_bits(part)
         key = pairs(part)
         order = np.argsort(key)
         if (np.diff(key[order]) == 0).any():  # a pair in several rows: only then is the slower sort needed

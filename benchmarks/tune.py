@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.records import Record
+
+SEARCHED = ("model", "train", "loss", "objective")
+"""The config groups whose options may be searched: what they change is what is learned, not what it is judged by."""
 
 
 class Tuned(NamedTuple):
@@ -69,6 +72,8 @@ def tune(
     if not isinstance(stated, Mapping):
         raise UpliftlensError(f"model.space={stated} must be a mapping, e.g. '+model.space={{dim:{{choices:[8,16]}}}}'")
     ranges = {_full(name): entry for name, entry in stated.items()}
+    for name in ranges:
+        _require_searchable(name, base)
     space = {name: entry for name, entry in ranges.items() if name not in fixed}
     trials: list[tuple[list[str], Record | None]] = []
     for number, extra in enumerate(sample(space, budget, seed)):
@@ -87,13 +92,30 @@ def _best(records: Sequence[Record | None]) -> int:
     scored = [(index, record) for index, record in enumerate(records) if record is not None]
     if not scored:
         raise UpliftlensError("every trial failed: see the messages above")
-    metric = choose(scored[0][1].diagnostics["monitor"]).metric
+    selected_by = {record.diagnostics["monitor"] for _, record in scored}
+    if len(selected_by) > 1:
+        raise UpliftlensError(
+            f"the trials were scored by {' and '.join(sorted(selected_by))}: set train.monitor to one"
+        )
+    metric = choose(selected_by.pop()).metric
     sign = -1 if metric.higher_is_better else 1
     return min(scored, key=lambda one: (sign * one[1].diagnostics["validation"], one[0]))[0]
 
 
 def _full(name: str) -> str:
     return name if "." in name else f"model.{name}"
+
+
+def _require_searchable(name: str, config: Mapping[str, Any]) -> None:
+    """Refuses an option whose values can't be compared on one set of validation rows, or that there is not."""
+    section, _, option = name.partition(".")
+    if section not in SEARCHED or name == "train.monitor":
+        raise UpliftlensError(
+            f"model.space names {name}, whose values can't be compared: trials must share their data, split and "
+            f"criterion. Search options of {', '.join(SEARCHED)}, and give {name} its values in a sweep"
+        )
+    if option not in config[section]:
+        raise unknown(f"option in model.space: {section} has no", option, config[section])
 
 
 def _require(name: str, entry: Any) -> None:

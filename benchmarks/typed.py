@@ -73,6 +73,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         hint = next(part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is Literal and value is not None and value not in get_args(hint):
         raise unknown(where, str(value), map(str, get_args(hint)))
+    if hint in (str, int, float, bool) and isinstance(value, list | dict):  # OmegaConf lets it pass inside of a list
+        raise UpliftlensError(f"{where} must be one {hint.__name__}, got {value}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UpliftlensError(f"{where} must be a finite number, got {value}")
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):

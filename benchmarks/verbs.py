@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from upliftlens.benchmarks import experiment
-from upliftlens.benchmarks.plan import Plan, general, plan
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.plan import Plan, general, ignored, plan
 from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.progress import epoch_bar, say, table_console
 from upliftlens.benchmarks.records import Record
@@ -58,7 +59,10 @@ def tune_verb(arguments: Sequence[str]) -> int:
     from upliftlens.benchmarks.tune import tune
 
     overrides = prepare_overrides(arguments)
-    own = general(composed(overrides))
+    base = composed(overrides)
+    if idle := ignored(plan(base), overrides):
+        raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
+    own = general(base)
     group = own.group or sweep_name("tune", [one for one in overrides if not one.startswith("budget=")])
     tuned = tune(composed, run_and_tell, overrides, own.budget, own.tune_seed, group, say)
     table = Table("trial", "options", tuned.final.diagnostics["monitor"], box=None, pad_edge=False)

@@ -16,7 +16,7 @@ class Interactions:
 
     Shapes: ``user`` i32[N] in [0, n_users), ``item`` i32[N] in [0, n_items), ``value`` f32[N],
     ``weight`` f32[N] (0 marks padding: such a row carries no information and every method must ignore it),
-    ``time`` i64[N] seconds since the epoch on the host, or None.
+    ``time`` seconds since the epoch on the host, i64[N], or f64[N] where some have fractions; or None.
 
     ``n_users`` and ``n_items`` are static: they are part of a compiled program's structure, so that ids without a
     single training row still have a score.
@@ -53,8 +53,16 @@ def interactions(
     if not np.isfinite(value).all():
         raise ValueError("a value is NaN or infinite: drop or mend such rows before building Interactions")
     if time is not None:
-        time = np.asarray(time, np.int64)
+        time = np.asarray(time)
+        time = time.astype(np.float64 if time.dtype.kind == "f" else np.int64)
     return Interactions(user, item, value, np.ones(len(user), np.float32), time, n_users, n_items)
+
+
+def time_bits(log: Interactions) -> np.ndarray:
+    """The times i64[N] for a hash: whole seconds as they are, others by their 64 bits, none lost; 0 without times."""
+    if log.time is None:
+        return np.zeros(len(log), np.int64)
+    return np.asarray(log.time.view(np.int64) if log.time.dtype.kind == "f" else log.time)
 
 
 def take(log: Interactions, rows: Array) -> Interactions:

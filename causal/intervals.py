@@ -2,9 +2,18 @@
 
 A metric keeps a row of sums per user, T f64[U, S], and turns their total into its value: value = reduce(Σ_u T_u).
 A resample draws U users with replacement. If w_u says how often u was drawn, the replicate is reduce(Σ_u w_u T_u):
-numerator and denominator move together, so ratios, roots, pooled AUC and Gini are all *recomputed* per resample.
+numerator and denominator move together, so ratios, roots and pooled AUC are all *recomputed* per resample.
+
+What counts *distinct* things (coverage, Gini) can't be resampled so: a resample holds 63 % of the users, shows less by
+construction, and varies less than a sample of users does. Its replicates are linear in the users' weights instead,
+with the slopes of the jackknife: value + √((U−1)/U) Σ_u w_u (V̄ − V_u), V_u being the value without user u and V̄ the
+mean of these. Their variance is the jackknife's, (U−1)/U Σ_u (V_u − V̄)², on average no less than the true one (Efron &
+Stein 1981). Intervals of nominal 95 % held the expected value of as many users in 93–98 % of simulations, with 40 to
+900 users whose lists differ (resampled and moved to the value: 78–96 %). Where all lists together show few dozen items
+(popularity), coverage is a small whole number and its intervals are too narrow, by any of these: 50–68 %.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -22,7 +31,7 @@ _CELLS = 1_000_000  # floats in one block of weights: bounds memory, changes no 
 
 @dataclass(frozen=True)
 class Resampling:
-    """``level`` of the interval, e.g. 0.95; number of ``resamples``; ``seed`` of the draws."""
+    """``level`` of the interval, e.g. 0.95; number of ``resamples``, at least one beyond each bound; ``seed``."""
 
     level: float
     resamples: int
@@ -33,6 +42,9 @@ class Resampling:
         at_least(0, seed=self.seed)
         if not 0 < self.level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+        if self.resamples * (1 - self.level) < 2 - 1e-9:  # else the bounds are the least and the largest of them
+            least = math.ceil(2 / (1 - self.level) - 1e-9)
+            raise ValueError(f"resamples must be at least {least} for a level of {self.level:g}, got {self.resamples}")
 
 
 class Summary(NamedTuple):
@@ -49,11 +61,13 @@ class Statistic(NamedTuple):
 
     ``units`` i64[U]: the users' ids, distinct, which pair the rows of one run with those of another.
     ``sums`` f64[U, S]; ``reduce(totals f64[S, R]) -> f64[R]`` turns R totals into R values, NaN where undefined.
+    ``without(sums) -> f64[U]``: the value without each user, for what counts distinct things; None: it is recomputed.
     """
 
     units: np.ndarray
     sums: Sums
     reduce: Callable[[np.ndarray], np.ndarray]
+    without: Callable[[Sums], np.ndarray] | None = None
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -87,11 +101,14 @@ def draws(n: int, resampling: Resampling, width: int) -> Iterator[np.ndarray]:
 def replicates(statistics: Sequence[Statistic], resampling: Resampling) -> tuple[np.ndarray, int]:
     """The value of each statistic in each resample, f64[len(statistics), R], and the number of units drawn from.
 
+    Those with ``without`` are linear in the weights, as said above; their mean over resamples is the value itself.
+
     All statistics see the *same* resample of the union of their users, so their differences are paired.
     """
     units = np.unique(np.concatenate([one.units for one in statistics]))
     rows = [np.searchsorted(units, one.units) for one in statistics]
-    transposed = [one.sums.T.copy() if isinstance(one.sums, np.ndarray) else one.sums.T.tocsr() for one in statistics]
+    transposed = [_transposed(one.sums) for one in statistics]
+    slopes = [None if one.without is None else (value(one), _slopes(one.without(one.sums))) for one in statistics]
     largest = max(len(units), *(one.sums.shape[1] for one in statistics))
     out = np.empty((len(statistics), resampling.resamples))
     start = 0
@@ -99,9 +116,23 @@ def replicates(statistics: Sequence[Statistic], resampling: Resampling) -> tuple
         stop = start + weights.shape[1]
         for index, one in enumerate(statistics):
             mine = weights if len(rows[index]) == len(units) else weights[rows[index]]
-            out[index, start:stop] = one.reduce(transposed[index] @ mine)
+            linear = slopes[index]
+            out[index, start:stop] = (
+                one.reduce(transposed[index] @ mine) if linear is None else linear[0] + linear[1] @ mine
+            )
         start = stop
     return out, len(units)
+
+
+def _transposed(sums: Sums) -> Sums:
+    return sums.T.copy() if isinstance(sums, np.ndarray) else sums.T.tocsr()
+
+
+def _slopes(without: np.ndarray) -> np.ndarray:
+    """√((U−1)/U) (V̄ − V_u), exactly 0 where nobody's absence changes anything."""
+    n = len(without)
+    apart = without[0] - without
+    return np.sqrt((n - 1) / n) * (apart - apart.mean())
 
 
 def across_seeds(per_seed: np.ndarray, resampling: Resampling) -> np.ndarray:
@@ -134,23 +165,14 @@ def percentile(replicated: np.ndarray, level: float) -> tuple[float, float]:
     return float(lo), float(hi)
 
 
-def interval(
-    value: float, replicated: np.ndarray, n: int, level: float, centred: bool, limits: tuple[float, float]
-) -> Summary:
-    """The percentile interval of a value behind which ``n`` users stand.
+def interval(value: float, replicated: np.ndarray, n: int, level: float, limits: tuple[float, float]) -> Summary:
+    """The percentile interval of a value behind which ``n`` users stand, cut to ``limits``.
 
-    ``centred``: the replicates are first moved so that their mean is the value, and the bounds cut to ``limits``.
-    That is for values that count *distinct* things (coverage, Gini): a resample holds only 63 % of the users, so its
-    coverage is too low by construction, and a plain percentile interval would lie beside the value.
-    Centred intervals are somewhat narrow: nominal 95 % covered 88–93 % in simulations with 300 to 900
-    users, less with 40.
     One user says nothing about the spread between users: with n < 2 both bounds are NaN.
     """
     if n < 2:
         return Summary(value, float("nan"), float("nan"), n)
-    if not centred:
-        return Summary(value, *percentile(replicated, level), n)
-    lo, hi = percentile(replicated - np.nanmean(replicated) + value, level)
+    lo, hi = percentile(replicated, level)
     return Summary(value, float(np.clip(lo, *limits)), float(np.clip(hi, *limits)), n)
 
 

@@ -1,11 +1,14 @@
 """Finds models and objectives by name or file; built-ins come through the same entry points as installed plugins."""
 
+import contextlib
 import hashlib
+import importlib.metadata
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -20,17 +23,19 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "upliftlens.models": checked_model,
     "upliftlens.objectives": checked_objective,
 }
+_MACHINERY = (__file__, contextlib.__file__, importlib.__file__, importlib.metadata.__file__)
 _PLUGIN = "upliftlens_plugin_"  # begins the name of a module that was read from a model's file
 
 
 class Entry(NamedTuple):
     """A registered object and where its code is.
 
-    ``source`` is the sha256 of the file, "" for built-ins (their ``version`` counts).
+    ``source`` is the sha256 of the file, "" for built-ins (their ``version`` counts); ``file``: its path.
     """
 
     value: Any
     source: str
+    file: str = ""
 
 
 def names(group: str) -> list[str]:
@@ -60,7 +65,8 @@ def entry(group: str, name: str) -> Entry:
             raise ValueError(f"{where} is called '{value.name}': the entry point and the object need one name")
     if point.dist is not None and point.dist.name == "upliftlens":
         return Entry(value, "")
-    return Entry(value, _sources(Path(inspect.getfile(sys.modules[point.module]))))
+    file = inspect.getfile(sys.modules[point.module])
+    return Entry(value, _sources(Path(file)), file)
 
 
 def from_file(path: Path) -> Entry:
@@ -90,7 +96,7 @@ def _from_file(path: Path, own: str) -> Entry:
     model = checked_model(module.model, f"{path}: model")
     if model.name in _points("upliftlens.models"):
         raise ValueError(f"{path}: an installed model is called '{model.name}' too: give this one a name of its own")
-    return Entry(model, own)
+    return Entry(model, own, str(path))
 
 
 def model_entry(name: str, file: str | None) -> Entry:
@@ -117,6 +123,12 @@ def _sources(path: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def place_in(file: str, error: BaseException) -> str:
+    """``FILE, line N``: where in a file an exception was raised or passed through last; "" if it never was there."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{file}, line {lines[-1]}" if lines else ""
+
+
 def _points(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
@@ -139,13 +151,20 @@ def _load(path: Path) -> ModuleType:
 
 @contextmanager
 def _importing(where: str) -> Iterator[None]:
-    """Turns whatever a plugin raises on import, leaving the program included, into a ValueError."""
+    """Turns whatever a plugin raises on import, leaving the program included, into a ValueError.
+
+    A plugin that leaves the working directory is brought back: relative paths are the user's.
+    """
     try:
-        yield
+        with chdir("."):
+            yield
     except SystemExit as error:
         raise ValueError(
             f"{where} ends the program (exit code {error.code}) when it is imported: "
             'put what is not definitions below `if __name__ == "__main__":`'
         ) from error
     except Exception as error:
-        raise ValueError(f"{where} can't be imported: {type(error).__name__}: {error}") from error
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _MACHINERY]
+        own = frames and not isinstance(error, SyntaxError)  # which says its place itself
+        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if own else ""
+        raise ValueError(f"{where} can't be imported: {type(error).__name__}: {error}{place}") from error

@@ -9,6 +9,7 @@ from shell import TINY, call, records
 
 from upliftlens.benchmarks.cli import VERBS, main
 from upliftlens.benchmarks.compute import composed
+from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import plan
 
 
@@ -223,3 +224,57 @@ def test_data_verbs_on_a_file_of_ones_own(tmp_path, capsys):
     assert main(["data", "prepare", "synthetic", "data.n_users=90", "data.n_items=120"]) == 0
     assert main(["data", "list"]) == 0
     assert "yahoo-r3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "=3"], "=3 names no option"),
+        (["sweep", "seed=range(0,3,0)"], "arg 3 must not be zero"),
+        (["sweep", "seed=range(0,0)"], "holds no value, so nothing would run"),
+        (["sweep", "seed=range(0,1000000000)"], "more than 100,000 jobs"),
+        (["run", f"model={'a' * 100_000}"], "unknown model choice 'aaaa"),
+        (
+            ["run", "model=ials", "loss=bpr", "train.lr=1"],
+            "model=ials learns by a rule of its own and does not read loss",
+        ),
+        (["tune", "model=ials", "objective=ips"], "does not read objective: leave that out"),
+        (["tune", "+model.space={split.seed:{choices:[0,1]}}"], "trials must share their data, split and criterion"),
+        (["tune", "+model.space={train.monitor:{choices:[rmse]}}"], "model.space names train.monitor"),
+        (["tune", "+model.space={train.lrr:{choices:[1]}}"], "train has no 'lrr': did you mean 'lr'"),
+        (["run", "metrics.names=[[rmse]]"], "metrics.names must be one str"),
+        (["run", "metrics.interval.resamples=1"], "resamples must be at least 40"),
+        (["run", "data.n_users=100000000000"], "GiB are free: choose a smaller data.n_users"),
+    ],
+)
+def test_what_hydra_would_stumble_over_is_an_error_of_a_line(words, message, tmp_path, capsys):
+    assert main([*words, f"store={tmp_path}/runs"]) == 1
+    told = capsys.readouterr().err
+    assert message in told and len(told) < 1000 and not records(tmp_path / "runs")
+
+
+def test_in_a_sweep_options_that_a_solver_does_not_read_are_told_once(tmp_path, capsys):
+    assert call("sweep", tmp_path, "model=popularity", "objective=naive,ips", "propensity=popularity", "seed=0,1") == 0
+    assert capsys.readouterr().err.count("does not read objective") == 1
+    assert len(records(tmp_path)) == 2
+
+
+def test_a_run_that_measures_nothing_fails_with_the_reason(tmp_path, capsys):
+    assert call("run", tmp_path, "model=popularity", "metrics.names=[rmse]") == 1
+    told = capsys.readouterr().err
+    assert "nothing could be measured. rmse: rmse is for methods that predict a rating" in told
+    assert [one["status"] for one in records(tmp_path)] == ["failed"]
+
+
+def test_a_finished_run_is_found_in_a_store_that_can_not_be_written(tmp_path, monkeypatch, capsys):
+    assert call("run", tmp_path, "model=popularity") == 0
+
+    def full(root):
+        raise UpliftlensError(f"the results folder {root} is on a full disk")
+
+    monkeypatch.setattr("upliftlens.benchmarks.store.open_store", full)
+    assert call("run", tmp_path, "model=popularity") == 0
+    assert "(found)" in capsys.readouterr().err
+    for words in ([f"store={tmp_path}", "model=random"], [f"store={tmp_path}/new", "model=popularity"]):
+        assert main(["run", *TINY, f"cache={tmp_path}/cache", *words]) == 1
+        assert "is on a full disk" in capsys.readouterr().err

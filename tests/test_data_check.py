@@ -11,7 +11,9 @@ from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.data import BadData
 from upliftlens.benchmarks.data.config import DataConfig
+from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.split import SplitConfig, split
 
 HEAD = "user,item,rating\n"
 TIMED = "data.columns.time=t"
@@ -48,24 +50,17 @@ def findings(
     ("content", "options", "line", "column", "what", "fix"),
     [
         (
-            "user,item,rating,t\n1,2,3,5.0\n1,3,4,5.5\n",
-            ["data.columns.time=t"],
-            3,
-            "t",
-            "its order could be lost",
-            "scale",
-        ),
-        (
             "user,item,rating,t\n1,2,3,1e18\n",
             ["data.columns.time=t"],
             2,
             "t",
-            "no whole number below 2^53",
+            "its order could be lost",
             "time=null",
         ),
         ("user;item;rating\n1;2;3\n", ["data.separator=comma"], 1, None, "wrong separator", "data.separator=semicolon"),
         ("1\t2\t3\n1\t3\t4\n", [*POSITIONS, "data.separator=comma"], 1, None, "wrong separator", "data.separator=tab"),
         ("user,item,ratings\n1,2,3\n", [], 1, "rating", "no such column", "data.columns.value=ratings or"),
+        ("user,item,n,stars\n1,2,x,3\n", [], 1, "rating", "no such column", "data.columns.value=stars or"),
         ("user,thing,rating\n1,2,3\n", [], 1, "item", "no such column", "data.columns.item="),
         ("1,2,3\n1,3,4\n", [], 1, None, "header is missing", "data.header=false"),
         (HEAD + "1,2,3\n", POSITIONS, 1, None, "looks like a header", "data.header=true"),
@@ -150,6 +145,29 @@ def test_what_is_only_odd_is_read(tmp_path: Path, separator: str, end: str, mark
     np.testing.assert_array_equal(loaded.log.user, [1, 0, 2])
     np.testing.assert_array_equal(loaded.log.item, [0, 1, 1])
     np.testing.assert_array_equal(loaded.log.value, np.float32([3, 4.5, 1]))
+
+
+def test_times_with_fractions_keep_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+
+    def read(times: str) -> Dataset:
+        path.write_text("user,item,rating,t\n" + "\n".join(f"u,{i},3,{t}" for i, t in enumerate(times.split())))
+        return data.load(at(path, "csv", "data.columns.time=t"), tmp_path)
+
+    fine, whole = read("1112486027.75 1112486027.5 1112486027.25"), read("30 20 10.0")
+    np.testing.assert_array_equal(fine.log.time, [1112486027.75, 1112486027.5, 1112486027.25])
+    assert fine.fingerprint != read("1112486027.75 1112486027.5 1112486027.251").fingerprint
+    assert whole.log.time is not None and whole.log.time.dtype == np.int64
+    config = SplitConfig("leave_last", validation=0.0, seed=0, n=1)
+    assert [split(one, config).test.item.tolist() for one in (fine, whole)] == [[0], [0]]
+
+
+def test_blanks_around_an_id_are_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(HEAD + "u,a,3\nu ,b,4\n u,\tc,5\n")
+    loaded = data.load(at(path, "csv"), tmp_path)
+    assert loaded.users["id"].tolist() == ["u"] and loaded.items["id"].tolist() == ["a", "b", "c"]
+    assert "already on line 2" in findings(tmp_path, HEAD + "u,a,3\nu ,a ,4\n")[0].what
 
 
 def test_quoted_fields_and_huge_ids(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.data.config import DataConfig, SourceConfig
+from upliftlens.benchmarks.data.fetch import fetch
 from upliftlens.benchmarks.errors import UpliftlensError
 
 CLIENT = """
@@ -217,6 +218,15 @@ def test_a_read_only_cache_is_still_read_and_not_needed_for_a_path(
     assert len(lines) == 1 and "not kept in the cache" in lines[0]
     with pytest.raises(UpliftlensError, match=r"the cache can't be used: .* Fix: name a folder .* cache=FOLDER"):
         data.load(config, tmp_path / "none")
+
+
+def test_a_disk_that_is_too_small_for_pip_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n"
+    done = subprocess.CompletedProcess([], 1, "", f"{said}WARNING: a later line\n")
+    monkeypatch.setattr("upliftlens.benchmarks.data.fetch.subprocess.run", lambda *args, **kwargs: done)
+    source = SourceConfig("a.whl", None, "some-package==1.0", None, None, None)
+    with pytest.raises(UpliftlensError, match="free some space, or name another folder, cache=FOLDER"):
+        fetch(source, tmp_path / "a.whl", lambda *told: None)
 
 
 def test_a_file_where_the_cache_should_be(server: Server, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_spread_of_a_mean_is_its_standard_error():
 
 
 def test_few_users_and_undefined_resamples():
-    assert np.isnan(interval(0.5, np.full(9, 0.5), 1, 0.95, False, (0, 1))[1:3]).all()
+    assert np.isnan(interval(0.5, np.full(9, 0.5), 1, 0.95, (0, 1))[1:3]).all()
     assert np.isnan(percentile(np.full(9, np.nan), 0.95)).all()
     # two users, one of them without a denominator: a quarter of the resamples has no value, the rest have one
     statistic = Statistic(np.arange(2), np.array([[1.0, 2.0], [0.0, 0.0]]), lambda t: ratio(t[0], t[1]))
@@ -150,32 +150,55 @@ def test_pooled_auc_covers_its_truth():
     assert np.mean(covered) == pytest.approx(0.9, abs=0.075)
 
 
-def test_coverage_and_gini_are_centred_on_their_value():
-    """Their plain percentile interval lies beside the value; the centred one covers the mean over samples of users."""
-    rng = np.random.default_rng(5)
-    log_chance = -np.log(np.arange(1, 501))
-    for name in ("coverage", "gini"):
-        metric = registry()[name]
-        runs = []
-        for _ in range(100):
-            items = np.argsort(-(log_chance + rng.gumbel(size=(300, 500))), axis=1)[:, :10]
-            runs.append(Statistic(np.arange(300), metric.sums(Lists(items, np.zeros(500)), 10), metric.reduce))
-        truth = np.mean([value(run) for run in runs])
-        covered, beside = [], []
-        for run in runs:
-            found = replicates([run], SPEC)[0][0]
-            summary = interval(value(run), found, 300, SPEC.level, metric.centred, metric.limits)
-            covered.append(summary.lo <= truth <= summary.hi)
-            lo, hi = percentile(found, SPEC.level)
-            beside.append(not lo <= value(run) <= hi)
-            assert summary.lo <= summary.value <= summary.hi
-        assert np.mean(beside) > 0.9
-        assert np.mean(covered) >= 0.78, name  # 0.9 is meant: see causal.intervals.interval
+def lists_of(rng, users, items, k):
+    """Lists of k items, each drawn with chances that fall like 1/rank."""
+    return np.argsort(np.log(np.arange(1, items + 1)) - rng.gumbel(size=(users, items)), axis=1)[:, :k]
 
 
-def test_centred_bounds_stay_within_limits():
-    summary = interval(0.99, np.linspace(0.5, 0.7, 100), 9, 0.95, True, (0.0, 1.0))
-    assert summary.hi == 1.0 and summary.lo == pytest.approx(0.99 - 0.095)
+@pytest.mark.parametrize("name", ["coverage", "gini"])
+def test_what_counts_distinct_things_is_known_without_each_user(name):
+    metric, rng = registry()[name], np.random.default_rng(8)
+    items = lists_of(rng, 25, 12, 4)
+    items[3, 1:], items[7] = -1, -1  # a short list, and none
+    sums = metric.sums(Lists(items, np.zeros(12)), 4)
+    rows = sums.toarray()
+    one_by_one = [metric.reduce(np.delete(rows, user, axis=0).sum(axis=0)[:, None])[0] for user in range(25)]
+    np.testing.assert_allclose(metric.without(sums), one_by_one, atol=1e-12)
+    statistic = Statistic(np.arange(25), sums, metric.reduce, metric.without)
+    many = Resampling(0.9, 40_000, 3)
+    found = replicates([statistic], many)[0][0]
+    assert found.mean() == pytest.approx(value(statistic), abs=0.05 * found.std())
+    assert found.var() == pytest.approx(24 * np.var(one_by_one), rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["coverage", "gini"])
+def test_intervals_of_coverage_and_gini_hold_their_value_and_the_truth(name):
+    """Plain resampling lies beside the value, as a resample holds fewer users."""
+    rng, metric = np.random.default_rng(5), registry()[name]
+    made = [metric.sums(Lists(lists_of(rng, 300, 500, 10), np.zeros(500)), 10) for _ in range(100)]
+    runs = [Statistic(np.arange(300), sums, metric.reduce, metric.without) for sums in made]
+    truth = np.mean([value(run) for run in runs])
+    covered, beside = [], []
+    for run in runs:
+        summary = interval(value(run), replicates([run], SPEC)[0][0], 300, SPEC.level, metric.limits)
+        covered.append(summary.lo <= truth <= summary.hi)
+        assert summary.lo <= summary.value <= summary.hi
+        lo, hi = percentile(replicates([run._replace(without=None)], SPEC)[0][0], SPEC.level)
+        beside.append(not lo <= value(run) <= hi)
+    assert np.mean(beside) > 0.9
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.08)
+
+
+def test_a_value_that_no_user_changes_alone_has_an_interval_of_no_width():
+    metric = registry()["coverage"]
+    sums = metric.sums(Lists(np.tile(np.arange(7), (30, 1)), np.zeros(11)), 7)
+    run = Statistic(np.arange(30), sums, metric.reduce, metric.without)
+    assert interval(value(run), replicates([run], SPEC)[0][0], 30, 0.9, metric.limits)[:3] == (7 / 11,) * 3
+
+
+def test_bounds_stay_within_limits():
+    summary = interval(0.99, np.linspace(0.9, 1.1, 101), 9, 0.95, (0.0, 1.0))
+    assert summary.hi == 1.0 and summary.lo == pytest.approx(0.905)
 
 
 def test_seeds_add_their_variance():

@@ -60,7 +60,7 @@ def problem(seed: int, ties: bool):
 
 
 def config(names, block=16):
-    return MetricsConfig(tuple(names), block, TIE_SEED, Resampling(0.95, 20, 0))
+    return MetricsConfig(tuple(names), block, TIE_SEED, Resampling(0.95, 40, 0))
 
 
 def sorted_candidates(scores, excluded):

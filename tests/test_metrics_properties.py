@@ -85,7 +85,7 @@ def random_scores():
     )
     data = TrainingData(seen, seen.value, np.zeros((n_users, 0), np.float32), np.zeros((n_items, 0), np.float32))
     names = [f"{name}@10" for name in RANKING] + ["mrr", "map", "ndcg", "coverage@10", "gini@10", "popularity@10"]
-    config = MetricsConfig(tuple(names), 500, 20, Resampling(0.999, 400, 0))
+    config = MetricsConfig(tuple(names), 500, 20, Resampling(0.999, 2000, 0))
     scores = rng.random((n_users, n_items)).astype(np.float32)
     return seen, evaluate(MATRIX, scores, data, test, seen, config, 4.0, (1, 5), "explicit")
 
@@ -190,7 +190,7 @@ def test_block_size_row_order_and_affine_scores_change_nothing(seed, block, offs
     data = TrainingData(known, known.value, np.zeros((9, 0), np.float32), np.zeros((14, 0), np.float32))
 
     def run(scores, rows, block):
-        config = MetricsConfig(tuple(NAMES), block, 3, Resampling(0.9, 10, 0))
+        config = MetricsConfig(tuple(NAMES), block, 3, Resampling(0.9, 20, 0))
         return evaluate(MATRIX, scores, data, rows, known, config, 4.0, (1, 5), "explicit")
 
     first = run(scores, rows, 9)
@@ -215,7 +215,7 @@ def test_relabelling_the_users_changes_no_value():
         rows = interactions(*np.nonzero(which), values[mine][which], *shape)
         none = take(rows, np.zeros(0, int))
         data = TrainingData(none, none.value, np.zeros((12, 0), np.float32), np.zeros((15, 0), np.float32))
-        config = MetricsConfig(tuple(NAMES), 5, 3, Resampling(0.9, 10, 0))
+        config = MetricsConfig(tuple(NAMES), 5, 3, Resampling(0.9, 20, 0))
         results.append(evaluate(MATRIX, scores[mine], data, rows, none, config, 4.0, (1, 5), "explicit"))
     for name in NAMES:
         assert results[0].summaries[name].value == pytest.approx(results[1].summaries[name].value, rel=1e-12)

@@ -96,7 +96,7 @@ def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
     assert main(["plot", "scatter", "oracle", "random", *words, str(tmp_path / "s.svg"), "--y", "cp@10"]) == 0
     assert "cp@10 against ndcg@10" in (tmp_path / "s.svg").read_text()
     oracle = Contender("o", evaluations(store, "oracle")[:1])
-    drawn = figure("scatter", [oracle], "ndcg@10", "cp@10", Resampling(0.9, 9, 0)).axes[0].containers[0].lines[0]
+    drawn = figure("scatter", [oracle], "ndcg@10", "cp@10", Resampling(0.9, 20, 0)).axes[0].containers[0].lines[0]
     (value,) = {one["metrics"]["cp@10"]["value"] for one in records(store) if one["model"] == "oracle"}
     assert drawn.get_ydata()[0] == pytest.approx(value)
     capsys.readouterr()

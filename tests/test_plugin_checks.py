@@ -105,6 +105,8 @@ def test_a_record_that_is_no_objective(wrong, expected):
         (BACKBONE.replace(", Net)", ", None)"), "build must be callable"),
         (BACKBONE.replace("dim: int = 4", "dim: object = jnp"), "mine"),
         (BACKBONE.replace("axis=-1)", "axis=-1, keepdims=True)"), "must give float32[3], got float32[3, 1]"),
+        ("a = 1\nb = missing\n", "bad.py, line 2)"),
+        (BACKBONE.replace("        normal =", "        1 / 0\n        normal ="), "bad.py, line "),
         (SOLVER.replace("return state[items]", "return state"), "must give float32[3], got float32[30]"),
     ],
 )
@@ -131,6 +133,15 @@ def test_a_plugin_that_leaves_while_it_is_built_fails_its_run_only(tmp_path, cap
     path.write_text(BACKBONE.replace("        normal =", "        raise SystemExit(0)\n        normal ="))
     assert call("run", tmp_path, f"model.file={path}") == 1
     assert [one["status"] for one in records(tmp_path)] == ["failed"]
+
+
+def test_a_plugin_that_changes_the_folder_moves_nothing(tmp_path, monkeypatch):
+    (tmp_path / "away").mkdir()
+    away = f"__import__('os').chdir({str(tmp_path / 'away')!r})\n"
+    (tmp_path / "moves.py").write_text(away + BACKBONE.replace("        normal =", f"        {away}        normal ="))
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", *TINY, "store=runs", "cache=cache", "model.file=moves.py", "seed=0,1"]) == 0
+    assert len(records(tmp_path / "runs")) == 2 and not list((tmp_path / "away").iterdir())
 
 
 def dense_scores(change):

@@ -57,6 +57,8 @@ def keys(*where: str) -> list[str]:
         (["config.metrics.names=[rmse]"], []),
         (['config.metrics.names=["rmse","recall@10"]', "seed=2"], ["a2"]),
         (["created<2024-06"], ["a0", "a1", "a2", "b0"]),
+        (["created<2024"], []),
+        (["created>2023"], ["a0", "a1", "a2", "b0"]),
         (["model<5"], []),
         (["status=done", "split=kfold", "split.fold=0", "seed=1"], ["a1"]),
     ],
@@ -71,6 +73,7 @@ def test_filters(where: list[str], expected: list[str]) -> None:
         ("modle=mf", "unknown field 'modle': did you mean 'model'"),
         ("train.lrr=1", "did you mean 'train.lr'"),
         ("model", "--where takes FIELD=VALUE"),
+        ("seed<x", "seed is a number and 'x' is none"),
         ("=mf", "--where takes FIELD=VALUE"),
     ],
 )

@@ -21,7 +21,7 @@ from upliftlens.causal.intervals import Resampling
 WORLD = [
     "data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "data.test_per_user=4",
     "split=given", "propensity=oracle", "train.schedule=constant", "train.epochs=6", "train.batch_size=128",
-    "metrics.interval.resamples=5",
+    "metrics.interval.resamples=40",
 ]  # fmt: skip
 FULL = tables.definition("coat")
 SMALL = {

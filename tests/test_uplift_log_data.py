@@ -108,8 +108,8 @@ def test_outcome_means_are_shrunk_towards_the_arm():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: [(*t[0][:3], 1.5, t[0][4]), *t[1:]], r"line 2, column outcome: rating 1\.5 lies outside"),
-        (lambda t: [(*t[0][:4], -0.1), *t[1:]], r"line 2, column propensity: rating -0\.1 lies outside"),
+        (lambda t: [(*t[0][:3], 1.5, t[0][4]), *t[1:]], r"line 2, column outcome: outcome 1\.5 lies outside"),
+        (lambda t: [(*t[0][:4], -0.1), *t[1:]], r"line 2, column propensity: propensity -0\.1 lies outside"),
         (lambda t: [(*t[0][:2], 0.5, *t[0][3:]), *t[1:]], "treated must be 0 or 1"),
         (lambda t: [(*row[:2], 0, *row[3:]) for row in t], "no treated row"),
         (lambda t: [(*row[:2], 1, *row[3:]) for row in t], "no untreated row"),

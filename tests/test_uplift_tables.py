@@ -52,7 +52,7 @@ def test_estimators_are_as_good_as_theory_says(tmp_path):
 
 
 def test_a_table_of_estimators_needs_a_truth_and_possible_numbers(tmp_path):
-    small = {**ESTIMATORS, "data": SMALL[:-1], "logs": 2, "resamples": 5}
+    small = {**ESTIMATORS, "data": SMALL[:-1], "logs": 2, "resamples": 40}
     with pytest.raises(UpliftlensError, match="the truth is not known"):
         uplift_estimator_cells({**small, "data": ["data=synthetic"]}, where(tmp_path))
     with pytest.raises(UpliftlensError, match="0 < k ≤ 40"):

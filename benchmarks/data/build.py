@@ -15,14 +15,14 @@ from upliftlens.benchmarks.data.features import Column, encode
 from upliftlens.benchmarks.data.filters import k_core, merged
 from upliftlens.benchmarks.dataset import Dataset, Features, Treatment
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, interactions
+from upliftlens.causal.interactions import Interactions, interactions, time_bits
 
 
 @dataclass(frozen=True)
 class Raw:
     """What a reader returns.
 
-    ``log``, ``test``: columns user, item (text or i64), value f32, optionally time i64, in file order.
+    ``log``, ``test``: columns user, item (text or i64), value f32, optionally time i64 or f64, in file order.
     ``users``, ``items``: tables of text with column ``id``; they may hold ids without a row and miss ids with one.
     ``propensity`` f32[*, *], rows and columns by id, where ids are whole numbers from 0.
     A log of recommendations has the columns ``treated`` bool and ``treatment_propensity`` f32 besides.
@@ -120,7 +120,7 @@ def sealed(dataset: Dataset) -> Dataset:
 
     def add_log(label: str, log: Interactions | None) -> None:
         if log is not None:
-            add(label, log.user, log.item, log.value, log.time)
+            add(label, log.user, log.item, log.value, None if log.time is None else time_bits(log))
 
     def add_features(label: str, features: Features) -> None:
         add(label, list(features.names), features.matrix)

@@ -100,6 +100,7 @@ def _table(files: Files, path: str, key: str, config: RecboleConfig) -> tuple[pd
         if len(row) != len(names)
     )
     table = pd.DataFrame(lines[1:], columns=names, dtype=object)
+    table[key] = table[key].str.strip()  # as the log's ids are
     columns = []
     for name, _, kind in header:
         if name in (key, config.columns.title) or kind not in KINDS:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import http.client
+import os
 import shutil
 import subprocess
 import sys
@@ -160,9 +161,18 @@ def _from_index(requirement: str, part: Path, progress: Progress) -> None:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=1"]
         command += ["--disable-pip-version-check", "--quiet", "--dest", folder, requirement]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_PATIENCE, check=False)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=PIP_PATIENCE,
+                check=False,
+                env={**os.environ, "TMPDIR": folder},  # pip unpacks where it may; so it needs no other disk
+            )
         except subprocess.TimeoutExpired as error:
             raise FetchFailed(f"pip took longer than {PIP_PATIENCE} s") from error
+        if done.returncode and f"[Errno {errno.ENOSPC}]" in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part.parent))
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.filters import repeated
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.scan import Columns, Rules, cells_of, is_number, is_whole, scan
+from upliftlens.benchmarks.data.scan import TIME_LIMIT, Columns, Rules, cells_of, is_number, scan
 
 SEPARATORS = {"colons": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "space": " "}
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
@@ -24,6 +24,7 @@ class Layout(NamedTuple):
     ``separator``: None takes the first of ``SEPARATORS`` that the first line holds.
     ``user``, ``item``, ``value``, ``time`` name header cells, or positions from 0 where there is no ``header``.
     ``adjustable``: the user can set these things through data options; otherwise the format fixes them.
+    ``holds``: what the value column does: a rating, or another number, whose option in data.columns goes by that name.
     """
 
     separator: str | None
@@ -34,6 +35,7 @@ class Layout(NamedTuple):
     time: str | None
     integer_ids: bool
     adjustable: bool
+    holds: str = "rating"
 
 
 class Checks(NamedTuple):
@@ -44,9 +46,10 @@ class Checks(NamedTuple):
 
 
 def read_ratings(data: bytes, file: str, encoding: str, layout: Layout, checks: Checks) -> pd.DataFrame:
-    """Columns ``user``, ``item`` (text, or i64 with ``integer_ids``), ``value`` f32 and, if there is one, ``time`` i64.
+    """Columns ``user``, ``item`` (text, or i64 with ``integer_ids``), ``value`` f32 and, if there is one, ``time``.
 
-    Rows are in file order; a log without a value column has value 1 everywhere. BOM and CRLF are taken in silence.
+    ``time`` is i64, or f64 where one has a fraction. Rows are in file order; a log without a value column has value 1
+    everywhere. Blanks around ids belong to nobody's id and are cut. BOM and CRLF are taken in silence.
 
     Raises:
         BadData: with every finding in the file.
@@ -70,7 +73,7 @@ def read_ratings(data: bytes, file: str, encoding: str, layout: Layout, checks: 
     else:
         reason = "a row is not what the format asks for"
     if not clean:
-        rules = Rules(separator, quoted, layout.header, checks.scale, checks.distinct, layout.adjustable)
+        rules = Rules(separator, quoted, layout.header, checks.scale, checks.distinct, layout.adjustable, layout.holds)
         refuse(scan(text, file, columns, rules))
         refuse([Problem(file, None, None, reason, "compare the lines of the file with one another")])
     return table
@@ -111,7 +114,8 @@ def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: 
         places = {kind: int(name) for kind, name in named.items() if name.isdigit() and int(name) < len(cells)}
     missing = [kind for kind in named if kind not in places]
     if missing:
-        refuse([_missing(cells, names, file, layout, separator, named, missing)])
+        below = text.split("\n", 2)[1].rstrip("\r").split(separator) if "\n" in text else []
+        refuse([_missing(cells, names, below, file, layout, separator, named, missing)])
     value = places.get("value")
     if not layout.header and value is not None and not is_number(cells[value]):
         rows = text.split("\n", 2)
@@ -120,7 +124,7 @@ def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: 
             what = f"'{separator.join(cells)}' looks like a header, and none is expected"
             fix = "data.header=true, and data.columns.user= and so on by name"
             refuse([Problem(file, 1, None, what, fix if layout.adjustable else "delete this line")])
-    roles = {place: "rating" if kind == "value" else kind for kind, place in places.items()}
+    roles = {place: layout.holds if kind == "value" else kind for kind, place in places.items()}
     shown = names if layout.header else [roles.get(i, str(i)) for i in range(len(cells))]
     places_of = (places["user"], places["item"], value, places.get("time"))
     return Columns(*places_of, len(cells), tuple(shown), layout.integer_ids)
@@ -129,6 +133,7 @@ def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: 
 def _missing(
     cells: list[str],
     names: list[str],
+    below: list[str],
     file: str,
     layout: Layout,
     separator: str,
@@ -149,10 +154,16 @@ def _missing(
         fix = "data.header=false data.columns.user=0 data.columns.item=1 data.columns.value=2"
         fix = fix if layout.adjustable else "put the header line back"
         return Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
-    options = get_close_matches(name, names, n=1) or ([] if kind in ("value", "time") else ["one of these"])
+    options = get_close_matches(name, names, n=1)
+    if kind == "value":  # whatever else holds numbers
+        numbers = (one for one, cell in zip(names, below) if one not in named.values() and is_number(cell))
+        options = options or list(numbers)
+    options = options or ([] if kind in ("value", "time") else ["one of these"])
     # A file without ratings is one of implicit feedback: one option alone would be refused.
-    options += {"value": ["null data.feedback=implicit"], "time": ["null"]}.get(kind, [])
-    fix = " or ".join(f"data.columns.{kind}={option}" for option in options)
+    ratings = layout.holds == "rating"
+    options += {"value": ["null data.feedback=implicit"] * ratings, "time": ["null"]}.get(kind, [])
+    option = kind if ratings or kind != "value" else layout.holds
+    fix = " or ".join(f"data.columns.{option}={one}" for one in options) or f"data.columns.{option}=its name"
     if not layout.adjustable:
         fix = "get the original file again"
     return Problem(file, 1, name, f"no such column; there is: {', '.join(names)}", fix)
@@ -177,7 +188,10 @@ def _parse(text: str, separator: str, quoted: bool, layout: Layout, columns: Col
     if raw.shape[1] != columns.width:
         raise ValueError(f"{raw.shape[1]} fields where the first line has {columns.width}")
     value = raw[columns.value] if columns.value is not None else np.ones(len(raw))
-    table = pd.DataFrame({"user": raw[columns.user], "item": raw[columns.item], "value": value})
+    user, item = (
+        raw[place] if layout.integer_ids else raw[place].str.strip() for place in (columns.user, columns.item)
+    )
+    table = pd.DataFrame({"user": user, "item": item, "value": value})
     if columns.time is not None:
         table["time"] = raw[columns.time]
     return table
@@ -190,14 +204,15 @@ def _clean(table: pd.DataFrame, checks: Checks) -> bool:
     if checks.scale is not None:
         fine = fine and bool(((value >= checks.scale[0]) & (value <= checks.scale[1])).all())
     if table["user"].dtype != np.int64:
-        fine = fine and not ((table["user"].str.strip() == "") | (table["item"].str.strip() == "")).any()
+        fine = fine and not ((table["user"] == "") | (table["item"] == "")).any()
     if "time" in table:
-        fine = fine and bool(is_whole(table["time"].to_numpy(np.float64)).all())
+        time = table["time"].to_numpy(np.float64)
+        fine = fine and bool((np.abs(time) < TIME_LIMIT).all())  # false for NaN
     if not fine:
         return False
     table["value"] = value.astype(np.float32)
     if "time" in table:
-        table["time"] = table["time"].astype(np.int64)
+        table["time"] = time.astype(np.int64) if (time == np.floor(time)).all() else time
     if not checks.distinct:
         return True
     return not repeated(pd.factorize(table["user"])[0], pd.factorize(table["item"])[0]).any()

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from upliftlens.benchmarks.data.problems import Problem
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -30,6 +28,7 @@ class Rules(NamedTuple):
     """How lines are taken apart and what they must satisfy.
 
     ``adjustable``: the user can change the reading through data options, so a fix may name one.
+    ``holds``: what a value is.
     """
 
     separator: str
@@ -38,6 +37,7 @@ class Rules(NamedTuple):
     scale: tuple[float, float] | None
     distinct: bool
     adjustable: bool
+    holds: str
 
 
 def is_number(cell: str) -> bool:
@@ -45,9 +45,8 @@ def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell.strip()) is not None
 
 
-def is_whole(times: np.ndarray) -> np.ndarray:
-    """Whether f64 times are whole numbers that a float holds exactly; what is cut or rounded would lose its order."""
-    return (np.abs(times) < 2**53) & (times == np.floor(times))
+TIME_LIMIT = 2.0**53
+"""Times from here on would be rounded to whole numbers that a float holds, and so could lose their order."""
 
 
 def cells_of(line: str, separator: str, quoted: bool) -> list[str]:
@@ -84,9 +83,9 @@ def scan(text: str, file: str, columns: Columns, rules: Rules) -> Iterator[Probl
             fix = "write seconds since 1970" + (", or data.columns.time=null" if rules.adjustable else "")
             what = f"time '{cells[columns.time]}' is not a number"
             yield Problem(file, line, columns.names[columns.time], what, fix)
-        elif columns.time is not None and not is_whole(np.array(float(cells[columns.time]))):
-            fix = "scale it, e.g. to whole milliseconds" + (", or data.columns.time=null" if rules.adjustable else "")
-            what = f"time '{cells[columns.time]}' is no whole number below 2^53, so its order could be lost"
+        elif columns.time is not None and not abs(float(cells[columns.time])) < TIME_LIMIT:
+            fix = "write seconds since 1970" + (", or data.columns.time=null" if rules.adjustable else "")
+            what = f"time '{cells[columns.time]}' is not below 2^53, so its order could be lost"
             yield Problem(file, line, columns.names[columns.time], what, fix)
         if rules.distinct:
             pair = (cells[columns.user], cells[columns.item])
@@ -125,7 +124,7 @@ def _field_fix(cells: list[str], columns: Columns, rules: Rules) -> str:
 
 def _value(cell: str, file: str, line: int, name: str, rules: Rules) -> Iterator[Problem]:
     if cell.lower() in ABSENT:
-        what = "the rating is empty" if cell == "" else f"the rating is '{cell}'"
+        what = f"the {rules.holds} is empty" if cell == "" else f"the {rules.holds} is '{cell}'"
         yield Problem(file, line, name, what, "fill it in or delete the line")
     elif not is_number(cell):
         fix = (
@@ -135,5 +134,7 @@ def _value(cell: str, file: str, line: int, name: str, rules: Rules) -> Iterator
     elif rules.scale is not None and not rules.scale[0] <= float(cell) <= rules.scale[1]:
         low, high = rules.scale
         value = float(cell)
-        fix = f"correct it, or state the true scale: 'data.scale=[{min(low, value):g},{max(high, value):g}]'"
-        yield Problem(file, line, name, f"rating {cell} lies outside of the scale {low:g} to {high:g}", fix)
+        fix = "correct it"
+        if rules.holds == "rating":
+            fix += f", or state the true scale: 'data.scale=[{min(low, value):g},{max(high, value):g}]'"
+        yield Problem(file, line, name, f"{rules.holds} {cell} lies outside of the scale {low:g} to {high:g}", fix)

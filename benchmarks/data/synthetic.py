@@ -6,8 +6,11 @@ import pandas as pd
 from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.config import SyntheticConfig
 from upliftlens.benchmarks.dataset import Dataset, Features
+from upliftlens.benchmarks.environment import available_memory
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.causal.synthetic import World, synthetic_world
+
+_ROW, _SIDE = 60, 100  # bytes of a row, with its copies while it is sorted, and of a user's or item's entry, at least
 
 
 def world_of(config: SyntheticConfig) -> World:
@@ -19,6 +22,14 @@ def world_of(config: SyntheticConfig) -> World:
     if config.scale != (1.0, float(len(config.shares))):
         raise UpliftlensError(
             f"data.scale must be [1,{len(config.shares)}]: data.shares names one share for each rating"
+        )
+    rows = config.n_users * (config.ratings_per_user + config.test_per_user)
+    wanted = _ROW * rows + (_SIDE + 8 * config.dim) * (config.n_users + config.n_items)
+    free = available_memory()
+    if wanted > free:
+        raise UpliftlensError(
+            f"a world of {config.n_users:,} users and {config.n_items:,} items takes {wanted / 2**30:.1f} GiB or more, "
+            f"{free / 2**30:.1f} GiB are free: choose a smaller data.n_users or data.n_items"
         )
     try:
         return synthetic_world(config, config.draw)

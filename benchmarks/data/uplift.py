@@ -109,12 +109,12 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     data, file, columns = files.read(path), files.label(path), config.columns
     separator = None if config.separator == "auto" else SEPARATORS[config.separator]
 
-    def column(name: str, distinct: bool) -> pd.DataFrame:
-        layout = Layout(separator, config.header, columns.user, columns.item, name, columns.time, False, True)
+    def column(name: str, holds: str, distinct: bool = False) -> pd.DataFrame:
+        layout = Layout(separator, config.header, columns.user, columns.item, name, columns.time, False, True, holds)
         return read_ratings(data, file, config.encoding, layout, Checks((0.0, 1.0), distinct))
 
-    log = column(columns.outcome, config.filter.duplicates == "error")
-    treated = column(columns.treated, False)["value"].to_numpy()
+    log = column(columns.outcome, "outcome", config.filter.duplicates == "error")
+    treated = column(columns.treated, "treated")["value"].to_numpy()
     given = columns.propensity
     if given == "auto":
         first = as_text(data, file, config.encoding).split("\n", 1)[0].rstrip("\r")
@@ -131,7 +131,7 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     n_users, n_items = int(user.max()) + 1, int(item.max()) + 1
     try:
         if given is not None:
-            propensity = column(given, False)["value"].to_numpy()
+            propensity = column(given, "propensity")["value"].to_numpy()
         else:
             propensity = additive_logistic(user, item, treated, n_users, n_items, config.propensity_l2)
         if config.filter.duplicates == "error":

@@ -105,11 +105,11 @@ class Metric(NamedTuple):
     ``evidence`` names the record that ``sums(evidence, cutoff)`` gets; it returns f64[U, S], a user without a defined
     value having a row of zeros. ``cutoff`` is inf where the name has none. ``reduce(f64[S, R]) -> f64[R]`` by columns.
     ``kind`` "mean": of per-user values (sums are value and 1); "pooled": a ratio of totals over users; "recomputed":
-    any other function of totals. All three are recomputed in every resample of users.
+    any other function of totals. All three are recomputed in every resample of users, but for those with ``without``.
     ``at``: whether the name takes a cut-off, as in "recall@10"; it stands before the first slash: "uplift@10/snips".
     ``links``: the methods for which it means something.
-    ``centred``: see ``causal.intervals.interval``. ``weighted``: needs the test pairs'
-    propensities. ``version`` is bumped when the metric's numbers change.
+    ``without``: see ``causal.intervals.Statistic``. ``weighted``: needs the test pairs' propensities. ``version`` is
+    bumped when the metric's numbers change.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Metric(NamedTuple):
     limits: tuple[float, float]
     at: Literal["required", "optional", "never"]
     links: frozenset[Link] = frozenset({"rating", "probability", "rank"})
-    centred: bool = False
+    without: Callable[[Sums], np.ndarray] | None = None
     weighted: bool = False
     version: int = 1
 

@@ -1,4 +1,8 @@
-"""Options of a table on the command line: ``upliftlens table NAME KEY=VALUE …`` replaces what its definition states."""
+"""Options of a table on the command line: ``upliftlens table NAME KEY=VALUE …`` replaces what its definition states.
+
+A definition is its own schema: a value has the type and the shape that the definition's has, and the range that its
+name stands for, the same in every table.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -7,8 +11,34 @@ from typing import Any
 import yaml
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.typed import typed
+from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.options import above, at_least
 
 _FIXED = ("kind", "published")
+_SEEDS = 2**32
+_LEAST = {"seed": 0, "search_seed": 0, "tune_seed": 0, "draws": 2, "folds": 2, "logs": 2, "users": 2}
+"""Of whole numbers; 1 for any other. One draw has no spread, one fold nothing to train on."""
+_BELOW = {"level": 1, "validation": 1, "density": 1, "floor": 1, "chi": 0.5}
+_FILLED = frozenset(
+    [
+        "seeds",
+        "draws",
+        "validation_seeds",
+        "backbones",
+        "objectives",
+        "columns",
+        "estimators",
+        "data",
+        "knobs",
+        "rows",
+        "grid",
+        "blocks",
+        "training",
+    ]
+)
+"""Lists and mappings without which there is nothing to compute."""
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", list: "a list, as in [0,1]", str: "text"}
 
 
 def overridden(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -17,7 +47,7 @@ def overridden(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
     Values are written as in the definition, in YAML: ``draws=5``, ``seeds=[0,1]``, ``grid={model.dim: [2, 4]}``.
 
     Raises:
-        UpliftlensError: for what isn't KEY=VALUE, an unknown key, or a value of another type.
+        UpliftlensError: for what isn't KEY=VALUE, an unknown key, or a value of another type or out of its range.
     """
     changed = dict(content)
     known = [key for key in content if key not in _FIXED]
@@ -28,9 +58,44 @@ def overridden(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
         if key not in known:
             raise unknown("option of the table", key, known)
         changed[key] = _like(content[key], text, key)
+    for key in known:
+        check(key, changed[key])
     if overrides and changed["title"] == content["title"]:
         changed["title"] = f"{content['title']} ({' '.join(overrides)})"
     return changed
+
+
+def check(key: str, value: Any) -> None:
+    """Refuses a value of a definition that is out of the range of its name.
+
+    Raises:
+        UpliftlensError: naming the key and what it may be.
+    """
+    try:
+        if key == "interval":
+            typed(Resampling, value, key)
+        elif type(value) is int:
+            at_least(_LEAST.get(key, 1), **{key: value})
+            if key.endswith("seed") and value >= _SEEDS:
+                raise ValueError(f"{key} must be below {_SEEDS}, got {value}")
+        elif type(value) is float:
+            (at_least if key == "chi" else above)(0, **{key: value})
+            if key in _BELOW and not value < _BELOW[key]:
+                raise ValueError(f"{key} must be below {_BELOW[key]}, got {value}")
+        elif key in _FILLED:
+            _check_filled(key, value)
+    except ValueError as error:
+        raise UpliftlensError(f"the table's {error}") from None
+
+
+def _check_filled(key: str, value: Any) -> None:
+    if not value:
+        raise ValueError(f"{key} is empty, so there would be nothing to compute")
+    if isinstance(value, list) and (twice := [one for one in value if value.count(one) > 1]):
+        raise ValueError(f"{key} lists {twice[0]} more than once")
+    numbers = value if key in ("seeds", "validation_seeds", "draws") else ()
+    if wrong := [one for one in numbers if not 0 <= one < _SEEDS]:
+        raise ValueError(f"{key} must lie in 0 … {_SEEDS - 1}, got {wrong[0]}")
 
 
 def _like(default: Any, text: str, key: str) -> Any:
@@ -39,11 +104,23 @@ def _like(default: Any, text: str, key: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UpliftlensError(f"{key}={text}: not a value in YAML") from None
+    return _shaped(default, value, key, f"{key}={text}")
+
+
+def _shaped(default: Any, value: Any, where: str, typed_as: str) -> Any:
+    """``value`` with the types of ``default``, also inside of lists and mappings; a list's first entry sets them."""
     if isinstance(default, float) and isinstance(value, int | str) and not isinstance(value, bool):
         with suppress(ValueError):
             value = float(value)  # YAML reads 1e-3 as text, 1 as an integer
     if default is not None and type(value) is not type(default):
-        wanted = {int: "a whole number", float: "a number", bool: "true or false", list: "a list, as in [0,1]"}
-        kind = wanted.get(type(default), "text" if isinstance(default, str) else "a mapping, as in {a: 1}")
-        raise UpliftlensError(f"{key}={text}: must be {kind}, as is the definition's {default!r}")
+        kind = _KINDS.get(type(default), "a mapping, as in {a: 1}")
+        here = "" if typed_as.startswith(f"{where}=") else f"{where} "
+        raise UpliftlensError(f"{typed_as}: {here}must be {kind}, as is the definition's {default!r}")
+    if isinstance(default, list) and default:
+        return [_shaped(default[0], one, f"{where}[{i}]", typed_as) for i, one in enumerate(value)]
+    if isinstance(default, dict) and default:
+        first = next(iter(default.values()))
+        return {
+            name: _shaped(default.get(name, first), one, f"{where}.{name}", typed_as) for name, one in value.items()
+        }
     return value

@@ -1,6 +1,5 @@
 """Metrics of a finished run over all pairs of a world whose every rating is known: no test set, no sampling."""
 
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,14 +28,13 @@ def everywhere(made: Plan) -> Evaluation:
     pairs = _pairs(made.data, made.cache)
     dataset = prepared.dataset
     nothing = take(pairs, np.zeros(len(pairs), bool))
-    config = replace(made.metrics, interval=replace(made.metrics.interval, resamples=1))  # the table resamples itself
     return evaluate(
         trained.method,
         trained.state,
         trained.data,
         pairs,
         nothing,
-        config,
+        made.metrics,
         dataset.relevance,
         dataset.scale,
         dataset.feedback,
