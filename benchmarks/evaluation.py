@@ -72,7 +72,9 @@ def statistic_of(evaluation: Evaluation, name: str) -> Statistic:
         UpliftlensError: if the evaluation lacks it, with the reason.
     """
     if name not in evaluation.statistics:
-        reason = evaluation.absent.get(name, "it wasn't among metrics.names")
+        reason = evaluation.absent.get(
+            name, "it wasn't among metrics.names: run it again with it, nothing is trained anew"
+        )
         raise UpliftlensError(f"a run has no {name}: {reason}")
     return evaluation.statistics[name]
 

@@ -51,16 +51,17 @@ def compare_verb(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
     from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import from_arrays
-    from upliftlens.benchmarks.metrics.registry import choose
+    from upliftlens.benchmarks.metrics.registry import choose, in_full
     from upliftlens.benchmarks.results import once_per_fit, query, unmet
     from upliftlens.causal.intervals import Resampling
 
+    metric = in_full(flags.metric)
     store = Store(Path(flags.store).expanduser())
     everything = list_records(store).records
     records = [one for one in query(everything, flags.where) if one.status == "done" and not one.trial]
     if not records and (reasons := unmet(everything, flags.where)):
         raise UpliftlensError("\n".join(reasons))
-    records = once_per_fit(records, [flags.metric])
+    records = once_per_fit(records, [metric])
     sides = [runs_of(records, name) for name in (flags.first, flags.second)]
     shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
     if not shared:
@@ -72,15 +73,15 @@ def compare_verb(flags: argparse.Namespace) -> int:
     ]
     contenders = tuple([from_arrays(load_per_user(store, one.key), one.diagnostics) for one in side] for side in chosen)
     interval = Resampling(**chosen[0][0].config["metrics"]["interval"])
-    found = compare({"A against B": (contenders[0], contenders[1])}, flags.metric, interval)["A against B"]
+    found = compare({"A against B": (contenders[0], contenders[1])}, metric, interval)["A against B"]
     if flags.format == "json":
         print(json.dumps({**found._asdict(), "runs": [[one.key for one in side] for side in chosen]}, indent=1))
         return 0
-    out.print(f"{flags.metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
+    out.print(f"{metric} over {len(shared)} shared runs and {found.n} users, paired:", markup=False)
     for line in in_words(found, flags.first, flags.second, interval.level):
         out.print(line, markup=False)
     told = [(one.diagnostics.get("recommendations") or {}).get("propensities") for side in chosen for one in side]
-    if choose(flags.metric).metric.evidence == "logged" and "estimated" in told:
+    if choose(metric).metric.evidence == "logged" and "estimated" in told:
         out.print(
             "Propensities of recommending were estimated from the log: a hidden cause of both would mislead this."
         )

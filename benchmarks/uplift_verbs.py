@@ -33,15 +33,17 @@ def plot_verb(flags: argparse.Namespace) -> int:
     """``upliftlens plot KIND [METHOD …] --out FILE``: curves, or a point per method, of finished runs."""
     from upliftlens.benchmarks.curves import Contender, figure
     from upliftlens.benchmarks.evaluation import from_arrays
+    from upliftlens.benchmarks.metrics.registry import in_full
     from upliftlens.benchmarks.plots import check_path, save
     from upliftlens.benchmarks.results import once_per_fit, query
     from upliftlens.causal.intervals import Resampling
 
     check_path(Path(flags.out))
+    x, y = in_full(flags.x), in_full(flags.y)
     store = Store(Path(flags.store).expanduser())
     everything = query(list_records(store).records, flags.where)
     records = [one for one in everything if one.status == "done" and not one.trial]
-    records = once_per_fit(records, [flags.x, flags.y] if flags.kind == "scatter" else ["auuc"])
+    records = once_per_fit(records, [x, y] if flags.kind == "scatter" else ["auuc"])
     contenders = []
     for name in flags.methods or sorted({"/".join(label(one)) for one in records}):
         runs = runs_of(records, name)
@@ -56,6 +58,6 @@ def plot_verb(flags: argparse.Namespace) -> int:
     if len(several := sorted({one.data["name"] for one in records})) > 1:
         raise UpliftlensError(f"the runs are of {', '.join(several)}: choose one, e.g. --where data={several[-1]}")
     interval = Resampling(**records[0].config["metrics"]["interval"])
-    save(figure(flags.kind, contenders, flags.x, flags.y, interval), Path(flags.out))
+    save(figure(flags.kind, contenders, x, y, interval), Path(flags.out))
     err.print(f"{flags.out}: {len(contenders)} methods", markup=False)
     return 0

@@ -13,6 +13,7 @@ from upliftlens.benchmarks import data
 from upliftlens.benchmarks import plan as plans
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compute import composed, prepare_overrides
+from upliftlens.benchmarks.data.card import rows_of as rows_of_card
 from upliftlens.benchmarks.data.uplift import rows_of, with_absent
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.prepare import prepare, quiet
@@ -128,6 +129,24 @@ def test_rows_without_overlap_are_counted(tmp_path):
     table = [(*row[:4], float(row[2])) if k < 7 else row for k, row in enumerate(rows())]
     loaded(file_of(tmp_path / "log.csv", table, True), say=said.append)
     assert any("7 of 300 rows have propensity 0 or 1" in line for line in said)
+
+
+def test_pairs_that_a_world_always_recommends_are_counted_and_its_card_says_so(tmp_path):
+    said: list[str] = []
+    options = [*SMALL, "data.exposure=rank", "data.exponent=2", "data.cap=1"]
+    made = data.load(data.configure("uplift-synthetic", options), tmp_path, said.append)
+    assert made.treatment is not None
+    certain = int((made.treatment.propensity == 1).sum())
+    assert certain > 0
+    assert said == [f"uplift-synthetic: {certain:,} of 1,200 rows have propensity 0 or 1 and are left out of estimates"]
+    card = data.card(made)
+    assert card.recommended is not None and card.rows == 600 and card.density == 1
+    assert card.recommended.without_overlap == certain // 2 and card.recommended.draws == 3
+    first = made.treatment.treated[:600]
+    assert card.recommended.rows == first.sum() and card.relevant == np.mean(made.log.value[:600] > 0)
+    assert card.recommended.outcome[0] == pytest.approx(made.log.value[:600][first].mean())
+    shown = dict(rows_of_card(card))
+    assert shown["no overlap"].startswith(f"{certain // 2} pairs") and "the first of 3 draws" in shown["logged pairs"]
 
 
 def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):

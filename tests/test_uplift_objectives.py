@@ -15,7 +15,7 @@ from upliftlens.causal.sample import Batch, Sample
 from upliftlens.causal.treatment import UpliftLog, dense
 
 USERS, ITEMS, CHI = 6, 8, 0.3
-MODULES = ("prediction", "control", "treated")
+MODULES = ("prediction", "control", "treated", "control_other", "treated_other")
 HP = {"chi": CHI, "alpha": 0.4, "effect": 0.7}
 
 
@@ -126,6 +126,13 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
+def half_of(user: int, item: int) -> int:
+    mixed = (user * 0x9E3779B1 + item) % 2**32
+    for factor in (0x85EBCA6B, 0xC2B2AE35):
+        mixed = (mixed ^ mixed >> 16) * factor % 2**32
+    return mixed >> 31
+
+
 @pytest.mark.parametrize("make", [columns, tile])
 @pytest.mark.parametrize("loss", [logistic, squared], ids=lambda one: one.name)
 def test_outcome_learners_minimise_the_published_losses(make, loss, log: UpliftLog) -> None:  # type: ignore[no-untyped-def]
@@ -134,11 +141,16 @@ def test_outcome_learners_minimise_the_published_losses(make, loss, log: UpliftL
     arms = {"t": 0.0, "s": 0.0, "dr": 0.0}
     effect = 0.0
     for u, i, z, y, e in rows(log):
-        t, c, p = (score[name][u, i] for name in ("treated", "control", "prediction"))
-        for name, own in (("t", p if z else c), ("s", c + p if z else c), ("dr", t if z else c)):
+        t, c, other_t, other_c = (
+            score[name][u, i] for name in ("treated", "control", "treated_other", "control_other")
+        )
+        if half_of(u, i):  # the other models learn from this row, and these correct it
+            t, c, other_t, other_c = other_t, other_c, t, c
+        p, s_t = score["prediction"][u, i], score["control"][u, i]
+        for name, own in (("t", p if z else s_t), ("s", s_t + p if z else s_t), ("dr", t if z else c)):
             arms[name] += (softplus(own) - y * own) if loss is logistic else (y - own) ** 2
         if 0 < e < 1:
-            m1, m0 = mean(t), mean(c)
+            m1, m0 = mean(other_t), mean(other_c)
             phi = m1 - m0 + ((y - m1) / max(e, CHI) if z else -(y - m0) / max(1 - e, CHI))
             effect += (p - phi) ** 2
     view, batch = view_of(tables(), loss), make(log)
@@ -157,7 +169,7 @@ def test_the_pseudo_outcome_is_a_constant_to_the_gradient_and_unbiased_if_either
     """E[φ] = τ with right propensities and wrong outcome models, and the other way round: every (Z, Y) enumerated."""
     e, mu1, mu0 = 0.3, 0.7, 0.2
     for recorded, m1, m0 in ((e, 0.9, 0.6), (0.8, mu1, mu0)):
-        modules = {"treated": {"table": jnp.full((1, 1), m1)}, "control": {"table": jnp.full((1, 1), m0)}}
+        modules = {name: {"table": jnp.full((1, 1), m1 if "treated" in name else m0)} for name in MODULES[1:]}
         expected = 0.0
         for z in (0, 1):
             for y in (0, 1):
@@ -171,7 +183,34 @@ def test_the_pseudo_outcome_is_a_constant_to_the_gradient_and_unbiased_if_either
     log = random_log(USERS, ITEMS, 9)[0]
     slopes = jax.grad(lambda modules: phase.loss(view_of(modules), columns(log), HP))(tables())
     assert np.abs(slopes["prediction"]["table"]).max() > 0
-    assert all(np.abs(slopes[name]["table"]).max() == 0 for name in ("treated", "control"))
+    assert all(np.abs(slopes[name]["table"]).max() == 0 for name in MODULES[1:])
+
+
+def test_no_row_teaches_the_models_that_correct_it() -> None:
+    """Cross-fitting: a model's gradient comes from its own half, and φ there moves with the other models only."""
+    log = random_log(40, 50, 2)[0]
+    own = np.array([half_of(int(u), int(i)) for u, i in zip(log.user, log.item)])
+    assert abs(own.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(log))
+    for side in (log.user, log.item):  # both halves know everyone
+        share = np.bincount(side, own) / np.bincount(side)
+        assert share.min() > 0.1 and share.max() < 0.9
+    rng = np.random.default_rng(0)
+    modules = {name: {"table": jnp.asarray(rng.normal(size=(40, 50)))} for name in MODULES}
+    batch, dr_learner = columns(log), objective_outcomes.dr_learner
+    slopes = jax.grad(lambda own: dr_learner.phases[0].loss(view_of(own), batch, HP))(modules)
+    before = np.asarray(objective_outcomes.pseudo_outcome(view_of(modules), batch.observed, jnp.asarray(CHI)))
+    for end, taught in (("", own == 0), ("_other", own == 1)):
+        touched = sum(
+            np.abs(np.asarray(slopes[f"{arm}{end}"]["table"]))[log.user, log.item] for arm in ("treated", "control")
+        )
+        assert (touched[taught] > 0).all() and (touched[~taught] == 0).all()
+        changed = {
+            **modules,
+            **{f"{arm}{end}": {"table": modules[f"{arm}{end}"]["table"] + 1} for arm in ("treated", "control")},
+        }
+        after = objective_outcomes.pseudo_outcome(view_of(changed), batch.observed, jnp.asarray(CHI))
+        moved = np.abs(np.asarray(after) - before) > 1e-9
+        assert not moved[taught].any() and moved[~taught].mean() > 0.9
 
 
 def test_dlce_draws_every_row_alike_against_an_item_uniform_over_all(log: UpliftLog) -> None:

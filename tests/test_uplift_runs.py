@@ -93,15 +93,41 @@ def test_the_logging_policy_ranks_by_what_was_recorded(store):
     assert values(store)["logged_propensity"]["cp@10"] == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("metric", ["uplift@10/snips", "cp@10"])
-def test_two_methods_are_compared_on_one_log(metric, store, capsys):
-    words = ["oracle", "random", "--metric", metric, "--store", str(store), "--format", "json"]
+@pytest.mark.parametrize("asked", ["uplift@10", "uplift@10/snips", "cp@10"])
+def test_two_methods_are_compared_on_one_log(asked, store, capsys):
+    words = ["oracle", "random", "--metric", asked, "--store", str(store), "--format", "json"]
     assert main(["compare", *words]) == 0
     found = json.loads(capsys.readouterr().out)
-    both = values(store)
+    both, metric = values(store), "uplift@10/snips" if asked == "uplift@10" else asked
+    assert found["metric"] == metric
     assert found["difference"] == pytest.approx(both["oracle"][metric] - both["random"][metric])
     assert found["lo"] < found["difference"] < found["hi"] and found["n"] == 60
     assert found["better"] == ("first" if metric == "cp@10" else "undecided")
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("uplift@10/snip", "did you mean 'uplift/snips'"),
+        ("uplift", "write uplift@10/snips"),
+        ("uplift@5", "a run has no uplift@5/snips: it wasn't among metrics.names: run it again with it"),
+    ],
+)
+def test_a_metric_that_is_not_there_is_answered(asked, sentence, store, capsys):
+    assert main(["compare", "oracle", "random", "--metric", asked, "--store", str(store)]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_random_ranking_changes_what_the_average_recommendation_does(store):
+    """The mean effect of what may be recommended lies in the interval of random order's CP@10."""
+    prepared = prepare(planned("model=random"), quiet)
+    truth, train = prepared.dataset.truth, prepared.split.train
+    assert truth is not None
+    tau, taken = truth.tau.astype(np.float64), train.value > 0
+    tau[train.user[taken], train.item[taken]] = np.nan
+    (one,) = (one for one in records(store) if one["model"] == "random")
+    found = one["metrics"]["cp@10"]
+    assert found["lo"] < np.nanmean(tau, axis=1).mean() < found["hi"] and found["hi"] - found["lo"] < 0.1
 
 
 def test_tuning_reads_no_truth_and_no_test(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.causal.interactions import Interactions
+from upliftlens.causal.interactions import Interactions, take
 
 QUANTILES = (0, 25, 50, 75, 100)
 LEVELS = 12  # more distinct ratings than this are shown in ten equal bins
@@ -19,10 +19,26 @@ class Spread(NamedTuple):
     gini: float
 
 
+class Recommended(NamedTuple):
+    """What a log says of recommendations: rows with one, mean outcome with and without, and propensities.
+
+    ``propensities``: smallest and largest; ``without_overlap``: rows where it is 0 or 1, which no estimate can use.
+    ``estimated``: the log recorded none. ``draws``: of the world, of which the card shows the first; 1 for a real log.
+    """
+
+    rows: int
+    outcome: tuple[float, float]
+    propensities: tuple[float, float]
+    without_overlap: int
+    estimated: bool
+    draws: int
+
+
 class Card(NamedTuple):
     """The facts of a data set. ``ratings``: (value or bin, share of the log); ``test`` and ``span`` may be None.
 
-    ``density`` = rows / (users · items); ``relevant`` = share of the log that counts as relevant.
+    ``density`` = rows / (users · items); ``relevant`` = share of the log that counts as relevant. ``recommended``: None
+    where the data don't say what was recommended.
     """
 
     name: str
@@ -45,13 +61,29 @@ class Card(NamedTuple):
     terms: str
     source: str
     fingerprint: str
+    recommended: Recommended | None = None
 
 
 def card(data: Dataset) -> Card:
-    """The card of a data set; per-user and per-item counts are those of the log, test rows not included."""
-    log = data.log
+    """The card of a data set; per-user and per-item counts are those of the log, test rows not included.
+
+    Of a world's draws, which hold the same pairs, it shows the first.
+    """
+    log, recommended = data.log, None
+    if data.treatment is not None:
+        shown = slice(len(log) // 2 if data.treatment.redrawn else len(log))
+        log = take(log, shown)
+        z, e = (column[shown] for column in (data.treatment.treated, data.treatment.propensity))
+        recommended = Recommended(
+            int(z.sum()),
+            (float(log.value[z].mean(dtype=np.float64)), float(log.value[~z].mean(dtype=np.float64))),
+            (float(e.min()), float(e.max())),
+            int(((e <= 0) | (e >= 1)).sum()),
+            data.treatment.estimated,
+            3 if data.treatment.redrawn else 1,
+        )
     counts = (np.bincount(log.user, minlength=log.n_users), np.bincount(log.item, minlength=log.n_items))
-    relevant = 1.0 if data.feedback == "implicit" else float(np.mean(log.value >= data.relevance))
+    relevant = float(np.mean(log.value > 0 if data.feedback == "implicit" else log.value >= data.relevance))
     return Card(
         name=data.name,
         users=log.n_users,
@@ -73,6 +105,7 @@ def card(data: Dataset) -> Card:
         terms=data.terms,
         source=data.source,
         fingerprint=data.fingerprint,
+        recommended=recommended,
     )
 
 
@@ -80,10 +113,25 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
     """The card as (label, text), for any rendering."""
     low, high = facts.scale
     threshold = "any interaction" if facts.feedback == "implicit" else f"from {facts.relevance:g}"
+    rows = [("interactions", f"{facts.rows:,} {facts.feedback}")]
+    if (told := facts.recommended) is not None:
+        with_it, without = told.outcome
+        smallest, largest = told.propensities
+        draws = f", the first of {told.draws} draws" if told.draws > 1 else ""
+        rows = [
+            ("logged pairs", f"{facts.rows:,}{draws}"),
+            ("recommended", f"{told.rows:,}, {told.rows / facts.users:.1f} to a user"),
+            (
+                "outcome",
+                f"mean {with_it:.3f} where recommended, {without:.3f} where not (not the effect: tastes differ too)",
+            ),
+            ("propensity", f"{'estimated' if told.estimated else 'recorded'}, {smallest:.2g} to {largest:.4g}"),
+            ("no overlap", f"{told.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
+        ]
     return [
         ("users", f"{facts.users:,}"),
         ("items", f"{facts.items:,}"),
-        ("interactions", f"{facts.rows:,} {facts.feedback}"),
+        *rows,
         ("density", f"{facts.density:.4%}"),
         ("scale", f"{low:g} to {high:g}, relevant {threshold} ({facts.relevant:.1%} of the log)"),
         ("mean", f"{facts.mean:.3f}"),

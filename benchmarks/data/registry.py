@@ -193,6 +193,15 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
         BadData: if a file has something wrong in it.
         UpliftlensError: for anything else that the user can mend.
     """
+    made = _loaded(config, cache, say)
+    if say is not None and made.treatment is not None:
+        e = made.treatment.propensity
+        if out := int(((e <= 0) | (e >= 1)).sum()):
+            say(f"{made.name}: {out:,} of {len(e):,} rows have propensity 0 or 1 and are left out of estimates")
+    return made
+
+
+def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
     cache = Path(cache).expanduser()
     if config.name in plugins():
         return plugins()[config.name].load(config, cache, say)

@@ -168,12 +168,9 @@ def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None
     made = build(read_log(files, config), config, origin)
     treatment = made.treatment
     assert treatment is not None
-    if say is not None:
-        if treatment.estimated:
-            say(
-                f"{made.name} records no propensities: they are estimated from its {len(made.log):,} rows "
-                f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g})"
-            )
-        if out := int(((treatment.propensity <= 0) | (treatment.propensity >= 1)).sum()):
-            say(f"{made.name}: {out:,} of {len(made.log):,} rows have propensity 0 or 1 and are left out of estimates")
+    if say is not None and treatment.estimated:
+        say(
+            f"{made.name} records no propensities: they are estimated from its {len(made.log):,} rows "
+            f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g})"
+        )
     return made

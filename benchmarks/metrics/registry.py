@@ -104,6 +104,20 @@ def at(base: str, cutoff: str) -> str:
     return f"{stem}{cutoff}{slash}{variant}"
 
 
+def in_full(name: str) -> str:
+    """The full name of a metric that a reader asks for: uplift@10 is uplift@10/snips, what learners are stopped by.
+
+    Records and configurations hold full names only.
+
+    Raises:
+        UpliftlensError: as ``choose``.
+    """
+    stem, sign, cutoff = name.partition("@")
+    if "/" not in name and stem not in registry() and f"{stem}/snips" in registry():
+        name = at(f"{stem}/snips", sign + cutoff)
+    return choose(name).name
+
+
 def is_weighted(name: str) -> bool:
     """Whether a metric is weighed by propensities; "auto", of ``train.monitor``, is not."""
     return name != "auto" and choose(name).metric.weighted
