@@ -169,7 +169,9 @@ def _effects(parser: argparse.ArgumentParser) -> None:
 
 
 def _plot(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", help="uplift or qini (a curve per method), or scatter (a point per method)")
+    parser.add_argument(
+        "kind", help="uplift or qini (a curve per method), scatter (a point per method), overlap (of propensities)"
+    )
     parser.add_argument("methods", nargs="*", metavar="METHOD", help="as in compare; default: all in the store")
     parser.add_argument("--out", required=True, metavar="FILE", help=".png, .svg or .pdf")
     parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="also != < >")

@@ -35,7 +35,7 @@ def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval:
         UpliftlensError: for an unknown kind, or runs that lack what it shows.
     """
     if kind not in KINDS:
-        raise unknown("kind of plot", kind, KINDS)
+        raise unknown("kind of plot", kind, (*KINDS, "overlap"))
     if kind == "scatter":
         points = [_point(one, x, y, interval) for one in contenders]
         return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)

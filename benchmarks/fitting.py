@@ -48,7 +48,7 @@ class Trained(NamedTuple):
 def train(
     plan: Plan, prepared: Prepared, reporter: Reporter, on_epoch: Callable[[int, Mapping[str, float]], None]
 ) -> Trained:
-    """Fits on training rows with early stopping on validation rows, then, where asked, on both for as many epochs."""
+    """Fits on training rows, watched on validation rows, then, where asked, on both for as many epochs as were kept."""
     parts = prepared.split
     _require(plan, prepared.dataset)
     data = training_data(prepared, refit=False)

@@ -57,7 +57,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.monitor != "auto":
             choose(self.monitor)
-        at_least(1, epochs=self.epochs, patience=self.patience)
+        at_least(1, epochs=self.epochs)
+        at_least(0, patience=self.patience)
         at_least(1, batch_size=self.batch_size, tile_users=self.tile_users)
         at_least(0, l2=self.l2, dense_cells=self.dense_cells)
         above(0, lr=self.lr, everything_share=self.everything_share)

@@ -58,6 +58,15 @@ class Point(NamedTuple):
     y_interval: tuple[float, float]
 
 
+class Histogram(NamedTuple):
+    """A panel: shares f64[B] of the observed and of all pairs in bins with ``edges`` f64[B + 1]."""
+
+    title: str
+    edges: np.ndarray
+    observed: np.ndarray
+    everything: np.ndarray
+
+
 def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure":
     """A row per line, from above: the value with its interval; filled where ``marked``; the reference as a cross."""
     height = 1.4 + 0.22 * len(rows)
@@ -126,6 +135,23 @@ def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
+    return figure
+
+
+def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
+    """Two histograms in each panel, one above the other, over one logarithmic scale and one height."""
+    figure, first = _axes(panels[0].title, (7.0, 2.6 * len(panels)))
+    first.remove()
+    highest = 1.05 * max(float(max(one.observed.max(), one.everything.max())) for one in panels)
+    for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
+        axes.stairs(panel.everything, panel.edges, fill=True, color=COLOURS[5], alpha=0.5, label="all pairs")
+        axes.stairs(panel.observed, panel.edges, color=COLOURS[1], linewidth=1.5, label="observed pairs")
+        axes.set_title(panel.title, fontsize=9)
+        axes.set(xscale="log", ylim=(0, highest), ylabel="share of pairs")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=8, frameon=False)
+    axes.set_xlabel(x_label)
+    figure.tight_layout()
     return figure
 
 

@@ -21,7 +21,7 @@ Epoch = dict[str, float]
 
 
 class Fit(NamedTuple):
-    """What a fit leaves: the best state, the number of epochs that led to it, and one line per epoch."""
+    """What a fit leaves: the state to keep, the number of epochs that led to it, and one line per epoch."""
 
     state: State
     best_epoch: int
@@ -29,9 +29,10 @@ class Fit(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """Early stopping by ``monitor(state) -> float`` on validation data.
+    """Watching ``monitor(state) -> float`` on validation data.
 
-    Training stops after ``patience`` epochs without a better value.
+    Training stops after ``patience`` epochs without a better value, and the best state is kept. Patience 0 never stops:
+    the last state is kept, and it alone is measured.
     """
 
     monitor: Callable[[State], float]
@@ -72,7 +73,7 @@ def fit(
     stopping: Stopping | None,
     on_epoch: Callable[[int, Epoch], None],
 ) -> Fit:
-    """Trains for ``epochs`` epochs, or until ``stopping`` says so, and returns the best state seen.
+    """Trains for ``epochs`` epochs, or until ``stopping`` says so, and returns the state to keep.
 
     Randomness derives from named axes of ``seed``: initialisation, dropout and sampling in steps, order of rows.
     Same seed and data, same bits on one platform.
@@ -86,6 +87,7 @@ def fit(
     host = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     state = init(init_key, data, hp)
     best_state, best_value, best_epoch = state, math.inf, 0
+    early = stopping is not None and stopping.patience > 0
     log: list[Epoch] = []
     order = feed.order(host)
     for number in range(epochs):
@@ -95,13 +97,13 @@ def fit(
             order = feed.order(host)  # drawn while the device works on the epoch just dispatched
         line: Epoch = {"epoch": number + 1, "loss": float(loss)}
         _require_finite(line, method)
-        if stopping is not None:
+        if stopping is not None and (early or number + 1 == epochs):
             line["validation"] = stopping.monitor(state)
             _require_finite(line, method)
         line["seconds"] = time.perf_counter() - started
         log.append(line)
         on_epoch(number + 1, line)
-        if stopping is None:
+        if stopping is None or not early:
             continue
         value = line["validation"] if stopping.lower_is_better else -line["validation"]
         if value < best_value:
@@ -109,7 +111,7 @@ def fit(
             best_state, best_value, best_epoch = jax.tree.map(jnp.copy, state), value, number + 1
         elif number + 1 - best_epoch >= stopping.patience:
             break
-    if stopping is None:
+    if not early:
         return Fit(state, len(log), log)
     return Fit(best_state, best_epoch, log)
 

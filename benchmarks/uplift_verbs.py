@@ -30,10 +30,11 @@ def effects_verb(flags: argparse.Namespace) -> int:
 
 
 def plot_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens plot KIND [METHOD …] --out FILE``: curves, or a point per method, of finished runs."""
+    """``upliftlens plot KIND [METHOD …] --out FILE``: of finished runs curves, a point per method, or propensities."""
     from upliftlens.benchmarks.curves import Contender, figure
     from upliftlens.benchmarks.evaluation import from_arrays
     from upliftlens.benchmarks.metrics.registry import in_full
+    from upliftlens.benchmarks.overlap import overlap_figure
     from upliftlens.benchmarks.plots import check_path, save
     from upliftlens.benchmarks.results import once_per_fit, query
     from upliftlens.causal.intervals import Resampling
@@ -43,6 +44,11 @@ def plot_verb(flags: argparse.Namespace) -> int:
     store = Store(Path(flags.store).expanduser())
     everything = query(list_records(store).records, flags.where)
     records = [one for one in everything if one.status == "done" and not one.trial]
+    if flags.kind == "overlap":
+        chosen = [one for name in flags.methods for one in runs_of(records, name)] if flags.methods else records
+        save(overlap_figure(chosen), Path(flags.out))
+        err.print(f"{flags.out}: propensities of {len(chosen)} runs", markup=False)
+        return 0
     records = once_per_fit(records, [x, y] if flags.kind == "scatter" else ["auuc"])
     contenders = []
     for name in flags.methods or sorted({"/".join(label(one)) for one in records}):

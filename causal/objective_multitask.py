@@ -21,17 +21,24 @@ from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objective_dr import exposure_entropy
 from upliftlens.causal.objectives import Objective, Phase, View, all_pairs, pairs_per_row
-from upliftlens.causal.options import Traced
+from upliftlens.causal.options import Traced, at_least
 from upliftlens.causal.sample import Batch, Sample
 
 
 @dataclass(frozen=True)
 class ESCM2Options:
-    """``joint``: β of the loss of p·r̂; ``risk``: θ of the doubly robust risk; ``floor``: lowest p divided by."""
+    """``joint``: β of the loss of p·r̂; ``risk``: θ of the doubly robust risk; ``floor``: lowest p divided by.
+
+    ``imputation_l2``: share of λ that regularises the imputation tower; 1: as the others.
+    """
 
     joint: Traced[float]
     risk: Traced[float]
     floor: Traced[float]
+    imputation_l2: Traced[float]
+
+    def __post_init__(self) -> None:
+        at_least(0, joint=self.joint, risk=self.risk, imputation_l2=self.imputation_l2)
 
 
 def pair_ids(sample: Sample) -> tuple[Array, Array]:
@@ -90,11 +97,14 @@ def _log_not_both(a: Array, b: Array) -> Array:
 escm2_dr = Objective(
     "escm2_dr",
     ESCM2Options,
-    phases=(Phase(_imputation, moves=("imputation",)), Phase(_tasks, moves=("prediction", "propensity"))),
+    phases=(
+        Phase(_imputation, moves=("imputation",), l2="imputation_l2"),
+        Phase(_tasks, moves=("prediction", "propensity")),
+    ),
     modules=("prediction", "propensity", "imputation"),
     needs=frozenset({"everything"}),
     requires=frozenset({"embed", "tower"}),
     links=frozenset({"probability"}),
-    version=2,
+    version=3,
 )
 """Entire-space multi-task learning with a doubly robust risk."""

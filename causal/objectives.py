@@ -28,10 +28,15 @@ class View(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """``loss(view, batch, hp) -> f32[]``, differentiated with respect to the modules named in ``moves`` only."""
+    """``loss(view, batch, hp) -> f32[]``, differentiated with respect to the modules named in ``moves`` only.
+
+    ``l2``: the objective's option that says what share of λ these modules are regularised with; all of it where None.
+    A nuisance (imputation, propensity) has a loss of another size than the prediction's, and λ another meaning there.
+    """
 
     loss: Callable[[View, Batch, Mapping[str, Array]], Array]
     moves: tuple[str, ...]
+    l2: str | None = None
 
 
 class Objective(NamedTuple):

@@ -2,10 +2,11 @@
 
 Minimises, for each phase of the objective,
 
-    objective(batch) + λ/|O| · penalty(θ)
+    objective(batch) + s·λ/|O| · penalty(θ)
 
 over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()``
-says; λ is ``train.l2``, |O| the number of training rows, so that λ means the same in every layout and batch size (it is
+says; s is the share of λ that the objective's options state for the phase (``Phase.l2``; 1 where they state none); λ is
+``train.l2``, |O| the number of training rows, so that λ means the same in every layout and batch size (it is
 the λ of Σ_O e + λ‖θ‖²). Where pairs of a log of recommendations are summed over, |O| is the number of logged rows; for
 triples it is always that of the positives. Each module's score gets a learned, unregularised constant, which starts
 where ``models.starts`` says.
@@ -196,6 +197,7 @@ def _advance(
 ) -> tuple[Array, Learner]:
     """One phase of one step: differentiate with respect to what it moves, descend."""
     moved = {name: (learner.params[name], learner.constants[name]) for name in phase.moves}
+    share = 1.0 if phase.l2 is None else hp.objective[phase.l2]
 
     def objective(moved: Mapping[str, Any]) -> tuple[Array, Mapping[str, Any]]:
         modules, constants = {}, {}
@@ -211,7 +213,7 @@ def _advance(
         value = phase.loss(_view(modules, constants, loss), batch, hp.objective)
         norm = sum(_penalty(modules[name]) for name in moved)
         rest = {name: _split(module)[2] for name, module in modules.items()}
-        return value + hp.train["l2"] / n_observed * norm, rest
+        return value + share * hp.train["l2"] / n_observed * norm, rest
 
     (value, rest), gradient = jax.value_and_grad(objective, has_aux=True)(moved)
     if optimizer == "lbfgs":

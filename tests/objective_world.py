@@ -25,7 +25,8 @@ LABEL = (RATING >= 3).astype(float)
 NAMES = ("prediction", "imputation", "propensity", "user", "item")
 HP = {
     "balance": 0.7, "floor": 0.3, "confidence": 0.3, "joint": 0.6, "risk": 1.3,
-    "unlabelled": 0.4, "item_weight": 0.5, "user_weight": 0.2, "reference": 0.8,
+    "unlabelled": 0.4, "item_weight": 0.5, "user_weight": 0.2, "reference": 0.8, "imputation_l2": 2.0,
+    "propensity_l2": 0.5, "anchor": 0.4,
 }  # fmt: skip
 
 IPS = [objective_ips.ips, objective_ips.snips]
@@ -121,18 +122,19 @@ def numpy_losses(name: str, link: str) -> list[float]:
     g = tables["imputation"] if link == "rating" else expit(tables["imputation"])
     e, ehat, learned = ell(s, r), ell(s, g), np.maximum(expit(tables["propensity"]), h.floor)
     robust = (ehat + o * (e - ehat) / p).mean()
+    outcome = (o * ell(tables["imputation"], r)).sum() / N
     return {
         "naive": lambda: [(o * e).sum() / o.sum()],
         "ips": lambda: [(o * e / p).sum() / D],
         "snips": lambda: [(o * e / p).sum() / (o / p).sum()],
-        "eib": lambda: [(o * (e - ehat) ** 2).sum() / N, (o * e + (1 - o) * ehat).mean()],
-        "dr": lambda: [(o * ell(tables["imputation"], r)).sum() / N, robust],
-        "dr_jl": lambda: [(o * (e - ehat) ** 2 / p).sum() / N, robust],
-        "mrdr": lambda: [(o * (e - ehat) ** 2 * (1 - p) / p**2).sum() / N, robust],
+        "eib": lambda: [(o * (e - ehat) ** 2).sum() / N + h.anchor * outcome, (o * e + (1 - o) * ehat).mean()],
+        "dr": lambda: [outcome, robust],
+        "dr_jl": lambda: [(o * (e - ehat) ** 2 / p).sum() / N + h.anchor * outcome, robust],
+        "mrdr": lambda: [(o * (e - ehat) ** 2 * (1 - p) / p**2).sum() / N + h.anchor * outcome, robust],
         "stable_dr": lambda: [
             entropy(o, expit(tables["propensity"]))
             + h.balance * ((1 - o / learned) * (ehat - ehat.mean())).mean() ** 2,
-            (o * (e - ehat) ** 2 / learned).sum() / N,
+            (o * (e - ehat) ** 2 / learned).sum() / N + h.anchor * outcome,
             (o * e / learned).sum() / (o / learned).sum(),
         ],
         "cvib": lambda: [

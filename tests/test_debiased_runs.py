@@ -22,7 +22,8 @@ from upliftlens.models.gradient import gradient_method, module_offers
 
 HP = {
     "balance": 0.7, "floor": 0.05, "confidence": 0.01, "joint": 1.0, "risk": 1.0,
-    "unlabelled": 0.1, "item_weight": 0.1, "user_weight": 0.1, "reference": 0.3,
+    "unlabelled": 0.1, "item_weight": 0.1, "user_weight": 0.1, "reference": 0.3, "imputation_l2": 2.0,
+    "propensity_l2": 0.5, "anchor": 0.4,
 }  # fmt: skip
 OBJECTIVES = [
     objective_ips.ips, objective_ips.snips, objective_dr.eib, objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr,
@@ -82,6 +83,21 @@ def test_ips_with_constant_propensities_is_naive_and_dr_with_true_ones_is_not():
             states[objective.name, name] = np.asarray(learner.score(done.state, DATA, jnp.arange(USERS)))
     np.testing.assert_allclose(states["ips", "even"], states["naive", "even"], atol=1e-3)
     assert np.abs(states["ips", "true"] - states["naive", "even"]).max() > 0.1
+
+
+def test_the_imputation_has_a_share_of_lambda_of_its_own():
+    """dr's imputation is an outcome model that nothing else touches: with share s it is naive's fit with s·λ."""
+    model, options = BACKBONES["additive"]
+    wants, scores = Wants(P, True, 1.0), {}
+    for objective, module, l2, share in ((objective_dr.dr, "imputation", 1.0, 6.0), (naive, "prediction", 6.0, 1.0)):
+        learner = gradient_method(model, options, LOSSES["squared"], objective, "adam", "constant", "tiles")
+        hp = hyper(l2=l2)._replace(objective={"imputation_l2": jnp.float32(share)})
+        done = fit(learner, DATA, feed(DATA, "tiles", "rating", 64, 8, wants), hp, 0, 10, None, lambda n, line: None)
+        scores[objective.name] = jax.tree.leaves((done.state.params[module], done.state.constants[module]))
+    for own, alone in zip(scores["dr"], scores["naive"], strict=True):
+        np.testing.assert_allclose(own, alone, atol=1e-6)
+    shared = [phase.l2 for objective in OBJECTIVES for phase in objective.phases if "imputation" in phase.moves]
+    assert shared == ["imputation_l2"] * 6
 
 
 def test_what_the_objective_ranks_by_is_what_is_scored():

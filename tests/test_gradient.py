@@ -238,6 +238,19 @@ def test_early_stopping_keeps_the_best_state_and_counts_patience():
     assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), done.state.params, states[1])))
 
 
+def test_without_patience_the_last_state_is_kept_and_it_alone_is_measured():
+    data, seen = training_data(), []
+
+    def monitor(state):
+        seen.append(jax.tree.map(np.array, state.params))
+        return 7.0
+
+    done = train(method("mf", layout="tiles"), data, "tiles", 6, stopping=Stopping(monitor, True, 0))
+    assert done.best_epoch == len(done.epochs) == 6 and len(seen) == 1
+    assert [line.get("validation") for line in done.epochs] == [None] * 5 + [7.0]
+    assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), done.state.params, seen[0])))
+
+
 def test_divergence_is_an_error_that_names_the_fix():
     with pytest.raises(Diverged, match=r"training diverged: .*Lower train.lr"):
         train(

@@ -11,6 +11,7 @@ from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.curves import Contender, figure
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.overlap import overlap_figure
 from upliftlens.benchmarks.plots import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
 from upliftlens.causal import qini
@@ -109,6 +110,28 @@ def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
     ):
         assert main(["plot", *bad]) == 1
         assert sentence in capsys.readouterr().err
+
+
+def test_the_overlap_of_propensities_is_drawn_from_the_records(tmp_path, capsys):
+    out, words = tmp_path / "runs", ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "split=given"]
+    words = ["run", "data=synthetic", *words, "model=popularity", "progress=false", f"store={out}"]
+    for name in ("naive_bayes", "popularity", "constant"):
+        if name == "popularity":
+            assert main(["plot", "overlap", "--store", str(out), "--out", str(tmp_path / "f.png")]) == 1
+            assert "propensity that is known for all pairs" in " ".join(capsys.readouterr().err.split())
+        assert main([*words, f"propensity={name}", "metrics.names=[recall@5]"]) == 0
+    assert main(["plot", "overlap", "--store", str(out), "--out", str(tmp_path / "f.png")]) == 0
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
+    stored = [one for one in list_records(Store(out)).records if one.diagnostics["propensity"]["overlap"]]
+    panels = overlap_figure(stored * 2).axes
+    assert len(panels) == len(stored) == 2, "a propensity is drawn once"
+    for axes, record in zip(panels, stored, strict=True):
+        told = record.diagnostics["propensity"]
+        assert told["name"] in axes.get_title() and told["verdict"] in axes.get_title()
+        for patch, side in zip(axes.patches, ("all", "observed"), strict=True):
+            counts = np.array(told["overlap"][side])
+            np.testing.assert_allclose(patch.get_data().values, counts / counts.sum())
+            np.testing.assert_allclose(patch.get_data().edges, told["overlap"]["edges"])
 
 
 def test_files_and_a_missing_matplotlib_are_answered(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """Risk estimators against exact expectations: every mask of a tiny world, in float64, the empty one included."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -112,6 +112,45 @@ def test_double_robustness_pays_where_it_must_and_loses_where_it_must() -> None:
     # An imputation that is further off than 0 is worse than none: DR loses to IPS although it is unbiased.
     bad = -E
     assert rmse(risk.doubly_robust(risk.ips, bad, bad.mean()), P) > 1.5 * rmse(risk.ips, P)
+
+
+def test_double_robustness_over_draws_with_intervals() -> None:
+    """400 logs of 2,000 pairs: differences of RMSE and of |bias| over the same logs, with bootstrap intervals."""
+    rng, n, draws = np.random.default_rng(5), 2000, 400
+    p, loss = rng.uniform(0.05, 0.5, n), rng.gamma(2.0, 1.0, n)
+    seen = jnp.asarray(rng.random((draws, n)) < p, jnp.float64)
+    gap = 0.6 * loss * np.sign(p - np.median(p))  # off by .6·e, in the direction of the exposure
+    gap[gap > 0] *= -gap[gap < 0].sum() / gap[gap > 0].sum()
+    right, bad = loss + gap, -loss
+    assert (np.abs(gap) < loss).all() and abs(right.mean() - loss.mean()) < 1e-12
+    again = rng.integers(draws, size=(1000, draws))
+
+    def errors(estimator: risk.RiskEstimator) -> np.ndarray:
+        return np.asarray(jax.jit(jax.vmap(lambda w: estimator(loss, p, n, w)))(seen)) - loss.mean()
+
+    def interval(first: np.ndarray, second: np.ndarray, summary: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        return np.quantile(summary(first[again]) - summary(second[again]), [0.025, 0.975])
+
+    def rms(x: np.ndarray) -> np.ndarray:
+        return np.sqrt((x**2).mean(axis=-1))
+
+    def bias(x: np.ndarray) -> np.ndarray:
+        return np.abs(x.mean(axis=-1))
+
+    ips, dr, eib, worse = (
+        errors(one)
+        for one in (
+            risk.ips,
+            risk.doubly_robust(risk.ips, right, right.mean()),
+            risk.eib(right, right.mean()),
+            risk.doubly_robust(risk.ips, bad, bad.mean()),
+        )
+    )
+    assert interval(dr, ips, rms)[1] < 0, "DR's RMSE lies below that of IPS"
+    assert interval(dr, eib, bias)[1] < 0, "DR's bias lies below that of EIB"
+    assert interval(worse, ips, rms)[0] > 0, "an imputation further off than 0: DR loses"
+    for exact in (risk.doubly_robust(risk.ips, loss, loss.mean()), risk.eib(loss, loss.mean())):
+        np.testing.assert_allclose(errors(exact), 0, atol=1e-12)
 
 
 def test_identities_with_propensity_one_and_everything_observed() -> None:

@@ -93,7 +93,7 @@ def test_everything_observed_with_propensity_one_is_the_mean_loss() -> None:
     for objective in [*LINEAR, objective_ips.snips]:
         assert abs(float(value(objective, last(objective), params(), batch, squared) - mean)) < 1e-12
     # MRDR's imputation then has nothing to fit: its weight (1 − p)/p² is 0.
-    assert float(value(objective_dr.mrdr, 0, params(), batch, squared)) == 0
+    assert float(value(objective_dr.mrdr, 0, params(), batch, squared, hp={**HP, "anchor": 0.0})) == 0
 
 
 @pytest.mark.parametrize("objective", IPS, ids=lambda o: o.name)
@@ -121,6 +121,21 @@ def test_weights_of_zero_reduce_to_the_base() -> None:
     rel = value(objective_implicit.rel_mf, 0, modules, batch, hp=nothing)
     s, y = np.asarray(modules["prediction"]["table"]), OBSERVED * LABEL
     assert abs(float(rel) - (y / P * (1 - expit(s)) ** 2).sum() / y.sum()) < 1e-12
+
+
+def test_an_anchored_imputation_has_no_mirrored_solution() -> None:
+    """Squared loss: (e − ê)² is 0 at g = r and at g = 2r̂ − r, the anchor α·4(r − r̂)² at the second only."""
+    modules, batch = params(), sparse(RATING)
+    seen = modules["prediction"]["table"]
+    for table, anchored in ((jnp.asarray(RATING), 0.0), (2 * seen - RATING, 4 * float(gap_of(seen)))):
+        at = {**modules, "imputation": {**modules["imputation"], "table": table}}
+        for alpha in (0.0, 0.4):
+            got = value(objective_dr.dr_jl, 0, at, batch, squared, hp={**HP, "anchor": alpha})
+            assert abs(float(got) - alpha * anchored) < 1e-12
+
+
+def gap_of(seen: jax.Array) -> jax.Array:
+    return jnp.mean((RATING - seen)[USERS, ITEMS] ** 2)
 
 
 def test_stable_dr_with_propensities_that_balance_pays_no_penalty() -> None:

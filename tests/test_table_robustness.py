@@ -46,11 +46,11 @@ def test_the_estimators_errors_are_those_of_a_plain_computation():
 
 def test_cells_cover_every_knob_value_and_estimator(made):
     folder, told, cells = made
-    assert len(cells) == 2 * 2 * len(SMALL["estimators"])
+    assert len(cells) == 2 * 2 * (len(SMALL["estimators"]) + len(SMALL["compared"]))
     at = {(cell.row, cell.column): cell for cell in cells}
     for cell in cells:
         assert cell.lo <= cell.value <= cell.hi
-        if not cell.column.startswith("bias/"):
+        if not cell.column.startswith("bias/") and " vs " not in cell.column:
             assert abs(at[cell.row, f"bias/{cell.column}"].value) <= cell.value + 1e-12
     flat = [at["propensity=1", name].value for name in ("naive", "ips", "snips")]
     assert flat[2] == pytest.approx(flat[0], rel=1e-5), "constant propensities make SNIPS naive"
@@ -62,10 +62,11 @@ def test_cells_cover_every_knob_value_and_estimator(made):
 def test_remarks_name_the_least_error_of_each_row(made):
     _, _, cells = made
     said = remarks(SMALL, cells)
-    assert [one.partition(":")[0] for one in said] == ["propensity=0", "propensity=1"]
-    for one in said:
+    assert [one.partition(":")[0] for one in said[:2]] == ["propensity=0", "propensity=1"]
+    assert any(one.startswith("bias/dr vs eib: better at propensity=0") for one in said[2:])
+    for one in said[:2]:
         row, _, words = one.partition(": ")
-        best = min((c for c in cells if c.row == row and "/" not in c.column), key=lambda c: c.value)
+        best = min((c for c in cells if c.row == row and c.column in SMALL["estimators"]), key=lambda c: c.value)
         assert words.startswith(f"least error {best.column}")
     text = rendered(tables.Table("T", cells, said), "md")
     assert said[0] in text
@@ -77,8 +78,22 @@ def test_remarks_name_the_least_error_of_each_row(made):
         ({"estimators": ["naive", "ipss"]}, "did you mean 'ips'"),
         ({"knobs": {"propensty": [0.0]}}, "did you mean 'propensity'"),
         ({"world": {**SMALL["world"], "density": 0.9}}, "can't be reached"),
+        ({"compared": [["dr", "ipss"]]}, "did you mean 'ips'"),
     ],
 )
 def test_bad_definitions_are_refused(tmp_path, change, sentence):
     with pytest.raises(UpliftlensError, match=sentence):
         robustness_cells({**SMALL, **change}, Where(tmp_path, tmp_path, print))
+
+
+def test_double_robustness_pays_and_loses_in_the_shipped_table_and_its_intervals_say_so(tmp_path):
+    content = {**tables.definition("robustness"), "figure": []}
+    content["knobs"] = {"imputation": [0.0, 0.25, 1.0], "propensity": [2.0]}
+    at = {(cell.row, cell.column): cell for cell in robustness_cells(content, Where(tmp_path, tmp_path, print))}
+    for name in ("dr", "eib"):
+        assert at["imputation=0", name].hi < 1e-5, "the true imputation: DR and EIB are the truth"
+    assert at["imputation=0.25", "dr vs ips"].hi < 0 and at["imputation=0.25", "bias/dr vs eib"].hi < 0
+    assert at["imputation=0.25", "dr vs ips"].verdict == "better"
+    assert at["imputation=1", "dr vs ips"].lo > 0, "an imputation from the log alone: DR loses to IPS with the true p"
+    assert at["propensity=2", "dr vs ips"].lo > 0 and at["propensity=2", "dr vs eib"].lo > 0, "both wrong"
+    assert at["propensity=2", "dr vs eib"].verdict == "worse"

@@ -2,7 +2,8 @@
 
 Rows ``KNOB=VALUE`` turn one knob of ``causal.grid``, the others staying at the definition's ``base``; columns are the
 estimators' root mean squared errors over draws of the observation, and ``bias/…`` their mean errors, both as shares of
-the truth. Intervals resample the draws. The figure shows the former, a panel per knob.
+the truth. Columns ``A vs B`` and ``bias/A vs B`` are the differences of their root mean squared and of their absolute
+mean errors over the same draws. Intervals resample the draws. The figure shows the first, a panel per knob.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     for name in content["estimators"]:
         if name not in _estimators(0.5, jnp.zeros(0), jnp.zeros(())):
             raise unknown("estimator", name, _estimators(0.5, jnp.zeros(0), jnp.zeros(())))
+    for name in {name for pair in content["compared"] for name in pair}.difference(content["estimators"]):
+        raise unknown("compared estimator", name, content["estimators"])
     cells: list[Cell] = []
     for knob, values in content["knobs"].items():
         if knob not in Knobs._fields:
@@ -44,12 +47,16 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
             except ValueError as error:
                 raise UpliftlensError(str(error)) from error
             off = relative_errors(world, content["estimators"], content["draws"], content["floor"], content["seed"])
+            row = f"{knob}={value:g}"
             for prefix, summary in (("", _rmse), ("bias/", _mean)):
                 for name, errors in zip(content["estimators"], off, strict=True):
-                    row, column = f"{knob}={value:g}", prefix + name
+                    column = prefix + name
                     number = float(summary(errors))
                     low, high = _bounds(errors, summary, resampling)
                     cells.append(Cell(row, column, number, low, high, *judged(content, row, column)(number), ()))
+                for first, second in content["compared"]:
+                    both = off[[content["estimators"].index(name) for name in (first, second)]]
+                    cells.append(_difference(row, f"{prefix}{first} vs {second}", both, summary, resampling))
     for form in content["figure"]:
         path = where.store / "tables" / f"robustness.{form}"
         draw_panels(cells, content["knobs"], content["estimators"], content["title"], path)
@@ -58,10 +65,10 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
 
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
-    """Who has the least error in each row."""
+    """Who has the least error in each row, and where the compared pairs differ."""
     rows: dict[str, list[Cell]] = {}
     for cell in cells:
-        if not cell.column.startswith("bias/"):
+        if not cell.column.startswith("bias/") and " vs " not in cell.column:
             rows.setdefault(cell.row, []).append(cell)
     said = []
     for row, mine in rows.items():
@@ -69,6 +76,11 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
         near = [cell.column for cell in mine if cell is not best and cell.lo <= best.hi]
         beside = f", not told apart from {', '.join(near)} (their intervals overlap)" if near else ""
         said.append(f"{row}: least error {best.column}{beside}.")
+    paired = [cell for cell in cells if " vs " in cell.column]
+    for column in dict.fromkeys(cell.column for cell in paired):
+        for verdict in dict.fromkeys(cell.verdict for cell in paired):
+            if those := [cell.row for cell in paired if (cell.column, cell.verdict) == (column, verdict)]:
+                said.append(f"{column}: {verdict} at {', '.join(those)}.")
     return said
 
 
@@ -128,10 +140,23 @@ def _mean(errors: np.ndarray) -> np.ndarray:
     return errors.mean(axis=-1)
 
 
+def _difference(
+    row: str, column: str, errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
+) -> Cell:
+    """|summary| of the first estimator minus that of the second, from errors f64[2, draws] over the same draws."""
+
+    def gap(both: np.ndarray) -> np.ndarray:
+        return np.abs(summary(both[0])) - np.abs(summary(both[1]))
+
+    low, high = _bounds(errors, gap, resampling)
+    verdict = "better" if high < 0 else "worse" if low > 0 else "undecided"
+    return Cell(row, column, float(gap(errors)), low, high, None, verdict, ())
+
+
 def _bounds(
     errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
 ) -> tuple[float, float]:
-    """The percentile interval over resamples of the draws f64[draws]."""
-    rng = np.random.default_rng(resampling.seed)
-    drawn = errors[rng.integers(len(errors), size=(resampling.resamples, len(errors)))]
+    """The percentile interval over resamples of the draws, the last axis of the errors."""
+    rng, n = np.random.default_rng(resampling.seed), errors.shape[-1]
+    drawn = errors[..., rng.integers(n, size=(resampling.resamples, n))]
     return percentile(summary(drawn), resampling.level)
