@@ -8,9 +8,9 @@ What counts *distinct* things (coverage, Gini) can't be resampled so: a resample
 construction, and varies less than a sample of users does. Its replicates are linear in the users' weights instead,
 with the slopes of the jackknife: value + √((U−1)/U) Σ_u w_u (V̄ − V_u), V_u being the value without user u and V̄ the
 mean of these. Their variance is the jackknife's, (U−1)/U Σ_u (V_u − V̄)², on average no less than the true one (Efron &
-Stein 1981). Intervals of nominal 95 % held the expected value of as many users in 93–98 % of simulations, with 40 to
+Stein 1981). Intervals of nominal 95 % held the expected value of as many users in 93–99 % of simulations, with 40 to
 900 users whose lists differ (resampled and moved to the value: 78–96 %). Where all lists together show few dozen items
-(popularity), coverage is a small whole number and its intervals are too narrow, by any of these: 50–68 %.
+(popularity), coverage is a small whole number and its intervals are too narrow, by either: 51–65 %.
 """
 
 import math
