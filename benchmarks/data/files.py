@@ -58,7 +58,7 @@ def open_files(path: Path) -> Files:
     if path.is_dir():
         return _folder(path, None)
     if not path.is_file():
-        raise UpliftlensError(f"data.path={path} does not exist")
+        raise UpliftlensError(f"data.path={path} {'is no file or folder' if path.exists() else 'does not exist'}")
     if path.suffix in (".zip", ".whl"):
         return _zip(path)
     if path.name.endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")):

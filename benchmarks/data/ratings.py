@@ -85,6 +85,8 @@ def as_text(data: bytes, file: str, encoding: str) -> str:
     Raises:
         BadData: if the bytes are not text in this encoding; names the line.
     """
+    if data.startswith(b"\x1f\x8b"):
+        refuse([Problem(file, None, None, "this is a compressed file", "unpack it first, with gunzip")])
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
         fix = "save it as UTF-8 text"
         refuse([Problem(file, None, None, "this is not a text file in UTF-8 (it may be UTF-16 or binary)", fix)])
