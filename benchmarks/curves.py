@@ -40,7 +40,7 @@ def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval:
         points = [_point(one, x, y, interval) for one in contenders]
         return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)
     curves, label = {
-        "uplift": (qini.uplift_curves, "share × mean effect of the rows"),
+        "uplift": (qini.uplift_curves, "outcomes changed, per logged row"),
         "qini": (qini.qini_curves, "incremental outcomes per user"),
     }[kind]
     lines = [_line(one, "auuc", curves, place, interval) for place, one in enumerate(contenders)]
@@ -70,7 +70,7 @@ def _line(contender: Contender, metric: str, curves: Curves, colour: int, interv
 
 
 def _true(line: Line) -> Line:
-    return line._replace(label=f"{line.label}, true", lo=None, hi=None, reference=True)
+    return line._replace(label="the truth", lo=None, hi=None, reference=True)
 
 
 def _dense(statistic: Statistic) -> np.ndarray:

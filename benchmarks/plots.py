@@ -36,7 +36,7 @@ class ForestRow(NamedTuple):
 class Line(NamedTuple):
     """f64[G] each; ``lo`` and ``hi`` are the band, None without. Lines of one ``colour`` belong together.
 
-    ``reference``: dotted, for what the others are held against.
+    ``reference``: dotted, what the line of its colour is held against.
     """
 
     label: str
@@ -89,6 +89,9 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
     if known:
         axes.plot([value for _, value in known], [place for place, _ in known], "kx", markersize=5, label="true effect")
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
+    for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+        if row.value != row.value:
+            tick.set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(x_label)
@@ -97,23 +100,25 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
 
 
 def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> "Figure":
-    """Lines with their bands."""
+    """Lines with their bands; references share one entry of the legend, by the label of the first."""
     figure, axes = _axes(title, (7.0, 4.8))
     for line in lines:
         colour = COLOURS[line.colour % len(COLOURS)]
         dash = ":" if line.reference else DASHES[line.colour // len(COLOURS) % len(DASHES)]
-        axes.plot(line.x, line.y, color=colour, linestyle=dash, label=line.label)
+        axes.plot(line.x, line.y, color=colour, linestyle=dash, label=None if line.reference else line.label)
         if line.lo is not None and line.hi is not None:
             axes.fill_between(line.x, line.lo, line.hi, color=colour, alpha=0.15, linewidth=0)
+    if (first := next((line for line in lines if line.reference), None)) is not None:
+        axes.plot([], [], color="0.3", linestyle=":", label=first.label)
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    _legend_beside(axes)
     return figure
 
 
 def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str) -> "Figure":
-    """A point per method with its interval in both directions."""
+    """A point per method with its interval in both directions, named beside the axes, where names do not overlap."""
     figure, axes = _axes(title, (7.0, 4.8))
     for place, point in enumerate(points):
         ends = [
@@ -126,15 +131,15 @@ def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str
             xerr=ends[0],
             yerr=ends[1],
             color=COLOURS[place % len(COLOURS)],
-            marker=MARKERS[place % len(MARKERS)],
+            marker=MARKERS[(place + place // len(COLOURS)) % len(MARKERS)],
             linestyle="none",
             elinewidth=0.9,
             label=point.label,
         )
-        axes.annotate(point.label, (point.x, point.y), textcoords="offset points", xytext=(6, 5), fontsize=8)
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
+    _legend_beside(axes)
     return figure
 
 
@@ -153,6 +158,11 @@ def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
     axes.set_xlabel(x_label)
     figure.tight_layout()
     return figure
+
+
+def _legend_beside(axes: "Axes") -> None:
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 
 
 def check_path(path: Path) -> None:

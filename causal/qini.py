@@ -31,7 +31,11 @@ def groups(score: np.ndarray, points: int) -> np.ndarray:
     """
     if not len(score) or np.isnan(score).any():
         raise ValueError(f"the {len(score)} scores must be at least one and none NaN")
-    place = len(score) - np.searchsorted(np.sort(score), score, side="left")
+    order = np.argsort(score)
+    ranked, at = score[order], np.arange(len(score))
+    starts = np.concatenate([[True], ranked[1:] != ranked[:-1]])
+    place = np.empty(len(score), np.int64)
+    place[order] = len(score) - np.maximum.accumulate(np.where(starts, at, 0))
     return -(-place * points // len(score)) - 1
 
 

@@ -67,7 +67,11 @@ def test_lines_have_bands_and_points_have_intervals():
     (axes,) = scatter_plot([Point("m", 0.2, 0.1, (0.1, 0.3), (nan, nan))], "t", "x", "y").axes
     (container,) = axes.containers
     assert container.has_xerr and not container.has_yerr
-    assert [one.get_text() for one in axes.texts] == ["m"]
+    assert [one.get_text() for one in axes.get_legend().get_texts()] == ["m"]
+    many = [Point(f"m{place}", place, place, (nan, nan), (nan, nan)) for place in range(20)]
+    (axes,) = scatter_plot(many, "t", "x", "y").axes
+    looks = {(one.lines[0].get_color(), one.lines[0].get_marker()) for one in axes.containers}
+    assert len(looks) == 20, "every method looks like itself"
 
 
 def totals(run):
@@ -79,10 +83,14 @@ def test_curves_end_at_the_overall_effect_and_stand_beside_the_truth(store):
     interval = Resampling(0.95, 40, 0)
     (axes,) = figure("uplift", contenders, "", "", interval).axes
     lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
-    assert set(lines) >= {"oracle", "random", "oracle, true", "random, true"}
+    legend = [one.get_text() for one in axes.get_legend().get_texts()]
+    assert legend == ["oracle", "random", "the truth"], "one entry for all dotted lines"
+    true = [
+        np.asarray(line.get_ydata()) for line in axes.lines if line.get_linestyle() == ":" and len(line.get_ydata())
+    ]
     expected = np.mean([qini.uplift_curves(totals(one))[1] for one in contenders[1].runs], axis=0)
     assert lines["random"] == pytest.approx(expected[:, 0])
-    assert lines["oracle, true"].max() > lines["random, true"].max()
+    assert len(true) == 2 and true[0].max() > true[1].max()
     assert len(axes.collections) == 2
     (axes,) = figure("qini", contenders, "", "", interval).axes
     last = [qini.qini_curves(totals(one))[1][-1, 0] for one in contenders[0].runs]

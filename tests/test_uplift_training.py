@@ -18,6 +18,7 @@ from upliftlens.benchmarks.compute import composed, prepare_overrides
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.prepare import quiet
+from upliftlens.benchmarks.tables.table import definition
 from upliftlens.benchmarks.training import fit
 from upliftlens.benchmarks.treated import logged, recommendations
 from upliftlens.benchmarks.truth import Truth
@@ -29,6 +30,7 @@ from upliftlens.models.registry import entry, names
 USERS, ITEMS = 12, 9
 OBJECTIVES = {name: entry("upliftlens.objectives", name).value for name in names("upliftlens.objectives")}
 LEARNERS = {name: one for name, one in OBJECTIVES.items() if "recommendations" in one.needs}
+TABLE = definition("uplift-ml-100k")
 HP = {"chi": 0.2, "alpha": 0.3, "effect": 0.5}
 
 
@@ -170,8 +172,9 @@ WORLD = (
         "split=draws",
         "metrics=uplift",
     ),
-    *("train.epochs=1", "progress=false", "trial=true", "model=mf", "model.dim=2"),
+    *("train.epochs=1", "progress=false", "trial=true"),
 )
+SMALL = ("model=mf", "model.dim=2")
 
 
 def run(tmp_path, *words: str):
@@ -179,20 +182,28 @@ def run(tmp_path, *words: str):
     return experiment.run(plan(composed(prepare_overrides(list(words)))), quiet)[0]
 
 
-@pytest.mark.parametrize("name", LEARNERS)
-def test_no_learner_reads_the_truth_and_its_defaults_go_together(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize("row", sorted(TABLE["rows"].keys() - {"oracle"}))
+def test_no_row_of_the_table_learns_or_is_tuned_with_the_truth(row, tmp_path, monkeypatch):
+    """A small version of each row, as its tuning runs it, in a world whose truth raises. Its defaults go together."""
+
     def fails(self: Truth) -> Any:
         raise AssertionError("the truth was read")
 
     monkeypatch.setattr(Truth, "world", property(fails))
-    record = run(tmp_path, f"objective={name}")
-    assert set(record.metrics) == {"validation/uplift@10/snips"} and record.objective == name
-    assert record.diagnostics["layout"] == ("triples" if LEARNERS[name].triples else "tiles")
+    record = run(tmp_path, *TABLE["rows"][row], f"train.monitor={TABLE['criterion']}")
+    assert set(record.metrics) == {"validation/uplift@10/snips"}
+    if (objective := record.objective) in LEARNERS:
+        assert record.diagnostics["layout"] == ("triples" if LEARNERS[objective].triples else "tiles")
+
+
+def test_every_learner_is_a_row_of_the_table():
+    chosen = {word.partition("=")[2] for row in TABLE["rows"].values() for word in row if word.startswith("objective=")}
+    assert chosen == set(LEARNERS)
 
 
 def test_an_option_that_is_a_float_compiles_nothing_new(tmp_path):
-    run(tmp_path, "objective=dlce")
-    other = run(tmp_path, "objective=dlce", "objective.chi=0.03", "seed=1", "train.lr=0.01")
+    run(tmp_path, *SMALL, "objective=dlce")
+    other = run(tmp_path, *SMALL, "objective=dlce", "objective.chi=0.03", "seed=1", "train.lr=0.01")
     assert other.diagnostics["programs_compiled"] == 0
 
 
@@ -208,7 +219,7 @@ def test_an_option_that_is_a_float_compiles_nothing_new(tmp_path):
 )
 def test_what_does_not_go_together_is_said(words, message, tmp_path):
     with pytest.raises(UpliftlensError, match=message):
-        run(tmp_path, *words)
+        run(tmp_path, *SMALL, *words)
 
 
 def test_plain_ratings_have_no_uplift_to_learn(tmp_path):

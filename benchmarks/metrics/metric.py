@@ -6,13 +6,16 @@ installed package brings its own as a ``Metric`` in the entry-point group ``upli
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from upliftlens.causal.intervals import Sums, ratio
-from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.qini import groups
+from upliftlens.causal.treatment import UpliftLog, overlap
+from upliftlens.causal.uplift import inverse_propensity
 from upliftlens.models.contract import Link
 
 
@@ -80,7 +83,8 @@ class Ranked(NamedTuple):
     tau: np.ndarray
 
 
-class Logged(NamedTuple):
+@dataclass(frozen=True)
+class Logged:
     """Evidence "logged" and, with ``tau``, "logged+truth": a log of recommendations beside a method's ranking.
 
     ``log.user`` holds positions among the U test users. ``rank`` i32[U, I] as in ``Ranked``, ``score`` f32[U, I] behind
@@ -94,6 +98,19 @@ class Logged(NamedTuple):
     m0: np.ndarray
     tau: np.ndarray | None
     options: UpliftOptions
+
+    @cached_property
+    def curve(self) -> tuple[UpliftLog, np.ndarray, np.ndarray]:
+        """The ranked rows with overlap, the share of their pooled ranking each is in, and their 1/e or 1/(1 − e).
+
+        Kept, since every area under a curve sorts the same rows.
+        """
+        log = self.log
+        kept = overlap(log).usable & (self.rank[log.user, log.item] > 0)
+        columns = {name: getattr(log, name)[kept] for name in ("user", "item", "treated", "outcome", "propensity")}
+        rows = replace(log, **columns)
+        group = groups(self.score[rows.user, rows.item], self.options.points)
+        return rows, group, inverse_propensity(rows, self.options.chi)
 
 
 Evidence = Literal["pairs", "ranks", "lists", "logged", "logged+truth", "truth", "realised", "semi"]

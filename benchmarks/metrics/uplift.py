@@ -18,7 +18,6 @@ estimate, for comparison with papers; biased, for users without both arms among 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,7 +25,6 @@ import numpy as np
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Metric, Ranked, quotient
 from upliftlens.causal import qini as curves
 from upliftlens.causal import uplift
-from upliftlens.causal.treatment import UpliftLog, overlap
 
 _UNBOUNDED = (-np.inf, np.inf)
 _EFFECT = (-1.0, 1.0)
@@ -113,24 +111,14 @@ def _difference(reduce: Callable[[np.ndarray], np.ndarray], totals: np.ndarray) 
     return reduce(first) - reduce(second)
 
 
-def _ranked_rows(logged: Logged) -> tuple[UpliftLog, np.ndarray, np.ndarray]:
-    """The ranked rows with overlap, the share of the ranking each is in, and their 1/e or 1/(1 − e)."""
-    log, options = logged.log, logged.options
-    kept = overlap(log).usable & (logged.rank[log.user, log.item] > 0)
-    columns = {name: getattr(log, name)[kept] for name in ("user", "item", "treated", "outcome", "propensity")}
-    rows = replace(log, **columns)
-    group = curves.groups(logged.score[rows.user, rows.item], options.points)
-    return rows, group, uplift.inverse_propensity(rows, options.chi)
-
-
 def _curve(logged: Logged, k: float, weighted: bool) -> np.ndarray:
-    rows, group, inverse = _ranked_rows(logged)
+    rows, group, inverse = logged.curve
     return curves.curve_sums(rows, group, inverse if weighted else np.ones(len(rows)), logged.options.points)
 
 
 def _true_curve(logged: Logged, k: float) -> np.ndarray:
     assert logged.tau is not None
-    rows, group, _ = _ranked_rows(logged)
+    rows, group, _ = logged.curve
     return curves.true_sums(rows, group, logged.tau, logged.options.points)
 
 
