@@ -52,7 +52,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.compare import compare, in_words
     from upliftlens.benchmarks.evaluation import from_arrays
     from upliftlens.benchmarks.metrics.registry import choose, in_full
-    from upliftlens.benchmarks.results import once_per_fit, query, unmet
+    from upliftlens.benchmarks.results import once_per_fit, query, require_one_experiment, unmet
     from upliftlens.causal.intervals import Resampling
 
     metric = in_full(flags.metric)
@@ -68,12 +68,14 @@ def compare_verb(flags: argparse.Namespace) -> int:
         raise UpliftlensError(
             f"{flags.first} and {flags.second} share no data, split and seed in {store.root}: run both on the same ones"
         )
+    require_one_experiment([one for one in (*sides[0], *sides[1]) if pairing(one) in shared])
     chosen = [
         one_per_pairing(side, shared, name) for side, name in zip(sides, (flags.first, flags.second), strict=True)
     ]
     contenders = tuple([from_arrays(load_per_user(store, one.key), one.diagnostics) for one in side] for side in chosen)
     interval = Resampling(**chosen[0][0].config["metrics"]["interval"])
-    found = compare({"A against B": (contenders[0], contenders[1])}, metric, interval)["A against B"]
+    title = f"{flags.first} against {flags.second}"
+    found = compare({title: (contenders[0], contenders[1])}, metric, interval)[title]
     if flags.format == "json":
         print(json.dumps({**found._asdict(), "runs": [[one.key for one in side] for side in chosen]}, indent=1))
         return 0

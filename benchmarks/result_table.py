@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.records import Record, Summary, dumps, plain, to_json
 from upliftlens.benchmarks.results import (
+    REPETITIONS,
     asks_for,
     columns,
     fields,
     metric_names,
     once_per_fit,
+    protocol,
     query,
     require_fields,
     text,
@@ -125,18 +127,26 @@ def summarise(
 
     Each metric is the mean over the group's runs, with its interval over users × runs, recomputed from the per-user
     sums that ``per_user`` loads (see ``causal.intervals.across_seeds``). A metric that is not in every run of a group
-    is left out; one whose sums weren't kept has no interval.
+    is left out; one whose sums weren't kept has no interval. Of a split only fold and seed can be averaged over.
+
+    Raises:
+        UpliftlensError: for an unknown field, one that makes another protocol, or runs that repeat nothing.
     """
+    if other := [name for name in over if name.split(".")[0] == "split" and name not in REPETITIONS]:
+        raise UpliftlensError(
+            f"--over {other[0]} would average different ways to split: give --over {' '.join(REPETITIONS)}, which "
+            "averages the folds of one, and see a row for each split"
+        )
     done = [record for record in records if record.status == "done"]
     require_fields([fields(record) for record in done], over)
     group = [name for name in columns(done) if name not in over]
     members: dict[tuple[str, ...], list[Record]] = {}
-    folds = any(name.startswith("split") for name in over)
+    folds = any(name in REPETITIONS for name in over)
     for record in done:
         flat = fields(record)
         shown_cells = ("" if flat.get(name) is None else text(flat[name]) for name in group)
         # What no column shows still tells experiments apart: the data, the split, the model's version and source.
-        data_and_split = (record.data["fingerprint"], "" if folds else record.split["fingerprint"])
+        data_and_split = (record.data["fingerprint"], protocol(record) if folds else record.split["fingerprint"])
         code = text(record.diagnostics.get("model"))
         members.setdefault((*shown_cells, *data_and_split, code), []).append(record)
     for some in members.values():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -11,6 +12,9 @@ from upliftlens.benchmarks.records import Record, to_json
 
 IDENTITY = ("data", "split", "model", "loss", "objective")
 """The fields that say what a run is, in the order of a table's columns."""
+
+REPETITIONS = ("split.fold", "split.seed")
+"""The split's options that repeat one protocol; its name and every other option make another protocol."""
 
 DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
 
@@ -143,6 +147,36 @@ def columns(records: Sequence[Record]) -> list[str]:
     own = {"seed", *(f"{name}.name" for name in IDENTITY)}
     seed = ["seed"] if _differs(record.seed for record in records) else []
     return [*identity, *(name for name in varying if name not in own), *seed]
+
+
+def protocol(record: Record) -> str:
+    """How a run's data were split, whatever the fold and the seed: its split's name and other options."""
+    options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()}
+    kept = {name: value for name, value in options.items() if name not in REPETITIONS}
+    return text({**kept, "split.name": record.split["name"]})
+
+
+def require_one_experiment(records: Sequence[Record]) -> None:
+    """Refuses to pool runs of several data sets or split protocols: user 5 of one is not user 5 of the other.
+
+    Folds and seeds of one split are repetitions.
+
+    Raises:
+        UpliftlensError: with the conditions that choose one of them.
+    """
+    worlds, protocols = {one.data["fingerprint"] for one in records}, {protocol(one) for one in records}
+    if len(worlds) == len(protocols) == 1:
+        return
+    telling = [name for name in columns(records) if name.partition(".")[0] in ("data", "split")]
+    first = fields(records[0])
+    asked = [name for name in telling if name in first and name not in REPETITIONS]
+    if len(worlds) > 1 and not any(name.startswith("data") for name in asked):
+        asked.insert(0, "data.fingerprint")
+    choice = shlex.join(f"{name}={text(first[name])}" for name in asked)
+    raise UpliftlensError(
+        f"the runs are of {len(worlds)} data sets and {len(protocols)} ways to split, which must not be averaged: "
+        f"choose one, e.g. --where {choice}"
+    )
 
 
 def metric_names(records: Sequence[Record], wanted: Sequence[str]) -> list[str]:
