@@ -3,6 +3,8 @@
 from functools import cache
 from importlib.resources import files
 
+import yaml
+
 CONFIGS = "upliftlens.configs"
 
 NEEDED = ("data", "split", "train", "model", "loss", "objective", "propensity", "metrics", "logger")
@@ -13,6 +15,13 @@ def packaged(group: str) -> list[str]:
     """The choices that come with Upliftlens, sorted; those of plugins are not among them."""
     paths = (path.name for path in files(f"{CONFIGS}.{group}").iterdir())
     return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
+
+
+@cache
+def default(option: str, file: str = "config.yaml") -> str:
+    """What a file of configs/ states for one of its own options; for those that cannot wait for Hydra."""
+    content = yaml.safe_load(files(CONFIGS).joinpath(file).read_text())
+    return str(content[option])
 
 
 @cache

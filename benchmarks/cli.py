@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
+from upliftlens.benchmarks.choices import default
 from upliftlens.benchmarks.errors import UpliftlensError, told, unknown
 
 VERBS = {
@@ -87,9 +88,9 @@ def _dispatch(verb: str, rest: list[str]) -> int:
         if "-h" in rest or "--help" in rest:
             print(_HELP[verb])
             return 0
-        from upliftlens.benchmarks import verbs
+        from upliftlens.benchmarks import quickstart, verbs
 
-        return verbs.tune_verb(rest) if verb == "tune" else verbs.quickstart_verb(rest)
+        return verbs.tune_verb(rest) if verb == "tune" else quickstart.quickstart_verb(rest)
     from upliftlens.benchmarks import readers, uplift_verbs
 
     parser = _parser(verb)
@@ -119,8 +120,9 @@ def _parser(verb: str) -> argparse.ArgumentParser:
 
 
 def _places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", default="runs", help="folder of records (default: runs)")
-    parser.add_argument("--cache", default="~/.cache/upliftlens", help="folder of downloaded data")
+    store, cache = default("store"), default("cache", "cache.yaml")
+    parser.add_argument("--store", default=store, help=f"folder of records (default: {store})")
+    parser.add_argument("--cache", default=cache, help=f"folder of downloaded data (default: {cache})")
 
 
 WHERE = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it found"

@@ -15,7 +15,6 @@ from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.markup import escape
 
 from hydra_plugins.upliftlens.launcher import InProcess, node
 from upliftlens.benchmarks.choices import CONFIGS, groups, packaged
@@ -53,7 +52,7 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
 
     def task(config: DictConfig) -> float:
         from upliftlens.benchmarks.plan import ignored, plan
-        from upliftlens.benchmarks.progress import say
+        from upliftlens.benchmarks.progress import say_styled
         from upliftlens.benchmarks.verbs import run_and_tell, tell_failure
 
         wanted = canonical_key({"data": _plain(config).get("data")})
@@ -63,7 +62,7 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
                 raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
             if idle and idle not in noted:
                 noted.add(idle)
-                say(f"[yellow]note[/yellow]  {escape(idle)}: such jobs of the sweep are one run")
+                say_styled(("note", "yellow"), f"  {idle}: such jobs of the sweep are one run")
             if wanted in missing:
                 raise UpliftlensError("its data could not be had, as told above")
             done.append(run_and_tell(_plain(config)))

@@ -122,6 +122,14 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
         raise UpliftlensError(f"this sweep has more than {MOST_JOBS:,} jobs: start it in parts")
 
 
+def swept(override: str) -> bool:
+    """Whether it gives an option several values."""
+    try:
+        return OverridesParser.create().parse_override(override).is_sweep_override()
+    except (HydraException, ValueError, TypeError):
+        return False
+
+
 def chosen_of(override: str) -> list[str]:
     """The values of an override as text, several in a sweep; empty for one that only Hydra can spell out."""
     try:

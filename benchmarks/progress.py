@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from upliftlens.benchmarks.training import Epoch
 
@@ -21,14 +22,20 @@ def table_console() -> Console:
 
 
 def say(sentence: str) -> None:
-    """One line for the user."""
-    console.print(sentence)
+    """One line for the user, to the letter: brackets in it are no markup."""
+    console.print(sentence, markup=False)
+
+
+def say_styled(*parts: str | tuple[str, str]) -> None:
+    """One line of parts, each a text or (text, style such as "green"); every text to the letter."""
+    console.print(Text.assemble(*parts))
 
 
 @contextmanager
 def epoch_bar(label: str, shown: bool) -> Iterator[Callable[[str, int, int, Epoch], None]]:
     """A bar that follows the epochs of one run and leaves nothing behind; invisible without a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[values]}"), TimeElapsedColumn())
+    label_and_values = [TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[values]}")]
+    columns = (label_and_values[0], BarColumn(), label_and_values[1], TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
         tasks: dict[str, int] = {}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from upliftlens.benchmarks.choices import packaged
@@ -103,9 +104,9 @@ def recommend_verb(flags: argparse.Namespace) -> int:
         return 0
     table = Table("", "item", "title", "score", box=None, pad_edge=False)
     for line in lines:
-        table.add_row(str(line.rank), line.item, line.title, f"{line.score:.3f}")
+        table.add_row(*map(escape, (str(line.rank), line.item, line.title, f"{line.score:.3f}")))
     err.print(f"{record.model} ({record.key}) for user {flags.user} of {record.data['name']}:", markup=False)
-    out.print(table, markup=False)
+    out.print(table)
     return 0
 
 

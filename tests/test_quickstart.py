@@ -3,11 +3,16 @@
 import pytest
 from shell import records
 
+from upliftlens.benchmarks import compute
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.data import sources
 from upliftlens.benchmarks.data.fetch import FetchFailed
 
 SMALL = ("model=additive", "seed=0", "train.epochs=2", "metrics.interval.resamples=50", "progress=false")
+
+
+def places(folder):
+    return (f"store={folder}/runs", f"cache={folder}/cache", "metrics.interval.resamples=50", "progress=false")
 
 
 @pytest.fixture
@@ -25,8 +30,10 @@ def offline(monkeypatch):
 def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     world = ("data.n_users=40", "data.n_items=200", "data.ratings_per_user=12", "data.test_per_user=4")
+    start = compute.run_app
+    monkeypatch.setattr(compute, "run_app", lambda verb, words: start(verb, [*words, *world]))  # else it is a large one
     places = (f"store={tmp_path}/runs", f"cache={tmp_path}/cache", f"logger.dir={tmp_path}")
-    assert main(["quickstart", *SMALL, *world, *places]) == 0
+    assert main(["quickstart", *SMALL, *places]) == 0
     out, err = capsys.readouterr()
     assert len(offline) == 2, "both sources of ML-100K are asked, once"
     assert "there is no network" in err and "SYNTHETIC world, not real data" in " ".join(err.split())
@@ -35,3 +42,36 @@ def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tm
     found = records(tmp_path / "runs")
     assert {one["model"] for one in found} == {"additive"}
     assert {one["data"]["name"] for one in found} == {"synthetic"}
+
+
+def test_what_it_prints_is_of_the_data_that_were_chosen(offline, tmp_path, capsys, monkeypatch):
+    """With other data, split and seed nothing is fetched, and no line speaks of ML-100K, folds or runs of W&B."""
+    monkeypatch.chdir(tmp_path)
+    chosen = ("data=synthetic", "data.n_users=60", "data.n_items=40", "data.ratings_per_user=12", "split=given")
+    words = (
+        "quickstart",
+        *chosen,
+        "model=popularity,random",
+        "seed=0",
+        "metrics=standard",
+        "logger=none",
+        *places(tmp_path),
+    )
+    assert main([*words]) == 0
+    out, _ = capsys.readouterr()
+    assert offline == [], "ML-100K was asked for"
+    assert "synthetic, split given, one seed; 95 % intervals over users:" in out
+    assert "sweep data=synthetic split=given model=mf" in out and "compare popularity random --metric recall@10" in out
+    assert not any(word in out for word in ("MovieLens", "fold", "W&B", "predict ratings", "cp@10/semi"))
+
+
+def test_runs_of_wandb_are_named_where_there_are_some_and_found_runs_get_none(offline, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    world = ("data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "metrics=standard")
+    words = ("quickstart", *world, "model=popularity", "seed=0", *places(tmp_path))
+    assert main([*words, "logger=none"]) == 0
+    assert main([*words, f"logger.dir={tmp_path}"]) == 0
+    out, err = capsys.readouterr()
+    assert "(found, so wandb gets no new run)" in err and "offline runs" not in out
+    assert main([*words, f"logger.dir={tmp_path}", "seed=1"]) == 0
+    assert f"W&B offline runs: {tmp_path}/wandb" in capsys.readouterr().out

@@ -1,0 +1,22 @@
+"""What a user is told arrives to the letter: brackets are no markup of rich."""
+
+import pytest
+from shell import call
+
+from upliftlens.benchmarks.progress import say, say_styled
+
+TEXTS = ("metrics.names=[rmse] was given", "kept in /tmp/[/x]/worlds", "[bold]title[/bold] [REC]")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_line_is_told_to_the_letter(text, capsys):
+    say(text)
+    say_styled(("failed", "red"), f"  {text}")
+    assert capsys.readouterr().err == f"{text}\nfailed  {text}\n"
+
+
+def test_a_folder_with_brackets_is_told_and_used(tmp_path, capsys):
+    folder = tmp_path / "[/x]"
+    world = ("metrics.world.ratings.steps=300", "metrics.world.watched.steps=300", "metrics.world.per_user=5")
+    assert call("run", folder, "model=popularity", "metrics=uplift_semi", *world) == 0
+    assert f"(kept in {folder}/cache/worlds/" in capsys.readouterr().err
