@@ -72,9 +72,11 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         if found is not None and found.status == "done":
             return found, True
         with track(plan.logger, record) as tracker:
+            record = replace(record, status="failed")  # whatever happens, until it is stored
             try:
-                record, per_user = _compute(plan, prepared, record, store, reporter, tracker.log_epoch, started)
-                stores.save_run(store, record, per_user)
+                computed, per_user = _compute(plan, prepared, record, store, reporter, tracker.log_epoch, started)
+                stores.save_run(store, computed, per_user)
+                record = computed
             except KeyboardInterrupt as error:
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 raise

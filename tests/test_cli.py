@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 from shell import TINY, call, records
@@ -11,6 +12,7 @@ from upliftlens.benchmarks.cli import VERBS, main
 from upliftlens.benchmarks.compute import composed
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.tracking import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -278,3 +280,21 @@ def test_a_finished_run_is_found_in_a_store_that_can_not_be_written(tmp_path, mo
     for words in ([f"store={tmp_path}", "model=random"], [f"store={tmp_path}/new", "model=popularity"]):
         assert main(["run", *TINY, f"cache={tmp_path}/cache", *words]) == 1
         assert "is on a full disk" in capsys.readouterr().err
+
+
+def test_a_run_that_could_not_be_stored_is_no_finished_run_for_its_tracker(tmp_path, monkeypatch, capsys):
+    ended = []
+
+    class Recorder(Tracker):
+        def finish(self, record):
+            ended.append(record.status)
+
+    def full(*_):
+        raise UpliftlensError("the disk is full")
+
+    monkeypatch.setattr("upliftlens.benchmarks.experiment.track", lambda *_: nullcontext(Recorder()))
+    assert call("run", tmp_path, "model=popularity") == 0
+    for name in ("save_run", "save_failure"):
+        monkeypatch.setattr(f"upliftlens.benchmarks.store.{name}", full)
+    assert call("run", tmp_path, "model=random") == 1
+    assert ended == ["done", "failed"] and "the disk is full" in capsys.readouterr().err
