@@ -52,11 +52,11 @@ class LeakReport:
             found.append(f"{self.future} training rows are later than the test rows they should precede")
         return tuple(found)
 
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know, a sentence each."""
+    def repeats(self) -> tuple[str, ...]:
+        """What follows from pairs that occur more than once in these data, a sentence each."""
+        found: list[str] = []
         if self.redrawn:
-            return ("training, validation and test are three draws of the outcomes of the same pairs",)
-        found = []
+            return ()
         kept = self.overlap_train_test + self.overlap_validation_test
         if self.published and kept:
             found.append(f"{kept} of {self.test} test rows are in training too, as in the published protocol")
@@ -64,6 +64,13 @@ class LeakReport:
             found.append(f"{self.left_out} log rows are left out of training: their (user, item) pair is tested")
         if self.duplicates:
             found.append(f"{self.duplicates} log rows repeat an earlier (user, item) pair")
+        return tuple(found)
+
+    def notes(self) -> tuple[str, ...]:
+        """All that a reader of the numbers should know, a sentence each: ``repeats``, and what the split brings."""
+        if self.redrawn:
+            return ("training, validation and test are three draws of the outcomes of the same pairs",)
+        found = list(self.repeats())
         if self.order == "none" and self.future:
             found.append(f"{self.future} training rows are later than their user's first test row: not a forecast")
         if self.cold_users or self.cold_items:

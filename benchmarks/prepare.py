@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -28,7 +28,7 @@ _CAPACITY_STEP = 1024
 
 
 class Reporter(NamedTuple):
-    """How a run tells what it does: ``say`` a sentence, an ``epoch``'s line, the ``data`` layer's progress."""
+    """How a run tells what it does: ``say`` a sentence, an ``epoch``'s line (stage, number, of how many, values)."""
 
     say: Callable[[str], None]
     epoch: Callable[[str, int, int, Epoch], None]
@@ -49,6 +49,8 @@ class Prepared(NamedTuple):
 
 def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     """Loads and splits the data (once per process for equal configurations) and derives the run's keys.
+
+    What repeated pairs do to the split is told, once per process (``LeakReport.repeats``).
 
     Raises:
         UpliftlensError: if the data can't be had or split, or don't go together with the plan.
@@ -123,7 +125,15 @@ def _data(
 @lru_cache(maxsize=4)
 def _split(data: Any, split_config: Any, cache: Any, say: Callable[[str], None]) -> tuple[Dataset, Split]:
     dataset = _load(data, cache, say)
-    return dataset, split(dataset, split_config)
+    parts = split(dataset, split_config)
+    for repeat in parts.leak.repeats():
+        _say_once(f"{dataset.name}, split {parts.name}: {repeat}", say)
+    return dataset, parts
+
+
+@cache
+def _say_once(sentence: str, say: Callable[[str], None]) -> None:
+    say(sentence)
 
 
 @lru_cache(maxsize=2)

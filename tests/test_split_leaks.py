@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from split_toys import config, dataset, random_log, same_rows, with_overlap
 
+from upliftlens.benchmarks import prepare
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.leak import LeakReport
 from upliftlens.benchmarks.split import split
@@ -33,6 +34,15 @@ def test_a_given_test_set_keeps_drops_or_refuses_its_overlap() -> None:
     with pytest.raises(UpliftlensError, match="in validation too"):
         split(data, config("given", overlap="error", validation=0.5))
     assert data.test is not None and all(same_rows(made.test, data.test) for made in (kept, dropped))
+
+
+def test_pairs_that_are_trained_on_and_tested_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(prepare, "_load", lambda *_: with_overlap())
+    for seed in (0, 1):
+        prepare._split("toy", config("given", overlap="keep", seed=seed), Path("cache"), said.append)
+    (sentence,) = said
+    assert ", split given: 3 of 4 test rows are in training too, as in the published protocol" in sentence
 
 
 def test_repeated_pairs_across_the_parts_stop_the_run() -> None:
