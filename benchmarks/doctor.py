@@ -10,10 +10,11 @@ from typing import Literal, NamedTuple
 
 from upliftlens.benchmarks.environment import cores, cpu, installed
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.store import Store, list_records
+from upliftlens.benchmarks.store import ELSEWHERE, Store, list_records
 from upliftlens.benchmarks.tracking import wandb_login
 
 _LITTLE = 2 * 2**30  # bytes: MovieLens 32M unpacked, with room for results
+_NAME_FOLDERS = "set HOME, or name folders: cache= and store=, or --cache and --store"
 _NONE = 64 * 2**20  # bytes: below, a run or its data soon can't be written
 
 
@@ -124,14 +125,14 @@ def _home() -> Check:
     try:
         home = Path.home()
     except RuntimeError:
-        return Check("home", "broken", "there is no home folder", "set HOME, or name folders with cache= and store=")
+        return Check("home", "broken", "there is no home folder", _NAME_FOLDERS)
     if not home.is_dir():
-        return Check("home", "note", f"{home} does not exist", "set HOME, or name folders with cache= and store=")
+        return Check("home", "note", f"{home} does not exist", _NAME_FOLDERS)
     return Check("home", "good", str(home))
 
 
 def _cache(folder: Path) -> Check:
-    return _folder("cache", folder, "name another folder with cache=FOLDER", lambda: "")
+    return _folder("cache", folder, "name another folder with cache=FOLDER (here: --cache FOLDER)", lambda: "")
 
 
 def _store(folder: Path) -> Check:
@@ -141,7 +142,7 @@ def _store(folder: Path) -> Check:
             f", {len(problems)} unreadable (see `upliftlens results`)" if problems else ""
         )
 
-    return _folder("store", folder, "name another folder with store=FOLDER", content)
+    return _folder("store", folder, f"name another folder with {ELSEWHERE}", content)
 
 
 def _folder(name: str, folder: Path, fix: str, content: Callable[[], str]) -> Check:

@@ -30,6 +30,7 @@ from upliftlens.benchmarks.records import Failure, Record, dumps, from_json, pla
 
 Kind = Literal["fits", "runs"]
 
+ELSEWHERE = "store=FOLDER (or --store FOLDER, for a verb that takes flags)"
 _TEMPORARY = ".writing-"
 _STALE = 24 * 3600.0  # seconds after which a temporary file of a dead process is swept; no write takes a day
 
@@ -164,7 +165,7 @@ def list_records(store: Store) -> Listing:
         UpliftlensError: if the store is not a folder.
     """
     if store.root.exists() and not store.root.is_dir():
-        raise UpliftlensError(f"{store.root} is not a folder of results: name one with store=FOLDER")
+        raise UpliftlensError(f"{store.root} is not a folder of results: name one with {ELSEWHERE}")
     claimed = [
         note["record"] for note in holders(store.root / "locks", "runs-*.lock")
     ]  # first: they may finish meanwhile
@@ -193,19 +194,19 @@ def _writing(store: Store) -> Iterator[None]:
     except OSError as cause:
         if cause.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UpliftlensError(
-                f"the results folder {store.root} is on a full disk: free some space or choose another, store=FOLDER.\n"
+                f"the results folder {store.root} is on a full disk: free some space or choose another, {ELSEWHERE}.\n"
                 "Finished runs are safe; start the same command again and it continues."
             ) from cause
         if cause.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise UpliftlensError(
-                f"the results folder {store.root} can't be written ({cause.strerror}): choose another with store=FOLDER"
+                f"the results folder {store.root} can't be written ({cause.strerror}): choose another with {ELSEWHERE}"
             ) from cause
         if cause.errno in (errno.ENOTDIR, errno.EEXIST):
             raise UpliftlensError(
-                f"{store.root} is not a folder, so it can't hold results: choose one with store=FOLDER"
+                f"{store.root} is not a folder, so it can't hold results: choose one with {ELSEWHERE}"
             ) from cause
         raise UpliftlensError(
-            f"the results folder {store.root} can't be used: {cause}. Choose another with store=FOLDER"
+            f"the results folder {store.root} can't be used: {cause}. Choose another with {ELSEWHERE}"
         ) from cause
 
 

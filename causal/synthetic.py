@@ -199,9 +199,15 @@ def _check(options: SyntheticOptions) -> None:
     o = options
     wrong = [
         (min(o.n_users, o.n_items, o.dim) < 1, "n_users, n_items and dim must be at least 1"),
-        (not 0 <= o.test_per_user < o.n_items, "test_per_user must be at least 0 and below n_items"),
+        (
+            not 0 <= o.test_per_user < o.n_items,
+            f"test_per_user={o.test_per_user} must be at least 0 and below n_items={o.n_items}: change one",
+        ),
         (not 0 < o.max_propensity <= 1, "max_propensity must lie in (0, 1]"),
-        (not 0 < o.ratings_per_user <= o.n_items, "ratings_per_user must be positive and at most n_items"),
+        (
+            not 0 < o.ratings_per_user <= o.n_items,
+            f"ratings_per_user={o.ratings_per_user:g} must be positive and at most n_items={o.n_items}: change one",
+        ),
         (o.noise <= 0, "noise must be positive"),
         (
             min(o.user_sd, o.item_sd, o.taste_sd, o.activity_skew, o.days, o.confounding) < 0,
