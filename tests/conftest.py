@@ -1,5 +1,6 @@
 """What all tests share: the helpers beside them under any import mode, and compilation for programs of a few steps."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,6 +8,26 @@ import jax
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """The folder of downloaded data that a user has, too: real data are fetched once."""
+    from upliftlens.benchmarks.choices import default
+
+    return Path(default("cache", "cache.yaml")).expanduser()
+
+
+@pytest.fixture(scope="session")
+def ml_100k(cache):
+    """Real ML-100K. Where it can't be had a test is skipped, but under CI it fails: green means checked."""
+    from upliftlens.benchmarks.data import DataUnavailable, configure, load
+
+    try:
+        return load(configure("ml-100k"), cache)
+    except DataUnavailable as error:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"ML-100K can't be had here: {error}")
 
 
 @pytest.fixture

@@ -11,68 +11,59 @@ import pytest
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.data.card import rows_of
 from upliftlens.benchmarks.data.movielens import GENRES_100K
-from upliftlens.benchmarks.data.sources import DataUnavailable
 from upliftlens.benchmarks.dataset import Dataset
 
 COAT = Path(__file__).resolve().parents[2] / "shared" / "data" / "coat.zip"
-CACHE = Path("~/.cache/upliftlens").expanduser()
 U_DATA = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
 
 
 @pytest.fixture(scope="module")
-def ml() -> Dataset:
-    try:
-        return data.load(data.configure("ml-100k"), CACHE)
-    except DataUnavailable as error:
-        pytest.skip(f"ML-100K cannot be had here: {error}")
-
-
-@pytest.fixture(scope="module")
-def coat() -> Dataset:
+def coat(cache: Path) -> Dataset:
     if not COAT.is_file():
         pytest.skip("no copy of coat.zip in ../shared/data beside the checkout")
-    return data.load(replace(data.configure("coat"), path=str(COAT)), CACHE)
+    return data.load(replace(data.configure("coat"), path=str(COAT)), cache)
 
 
-def test_ml_100k_is_u_data_in_its_order(ml: Dataset) -> None:
-    users, items = (table["id"].to_numpy(object) for table in (ml.users, ml.items))
-    columns = zip(users[ml.log.user], items[ml.log.item], ml.log.value.tolist(), ml.log.time.tolist())
+def test_ml_100k_is_u_data_in_its_order(ml_100k: Dataset) -> None:
+    users, items = (table["id"].to_numpy(object) for table in (ml_100k.users, ml_100k.items))
+    log = ml_100k.log
+    columns = zip(users[log.user], items[log.item], log.value.tolist(), log.time.tolist())
     text = "".join(f"{user}\t{item}\t{value:.0f}\t{time}\n" for user, item, value, time in columns)
     assert hashlib.sha256(text.encode()).hexdigest() == U_DATA
     assert users.tolist() == [str(i) for i in range(1, 944)] and items.tolist() == [str(i) for i in range(1, 1683)]
 
 
-def test_ml_100k_knows_its_users_and_items(ml: Dataset) -> None:
-    assert ml.users.iloc[0].tolist() == ["1", "24", "M", "technician", "85711"]
-    assert ml.items.iloc[0].tolist() == ["1", "Toy Story (1995)", "1995", "Animation|Children's|Comedy"]
-    assert (ml.items["title"] == "Land Before Time III: The Time of the Great Giving (1995) (V)").any()
-    assert [name.partition("=")[2] for name in ml.item_features.names[1:]] == sorted(GENRES_100K)
-    genders = dict(zip(ml.user_features.names, ml.user_features.matrix.sum(axis=0)))
+def test_ml_100k_knows_its_users_and_items(ml_100k: Dataset) -> None:
+    assert ml_100k.users.iloc[0].tolist() == ["1", "24", "M", "technician", "85711"]
+    assert ml_100k.items.iloc[0].tolist() == ["1", "Toy Story (1995)", "1995", "Animation|Children's|Comedy"]
+    assert (ml_100k.items["title"] == "Land Before Time III: The Time of the Great Giving (1995) (V)").any()
+    assert [name.partition("=")[2] for name in ml_100k.item_features.names[1:]] == sorted(GENRES_100K)
+    genders = dict(zip(ml_100k.user_features.names, ml_100k.user_features.matrix.sum(axis=0)))
     assert (genders["gender=F"], genders["gender=M"]) == (273, 670)  # as the data's README counts them
-    assert ml.user_features.matrix.shape == (943, 1 + 2 + 21) and ml.item_features.matrix.shape == (1682, 20)
+    assert ml_100k.user_features.matrix.shape == (943, 1 + 2 + 21) and ml_100k.item_features.matrix.shape == (1682, 20)
 
 
-def test_ml_100k_is_the_same_from_the_official_layout(ml: Dataset, tmp_path: Path) -> None:
+def test_ml_100k_is_the_same_from_the_official_layout(ml_100k: Dataset, tmp_path: Path) -> None:
     """The official archive's files, rebuilt from the tables, give the fingerprint that the other source gave."""
-    users, items = (table["id"].tolist() for table in (ml.users, ml.items))
-    columns = zip(ml.log.user, ml.log.item, ml.log.value, ml.log.time)
+    users, items = (table["id"].tolist() for table in (ml_100k.users, ml_100k.items))
+    columns = zip(ml_100k.log.user, ml_100k.log.item, ml_100k.log.value, ml_100k.log.time)
     texts = {
         "u.data": "".join(f"{users[u]}\t{items[i]}\t{v:.0f}\t{t}\n" for u, i, v, t in columns),
-        "u.user": "".join("|".join(row) + "\n" for row in ml.users.itertuples(index=False)),
+        "u.user": "".join("|".join(row) + "\n" for row in ml_100k.users.itertuples(index=False)),
         "u.item": "".join(
             f"{i}|{title}|01-Jan-{year}||url|" + "|".join("01"[g in genres.split("|")] for g in GENRES_100K) + "\n"
-            for i, title, year, genres in ml.items.itertuples(index=False)
+            for i, title, year, genres in ml_100k.items.itertuples(index=False)
         ),
     }
     with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
         for name, text in texts.items():
             archive.writestr(f"ml-100k/{name}", text.encode("latin-1", "replace"))
     official = data.load(replace(data.configure("ml-100k"), path=str(tmp_path / "ml-100k.zip")), tmp_path)
-    assert official.fingerprint == ml.fingerprint
+    assert official.fingerprint == ml_100k.fingerprint
 
 
-def test_ml_100k_by_the_general_recbole_reader(ml: Dataset, tmp_path: Path) -> None:
-    wheel = CACHE / "ml-100k" / "recbole-1.2.1-py3-none-any.whl"
+def test_ml_100k_by_the_general_recbole_reader(ml_100k: Dataset, cache: Path, tmp_path: Path) -> None:
+    wheel = cache / "ml-100k" / "recbole-1.2.1-py3-none-any.whl"
     if not wheel.is_file():
         pytest.skip("ML-100K came from the official archive, not from the wheel")
     with zipfile.ZipFile(wheel) as archive:
@@ -82,13 +73,13 @@ def test_ml_100k_by_the_general_recbole_reader(ml: Dataset, tmp_path: Path) -> N
     options = [f"data.path={tmp_path}/ml-100k.inter", "data.columns.title=movie_title"]
     general = data.load(data.configure("recbole", options), tmp_path)
     for column in ("user", "item", "value", "time"):
-        np.testing.assert_array_equal(getattr(general.log, column), getattr(ml.log, column))
+        np.testing.assert_array_equal(getattr(general.log, column), getattr(ml_100k.log, column))
     assert general.items["title"][0] == "Toy Story"
     assert not any(name.startswith("zip_code") for name in general.user_features.names)
 
 
-def test_ml_100k_card(ml: Dataset) -> None:
-    card = data.card(ml)
+def test_ml_100k_card(ml_100k: Dataset) -> None:
+    card = data.card(ml_100k)
     assert (card.users, card.items, card.rows) == (943, 1682, 100_000)
     assert card.density == pytest.approx(0.063047, abs=1e-6)
     shares = {level: round(share * 100_000) for level, share in card.ratings}
@@ -102,8 +93,8 @@ def test_ml_100k_card(ml: Dataset) -> None:
     )
 
 
-def test_ml_100k_facts_of_the_listing(ml: Dataset, tmp_path: Path) -> None:
-    listed = {row.name: row for row in data.listing(CACHE)}["ml-100k"]
+def test_ml_100k_facts_of_the_listing(ml_100k: Dataset, cache: Path, tmp_path: Path) -> None:
+    listed = {row.name: row for row in data.listing(cache)}["ml-100k"]
     assert (listed.users, listed.items, listed.rows, listed.ready) == (943, 1682, 100_000, "cached")
     assert {row.name: row for row in data.listing(tmp_path)}["ml-100k"].ready == "to fetch"
 

@@ -40,7 +40,7 @@ def test_without_clipping_log_rank_is_a_closed_form() -> None:
 
 
 def test_rank_exposure_of_1682_items_recommends_the_first_18_always() -> None:
-    """The number that METHODS.md quotes for b = 1 and 100 recommendations a user; with a cap there is overlap."""
+    """Known for b = 1 and 100 recommendations a user; with a cap there is overlap."""
     preference = preferences(2, 1682)
     e = exposure_by_rank(preference, "rank", 1.0, 100.0, FLOOR, 1.0)
     assert (e == 1).sum(axis=1).tolist() == [18, 18]

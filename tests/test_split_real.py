@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from upliftlens import configs
-from upliftlens.benchmarks.data import DataUnavailable, configure, load
+from upliftlens.benchmarks.data import configure, load
 from upliftlens.benchmarks.data.sources import in_cache
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError
@@ -18,7 +18,6 @@ from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.interactions import Interactions, concatenate, take
 
 ROOT = Path(configs.__file__).parent
-CACHE = Path(OmegaConf.load(ROOT / "config.yaml").cache).expanduser()
 
 # sha256 and size in bytes of the files in the official archive (rows sorted by user, then item, as mku.sh leaves them)
 OFFICIAL = {
@@ -39,14 +38,6 @@ OFFICIAL = {
 }
 
 
-@pytest.fixture(scope="module")
-def ml100k() -> Dataset:
-    try:
-        return load(configure("ml-100k"), CACHE)
-    except DataUnavailable as error:
-        pytest.skip(f"MovieLens 100K is out of reach: {error}")
-
-
 def config(name: str, **changes: object) -> SplitConfig:
     values = OmegaConf.to_container(OmegaConf.load(ROOT / "split" / f"{name}.yaml"))
     return typed(SplitConfig, {**values, **changes}, "split")
@@ -61,11 +52,11 @@ def as_file(data: Dataset, log: Interactions) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["u1", "u2", "u3", "u4", "u5", "ua", "ub"])
-def test_the_official_folds_are_the_official_files(ml100k: Dataset, name: str) -> None:
-    made = split(ml100k, config(name))
+def test_the_official_folds_are_the_official_files(ml_100k: Dataset, name: str) -> None:
+    made = split(ml_100k, config(name))
     parts = {"base": concatenate(made.train, made.validation), "test": made.test}
     for part, log in parts.items():
-        found = as_file(ml100k, log)
+        found = as_file(ml_100k, log)
         assert (hashlib.sha256(found).hexdigest(), len(found)) == OFFICIAL[f"{name}.{part}"]
     assert len(made.validation) == round(0.1 * (100_000 - len(made.test)))
     assert made.leak.problems() == () and made.leak.duplicates == 0
@@ -73,31 +64,31 @@ def test_the_official_folds_are_the_official_files(ml100k: Dataset, name: str) -
         assert (np.bincount(made.test.user) == 10).all()
 
 
-def test_the_official_folds_refuse_filtered_or_reordered_rows(ml100k: Dataset) -> None:
+def test_the_official_folds_refuse_filtered_or_reordered_rows(ml_100k: Dataset) -> None:
     for rows in (np.arange(99_999), np.arange(100_000)[::-1]):
         with pytest.raises(UpliftlensError, match="data=ml-100k without filters"):
-            split(replace(ml100k, log=take(ml100k.log, rows)), config("u1"))
+            split(replace(ml_100k, log=take(ml_100k.log, rows)), config("u1"))
 
 
-def test_time_splits_of_real_data_keep_their_promise(ml100k: Dataset) -> None:
-    last = split(ml100k, config("leave_last", n=1))
+def test_time_splits_of_real_data_keep_their_promise(ml_100k: Dataset) -> None:
+    last = split(ml_100k, config("leave_last", n=1))
     assert len(last.test) == 943 and last.leak.cold_users == 0 and last.leak.future == 0
-    future = split(ml100k, config("temporal"))
+    future = split(ml_100k, config("temporal"))
     assert 10_000 <= len(future.test) < 10_100 and future.leak.future == 0 and future.leak.cold_users > 5_000
 
 
-def test_a_generated_world_is_split_by_its_own_test_set() -> None:
-    data = load(configure("synthetic"), CACHE)
+def test_a_generated_world_is_split_by_its_own_test_set(cache: Path) -> None:
+    data = load(configure("synthetic"), cache)
     made: Split = split(data, config("given"))
     assert made.leak.overlap_train_test == made.leak.overlap_validation_test == made.leak.duplicates == 0
     assert len(made.test) == data.log.n_users * 20 and len(made.train) + len(made.validation) == len(data.log)
 
 
-def test_coat_reports_its_366_overlapping_cells() -> None:
+def test_coat_reports_its_366_overlapping_cells(cache: Path) -> None:
     options = configure("coat")
-    if not in_cache(options, CACHE):
+    if not in_cache(options, cache):
         pytest.skip("Coat is not in the cache: upliftlens data prepare coat data.path=coat.zip puts it there")
-    coat = load(options, CACHE)
+    coat = load(options, cache)
     kept, dropped = split(coat, config("given")), split(coat, config("given", overlap="drop"))
     assert kept.leak.overlap_train_test + kept.leak.overlap_validation_test == 366
     assert any("366 of 4640" in note for note in kept.leak.notes())

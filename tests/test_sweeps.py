@@ -78,8 +78,8 @@ def test_a_killed_sweep_continues_where_it_was(tmp_path):
     store = tmp_path / "runs"
     jobs = ("model=mf", "seed=range(0,40)", "train.epochs=60", "train.patience=60")
     process = spawn("sweep", store, *jobs)
-    deadline = time.time() + 120
-    while len(list(store.glob("runs/*/record.json"))) < 2 and time.time() < deadline:
+    while len(list(store.glob("runs/*/record.json"))) < 2:  # however long a busy machine takes
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -1,14 +1,10 @@
 """ML-100K through the command line: who causes most, as published (Sato et al. 2020, 2021); accuracy isn't it."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 from shell import records
 
-from upliftlens import configs
-from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compare import compare
 from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
@@ -19,12 +15,7 @@ ESTIMATES = ("uplift@10/snips", "uplift@10/dr", "uplift@10/ips")
 
 
 @pytest.mark.slow
-def test_recommending_what_people_take_anyway_causes_less_than_recommending_at_random(tmp_path):
-    cache = Path(OmegaConf.load(Path(configs.__file__).parent / "config.yaml").cache).expanduser()
-    try:
-        data.load(data.configure("ml-100k"), cache)
-    except data.DataUnavailable as error:
-        pytest.skip(str(error))
+def test_recommending_what_people_take_anyway_causes_less_than_recommending_at_random(tmp_path, cache, ml_100k):
     words = ["data=uplift-ml-100k", "split=draws", "metrics=uplift", f"store={tmp_path}", f"cache={cache}"]
     names = ",".join(("cp@10", "cdcg", "recall@10", "uplift@10/true", *ESTIMATES))
     words += ["metrics.interval.resamples=200", f"metrics.names=[{names}]", "progress=false"]

@@ -1,14 +1,10 @@
 """The trained MovieLens world: the fits against step-by-step descent, and the gates on the real log."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from scipy.special import expit
 
-from upliftlens import configs
-from upliftlens.benchmarks.data import DataUnavailable, configure, load
+from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.uplift_world import (
     Fit,
     Trained,
@@ -150,26 +146,17 @@ def test_progress_is_told_from_the_start_to_the_end_of_either_fit() -> None:
 
 
 @pytest.fixture(scope="module")
-def ml_100k() -> Interactions:
-    cache = Path(OmegaConf.load(Path(configs.__file__).parent / "config.yaml").cache).expanduser()
-    try:
-        return load(configure("ml-100k"), cache).log
-    except DataUnavailable as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def real(ml_100k: Interactions) -> tuple[Trained, PotentialWorld]:
-    trained = train(ml_100k, ML_100K, silent)
+def real(ml_100k: Dataset) -> tuple[Trained, PotentialWorld]:
+    trained = train(ml_100k.log, ML_100K, silent)
     return trained, world_from(trained, ML_100K)
 
 
 @pytest.mark.slow
-def test_the_real_world_passes_its_gates(ml_100k: Interactions, real: tuple[Trained, PotentialWorld]) -> None:
+def test_the_real_world_passes_its_gates(ml_100k: Dataset, real: tuple[Trained, PotentialWorld]) -> None:
     trained, world = real
-    residual = trained.ratings[ml_100k.user, ml_100k.item].astype(np.float64) - ml_100k.value
+    residual = trained.ratings[ml_100k.log.user, ml_100k.log.item].astype(np.float64) - ml_100k.log.value
     assert np.sqrt(np.mean(residual**2)) == pytest.approx(0.757, abs=0.01)
-    watched = watch_matrix(ml_100k) > 0
+    watched = watch_matrix(ml_100k.log) > 0
     fitted = np.clip(trained.watched.astype(np.float64), 1e-12, 1 - 1e-12)
     assert -np.mean(np.where(watched, np.log(fitted), np.log1p(-fitted))) == pytest.approx(0.0945, abs=0.001)
     assert fitted[watched].mean() == pytest.approx(0.536, abs=0.02)
@@ -184,9 +171,9 @@ def test_the_real_world_passes_its_gates(ml_100k: Interactions, real: tuple[Trai
 
 @pytest.mark.slow
 def test_rebuilding_the_real_world_gives_the_same_fingerprint(
-    ml_100k: Interactions, real: tuple[Trained, PotentialWorld]
+    ml_100k: Dataset, real: tuple[Trained, PotentialWorld]
 ) -> None:
-    assert fingerprint(world_from(train(ml_100k, ML_100K, silent), ML_100K)) == fingerprint(real[1])
+    assert fingerprint(world_from(train(ml_100k.log, ML_100K, silent), ML_100K)) == fingerprint(real[1])
 
 
 @pytest.mark.slow
