@@ -80,7 +80,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
     if not everything:
         remarks = [
             *remarks,
-            f"No runs in {store.root} yet: start one with `upliftlens run model=mf`, or name another store.",
+            f"No runs in {store.root} yet: start one (`upliftlens run model=mf`) or name another: --store FOLDER.",
         ]
     elif not records:
         asked = f" meets {' and '.join(where)}" if where else " is to be shown"

@@ -8,7 +8,10 @@ from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.data import sources
 from upliftlens.benchmarks.data.fetch import FetchFailed
 
-SMALL = ("model=additive", "seed=0", "train.epochs=2", "metrics.interval.resamples=50", "progress=false")
+SMALL = (
+    *("model=additive", "seed=0", "train.epochs=2", "metrics.interval.resamples=50", "progress=false"),
+    *("metrics.world.ratings.steps=1000", "metrics.world.watched.steps=1000"),
+)
 
 
 def places(folder):

@@ -186,7 +186,7 @@ def test_a_file_is_not_a_store(tmp_path: Path) -> None:
     for root in (file, file / "runs"):
         with pytest.raises(UpliftlensError, match=r"is not a folder.*store=FOLDER"):
             open_store(root)
-    with pytest.raises(UpliftlensError, match="is not a folder"):
+    with pytest.raises(UpliftlensError, match=r"is not a folder .* store=FOLDER \(or --store FOLDER"):
         list_records(Store(file))
     assert file.read_text() == "mine"
 

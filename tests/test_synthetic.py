@@ -227,7 +227,7 @@ def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set
         ({"n_users": 0}, "n_users"),
         ({"test_per_user": 200}, "test_per_user"),
         ({"max_propensity": 0.0}, "max_propensity"),
-        ({"ratings_per_user": 201.0}, "ratings_per_user"),
+        ({"ratings_per_user": 201.0}, "ratings_per_user=201 must be positive and at most n_items=200"),
         ({"noise": 0.0}, "noise"),
         ({"user_sd": 0.0, "item_sd": 0.0, "taste_sd": 0.0}, "taste_sd"),
         ({"feature_strength": 1.5}, "feature_strength"),
