@@ -197,6 +197,8 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
 
 def _check(options: SyntheticOptions) -> None:
     o = options
+    most = o.max_propensity * (o.n_items - o.test_per_user)
+    reach = f"max_propensity · (n_items - test_per_user) is {most:g}; lower them, or raise max_propensity or n_items"
     wrong = [
         (min(o.n_users, o.n_items, o.dim) < 1, "n_users, n_items and dim must be at least 1"),
         (
@@ -204,10 +206,8 @@ def _check(options: SyntheticOptions) -> None:
             f"test_per_user={o.test_per_user} must be at least 0 and below n_items={o.n_items}: change one",
         ),
         (not 0 < o.max_propensity <= 1, "max_propensity must lie in (0, 1]"),
-        (
-            not 0 < o.ratings_per_user <= o.n_items,
-            f"ratings_per_user={o.ratings_per_user:g} must be positive and at most n_items={o.n_items}: change one",
-        ),
+        (o.ratings_per_user <= 0, "ratings_per_user must be positive"),
+        (o.ratings_per_user > most, f"{o.ratings_per_user:g} ratings_per_user can't be reached: {reach}"),
         (o.noise <= 0, "noise must be positive"),
         (
             min(o.user_sd, o.item_sd, o.taste_sd, o.activity_skew, o.days, o.confounding) < 0,
