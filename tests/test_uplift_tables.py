@@ -12,7 +12,7 @@ from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.table import Where
-from upliftlens.benchmarks.tables.uplift import uplift_cells
+from upliftlens.benchmarks.tables.uplift import remarks, uplift_cells
 from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
 
 ESTIMATORS = tables.definition("uplift-estimators")
@@ -71,6 +71,7 @@ def learners(tmp_path_factory):
         "draws": [0, 1],
         "columns": ["cp@10", "recall@10"],
         "only": ["random", "cubn-o", "bpr"],
+        "reach": {"random": 0.99, "cubn-o": -1.0},
         "order": [["oracle", "random"], ["random", "popularity"], ["random", "oracle"]],
     }
     told: list[str] = []
@@ -78,7 +79,7 @@ def learners(tmp_path_factory):
 
 
 def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
-    _, cells, folder, told = learners
+    content, cells, folder, told = learners
     stored = {one["key"]: one for one in records(folder)}
     at = {(cell.row, cell.column): cell for cell in cells}
     assert {row for row, column in at if column == "cp@10"} == {"oracle", "random", "cubn-o", "bpr"}
@@ -92,6 +93,14 @@ def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
     share = at["random", "cp@10, share of oracle"]
     assert share.value == pytest.approx(at["random", "cp@10"].value / at["oracle", "cp@10"].value)
     assert share.lo < share.value < share.hi < 1
+    for row, asked in content["reach"].items():
+        cell = at[row, "cp@10, share of oracle"]
+        assert cell.verdict == f"{'reaches' if cell.value >= asked else 'misses'} {asked:g}"
+    said = remarks(content, cells)
+    assert "3 trials, each judged by uplift@10/snips on the validation log of draw 0" in said[0]
+    assert "By cdcg, 1 of 2 orders hold: oracle > random." in said
+    assert "By cdcg, 1 of 2 orders are the other way round: random > oracle." in said
+    assert sum("of oracle's cp@10: " in line for line in said) == 2
     best = at["oracle > random", "cdcg, row vs row"]
     assert best.lo > 0 and best.verdict.startswith("holds")
     assert at["random > oracle", "cdcg, row vs row"].verdict.startswith("reversed")
@@ -147,7 +156,7 @@ def test_every_row_of_the_table_is_a_run(row):
 
 def test_the_verb_prints_the_small_version(learners, capsys):
     content, _, folder, _ = learners
-    keys = ("trials", "seeds", "draws", "columns", "only", "order", "common")
+    keys = ("trials", "seeds", "draws", "columns", "only", "order", "common", "reach")
     words = [f"{key}={json.dumps(content[key])}" for key in keys]
     assert main(["table", "uplift-ml-100k", "--store", str(folder), "--cache", str(folder / "cache"), *words]) == 0
     text = capsys.readouterr().out

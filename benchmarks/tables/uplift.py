@@ -63,13 +63,40 @@ def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         for row, by_draw in runs.items()
     }
     where.say(f"{_since(started)} in all, of which tuning {_since(started, tuned)}; what was found took no time")
-    return [*_values(found, columns, content["ceiling"], resampling), *_order(found, content, resampling)]
+    return [*_values(found, content, resampling), *_order(found, content, resampling)]
+
+
+def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
+    """How rows were tuned, which of the stated orders hold, and which shares of the ceiling are reached."""
+    said = [
+        f"Every row with a search space had {content['trials']} trials, each judged by {content['criterion']} on the "
+        f"validation log of draw {content['draws'][0]}; no row met the truth or a test log before."
+    ]
+    paired = [cell for cell in cells if " vs " in cell.column]
+    told = {"holds": "hold", "undecided": "can't be told from chance", "reversed": "are the other way round"}
+    for verdict, words in told.items():
+        if those := [cell.row for cell in paired if cell.verdict.startswith(verdict)]:
+            said.append(
+                f"By {content['ordered_by']}, {len(those)} of {len(paired)} orders {words}: {', '.join(those)}."
+            )
+    said += [
+        f"{cell.row} has {cell.value:.2f} of {content['ceiling']}'s {content['columns'][0]}: {cell.verdict}."
+        for cell in cells
+        if cell.column.endswith(f"share of {content['ceiling']}") and cell.verdict
+    ]
+    return said
 
 
 def _chosen(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """The definition with the rows of ``only`` and the ceiling, and the pairs of the order that are left of it."""
     known, ceiling = content["rows"], content["ceiling"]
-    named = {*content["only"], *content["deterministic"], ceiling, *(one for pair in content["order"] for one in pair)}
+    named = {
+        *content["only"],
+        *content["deterministic"],
+        *content["reach"],
+        ceiling,
+        *(one for pair in content["order"] for one in pair),
+    }
     for name in sorted(named - set(known)):
         raise unknown("row of the table", name, known)
     kept = {row: own for row, own in known.items() if not content["only"] or row in (*content["only"], ceiling)}
@@ -125,9 +152,10 @@ def _measured(by_draw: Mapping[int, Sequence[Record]], name: str, resampling: Re
 
 
 def _values(
-    found: Mapping[str, Mapping[str, _Measured]], columns: Sequence[str], ceiling: str, resampling: Resampling
+    found: Mapping[str, Mapping[str, _Measured]], content: Mapping[str, Any], resampling: Resampling
 ) -> list[Cell]:
     cells = []
+    columns, ceiling, asked = content["columns"], content["ceiling"], content["reach"]
     share = f"{columns[0]}, share of {ceiling}"
     for row, metrics in found.items():
         for name in columns:
@@ -138,7 +166,10 @@ def _values(
         bounds = percentile(
             ratio(across_seeds(ours.drawn, resampling), across_seeds(best.drawn, resampling)), resampling.level
         )
-        cells.append(Cell(row, share, ours.mean / best.mean, *bounds, None, "", (*ours.keys, *best.keys)))
+        reached, verdict = ours.mean / best.mean, ""
+        if row in asked:
+            verdict = f"{'reaches' if reached >= asked[row] else 'misses'} {asked[row]:g}"
+        cells.append(Cell(row, share, reached, *bounds, None, verdict, (*ours.keys, *best.keys)))
     return cells
 
 
