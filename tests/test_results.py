@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.records import Failure, Record, Summary
 from upliftlens.benchmarks.result_table import render, results, runs, shown, summarise
-from upliftlens.benchmarks.results import columns, metric_names, query, require_one_experiment
+from upliftlens.benchmarks.results import columns, metric_names, query
 from upliftlens.benchmarks.store import Store, claim, open_store, save_failure, save_run
 
 RUNS = [
@@ -248,53 +247,6 @@ def test_means_keep_apart_what_differs_in_more_than_the_seed() -> None:
     partly = [replace(some[0], metrics={}), some[1]]
     (row,) = summarise(partly, ["seed"], ["rmse"], lambda one: arrays[one.key]).rows
     assert row.metrics == {}, "a mean over fewer runs than it says would be no mean"
-
-
-def of_split(one: Record, name: str, **options: Any) -> Record:
-    config = {**one.config, "split": {"name": name, "fold": 0, "seed": 0, **options}}
-    return replace(
-        one, key=f"{one.key}{name}{options}", config=config, split={"name": name, "fingerprint": f"{name}{options}"}
-    )
-
-
-def test_folds_of_one_split_are_averaged_and_two_splits_never_are() -> None:
-    some, arrays = members(1, 10, np.random.default_rng(3))
-    folds = [of_split(some[0], "kfold", fold=fold) for fold in (0, 1)]
-    mixed = [*folds, of_split(some[0], "u1"), of_split(some[0], "kfold", validation=0.2)]
-    sheet = summarise(mixed, ["split.fold"], ["rmse"], lambda one: arrays["s0"])
-    assert sorted((row.cells["split"], row.cells["runs"]) for row in sheet.rows) == [
-        ("kfold", "1"),
-        ("kfold", "2"),
-        ("u1", "1"),
-    ]
-    for name in ("split", "split.name", "split.validation"):
-        with pytest.raises(UpliftlensError, match=f"--over {name} would average .* --over split.fold split.seed"):
-            summarise(mixed, ["seed", name], ["rmse"], lambda one: arrays["s0"])
-
-
-@pytest.mark.parametrize(
-    ("change", "fix"),
-    [
-        ({"data": {"name": "other", "fingerprint": "e" * 8}}, "2 data sets and 1 ways .* --where data=toy$"),
-        (
-            {
-                "config": {**RUNS[0].config, "data": {"name": "toy", "size": 4}},
-                "data": {"name": "toy", "fingerprint": "e"},
-            },
-            "--where data.size=3$",
-        ),
-        ({"data": {"name": "toy", "fingerprint": "e" * 8}}, "--where data.fingerprint=dddddddd$"),
-        ({"split": {"name": "u1", "fingerprint": "u"}}, "1 data sets and 2 ways to split.* --where split=kfold$"),
-    ],
-)
-def test_two_worlds_or_two_protocols_are_not_compared_as_one(change, fix, tmp_path, capsys) -> None:
-    store = open_store(tmp_path / "runs")
-    for model in ("mf", "ease"):
-        save_run(store, record(f"{model}0", model=model), {})
-        save_run(store, record(f"{model}1", model=model, **change), {})
-    assert main(["compare", "mf", "ease", "--metric", "rmse", f"--store={store.root}"]) == 1
-    assert re.search(fix, capsys.readouterr().err, re.MULTILINE)
-    require_one_experiment([of_split(RUNS[0], "kfold", fold=fold, seed=seed) for fold in (0, 1) for seed in (0, 1)])
 
 
 def test_means_of_a_store_in_json(tmp_path: Path) -> None:
