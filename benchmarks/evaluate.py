@@ -11,11 +11,12 @@ from upliftlens.benchmarks import effects as causes
 from upliftlens.benchmarks.effects import NOTHING, Effects
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation import Evaluation, summaries
-from upliftlens.benchmarks.metrics.metric import Evidence, Lists, Metric, Pairs, Ranks, UpliftOptions
+from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks, UpliftOptions
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose, choose_all
 from upliftlens.benchmarks.ranking import Targets, rank, score_matrix, targets
-from upliftlens.causal.interactions import Interactions, take
+from upliftlens.causal.interactions import Array, Interactions, take
 from upliftlens.causal.intervals import Statistic, value
+from upliftlens.causal.outcome_means import AdditiveMeans, additive_means
 from upliftlens.models.contract import Method, TrainingData
 
 Feedback = Literal["explicit", "implicit"]
@@ -28,6 +29,8 @@ def _undefined(metric: Metric) -> str:
     """Why a metric that is possible has no value on these rows."""
     if metric.evidence in ("logged", "logged+truth"):
         return "of the rows with overlap that it counts, none was recommended, or all were"
+    if metric.evidence == "imputed":
+        return "no propensities balance the imputed errors, or the estimate under the root is negative"
     return "no user's rows define it (no relevant item, or only one class of labels)"
 
 
@@ -58,6 +61,7 @@ class _Exam(NamedTuple):
     effects: Effects
     options: UpliftOptions | None
     weights: PairWeights
+    outcome: AdditiveMeans | None = None
 
 
 def evaluate(
@@ -88,8 +92,9 @@ def evaluate(
     """
     exam = _prepare(test, seen, relevance, scale, feedback, effects, config, weights)
     chosen = choose_all(config.names)
-    absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam))}
-    statistics = _measure(method, state, data, exam, [one for one in chosen if one.name not in absent], config)
+    absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam, config))}
+    possible = [one for one in chosen if one.name not in absent]
+    statistics = _measure(method, state, data, _with_outcome(exam, method, data, possible, config), possible, config)
     for name in [name for name, one in statistics.items() if not np.isfinite(value(one))]:
         del statistics[name]
         absent[name] = _undefined(choose(name).metric)
@@ -127,9 +132,11 @@ def monitor(
     """
     chosen = choose(name)
     exam = _prepare(validation, seen, relevance, scale, feedback, effects, config, weights)
-    reason = _impossible(chosen, method, exam)
+    reason = _impossible(chosen, method, exam, config)
     if reason:
         raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
+
+    exam = _with_outcome(exam, method, data, [chosen], config)
 
     def measured(state: Any) -> float:
         measure = value(_measure(method, state, data, exam, [chosen], config)[name])
@@ -161,14 +168,16 @@ def _prepare(
     return _Exam(test, positive, row, wanted, scale, feedback, effects, config.uplift, weights)
 
 
-def _impossible(chosen: Chosen, method: Method, exam: _Exam) -> str | None:
+def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
     """Why the method can't have the metric on this test set, or None."""
     metric = chosen.metric
     if not len(exam.test):
         return "the test set is empty"
     if metric.weighted and exam.weights.propensity is None:
         return exam.weights.missing
-    if metric.evidence == "pairs" and exam.feedback == "implicit":
+    if metric.debiased and config.debiased is None:
+        return "it needs the options metrics.debiased.floor and metrics.debiased.shrinkage"
+    if metric.evidence in ("pairs", "imputed") and exam.feedback == "implicit":
         return "an implicit log has no negative or graded pairs to predict"
     if method.link not in metric.links:
         links = " or a ".join(sorted(metric.links))
@@ -180,6 +189,16 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam) -> str | None:
     return None
 
 
+def _with_outcome(
+    exam: _Exam, method: Method, data: TrainingData, chosen: Sequence[Chosen], config: MetricsConfig
+) -> _Exam:
+    """With an outcome model of the training rows, where a metric imputes the errors of pairs without a test row."""
+    if config.debiased is None or not any(one.metric.evidence == "imputed" for one in chosen):
+        return exam
+    outcome = data.log.value if method.link == "rating" else data.positive
+    return exam._replace(outcome=additive_means(data.log, outcome, config.debiased.shrinkage))
+
+
 def _measure(
     method: Method, state: Any, data: TrainingData, exam: _Exam, chosen: Sequence[Chosen], config: MetricsConfig
 ) -> dict[str, Statistic]:
@@ -187,8 +206,8 @@ def _measure(
     kinds = {one.metric.evidence for one in chosen}
     state, data = jax.device_put((state, data))  # once, not once per block
     evidence: dict[Evidence, Any] = {}
-    if "pairs" in kinds:
-        prediction = _predictions(method, state, data, exam.test)
+    if kinds & {"pairs", "imputed"}:
+        prediction = _predictions(method, state, data, exam.test.user, exam.test.item, np.float64)
         target = np.asarray(exam.test.value, np.float64)
         evidence["pairs"] = Pairs(
             exam.row,
@@ -199,7 +218,15 @@ def _measure(
             exam.scale,
             exam.weights.propensity,
             exam.test.n_users * exam.test.n_items,
+            config.debiased,
         )
+    if "imputed" in kinds:
+        assert exam.outcome is not None
+        users, items = np.divmod(np.arange(evidence["pairs"].n_pairs), exam.test.n_items)
+        everywhere = _predictions(method, state, data, users, items, np.float32)
+        everywhere = everywhere.reshape(exam.test.n_users, exam.test.n_items)
+        tested = np.asarray(exam.test.item, np.int64)
+        evidence["imputed"] = Imputed(evidence["pairs"], exam.targets.users, tested, everywhere, exam.outcome)
     if kinds & {"ranks", "lists"}:
         wanted = exam.targets
         length = int(max((one.cutoff for one in chosen if one.metric.evidence == "lists"), default=0))
@@ -232,16 +259,18 @@ def _predict(
     return predict(state, data, users, items)
 
 
-def _predictions(method: Method, state: Any, data: TrainingData, test: Interactions) -> np.ndarray:
-    """f64[N], from the method's float32."""
-    out = np.empty(len(test))
-    for start in range(0, len(test), _PAIRS):
+def _predictions(
+    method: Method, state: Any, data: TrainingData, user: Array, item: Array, dtype: type[np.floating[Any]]
+) -> np.ndarray:
+    """f[N] of the pairs (user i[N], item i[N]), from the method's float32."""
+    out = np.empty(len(user), dtype)
+    for start in range(0, len(user), _PAIRS):
         rows = slice(start, start + _PAIRS)
-        users, items = (np.resize(ids[rows], _PAIRS).astype(np.int32) for ids in (test.user, test.item))
-        out[rows] = np.asarray(_predict(method.predict, state, data, users, items))[: len(test) - start]
+        users, items = (np.resize(ids[rows], _PAIRS).astype(np.int32) for ids in (user, item))
+        out[rows] = np.asarray(_predict(method.predict, state, data, users, items))[: len(user) - start]
     bad = np.flatnonzero(~np.isfinite(out))
     if len(bad):
-        where = f"user index {test.user[bad[0]]} and item index {test.item[bad[0]]}"
+        where = f"user index {user[bad[0]]} and item index {item[bad[0]]}"
         raise UpliftlensError(
             f"the model's prediction for {where} is {out[bad[0]]}.\n"
             "Has training diverged? Try a smaller train.lr or more regularisation."

@@ -14,7 +14,7 @@ from upliftlens.benchmarks.compatible import SOLVERS_READ, check_exposure, check
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.data.uplift_config import TREATED
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_weighted
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
 from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
 from upliftlens.benchmarks.tracking import config_type as logger_type
@@ -222,6 +222,8 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     }
     if plan.weighted and ("propensity" in plan.needs or is_weighted(plan.train.monitor)):
         identity["propensity"] = propensities.identity(plan.propensity)
+    if is_debiased(plan.train.monitor) and plan.metrics.debiased is not None:
+        identity["debiased"] = asdict(plan.metrics.debiased)
     if plan.solver:
         train = {name: getattr(plan.train, name) for name in SOLVERS_READ}
         return {**identity, "train": train}

@@ -12,7 +12,7 @@ import numpy as np
 from upliftlens.benchmarks.compatible import check_exposure
 from upliftlens.benchmarks.data import load, true_propensity
 from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.metrics.registry import choose_all
+from upliftlens.benchmarks.metrics.registry import choose_all, is_debiased
 from upliftlens.benchmarks.plan import Plan, fit_identity
 from upliftlens.benchmarks.propensity import Exposure, expose, identity, without_mar_sample
 from upliftlens.benchmarks.propensity_diagnostics import verdict
@@ -65,6 +65,8 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     fit_key = canonical_key(fitted)
     versions = {one.name: one.metric.version for one in choose_all(plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
+    if measured and not any(map(is_debiased, plan.metrics.names)):
+        del measured["metrics"]["debiased"]  # read by none of them
     if plan.weighted and measured:
         measured["propensity"] = identity(plan.propensity)
     return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))

@@ -19,6 +19,7 @@ import numpy as np
 
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.mar_sample import read_mar_sample
 from upliftlens.benchmarks.propensity_diagnostics import diagnostics
 from upliftlens.benchmarks.split import Split
 from upliftlens.causal import propensity as models
@@ -65,16 +66,24 @@ class PopularityConfig(PropensityConfig):
 
 @dataclass(frozen=True)
 class NaiveBayesConfig(PropensityConfig):
-    """``mar_share`` of the test set, drawn by ``mar_seed``, leaves it to show P(r); 0: P(r) is taken as uniform."""
+    """``mar_share`` of the test set, drawn by ``mar_seed``, leaves it to show P(r); 0: P(r) is taken as uniform.
+
+    ``mar_path``: a file of other ratings at random that show it instead.
+    """
 
     mar_share: float
     mar_seed: int
     smoothing: float
+    mar_path: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.mar_share < 1:
             raise UpliftlensError(f"propensity.mar_share must lie in [0, 1), got {self.mar_share}")
+        if self.mar_path is not None and self.mar_share > 0:
+            raise UpliftlensError(
+                "propensity.mar_path names the sample: add propensity.mar_share=0, so that no other is drawn"
+            )
 
 
 @dataclass(frozen=True)
@@ -145,17 +154,29 @@ def config_type(options: Mapping[str, Any]) -> type:
 
 
 def identity(config: NoPropensity | PropensityConfig) -> dict[str, Any]:
-    """What of a propensity changes numbers, for keys."""
-    return {**asdict(config), "version": VERSION}
+    """What of a propensity changes numbers, for keys; a sample's content is in the split's fingerprint."""
+    options = {name: value for name, value in asdict(config).items() if name != "mar_path"}
+    return {**options, "version": VERSION}
 
 
 def without_mar_sample(dataset: Dataset, parts: Split, config: Any) -> tuple[Split, Interactions | None]:
     """The split whose test set has lost the sample that naive Bayes takes P(r) from, and that sample.
 
+    A sample from a file takes nothing from the test set, so it may hold none of its pairs.
+
     Raises:
-        UpliftlensError: if the test set is not missing at random, or nothing would be left on one side.
+        UpliftlensError: if the test set is not missing at random, nothing would be left on one side, or a file can't be
+            read or holds test pairs.
     """
-    if not isinstance(config, NaiveBayesConfig) or config.mar_share == 0:
+    if not isinstance(config, NaiveBayesConfig):
+        return parts, None
+    if config.mar_path is not None:
+        sample = read_mar_sample(config.mar_path, dataset)
+        with _explained():
+            models.refuse_overlap(sample, parts.test)
+        content = b"".join(np.asarray(one, "<f8").tobytes() for one in (sample.user, sample.item, sample.value))
+        return replace(parts, fingerprint=sha256(parts.fingerprint.encode() + content).hexdigest()), sample
+    if config.mar_share == 0:
         return parts, None
     if parts.name != "given" or dataset.test_kind != "mar":
         raise UpliftlensError(
@@ -169,7 +190,7 @@ def without_mar_sample(dataset: Dataset, parts: Split, config: Any) -> tuple[Spl
     if taken.all() or not taken.any():
         raise UpliftlensError(f"propensity.mar_share={config.mar_share} of {len(test)} test rows leaves one side empty")
     sample, rest = take(test, taken), take(test, ~taken)
-    with _explained():
+    with _explained():  # a pair may be tested twice
         models.refuse_overlap(sample, rest)
     fingerprint = sha256(parts.fingerprint.encode() + np.flatnonzero(taken).astype("<i8").tobytes()).hexdigest()
     return replace(parts, test=rest, fingerprint=fingerprint), sample

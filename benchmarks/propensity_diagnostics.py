@@ -13,6 +13,7 @@ from upliftlens.causal.propensity import Propensity
 
 BINS = 20  # of equally many pairs, for the calibration error; of equal width in log p, for the overlap plot
 CALIBRATED = 5_000_000  # pairs that the calibration error is taken from: all of D, or so many drawn from it
+SEED = 0  # draws both
 BALANCED = 200_000  # pairs for the balance measure, which holds a row of features for each
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -29,10 +30,13 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
     ece = bmse = None
     overlap: dict[str, Any] = {}
     if p.rating_free:
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(SEED)
         cells = np.arange(n_pairs) if n_pairs <= CALIBRATED else rng.integers(0, n_pairs, CALIBRATED)
         users, items = np.divmod(cells, log.n_items)
-        everywhere = p.pairs(users, items, np.zeros(len(cells), np.float32))
+        if len(cells) == n_pairs:
+            everywhere = p.everywhere(np.arange(log.n_users)).ravel()
+        else:
+            everywhere = p.pairs(users, items, np.zeros(len(cells), np.float32))
         keys = np.unique(np.asarray(log.user, np.int64) * log.n_items + log.item)
         observed = keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] == cells
         ece = calibration_error(everywhere, observed, BINS)

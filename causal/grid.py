@@ -136,6 +136,6 @@ def observed_rows(exposure: Array, rng: np.random.Generator, capacity: int) -> t
 
 
 def capacity_of(exposure: Array) -> int:
-    """Rows that practically no draw exceeds: the mean and eight standard deviations."""
+    """Rows that practically no draw exceeds, for programs compiled once: the mean and eight standard deviations."""
     p = np.asarray(exposure, np.float64)
     return min(len(p), int(p.sum() + 8 * np.sqrt((p * (1 - p)).sum())) + 1)

@@ -8,7 +8,8 @@
 θ is the sample's propensity, usually relative popularity to the power .5, clipped where it is made.
 
 rel_mf: like the authors' code the squared loss is of the sigmoid, whatever the loss of other objectives is; the sum is
-over all of D, not over one random negative per positive.
+over all of D, not over one random negative per positive. It is a ratio whose denominator counts a batch's positives, so
+its minibatch gradient is biased: the full batch is the definition.
 ubpr: clipping each triple at 0 removes every triple whose j is a positive (there 1 − 1/θ ≤ 0), and leaves the factor 1
 where it is not: on triples whose j is drawn from the items without a positive row this is BPR weighted by 1/θ_ui.
 macr: y_k is the prediction's score; y_u and y_i are towers of their own over the prediction's embeddings of the user

@@ -1,7 +1,12 @@
-"""The plainest outcome model for doubly-robust estimates: every item's mean outcome with and without recommending."""
+"""The plainest outcome models for doubly-robust estimates: means by item, or by user and item."""
+
+from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import lsqr
 
+from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.treatment import UpliftLog
 
 
@@ -24,3 +29,43 @@ def outcome_means(log: UpliftLog, shrinkage: float) -> tuple[np.ndarray, np.ndar
         return (total + shrinkage * mean) / (count + shrinkage)
 
     return arm(log.treated), arm(~log.treated)
+
+
+class AdditiveMeans(NamedTuple):
+    """Outcomes of pairs as N(mean + user_u + item_i, sd²): ``user`` f64[U], ``item`` f64[I]."""
+
+    mean: float
+    user: np.ndarray
+    item: np.ndarray
+    sd: float
+
+    def of(self, users: Array, items: Array) -> np.ndarray:
+        """Expected outcomes f64 of pairs, by index arrays that broadcast."""
+        return self.mean + self.user[users] + self.item[items]
+
+
+def additive_means(log: Interactions, outcome: Array, shrinkage: float) -> AdditiveMeans:
+    """Ridge regression of the rows' ``outcome`` f[N] on user and item, by least squares; padding counts nothing.
+
+    m is the mean outcome; a, b minimise Σ (y − m − a_u − b_i)² + s·(‖a‖² + ‖b‖²), s the ``shrinkage``, in rows, so a
+    user or item without a row has 0. sd² is the rows' mean squared residual. It knows nothing of what is missing: it is
+    right where, given user and item, exposure has nothing to do with the outcome.
+
+    Raises:
+        ValueError: if the shrinkage is not positive, or there is no row.
+    """
+    rows = np.flatnonzero(np.asarray(log.weight) > 0)
+    if not shrinkage > 0:
+        raise ValueError(f"the shrinkage must be positive, got {shrinkage}")
+    if not len(rows):
+        raise ValueError("an outcome model needs at least one training row")
+    user, item, y = (np.asarray(column)[rows] for column in (log.user, log.item, outcome))
+    y = y.astype(np.float64)
+    mean = float(y.mean())
+    at = np.concatenate([user, log.n_users + item.astype(np.int64)])
+    design = sparse.csr_array(
+        (np.ones(2 * len(rows)), (np.tile(np.arange(len(rows)), 2), at)), (len(rows), log.n_users + log.n_items)
+    )
+    effects = lsqr(design, y - mean, damp=np.sqrt(shrinkage), atol=1e-10, btol=1e-10)[0]
+    sd = float(np.sqrt(((y - mean - design @ effects) ** 2).mean()))
+    return AdditiveMeans(mean, effects[: log.n_users], effects[log.n_users :], sd)

@@ -103,7 +103,8 @@ ips = WeightedRisk("ips", jnp.reciprocal, False)
 snips = WeightedRisk("snips", jnp.reciprocal, True)
 """Σ_O (e/p) / Σ_O (1/p) (same source). Ignores ``n_pairs``. Biased in a minibatch: it is a ratio."""
 
-_observed_part = WeightedRisk("observed part", None, False)  # Σ_O e / |D|, i.e. ips with p ≡ 1
+observed_part = WeightedRisk("observed part", None, False)
+"""Σ_O e / |D|, i.e. ips with p ≡ 1: what ``eib`` corrects by. Ignores ``propensity``."""
 
 
 def clipped_ips(floor: float) -> WeightedRisk:
@@ -137,7 +138,7 @@ def snips_dr(imputed: Array, imputed_mean: Array) -> RiskEstimator:
 
 def eib(imputed: Array, imputed_mean: Array) -> RiskEstimator:
     """Error-imputation-based: mean_D[o·e + (1 − o)·ê] = mean_D ê + Σ_O(e − ê)/|D|. Ignores ``propensity``."""
-    return doubly_robust(_observed_part, imputed, imputed_mean)
+    return doubly_robust(observed_part, imputed, imputed_mean)
 
 
 def stable_dr(imputed: Array, imputed_mean: Array) -> RiskEstimator:
@@ -189,14 +190,15 @@ def balanced_propensity(propensity: Array, imputed: Array, imputed_mean: Array, 
     return jnp.where(exists, 1 / inverse((low + high) / 2), jnp.nan)
 
 
-def by_user(terms: Terms, user: Array, n_users: int, n_items: int) -> tuple[Array, Array]:
+def by_user(terms: Terms, user: Array, n_users: int, pairs_per_user: float) -> tuple[Array, Array]:
     """Numerators f[n_users] and denominators f[n_users] of an estimate: its value is the ratio of their sums.
 
-    Resampling users and taking the ratio again gives the estimate's interval.
+    ``pairs_per_user``: each user's share of |D|, the number of items where these are all users. Resampling users and
+    taking the ratio again gives the estimate's interval.
     """
     numerator = jax.ops.segment_sum(terms.numerator, jnp.asarray(user), n_users)
     if terms.denominator is None:
-        return numerator, jnp.full_like(numerator, n_items)
+        return numerator, jnp.full_like(numerator, pairs_per_user)
     return numerator, jax.ops.segment_sum(terms.denominator, jnp.asarray(user), n_users)
 
 

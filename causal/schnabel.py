@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.causal import risk
+from upliftlens.causal.grid import capacity_of, observed_rows
 from upliftlens.causal.interactions import Array
 
 LEVELS = 5
@@ -143,16 +144,13 @@ def estimates(
     p = np.asarray(propensity, np.float64).ravel()
     risk.check_propensity(p)
     stacked = np.stack([np.asarray(loss).ravel() for loss in losses.values()])
-    # Programs are compiled for shapes: the rows of a draw are padded to what eight standard deviations more would need.
-    capacity = min(p.size, int(p.sum() + 8 * np.sqrt((p * (1 - p)).sum())) + 1)
+    capacity = capacity_of(p)
     values = np.empty((draws, 3, len(stacked)))
     for draw in range(draws):
-        rows = np.flatnonzero(rng.random(p.size) < p)[:capacity]
-        if not len(rows):
+        rows, weight = observed_rows(p, rng, capacity)
+        if not weight.any():
             raise ValueError("a draw observed no pair at all: raise the density or take a larger world")
-        weight = np.pad(np.ones(len(rows), np.float32), (0, capacity - len(rows)))
-        rows = np.pad(rows, (0, capacity - len(rows)))
-        values[draw] = _estimate(stacked[:, rows], p[rows], weight, n_pairs=p.size)
+        values[draw] = _estimate(stacked[:, rows], p[rows], weight.astype(np.float32), n_pairs=p.size)
     return {
         name: Estimates(float(stacked[at].mean()), *(values[:, estimator, at] for estimator in range(3)))
         for at, name in enumerate(losses)

@@ -25,6 +25,7 @@ from upliftlens.causal.interactions import Interactions, interactions
 
 START = 874_724_710  # seconds since the epoch of the first possible row: ML-100K's first
 DAY = 86_400
+TOLERANCE = 0.1  # share of the expected log that max_propensity may cut off, from the most active users
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
     their preferences and their test set. Matrix products sum in a fixed order in float64, not through a BLAS.
 
     Raises:
-        ValueError: if an option is out of its range.
+        ValueError: if an option is out of its range, or ``max_propensity`` caps the users' expected rows so that more
+            than a share ``TOLERANCE`` of the log is lost.
     """
     _check(options)
     user_stream, item_stream, test_stream, log_stream, noise_stream, test_noise, time_stream, coins = _streams(seed, 8)
@@ -221,6 +223,23 @@ def _check(options: SyntheticOptions) -> None:
     for is_wrong, sentence in wrong:
         if is_wrong:
             raise ValueError(f"synthetic world: {sentence}")
+    _check_reach(o)
+
+
+def _check_reach(options: SyntheticOptions) -> None:
+    """Of log-normal numbers of rows per user, all above ``most`` are cut off: how much of their mean is left?"""
+    o, asked = options, options.ratings_per_user
+    most = o.max_propensity * (o.n_items - o.test_per_user)
+    left = min(asked, most)
+    if o.activity_skew > 0:
+        distance, half = np.log(most / asked) / o.activity_skew, o.activity_skew / 2
+        left = float(asked * ndtr(distance - half) + most * ndtr(-distance - half))
+    if left < (1 - TOLERANCE) * asked:
+        raise ValueError(
+            f"synthetic world: {asked:g} ratings_per_user can't be reached: no user has more than {most:g} = "
+            f"max_propensity · (n_items - test_per_user), which leaves {left:.3g} in the mean; lower ratings_per_user "
+            "or activity_skew, or raise max_propensity or n_items"
+        )
 
 
 def _streams(seed: int, count: int) -> list[np.random.Generator]:

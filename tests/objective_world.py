@@ -30,11 +30,13 @@ HP = {
 }  # fmt: skip
 
 IPS = [objective_ips.ips, objective_ips.snips]
-LINEAR = [naive, objective_ips.ips, objective_dr.eib, objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr]
+LINEAR = [
+    naive, objective_ips.ips, objective_dr.eib, objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr,
+    objective_multitask.escm2_dr, objective_implicit.macr, objective_implicit.ubpr,
+]  # fmt: skip
 DR = [objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr]
-RATIOS = [objective_ips.snips, objective_dr.stable_dr, objective_cvib.cvib]
-SHARED = [objective_multitask.escm2_dr, objective_implicit.macr]
-ALL = [*LINEAR, *RATIOS, *SHARED, objective_implicit.rel_mf, objective_implicit.ubpr]
+RATIOS = [objective_ips.snips, objective_dr.stable_dr, objective_cvib.cvib, objective_implicit.rel_mf]
+ALL = [*LINEAR, *RATIOS]
 
 Params = Mapping[str, Mapping[str, jax.Array]]
 
@@ -75,6 +77,12 @@ def sparse(target: np.ndarray, rows: np.ndarray | None = None, pairs: np.ndarray
     u, i = np.divmod(pairs, N_ITEMS)
     everything = Sample(u, i, target[u, i], np.full(len(pairs), 1 / len(pairs)), propensity=P[u, i])
     return Batch(observed, everything, jnp.asarray(N / D))
+
+
+def triples(batch: Batch) -> Batch:
+    """The rows of a sparse batch as positives, each with an item of its own that is preferred less."""
+    observed = batch.observed
+    return batch._replace(observed=observed._replace(negatives=(observed.items + 1) % N_ITEMS))
 
 
 def tile(target: np.ndarray, users: np.ndarray) -> Batch:

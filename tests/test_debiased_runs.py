@@ -1,23 +1,28 @@
 """Every objective under every backbone that fits it, and propensities from configuration to record."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.optimize import minimize
 from shell import call, records
 from test_gradient import BACKBONES
 from worlds import ITEMS, USERS, hyper, training_data
+from worlds import rows as real_rows
 
 from upliftlens.benchmarks.batches import Wants, choose_layout, feed
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.propensity import NaiveBayesConfig, PropensityConfig, expose, without_mar_sample
 from upliftlens.benchmarks.training import fit
 from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
-from upliftlens.causal.interactions import interactions, take
+from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.losses import LOSSES
 from upliftlens.causal.objectives import naive
+from upliftlens.models import mf
 from upliftlens.models.gradient import gradient_method, module_offers
 
 HP = {
@@ -85,6 +90,44 @@ def test_ips_with_constant_propensities_is_naive_and_dr_with_true_ones_is_not():
     assert np.abs(states["ips", "true"] - states["naive", "even"]).max() > 0.1
 
 
+def test_the_optimum_of_mf_ips_agrees_with_scipy():
+    """Σ_O (r − v·w − a_u − b_i − c)²/p / |D| + λ/|O|·(‖V‖² + ‖W‖² + s·(‖a‖² + ‖b‖²)), by its gradient in NumPy.
+
+    With so large a λ the optimum has fewer dimensions than the model, and is the only one in its scores.
+    """
+    dim, l2, share = 3, 6.0, 0.3
+    learner = gradient_method(
+        mf.model, mf.MFOptions(dim, 0.3, share), LOSSES["squared"], objective_ips.ips, "lbfgs", "constant", "tiles"
+    )
+    source = feed(DATA, "tiles", "rating", 64, 10**6, Wants(P))
+    done = fit(learner, DATA, source, hyper(l2=l2), 0, 200, None, lambda n, line: None)
+    ours = np.asarray(learner.score(done.state, DATA, jnp.arange(USERS)))
+
+    user, item, value = real_rows(DATA)
+    p = P[np.asarray(DATA.log.weight) > 0].astype(float)
+    ends = np.cumsum([USERS * dim, ITEMS * dim, USERS, ITEMS])
+    scale = l2 / len(value) * np.repeat([1.0, 1.0, share, share, 0.0], np.diff([0, *ends, ends[-1] + 1]))
+
+    def parts(theta):
+        v, w, a, b, c = np.split(theta, ends)
+        return v.reshape(USERS, dim), w.reshape(ITEMS, dim), a, b, c[0]
+
+    def written(theta):
+        v, w, a, b, c = parts(theta)
+        residual = (v[user] * w[item]).sum(1) + a[user] + b[item] + c - value
+        slope = np.zeros((USERS, ITEMS))
+        slope[user, item] = 2 * residual / p / (USERS * ITEMS)
+        by_part = (slope @ w, slope.T @ v, slope.sum(1), slope.sum(0), slope.sum())
+        gradient = np.concatenate([np.ravel(one) for one in by_part]) + 2 * scale * theta
+        return (residual**2 / p).sum() / (USERS * ITEMS) + (scale * theta**2).sum(), gradient
+
+    start = np.random.default_rng(1).normal(0, 0.3, ends[-1] + 1)
+    best = minimize(written, start, jac=True, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 1e-15, "maxiter": 5000})
+    v, w, a, b, c = parts(best.x)
+    assert np.linalg.svd(v @ w.T)[1][0] > 0.1, "there is a taste to find"
+    np.testing.assert_allclose(ours, v @ w.T + a[:, None] + b + c, atol=5e-3)
+
+
 def test_the_imputation_has_a_share_of_lambda_of_its_own():
     """dr's imputation is an outcome model that nothing else touches: with share s it is naive's fit with s·λ."""
     model, options = BACKBONES["additive"]
@@ -126,6 +169,28 @@ def test_a_propensity_goes_from_configuration_to_record(tmp_path, capsys):
     assert record["diagnostics"]["uses_mar_data"] is False
     assert {"rmse", "rmse/snips", "mae", "mae/snips"} <= set(record["metrics"])
     assert record["metrics"]["rmse/snips"]["value"] != record["metrics"]["rmse"]["value"]
+
+
+def test_every_risk_estimator_debiases_the_test_log(tmp_path, capsys):
+    estimators = ("ips", "snips", "clipped", "eib", "dr", "sndr", "stable-dr")
+    names = ["rmse", *(f"rmse/{one}" for one in estimators), *(f"mae/{one}" for one in estimators), "brier/dr"]
+    options = ("model=additive", f"metrics.names=[{','.join(names)}]", "metrics.interval.resamples=60")
+    assert call("run", tmp_path, *options, "propensity=popularity") == 0
+    assert call("run", tmp_path, *options, "propensity=popularity", "metrics.debiased.shrinkage=50") == 0
+    assert call("run", tmp_path, *options) == 0
+    assert (
+        call("run", tmp_path, "model=popularity", "data.feedback=implicit", "metrics.names=[rmse/eib,recall@10]") == 0
+    )
+    first, shrunk, without, implicit = records(tmp_path)
+    values = {name: found["value"] for name, found in first["metrics"].items()}
+    assert set(values) == set(names) - {"brier/dr"} and len(set(values.values())) == len(values)
+    assert all(found["lo"] < found["value"] < found["hi"] for found in first["metrics"].values())
+    assert "predict a probability" in first["diagnostics"]["absent"]["brier/dr"]
+    changed = {name for name in values if shrunk["metrics"][name]["value"] != values[name]}
+    assert changed == {name for name in values if name.partition("/")[2] in ("eib", "dr", "sndr", "stable-dr")}
+    assert set(without["metrics"]) == {"rmse", "rmse/eib", "mae/eib"}
+    assert "add propensity=" in without["diagnostics"]["absent"]["rmse/dr"]
+    assert "implicit log" in implicit["diagnostics"]["absent"]["rmse/eib"]
 
 
 def test_only_what_reads_a_propensity_is_trained_again_for_another(tmp_path):
@@ -179,6 +244,17 @@ def test_bad_requests_are_refused_with_the_fix(tmp_path, capsys, options, fragme
     assert "Traceback" not in shown
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What of a split a propensity reads."""
+
+    name: str
+    train: Interactions
+    validation: Interactions
+    test: Interactions
+    fingerprint: str
+
+
 def toy(p, test_kind="mar"):
     rng = np.random.default_rng(0)
     user, item = np.nonzero(rng.random((8, 6)) < 0.5)
@@ -213,6 +289,45 @@ def test_impossible_propensities_are_refused(bad):
     p[int(dataset.log.user[3]), int(dataset.log.item[3])] = bad
     with pytest.raises(UpliftlensError, match="propensity"):
         expose(PropensityConfig("given", 0.0, False), dataset, parts, None, None)
+
+
+def test_a_sample_of_ones_own_shows_the_ratings_and_must_have_left_the_test_set(tmp_path):
+    dataset, parts = toy(None)
+    ids = {side: pd.DataFrame({"id": [f"{side}{n}" for n in range(size)]}) for side, size in (("u", 8), ("i", 6))}
+    dataset.users, dataset.items, parts.fingerprint = ids["u"], ids["i"], "split"
+    parts = Parts(**vars(parts))
+    cells = np.ones((8, 6), bool)
+    cells[parts.test.user, parts.test.item] = False
+    lines = [f"u{user},i{item},{1 + number % 5}" for number, (user, item) in enumerate(np.argwhere(cells))]
+    path, config = (
+        tmp_path / "mar.csv",
+        NaiveBayesConfig("naive_bayes", 0.0, False, 0.0, 0, 1.0, str(tmp_path / "mar.csv")),
+    )
+
+    def sampled(*rows):
+        path.write_text("\n".join(["user,item,value", *rows]))
+        return without_mar_sample(dataset, parts, config)
+
+    kept, sample = sampled(*lines)
+    assert kept.test is parts.test and len(sample) == len(lines) and kept.fingerprint != "split"
+    assert sampled(*lines[1:])[0].fingerprint != kept.fingerprint
+    assert expose(config, dataset, parts, sample, None).propensity.uses_mar_data
+    wrong = {
+        "1 pairs of the MAR sample are also test pairs": f"u{parts.test.user[0]},i{parts.test.item[0]},3",
+        r"toy has no user 'u9' \(line \d+\)": "u9,i0,3",
+        "no number is 'three'": "u0,i0,three",
+    }
+    for message, line in wrong.items():
+        with pytest.raises(UpliftlensError, match=message):
+            sampled(*lines, line)
+    path.write_text("who,item,value")
+    with pytest.raises(UpliftlensError, match="no column user"):
+        without_mar_sample(dataset, parts, config)
+    path.unlink()
+    with pytest.raises(UpliftlensError, match="can't be read"):
+        without_mar_sample(dataset, parts, config)
+    with pytest.raises(UpliftlensError, match="mar_share=0"):
+        NaiveBayesConfig("naive_bayes", 0.0, False, 0.1, 0, 1.0, "mar.csv")
 
 
 def test_a_share_that_empties_the_test_set_is_refused():

@@ -121,7 +121,10 @@ def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
 
 
 def test_the_overlap_of_propensities_is_drawn_from_the_records(tmp_path, capsys):
-    out, words = tmp_path / "runs", ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "split=given"]
+    out, words = (
+        tmp_path / "runs",
+        ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "data.test_per_user=10", "split=given"],
+    )
     words = ["run", "data=synthetic", *words, "model=popularity", "progress=false", f"store={out}"]
     for name in ("naive_bayes", "popularity", "constant"):
         if name == "popularity":

@@ -229,6 +229,7 @@ def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set
         ({"max_propensity": 0.0}, "max_propensity"),
         ({"ratings_per_user": 0.0}, "ratings_per_user must be positive"),
         ({"ratings_per_user": 181.0}, "181 ratings_per_user can't be reached"),
+        ({"ratings_per_user": 150.0}, r"150 ratings_per_user can't be reached: .* 171 = .* 12[0-9] .* activity_skew"),
         ({"noise": 0.0}, "noise"),
         ({"user_sd": 0.0, "item_sd": 0.0, "taste_sd": 0.0}, "taste_sd"),
         ({"feature_strength": 1.5}, "feature_strength"),

@@ -119,20 +119,25 @@ def test_completion_fits_a_low_rank_truth():
 
 
 def test_estimators_on_a_small_world(tmp_path):
-    """The truth lies where IPS and SNIPS are, not where naive is, and the draws' spread contains it."""
+    """The truth lies where IPS and SNIPS are, not where naive is; spreads have closed forms."""
     content = {
         **tables.definition("schnabel-1"), "data": WORLD, "draws": 20, "density": 0.1, "cutoff": 5,
         "completion": {"dim": 2, "l2": 5.0, "lr": 0.03, "epochs": 5, "seed": 0},
     }  # fmt: skip
     cells = {(cell.row, cell.column): cell for cell in estimator_cells(content, where(tmp_path))}
-    assert len(cells) == 5 * 8
+    assert len(cells) == 5 * 2 * (1 + 3 + 3)
     with pytest.raises(UpliftlensError, match="can't be reached"):
         estimator_cells({**content, "density": 0.2}, where(tmp_path))
     true, naive = cells["ROTATED", "true"], cells["ROTATED", "naive"]
     assert true.value == pytest.approx(2.579, abs=0.01), "it depends on the marginal alone"
     for estimator in ("ips", "snips"):
         one = cells["ROTATED", estimator]
-        assert one.lo < true.value < one.hi
+        sd = cells["ROTATED", f"sd/{estimator}"]
+        assert abs(one.value - true.value) < 4 * sd.value / np.sqrt(20)
+        assert (one.hi - one.lo) / 2 == pytest.approx(2.093 * sd.value / np.sqrt(20), rel=1e-3), "Student's t, 19 free"
+        assert sd.lo / sd.value == pytest.approx(np.sqrt(19 / 32.852), rel=1e-4), "χ², 19 free"
+        assert sd.hi / sd.value == pytest.approx(np.sqrt(19 / 8.907), rel=1e-4)
+        assert sd.verdict.startswith("is the closed form 0.")
     assert naive.hi < true.value
 
 

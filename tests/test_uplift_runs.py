@@ -190,14 +190,25 @@ def test_what_does_not_go_together_is_said(words, message, tmp_path):
     chosen = {word.split("=")[0] for word in words}
     base = [one for one in ("model=ials", *WORLD) if one.split("=")[0] not in chosen]
     base = [one for one in base if not (words[0] == "data=synthetic" and one.startswith("data."))]
-    small = ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=8"] if words[0] == "data=synthetic" else []
+    small = (
+        ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "data.test_per_user=10"]
+        if words[0] == "data=synthetic"
+        else []
+    )
     with pytest.raises(UpliftlensError, match=message):
         config = composed(prepare_overrides([*base, *words, *small, f"store={tmp_path}"]))
         experiment.run(plan(config), quiet)
 
 
 def test_a_frozen_world_stands_beside_the_accuracy_of_plain_ratings(tmp_path):
-    small = ("data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "progress=false")
+    small = (
+        "data=synthetic",
+        "data.n_users=40",
+        "data.n_items=30",
+        "data.ratings_per_user=8",
+        "data.test_per_user=10",
+        "progress=false",
+    )
     fits = [f"metrics.world.{one}.{size}" for one in ("ratings", "watched") for size in ("dim=4", "steps=4000")]
     words = ["metrics=uplift_semi", *fits, "metrics.world.per_user=6", "metrics.interval.resamples=50"]
     assert uplift("sweep", tmp_path, "model=random,popularity", *words, world=small) == 0

@@ -1,51 +1,165 @@
 """Debiased values of pair-decomposable metrics on a test log that is missing not at random.
 
-With e the error of a test pair, p = P(the pair is in the test log), D all users × items:
+With e the error of a test pair, p = P(the pair is in the test log), D all users × items, O the test log:
 
-    rmse/ips    √(Σ (e/p) / |D|)           rmse/snips    √(Σ (e/p) / Σ (1/p))            e = (r − clip(r̂))²
-    mae/…, logloss/…, brier/…              the same without the root, with the errors of ``metrics.pairs``
+    rmse/ips        √(Σ_O (e/p) / |D|)                        e = (r − clip(r̂))²
+    rmse/snips      √(Σ_O (e/p) / Σ_O (1/p))
+    rmse/clipped    √(Σ_O (e/max(p, floor)) / |D|)            floor: ``metrics.debiased.floor``
+    rmse/eib        √(mean_D ê + Σ_O (e − ê)/|D|)             needs no p
+    rmse/dr         √(mean_D ê + Σ_O ((e − ê)/p) / |D|)
+    rmse/sndr       √(mean_D ê + Σ_O ((e − ê)/p) / Σ_O (1/p))
+    rmse/stable-dr  √(Σ_O (e/p') / Σ_O (1/p'))               Σ_O (ê − mean_D ê)/p' = 0
+    mae/…, logloss/…, brier/…    the same without the root, with the errors of ``metrics.pairs``
 
-They estimate what the plain metric would be over all pairs, if p is right: the record's diagnostics tell.
-The sums are those of ``causal.risk`` by user, so that every resample of users is a ratio of its own.
+They estimate what the plain metric would be over all pairs, if p (eib: ê; dr, sndr: one of the two) is right: the
+record's diagnostics tell of p. The sums are ``causal.risk``'s by user, in float64, so that every resample of users is
+recomputed: numerator, denominator and each user's part of Σ_D ê. D and the ê of users without a test row are shared
+out equally. StableDR's p' is solved for once, on the whole test log, and kept in resamples.
+
+ê is the error that is expected of the prediction if the outcome is what ``causal.outcome_means.additive_means`` says,
+fitted to the method's training rows: values N(g, σ²), with (g − r̂)² + σ² and E|N(g − r̂, σ²)|; labels with
+probability g cut to [0, 1]. A doubly-robust estimate of a mean that is positive may be negative; its root is undefined.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+import jax
 import numpy as np
+from scipy.special import erf
 
-from upliftlens.benchmarks.metrics.metric import Metric, Pairs, quotient
-from upliftlens.benchmarks.metrics.pairs import absolute_errors, brier, brier_errors, log_errors, logloss, mae, rmse
-from upliftlens.benchmarks.metrics.pairs import squared_errors as squared
-from upliftlens.causal.risk import check_propensity
+from upliftlens.benchmarks.metrics import pairs as plain_metrics
+from upliftlens.benchmarks.metrics.metric import Imputed, Metric, Pairs, quotient
+from upliftlens.causal import risk
+from upliftlens.causal.intervals import ratio
 
-Errors = Callable[[Pairs], np.ndarray]
+_BLOCK = 1_000_000  # pairs of D whose imputed errors are held at once
 
 
-def _sums(errors: Errors, self_normalised: bool) -> Callable[[Pairs, float], np.ndarray]:
+class _Kind(NamedTuple):
+    """A metric's errors: ``observed(pairs)`` f64[N], ``expected(r̂, g, σ)`` if outcomes are N(g, σ²), or labels."""
+
+    plain: Metric
+    observed: Callable[[Pairs], np.ndarray]
+    expected: Callable[[np.ndarray, np.ndarray, float], np.ndarray]
+
+
+def _expected_square(prediction: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
+    return (mean - prediction) ** 2 + sd**2
+
+
+def _expected_absolute(prediction: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
+    """The mean of a folded normal."""
+    gap = np.abs(mean - prediction)
+    if sd == 0:
+        return gap
+    return sd * np.sqrt(2 / np.pi) * np.exp(-((gap / sd) ** 2) / 2) + gap * erf(gap / (sd * np.sqrt(2)))
+
+
+def _expected_log(prediction: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
+    share = np.clip(mean, 0, 1)
+    p = np.clip(prediction, plain_metrics.LOWEST_PROBABILITY, 1 - plain_metrics.LOWEST_PROBABILITY)
+    return -share * np.log(p) - (1 - share) * np.log1p(-p)
+
+
+def _expected_brier(prediction: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
+    share = np.clip(mean, 0, 1)
+    return share * (1 - prediction) ** 2 + (1 - share) * prediction**2
+
+
+KINDS = (
+    _Kind(plain_metrics.rmse, plain_metrics.squared_errors, _expected_square),
+    _Kind(plain_metrics.mae, plain_metrics.absolute_errors, _expected_absolute),
+    _Kind(plain_metrics.logloss, plain_metrics.log_errors, _expected_log),
+    _Kind(plain_metrics.brier, plain_metrics.brier_errors, _expected_brier),
+)
+
+
+def _by_user(estimator: risk.WeightedRisk, errors: np.ndarray, p: np.ndarray | None, pairs: Pairs) -> np.ndarray:
+    """Numerator and denominator of each test user, f64[U, 2]; on the CPU, whose sums have a fixed order."""
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+        terms = estimator.terms(np.asarray(errors, np.float64), None if p is None else np.asarray(p, np.float64))
+        parts = risk.by_user(terms, pairs.row, pairs.n_users, pairs.n_pairs / pairs.n_users)
+        return np.stack([np.asarray(part) for part in parts], axis=1)
+
+
+def _weighted_sums(kind: _Kind, name: str) -> Callable[[Pairs, float], np.ndarray]:
     def sums(pairs: Pairs, cutoff: float) -> np.ndarray:
-        check_propensity(pairs.propensity)
-        inverse = 1 / np.asarray(pairs.propensity, np.float64)
-        numerator = np.bincount(pairs.row, inverse * errors(pairs), pairs.n_users)
-        if self_normalised:
-            return np.stack([numerator, np.bincount(pairs.row, inverse, pairs.n_users)], axis=1)
-        # D is shared out equally, so that it grows with the number of users that a resample draws.
-        return np.stack([numerator, np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)], axis=1)
+        estimator = {"ips": risk.ips, "snips": risk.snips}.get(name)
+        if estimator is None:
+            assert pairs.options is not None
+            estimator = risk.clipped_ips(pairs.options.floor)
+        return _by_user(estimator, kind.observed(pairs), pairs.propensity, pairs)
 
     return sums
 
 
-def _weighted(plain: Metric, errors: Errors, self_normalised: bool) -> Metric:
-    return plain._replace(
-        name=f"{plain.name}/{'snips' if self_normalised else 'ips'}",
-        sums=_sums(errors, self_normalised),
-        reduce=plain.reduce if plain.name == "rmse" else quotient,
-        limits=(0.0, np.inf),
-        weighted=True,
+def imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]:
+    """ê of the test pairs f64[N], and each test user's part of Σ_D ê, f64[U]."""
+    n_users, n_items = known.prediction.shape
+    low, high = known.pairs.scale if "rating" in kind.plain.links else (0.0, 1.0)
+
+    def expected(prediction: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        return kind.expected(np.clip(np.asarray(prediction, np.float64), low, high), mean, known.outcome.sd)
+
+    rows = expected(known.pairs.prediction, known.outcome.of(known.users[known.pairs.row], known.item))
+    total, step = np.empty(n_users), max(1, _BLOCK // n_items)
+    for start in range(0, n_users, step):
+        people = np.arange(start, min(start + step, n_users))
+        means = known.outcome.of(people[:, None], np.arange(n_items))
+        total[people] = expected(known.prediction[people], means).sum(axis=1)
+    own = total[known.users]
+    return rows, own + (total.sum() - own.sum()) / len(own)
+
+
+def _imputed_sums(kind: _Kind, name: str) -> Callable[[Imputed, float], np.ndarray]:
+    def sums(known: Imputed, cutoff: float) -> np.ndarray:
+        pairs = known.pairs
+        errors, p = kind.observed(pairs), pairs.propensity
+        imputed, everywhere = imputed_errors(kind, known)
+        share = np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)
+        if name == "stable-dr":
+            risk.check_propensity(p)
+            with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+                balanced = np.asarray(risk.balanced_propensity(p, imputed, everywhere.sum() / pairs.n_pairs))
+            if not np.isfinite(balanced).all():  # no p' balances these errors
+                return np.full((pairs.n_users, 2), np.nan)
+            return _by_user(risk.snips, errors, balanced, pairs)
+        estimator = {"eib": risk.observed_part, "dr": risk.ips, "sndr": risk.snips}[name]
+        correction = _by_user(estimator, errors - imputed, p, pairs)
+        return np.column_stack([everywhere, share, correction])
+
+    return sums
+
+
+def _robust(totals: np.ndarray) -> np.ndarray:
+    """mean_D ê and the correction, from totals f64[4, R]."""
+    return ratio(totals[0], totals[1]) + ratio(totals[2], totals[3])
+
+
+def _rooted(reduce: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    def root(totals: np.ndarray) -> np.ndarray:
+        found = reduce(totals)
+        return np.sqrt(np.where(found >= 0, found, np.nan))
+
+    return root
+
+
+def _metric(kind: _Kind, name: str) -> Metric:
+    weighed = name in ("ips", "snips", "clipped")
+    reduce = quotient if weighed or name == "stable-dr" else _robust
+    rooted = kind.plain.name == "rmse"
+    return kind.plain._replace(
+        name=f"{kind.plain.name}/{name}",
+        evidence="pairs" if weighed else "imputed",
+        sums=_weighted_sums(kind, name) if weighed else _imputed_sums(kind, name),
+        reduce=_rooted(reduce) if rooted else reduce,
+        kind="recomputed" if reduce is _robust else kind.plain.kind,
+        limits=(-np.inf if name in ("dr", "sndr") and not rooted else 0.0, np.inf),
+        weighted=name != "eib",
+        debiased=name not in ("ips", "snips"),
     )
 
 
-METRICS = tuple(
-    _weighted(plain, errors, self_normalised)
-    for plain, errors in ((rmse, squared), (mae, absolute_errors), (logloss, log_errors), (brier, brier_errors))
-    for self_normalised in (False, True)
-)
+ESTIMATORS = ("ips", "snips", "clipped", "eib", "dr", "sndr", "stable-dr")
+METRICS = tuple(_metric(kind, name) for kind in KINDS for name in ESTIMATORS)

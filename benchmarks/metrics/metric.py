@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from upliftlens.causal.intervals import Sums, ratio
+from upliftlens.causal.outcome_means import AdditiveMeans
 from upliftlens.causal.qini import groups
 from upliftlens.causal.treatment import UpliftLog, overlap
 from upliftlens.causal.uplift import inverse_propensity
@@ -25,7 +26,7 @@ class Pairs(NamedTuple):
     ``row`` i64[N]: position among the U = ``n_users`` test users; ``value`` f64[N]; ``positive`` bool[N], value ≥
     relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and
     highest value. ``propensity`` f64[N], for metrics that are ``weighted``: P(the pair is among the test pairs), or
-    None; ``n_pairs``: users × items.
+    None; ``n_pairs``: users × items. ``options`` of debiased values, or None.
     """
 
     row: np.ndarray
@@ -36,6 +37,22 @@ class Pairs(NamedTuple):
     scale: tuple[float, float]
     propensity: np.ndarray | None = None
     n_pairs: int = 0
+    options: "DebiasOptions | None" = None
+
+
+class Imputed(NamedTuple):
+    """Evidence "imputed": the test pairs, and what the method and an outcome model say of *every* pair.
+
+    ``users`` i64[U]: indices of the test users; ``item`` i64[N]: of the test pairs' items. ``prediction``
+    f32[n_users, n_items]. ``outcome``, fitted to training rows only: of values for methods that predict ratings, of
+    "value ≥ relevance" for those that predict probabilities.
+    """
+
+    pairs: Pairs
+    users: np.ndarray
+    item: np.ndarray
+    prediction: np.ndarray
+    outcome: AdditiveMeans
 
 
 class Ranks(NamedTuple):
@@ -58,6 +75,24 @@ class Lists(NamedTuple):
 
     items: np.ndarray
     popularity: np.ndarray
+
+
+@dataclass(frozen=True)
+class DebiasOptions:
+    """Options of debiased values on a test log that is missing not at random.
+
+    ``floor`` of the propensities of /clipped: no test pair weighs more than 1/floor. ``shrinkage``: rows that pull a
+    user's and an item's effect towards 0 in the outcome model of /eib, /dr, /sndr and /stable-dr.
+    """
+
+    floor: float
+    shrinkage: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.floor <= 1:
+            raise ValueError(f"floor must lie in (0, 1], got {self.floor}")
+        if not self.shrinkage > 0:
+            raise ValueError(f"shrinkage must be positive, got {self.shrinkage}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +148,7 @@ class Logged:
         return rows, group, inverse_propensity(rows, self.options.chi)
 
 
-Evidence = Literal["pairs", "ranks", "lists", "logged", "logged+truth", "truth", "realised", "semi"]
+Evidence = Literal["pairs", "imputed", "ranks", "lists", "logged", "logged+truth", "truth", "realised", "semi"]
 
 
 class Metric(NamedTuple):
@@ -125,8 +160,8 @@ class Metric(NamedTuple):
     any other function of totals. All three are recomputed in every resample of users, but for those with ``without``.
     ``at``: whether the name takes a cut-off, as in "recall@10"; it stands before the first slash: "uplift@10/snips".
     ``links``: the methods for which it means something.
-    ``without``: see ``causal.intervals.Statistic``. ``weighted``: needs the test pairs' propensities. ``version`` is
-    bumped when the metric's numbers change.
+    ``without``: see ``causal.intervals.Statistic``. ``weighted``: needs the test pairs' propensities. ``debiased``:
+    reads ``metrics.debiased``. ``version`` is bumped when the metric's numbers change.
     """
 
     name: str
@@ -140,6 +175,7 @@ class Metric(NamedTuple):
     links: frozenset[Link] = frozenset({"rating", "probability", "rank"})
     without: Callable[[Sums], np.ndarray] | None = None
     weighted: bool = False
+    debiased: bool = False
     version: int = 1
 
 

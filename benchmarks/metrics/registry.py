@@ -10,7 +10,7 @@ from typing import NamedTuple
 from upliftlens.benchmarks.data.uplift_config import SemiSyntheticConfig
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metrics import debiased, lists, pairs, published, ranking, uplift
-from upliftlens.benchmarks.metrics.metric import Metric, UpliftOptions
+from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import at_least
 
@@ -24,8 +24,8 @@ class MetricsConfig:
 
     ``names``: what to report, in this order. ``block``: users scored at once, changes memory and speed only.
     ``tie_seed``: the order of equally scored items. ``interval``: of every reported value, over users.
-    ``uplift``: how uplift is estimated from logs of recommendations. ``world``: the definition of the frozen world of
-    the metrics ``/semi``.
+    ``debiased``: how errors of a log missing not at random are estimated. ``uplift``: how uplift is estimated from logs
+    of recommendations. ``world``: the definition of the frozen world of the metrics ``/semi``.
     """
 
     names: tuple[str, ...]
@@ -34,6 +34,7 @@ class MetricsConfig:
     interval: Resampling
     uplift: UpliftOptions | None = None
     world: SemiSyntheticConfig | None = None
+    debiased: DebiasOptions | None = None
 
     def __post_init__(self) -> None:
         at_least(1, block=self.block)
@@ -121,6 +122,11 @@ def in_full(name: str) -> str:
 def is_weighted(name: str) -> bool:
     """Whether a metric is weighed by propensities; "auto", of ``train.monitor``, is not."""
     return name != "auto" and choose(name).metric.weighted
+
+
+def is_debiased(name: str) -> bool:
+    """Whether a metric reads ``metrics.debiased``; "auto", of ``train.monitor``, does not."""
+    return name != "auto" and choose(name).metric.debiased
 
 
 def choose_all(names: Sequence[str]) -> list[Chosen]:

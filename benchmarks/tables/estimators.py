@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from upliftlens.benchmarks.completion import complete
 from upliftlens.benchmarks.data import config_type, load
@@ -18,13 +19,19 @@ from upliftlens.causal.schnabel import (
     exposure,
     predictions,
     rebucket,
+    spreads,
 )
 
 ESTIMATORS = ("ips", "snips", "naive")
+LEVEL = 0.95  # of the intervals over draws
 
 
 def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
-    """Mean of each estimator over the draws, and the middle 95 % of the draws, for MAE and DCG.
+    """Mean and standard deviation of each estimator over the draws, for MAE and DCG@k.
+
+    Columns ``ips``, ``dcg50/ips`` …: the mean over draws with Student's interval of it. Columns ``sd/ips``,
+    ``dcg50/sd/ips`` …: the standard deviation of the draws with its χ² interval, and as verdict whether the closed form
+    (``causal.schnabel.spreads``) is within three of its standard errors, sd/√(2(draws − 1)).
 
     Raises:
         UpliftlensError: if the data can't be had.
@@ -47,10 +54,26 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     cells = []
     for prefix, losses in blocks.items():
         for row, found in estimates(losses, p, content["draws"], draws).items():
-            for estimator, values in {"true": None, **{name: getattr(found, name) for name in ESTIMATORS}}.items():
-                column = prefix + estimator
-                value = found.true if values is None else float(values.mean())
-                low, high = (value, value) if values is None else map(float, np.quantile(values, [0.025, 0.975]))
-                published, verdict = judged(content, row, column)(value)
-                cells.append(Cell(row, column, value, low, high, published, verdict, ()))
+            closed = spreads(losses[row], p)
+            cells.append(_cell(content, row, f"{prefix}true", found.true, found.true, found.true))
+            for name in ESTIMATORS:
+                values = getattr(found, name)
+                mean, sd = float(values.mean()), float(values.std(ddof=1))
+                half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
+                cells.append(_cell(content, row, f"{prefix}{name}", mean, mean - half, mean + half))
+                cells.append(_spread_cell(row, f"{prefix}sd/{name}", sd, len(values), closed[name].sd))
     return cells
+
+
+def _cell(content: Mapping[str, Any], row: str, column: str, value: float, low: float, high: float) -> Cell:
+    published, verdict = judged(content, row, column)(value)
+    return Cell(row, column, value, low, high, published, verdict, ())
+
+
+def _spread_cell(row: str, column: str, sd: float, draws: int, closed: float) -> Cell:
+    free = draws - 1
+    high, low = (sd * float(np.sqrt(free / stats.chi2.ppf(tail, free))) for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    held = abs(sd - closed) <= 3 * closed / np.sqrt(2 * free)
+    return Cell(
+        row, column, sd, low, high, None, f"{'is' if held else 'differs from'} the closed form {closed:.3f}", ()
+    )
