@@ -34,7 +34,7 @@ def read_mar_sample(path: str, dataset: Dataset) -> Interactions:
         index.append(found)
     value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
     _require(np.isfinite(value), table["value"], f"{where}: no number is")
-    return interactions(*index, value, len(dataset.users), len(dataset.items))
+    return interactions(index[0], index[1], value, len(dataset.users), len(dataset.items))
 
 
 def _require(right: np.ndarray, column: pd.Series, sentence: str) -> None:

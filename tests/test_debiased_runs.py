@@ -168,6 +168,7 @@ def test_every_risk_estimator_debiases_the_test_log(tmp_path, capsys):
     estimators = ("ips", "snips", "clipped", "eib", "dr", "sndr", "stable-dr")
     names = ["rmse", *(f"rmse/{one}" for one in estimators), *(f"mae/{one}" for one in estimators), "brier/dr"]
     options = ("model=additive", f"metrics.names=[{','.join(names)}]", "metrics.interval.resamples=60")
+    options += ("metrics.debiased.floor=0.1",)
     assert call("run", tmp_path, *options, "propensity=popularity") == 0
     assert call("run", tmp_path, *options, "propensity=popularity", "metrics.debiased.shrinkage=50") == 0
     assert call("run", tmp_path, *options) == 0
