@@ -27,14 +27,14 @@ def read_mar_sample(path: str, dataset: Dataset) -> Interactions:
         raise UpliftlensError(
             f"{where}: there is no column {lacking[0]}: its first line must name user, item and value"
         )
-    index = {}
+    index = []
     for side, known in (("user", dataset.users), ("item", dataset.items)):
         found = pd.Index(known["id"]).get_indexer(table[side])
         _require(found >= 0, table[side], f"{where}: {dataset.name} has no {side}")
-        index[side] = found
+        index.append(found)
     value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
     _require(np.isfinite(value), table["value"], f"{where}: no number is")
-    return interactions(index["user"], index["item"], value, len(dataset.users), len(dataset.items))
+    return interactions(index[0], index[1], value, len(dataset.users), len(dataset.items))
 
 
 def _require(right: np.ndarray, column: pd.Series, sentence: str) -> None:
