@@ -26,7 +26,7 @@ from upliftlens.causal.treatment import UpliftLog, overlap
 
 Correction = Callable[[Sequence[float]], list[float]]
 CORRECTIONS: dict[str, Correction] = {"holm": holm, "bh": benjamini_hochberg, "none": list}
-_IDLE = ("split", "metrics")  # groups that configs/effects.yaml has for data sets' defaults alone
+_IDLE = ("split", "metrics")  # groups that are there for data sets to state theirs (configs/_data.yaml)
 
 
 class Level(NamedTuple):
