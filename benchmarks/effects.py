@@ -13,11 +13,13 @@ from upliftlens.causal.outcome_means import outcome_means
 from upliftlens.causal.potential import ranks
 from upliftlens.causal.treatment import UpliftLog
 
-KINDS: tuple[Evidence, ...] = ("logged", "logged+truth", "truth", "realised", "semi")
+KINDS: tuple[Evidence, ...] = ("logged", "logged+history", "logged+truth", "truth", "realised", "semi")
+_OF_LOG = frozenset(("logged", "logged+history", "logged+truth"))
 
 
 class Effects(NamedTuple):
-    """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted.
+    """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted; without one
+    (or with an empty one) there is no doubly-robust estimate.
 
     ``semi`` gives the effects τ f32[n_users, n_items] in a world fitted to rating data. Each may be None.
     """
@@ -33,14 +35,16 @@ NOTHING = Effects()
 
 def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> str | None:
     """Why there is no evidence of this kind, or None."""
-    if kind in ("logged", "logged+truth") and effects.log is None:
+    if kind in _OF_LOG and effects.log is None:
         return "these rows do not say what was recommended"
-    if kind in ("logged", "logged+truth") and options is None:
+    if kind in _OF_LOG and options is None:
         return "its options are not stated: use metrics=uplift"
-    if kind in ("logged", "logged+truth") and effects.log is not None:
+    if kind in _OF_LOG and effects.log is not None:
         e = effects.log.propensity
         if not ((e > 0) & (e < 1)).any():
             return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
+    if kind == "logged+history" and not effects.history:  # nor an empty one
+        return "no log was trained on, and outcomes can't be predicted from the tested log itself"
     if kind in ("logged+truth", "truth", "realised") and effects.truth is None:
         return "the truth is not known here: the rows come from no world, or select a model"
     if kind == "semi" and effects.semi is None:
@@ -67,9 +71,11 @@ def gathered(
         found["realised"] = Ranked(rank, effects.truth.realised()[users])
     if effects.semi is not None and "semi" in kinds:
         found["semi"] = Ranked(rank, effects.semi()[users])
-    if effects.log is not None and options is not None and kinds & {"logged", "logged+truth"}:
+    if effects.log is not None and options is not None and kinds & _OF_LOG:
         log = replace(effects.log, user=np.searchsorted(users, effects.log.user), n_users=len(users))
-        means = outcome_means(effects.history or effects.log, options.shrinkage)
-        m1, m0 = (mean[log.item] for mean in means)
-        found["logged"] = found["logged+truth"] = Logged(log, rank, score, m1, m0, tau, options)
+        m1 = m0 = None
+        if effects.history:
+            m1, m0 = (mean[log.item] for mean in outcome_means(effects.history, options.shrinkage))
+        made = Logged(log, rank, score, m1, m0, tau, options)
+        found |= dict.fromkeys(kinds & _OF_LOG, made)
     return found

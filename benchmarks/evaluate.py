@@ -27,7 +27,7 @@ _PAIRS = 8192  # test pairs predicted per call: one compiled program whatever th
 
 def _undefined(metric: Metric) -> str:
     """Why a metric that is possible has no value on these rows."""
-    if metric.evidence in ("logged", "logged+truth"):
+    if metric.evidence.startswith("logged"):
         return "of the rows with overlap that it counts, none was recommended, or all were"
     if metric.evidence == "imputed":
         return "no propensities balance the imputed errors, or the estimate under the root is negative"

@@ -26,6 +26,7 @@ from upliftlens.causal.treatment import UpliftLog, overlap
 
 Correction = Callable[[Sequence[float]], list[float]]
 CORRECTIONS: dict[str, Correction] = {"holm": holm, "bh": benjamini_hochberg, "none": list}
+_IDLE = ("split", "metrics")  # groups that are there for data sets to state theirs (configs/_data.yaml)
 
 
 class Level(NamedTuple):
@@ -70,7 +71,11 @@ def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
     """
     from upliftlens.benchmarks.compute import composed, prepare_overrides
 
+    for one in overrides:
+        if one.lstrip("+~").partition("=")[0].partition(".")[0] in _IDLE:
+            raise UpliftlensError(f"{one}: effects are estimated from the log as it is, so leave that out")
     config = composed(prepare_overrides(overrides), "effects")
+    config = {name: content for name, content in config.items() if name not in _IDLE}
     data, cache = config.pop("data"), Path(config.pop("cache")).expanduser()
     options = typed(MiningOptions, config, "effects")
     dataset = load(typed(config_type(data), data, "data"), cache, say)

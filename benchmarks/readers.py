@@ -84,7 +84,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     for line in in_words(found, flags.first, flags.second, interval.level):
         out.print(line, markup=False)
     told = [(one.diagnostics.get("recommendations") or {}).get("propensities") for side in chosen for one in side]
-    if choose(metric).metric.evidence == "logged" and "estimated" in told:
+    if choose(metric).metric.evidence in ("logged", "logged+history") and "estimated" in told:
         out.print(
             "Propensities of recommending were estimated from the log: a hidden cause of both would mislead this."
         )

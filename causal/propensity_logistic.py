@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from upliftlens.causal.interactions import Array, Interactions
+from upliftlens.causal.lbfgs import lbfgs
 from upliftlens.causal.propensity import Propensity
 
 CELLS = 2_000_000  # pairs held at a time, 16 MB in float64; the block size does not change the numbers that matter
@@ -46,7 +46,7 @@ def logistic_regression(
 
     Raises:
         ValueError: if the log is empty or holds every pair, the features do not fit the log, ``l2`` is not positive, or
-            L-BFGS needs more than ``iterations``.
+            L-BFGS does not converge in ``iterations``.
     """
     x, y = np.asarray(user_features, np.float64), np.asarray(item_features, np.float64)
     if x.shape[:1] != (log.n_users,) or y.shape[:1] != (log.n_items,):
@@ -133,20 +133,14 @@ def _fit(
         return total + l2 * (square * theta).sum(), pull_back(gradient) + 2 * l2 * square
 
     # In units of a row's share, so that one tolerance serves logs of every size.
-    options = {"maxiter": iterations, "maxfun": 4 * iterations, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 20}
     size = len(user)
-    result = minimize(
-        lambda theta: tuple(part / size for part in objective(theta)),
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        options=options,
-    )
-    if result.status == 1:
-        raise ValueError(
-            f"the logistic propensity did not converge in {iterations} iterations: allow more, or a larger l2"
-        )
-    return result.x
+
+    def per_row(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        total, gradient = objective(theta)
+        return total / size, gradient / size
+
+    settings = {"maxfun": 4 * iterations, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 20}
+    return lbfgs(per_row, start, "the logistic propensity", iterations, **settings)
 
 
 def _propensity(name: str, model: _Bilinear, assumes: str) -> Propensity:

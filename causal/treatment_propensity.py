@@ -1,12 +1,13 @@
 """Propensities of recommending, estimated from who was recommended what, for logs that do not record them."""
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit, logit
+
+from upliftlens.causal.lbfgs import lbfgs
 
 
 def additive_logistic(
-    user: np.ndarray, item: np.ndarray, treated: np.ndarray, n_users: int, n_items: int, l2: float
+    user: np.ndarray, item: np.ndarray, treated: np.ndarray, n_users: int, n_items: int, l2: float, iterations: int
 ) -> np.ndarray:
     """P(Z = 1) f32[N] of each row: logit e_ui = c + γ_u + β_i, a logistic regression of Z on the two ids.
 
@@ -16,7 +17,7 @@ def additive_logistic(
     not enter.
 
     Raises:
-        ValueError: if ``l2`` is not positive, or no row, or every row, is treated.
+        ValueError: if ``l2`` is not positive, no row or every row is treated, or L-BFGS takes more than ``iterations``.
     """
     if not l2 > 0:
         raise ValueError(f"estimated propensities need l2 > 0 (else a user who is always treated has e = 1), got {l2}")
@@ -38,5 +39,5 @@ def additive_logistic(
 
     start = np.zeros(n_users + n_items + 1)
     start[-1] = logit(share)
-    theta = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-8}).x
+    theta = lbfgs(objective, start, "the propensity of recommending", iterations, gtol=1e-8)
     return expit(theta[-1] + theta[:n_users][user] + theta[n_users:-1][item]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Causality-aware neighbourhoods, CUBN and CIBN (Sato et al. 2021): ``causal.neighbours`` inside compiled programs.
+"""Causality-aware neighbourhoods, CUBN and CIBN (Sato et al. 2021), inside compiled programs.
 
     ŝ_ui = Σ_v w_uv Z_vi Y_vi / (b + Σ_v w_uv Z_vi) − Σ_v w_uv (1−Z_vi) Y_vi / (b + Σ_v w_uv (1−Z_vi))      (CUBN)
 

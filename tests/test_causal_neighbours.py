@@ -5,12 +5,12 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy_neighbours as neighbours
 import pytest
 from uplift_logs import random_log
 from worlds import hyper, training_data
 
 from upliftlens.benchmarks.treated import recommendations
-from upliftlens.causal import neighbours
 from upliftlens.models.causal_neighbours import Options, cibn, cubn
 from upliftlens.models.logged_propensity import model as logged_propensity
 

@@ -13,7 +13,7 @@ from studies import OPTIONS, logged
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.mining import _first_log, _halves, _predictions, study
+from upliftlens.benchmarks.mining import _first_log, _halves, _predictions, mine, study
 from upliftlens.benchmarks.mining_features import features
 from upliftlens.causal.potential import draw
 
@@ -219,3 +219,9 @@ def test_a_log_of_ones_own_knows_only_activity(tmp_path, capsys):
     assert "propensities are estimated" in captured.err
     rows = list(csv.DictReader(io.StringIO(captured.out)))
     assert {row["feature"] for row in rows} == {"all", "activity"} and "true" not in rows[0]
+
+
+@pytest.mark.parametrize("word", ["metrics=standard", "split.seed=1"])
+def test_what_a_study_does_not_use_is_refused(word):
+    with pytest.raises(UpliftlensError, match="leave that out"):
+        mine([word], print)

@@ -7,6 +7,7 @@ from scipy.special import expit
 
 from upliftlens.causal import propensity as models
 from upliftlens.causal.interactions import Interactions, interactions, padded, take
+from upliftlens.causal.lbfgs import lbfgs
 from upliftlens.causal.propensity_logistic import logistic_mf, logistic_regression
 
 N_USERS, N_ITEMS = 30, 12
@@ -236,6 +237,8 @@ def test_bad_logistic_input_is_refused() -> None:
         logistic_regression(LOG, X, Y, l2=0.0, iterations=100)
     with pytest.raises(ValueError, match="did not converge in 2"):
         logistic_mf(LOG, dim=2, l2=0.1, seed=0, iterations=2)
+    with pytest.raises(ValueError, match=r"wrong gradients did not converge in .*ABNORMAL"):
+        lbfgs(lambda x: (float(x @ x), -2 * x), np.ones(3), "wrong gradients", 50)
     with pytest.raises(ValueError, match="features of 5 users"):
         logistic_regression(LOG, X[:5], Y, l2=1.0, iterations=100)
     for log in (EMPTY, log_of(np.ones((N_USERS, N_ITEMS), bool))):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from uplift_logs import random_log
 
-from upliftlens.benchmarks.effects import Effects
+from upliftlens.benchmarks.effects import Effects, gathered, lacking
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
-from upliftlens.benchmarks.metrics.registry import MetricsConfig, at
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, at, choose
 from upliftlens.benchmarks.truth import Truth
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Resampling
@@ -52,6 +52,24 @@ def result(case):
     config = MetricsConfig(NAMES, 5, TIES, Resampling(0.95, 40, 0), UpliftOptions(CHI, ITEMS * USERS, SHRINKAGE))
     effects = Effects(log, history, Truth(world, 3), lambda: frozen)
     return evaluate(MATRIX, jax.numpy.asarray(scores), seen_data, test, known, config, 1.0, (0, 1), "implicit", effects)
+
+
+@pytest.mark.parametrize("size", [0, None])
+def test_outcomes_are_not_predicted_from_the_log_that_is_tested(size, case):
+    """Without rows that were trained on, DR has a reason to be absent; what needs no prediction is as it was."""
+    log, _, history, _, _, _ = case
+    columns = ("user", "item", "treated", "outcome", "propensity")
+    empty = replace(history, **{name: getattr(history, name)[:0] for name in columns})
+    options = UpliftOptions(CHI, 9, SHRINKAGE)
+    known = Effects(log, None if size is None else empty)
+    assert "can't be predicted from the tested log" in str(lacking("logged+history", known, options))
+    assert lacking("logged", known, options) is None
+    assert lacking("logged+history", Effects(log, history), options) is None
+    doubly_robust = ("uplift@3/dr", "uplift@3/dr/user-mean", "policy-value@3/dr", "policy-gain@3/dr")
+    assert {choose(name).metric.evidence for name in doubly_robust} == {"logged+history"}
+    assert choose("uplift@3/snips").metric.evidence == "logged"
+    found = gathered({"logged"}, known, options, np.unique(log.user), case[3][np.unique(log.user)], TIES)
+    assert found["logged"].m1 is None
 
 
 def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(case):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from numpy_neighbours import cibn, cubn
 from uplift_logs import log_of, random_log
 
-from upliftlens.causal.neighbours import cibn, cubn
 from upliftlens.causal.treatment import UpliftLog
 
 

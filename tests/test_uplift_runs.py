@@ -19,8 +19,8 @@ from upliftlens.causal.potential import ranks
 from upliftlens.models.contract import Method, Solver
 
 WORLD = (
-    *("data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8", "split=draws"),
-    *("metrics=uplift", "metrics.interval.resamples=50", "train.epochs=2", "progress=false"),
+    *("data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8"),
+    *("metrics.interval.resamples=50", "train.epochs=2", "progress=false"),
 )
 
 
@@ -159,6 +159,28 @@ def test_a_learner_that_reads_the_truth_is_stopped(tmp_path):
     with hidden(), pytest.raises(TruthRead):
         truth.realised()
     assert truth.tau.shape == (60, 40)
+
+
+@pytest.mark.parametrize(
+    ("words", "split", "metrics"),
+    [
+        ([], "draws", "uplift"),
+        (["data=uplift-ml-100k"], "draws", "uplift"),
+        (["data=uplift-log"], "kfold", "uplift"),
+        (["data=uplift-log", "split=temporal", "metrics=standard"], "temporal", "standard"),
+        (["data=uplift-synthetic", "sweep=quickstart"], "draws", "uplift_semi"),
+        (["data=coat"], "kfold", "standard"),
+    ],
+)
+def test_data_with_treatments_report_uplift_unless_metrics_are_chosen(words, split, metrics):
+    prepare_overrides([])
+    chosen = composed(words or ["data=uplift-synthetic"])
+    assert chosen["split"]["name"] == split
+    if metrics != "uplift_semi":
+        assert chosen == composed([*(words or ["data=uplift-synthetic"]), f"split={split}", f"metrics={metrics}"])
+    assert chosen["metrics"]["names"] == composed(["data=coat", f"metrics={metrics}"])["metrics"]["names"]
+    named = composed([*(words or ["data=uplift-synthetic"]), "metrics.names=[cp@5]"])
+    assert named["metrics"]["names"] == ["cp@5"] and named["split"] == chosen["split"]
 
 
 @pytest.mark.parametrize("name", ["cp@10", "cdcg", "uplift@10/true", "cp@10/realised"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy_neighbours import cubn
 from scipy.special import expit
 
 from upliftlens.benchmarks.dataset import Dataset
@@ -17,7 +18,6 @@ from upliftlens.benchmarks.uplift_world import (
     world_from,
 )
 from upliftlens.causal.interactions import Interactions, interactions
-from upliftlens.causal.neighbours import cubn
 from upliftlens.causal.potential import PotentialWorld, draw, fingerprint, ranks
 from upliftlens.causal.treatment import dense
 from upliftlens.causal.uplift import causal_dcg

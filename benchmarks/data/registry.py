@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from upliftlens.benchmarks.choices import packaged
 from upliftlens.benchmarks.data.build import Raw, build
@@ -138,15 +138,20 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
     if name not in names():
         raise unknown("data set", name, names())
     register()
+    options = [override.split("=")[0] for override in overrides]
     running = GlobalHydra.instance().hydra  # of a run that asks for another data set; Hydra takes one at a time
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("upliftlens.configs", version_base="1.3"):
+            plain = OmegaConf.masked_copy(compose("_data", overrides=[f"data={name}"]), "data")
+            for option in options:
+                if option.lstrip("+~").partition(".")[0] != "data":
+                    raise unknown("option", option, _options(plain, ""))
             try:
-                composed = compose(None, overrides=[f"+data={name}", *overrides])
+                composed = compose("_data", overrides=[f"data={name}", *overrides])
             except HydraException as error:
-                known = _options(compose(None, overrides=[f"+data={name}"]), "")
-                for option in (override.split("=")[0] for override in overrides):
+                known = _options(plain, "")
+                for option in options:
                     if option not in known:
                         raise unknown("option", option, known) from error
                 raise UpliftlensError(str(error).splitlines()[0]) from error

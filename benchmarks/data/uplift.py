@@ -133,7 +133,9 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
         if given is not None:
             propensity = column(given, "propensity")["value"].to_numpy()
         else:
-            propensity = additive_logistic(user, item, treated, n_users, n_items, config.propensity_l2)
+            propensity = additive_logistic(
+                user, item, treated, n_users, n_items, config.propensity_l2, config.propensity_iterations
+            )
         if config.filter.duplicates == "error":
             overlap(uplift_log(user, item, treated, log["value"].to_numpy(), propensity, n_users, n_items))
         elif not np.isin(treated, (0, 1)).all():

@@ -24,7 +24,7 @@ class UpliftLogConfig(DataConfig):
     """A user's own log of recommendations.
 
     ``absent`` pairs of its users and items are dropped, or count as not recommended and not taken (zero).
-    ``propensity_l2`` penalises the propensities that have to be estimated.
+    ``propensity_l2`` penalises the propensities that have to be estimated, in at most ``propensity_iterations``.
     """
 
     separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
@@ -32,6 +32,7 @@ class UpliftLogConfig(DataConfig):
     columns: UpliftColumns
     absent: Literal["drop", "zero"]
     propensity_l2: float
+    propensity_iterations: int
 
 
 @dataclass(frozen=True)

@@ -120,17 +120,18 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True)
 class Logged:
-    """Evidence "logged" and, with ``tau``, "logged+truth": a log of recommendations beside a method's ranking.
+    """Evidence "logged", with ``m1`` and ``m0`` "logged+history", with ``tau`` "logged+truth": a log beside a ranking.
 
     ``log.user`` holds positions among the U test users. ``rank`` i32[U, I] as in ``Ranked``, ``score`` f32[U, I] behind
-    it, −inf where not to be recommended. ``m1``, ``m0`` f64[N]: outcomes predicted for each row with and without.
+    it, −inf where not to be recommended. ``m1``, ``m0`` f64[N]: outcomes predicted for each row with and without, from
+    another log than this one.
     """
 
     log: UpliftLog
     rank: np.ndarray
     score: np.ndarray
-    m1: np.ndarray
-    m0: np.ndarray
+    m1: np.ndarray | None
+    m0: np.ndarray | None
     tau: np.ndarray | None
     options: UpliftOptions
 
@@ -148,7 +149,9 @@ class Logged:
         return rows, group, inverse_propensity(rows, self.options.chi)
 
 
-Evidence = Literal["pairs", "imputed", "ranks", "lists", "logged", "logged+truth", "truth", "realised", "semi"]
+Evidence = Literal[
+    "pairs", "imputed", "ranks", "lists", "logged", "logged+history", "logged+truth", "truth", "realised", "semi"
+]
 
 
 class Metric(NamedTuple):

@@ -11,7 +11,8 @@ estimate, for comparison with papers; biased, for users without both arms among 
 
     uplift@k/naive, ips, snips, dr          the effect of recommending what stands among the first k
     policy-value@k/ips, snips, dr           the effect of recommending uniformly from the first k
-    policy-gain@k/ips, snips, dr            that, minus the logged policy's
+    policy-gain@k/ips, snips, dr            that, minus the logged policy's: e/Σe over all items of the tested log, also
+                                            those that a list may not hold since the user has taken them before
     auuc, qini (and /naive, unweighted)     area over the random line of the uplift and the Qini curve
 
 ``/true`` stands beside an estimate: what it would be if every row's τ were known. Rows without overlap are left out.
@@ -46,6 +47,7 @@ def _snips(logged: Logged, weight: np.ndarray) -> np.ndarray:
 
 
 def _dr(logged: Logged, weight: np.ndarray) -> np.ndarray:
+    assert logged.m1 is not None and logged.m0 is not None
     return uplift.doubly_robust(logged.log, weight, logged.options.chi, logged.m1, logged.m0)
 
 
@@ -139,18 +141,19 @@ def _estimated() -> tuple[Metric, ...]:
         ("snips", _snips, _EFFECT),
         ("dr", _dr, _UNBOUNDED),
     ):
+        needed: Evidence = "logged+history" if one is _dr else "logged"  # what predicts the outcomes of DR
         sums, by_user = partial(_listed, one), partial(_listed_by_user, one)
         found += [
-            Metric(f"uplift/{name}", "logged", sums, ratio, "pooled", True, limits, "required"),
-            Metric(f"uplift/{name}/user-mean", "logged", by_user, quotient, "mean", True, limits, "required"),
+            Metric(f"uplift/{name}", needed, sums, ratio, "pooled", True, limits, "required"),
+            Metric(f"uplift/{name}/user-mean", needed, by_user, quotient, "mean", True, limits, "required"),
         ]
         if one is not _naive:
             gain, of_gain = partial(_gain, one), partial(_difference, ratio)
             found += [
                 Metric(
-                    f"policy-value/{name}", "logged", partial(_policy, one), ratio, "pooled", True, limits, "required"
+                    f"policy-value/{name}", needed, partial(_policy, one), ratio, "pooled", True, limits, "required"
                 ),
-                Metric(f"policy-gain/{name}", "logged", gain, of_gain, "pooled", True, _UNBOUNDED, "required"),
+                Metric(f"policy-gain/{name}", needed, gain, of_gain, "pooled", True, _UNBOUNDED, "required"),
             ]
     return tuple(found)
 

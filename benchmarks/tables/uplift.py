@@ -70,8 +70,13 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     """How rows were tuned, which of the stated orders hold, and which shares of the ceiling are reached."""
     said = [
         f"Every row with a search space had {content['trials']} trials, each judged by {content['criterion']} on the "
-        f"validation log of draw {content['draws'][0]}; no row met the truth or a test log before."
+        f"validation log of draw {content['draws'][0]}; no row met the truth or a test log before.",
+        *content["notes"],
     ]
+    if 1 < (n := len(content["draws"])) < 5:
+        said.append(
+            f"Intervals resample users and {n} draws; of so few, the draws' part is narrower than it should be."
+        )
     paired = [cell for cell in cells if " vs " in cell.column]
     told = {"holds": "hold", "undecided": "can't be told from chance", "reversed": "are the other way round"}
     for verdict, words in told.items():

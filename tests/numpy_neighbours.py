@@ -1,4 +1,4 @@
-"""Causality-aware neighbourhoods (Sato et al. 2021): the outcome of the recommended against the others'.
+"""The oracle of CUBN and CIBN (Sato et al. 2021) in NumPy: the outcome of the recommended against the others'.
 
     CUBN   ŝ_ui = Σ_v w_uv Z_vi Y_vi / (b + Σ_v w_uv Z_vi) − Σ_v w_uv (1−Z_vi) Y_vi / (b + Σ_v w_uv (1−Z_vi))
     CIBN   the same over items j similar to i, within u's own rows
