@@ -223,9 +223,7 @@ def test_data_verbs_on_a_file_of_ones_own(tmp_path, capsys):
     assert "bad.csv" in shown.out and "3" in shown.out and "high" in shown.out
     assert main(["data", "card", "csv", f"data.path={good}"]) == 0
     assert "77" in capsys.readouterr().out
-    assert (
-        main(["data", "prepare", "synthetic", "data.n_users=90", "data.n_items=120", "data.ratings_per_user=30"]) == 0
-    )
+    assert main(["data", "prepare", "synthetic", "data.n_users=90", "data.n_items=200"]) == 0
     assert main(["data", "list"]) == 0
     assert "yahoo-r3" in capsys.readouterr().out
 
