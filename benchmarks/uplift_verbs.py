@@ -6,6 +6,7 @@ from pathlib import Path
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.progress import table_console
 from upliftlens.benchmarks.readers import err, label, one_per_pairing, pairing, runs_of
+from upliftlens.benchmarks.records import Record, canonical_key
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
 
 
@@ -61,9 +62,22 @@ def plot_verb(flags: argparse.Namespace) -> int:
         raise UpliftlensError(
             f"no finished run in {store.root}{' meets ' if flags.where else ''}{' '.join(flags.where)}"
         )
-    if len(several := sorted({one.data["name"] for one in records})) > 1:
-        raise UpliftlensError(f"the runs are of {', '.join(several)}: choose one, e.g. --where data={several[-1]}")
+    if len({_log_of(one) for one in records}) > 1:
+        several = sorted({one.data["name"] for one in records})
+        choice = several[-1] if len(several) > 1 else f"fingerprint={records[-1].data['fingerprint']}"
+        raise UpliftlensError(
+            f"the runs are of several data sets ({', '.join(several)}): choose one, e.g. "
+            f"--where data{'=' if len(several) > 1 else '.'}{choice}"
+        )
     interval = Resampling(**records[0].config["metrics"]["interval"])
     save(figure(flags.kind, contenders, x, y, interval), Path(flags.out))
     err.print(f"{flags.out}: {len(contenders)} methods", markup=False)
     return 0
+
+
+def _log_of(record: Record) -> str:
+    """What tells data sets apart: the content, or the options of a world whose draws are repetitions."""
+    options = record.config["data"]
+    if "draw" not in options:
+        return str(record.data["fingerprint"])
+    return canonical_key({name: value for name, value in options.items() if name != "draw"})

@@ -17,13 +17,21 @@ def additive_logistic(
     not enter.
 
     Raises:
-        ValueError: if ``l2`` is not positive, no row or every row is treated, or L-BFGS takes more than ``iterations``.
+        ValueError: if ``l2`` is not positive, no row or every row is treated, every item (or user) is always or never
+            recommended, or L-BFGS takes more than ``iterations``.
     """
     if not l2 > 0:
         raise ValueError(f"estimated propensities need l2 > 0 (else a user who is always treated has e = 1), got {l2}")
     share = float(np.mean(treated))
     if not 0 < share < 1:
         raise ValueError(f"{share:.0%} of the rows are treated: there is nothing to estimate propensities from")
+    for side, ids, n in (("item", item, n_items), ("user", user, n_users)):
+        one_sided, repeated = one_arm(ids, treated, n)
+        if repeated.any() and one_sided[repeated].all():
+            raise ValueError(
+                f"no overlap: every {side} is always or never recommended, so no effect can be told from the {side} "
+                "itself. Fix: record the propensities, or give a log in which some are both"
+            )
     z_of = np.asarray(treated, np.float64)
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -41,3 +49,9 @@ def additive_logistic(
     start[-1] = logit(share)
     theta = lbfgs(objective, start, "the propensity of recommending", iterations, gtol=1e-8)
     return expit(theta[-1] + theta[:n_users][user] + theta[n_users:-1][item]).astype(np.float32)
+
+
+def one_arm(ids: np.ndarray, treated: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of ``n`` users (or items) have rows of one arm only, and which have two or more rows; bool[n] both."""
+    rows, recommended = np.bincount(ids, minlength=n), np.bincount(ids, np.asarray(treated, np.float64), n)
+    return (recommended == 0) | (recommended == rows), rows > 1

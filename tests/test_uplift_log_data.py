@@ -67,8 +67,28 @@ def test_propensities_that_are_not_recorded_are_estimated_and_it_is_said(tmp_pat
     made = loaded(file_of(tmp_path / "log.csv", rows(), False), say=said.append)
     assert made.treatment is not None and made.treatment.estimated
     assert any("estimated from its 300 rows" in line for line in said)
+    assert any("0 of the rows are of 0 items that were always or never recommended" in line for line in said)
     other = loaded(file_of(tmp_path / "log.csv", rows(), False), "data.propensity_l2=3")
     assert other.fingerprint != made.fingerprint
+
+
+def test_a_log_without_overlap_is_refused_where_propensities_would_be_estimated(tmp_path):
+    by_item = [(u, i, int(i[1:]) % 2, y, e) for u, i, _, y, e in rows()]
+    with pytest.raises(UpliftlensError, match="no overlap: every item is always or never recommended"):
+        loaded(file_of(tmp_path / "items.csv", by_item, False))
+    by_user = [(u, i, int(u[1:]) % 2, y, e) for u, i, _, y, e in rows()]
+    with pytest.raises(UpliftlensError, match="no overlap: every user is always or never recommended"):
+        loaded(file_of(tmp_path / "users.csv", by_user, False))
+    some = [(u, i, 0 if i == "i3" else z, y, e) for u, i, z, y, e in rows()]
+    said: list[str] = []
+    loaded(file_of(tmp_path / "some.csv", some, False), say=said.append)
+    alone = sum(item == "i3" for _, item, *_ in some)
+    assert any(f"{alone} of the rows are of 1 items that were always or never recommended" in line for line in said)
+
+
+def test_a_column_has_one_role(tmp_path):
+    with pytest.raises(UpliftlensError, match=r"data\.columns\.treated and data\.columns\.outcome are both treated"):
+        loaded(file_of(tmp_path / "log.csv", rows(), False), "data.columns.outcome=treated")
 
 
 def test_estimated_propensities_minimise_the_penalised_likelihood():

@@ -35,7 +35,7 @@ class BadData(UpliftlensError):
         self.count = count
         text = str(problems[0])
         if count > 1:
-            text += f"\n({count} problems in all; list them with: upliftlens data check {problems[0].file})"
+            text += f"\n({count} problems in all; list them with: upliftlens data check {problems[0].file} data=NAME)"
         super().__init__(text)
 
 

@@ -19,7 +19,7 @@ from upliftlens.causal.generated_world import generate
 from upliftlens.causal.interactions import Interactions, concatenate, interactions
 from upliftlens.causal.potential import PotentialWorld, draw
 from upliftlens.causal.treatment import UpliftLog, overlap, uplift_log
-from upliftlens.causal.treatment_propensity import additive_logistic
+from upliftlens.causal.treatment_propensity import additive_logistic, one_arm
 
 DRAWS = 3  # train, validation, test
 MOST_ROWS = 100_000_000  # that absent=zero may make: some 4 GB
@@ -109,6 +109,11 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     data, file, columns = files.read(path), files.label(path), config.columns
     separator = None if config.separator == "auto" else SEPARATORS[config.separator]
 
+    roles = {role: name for role, name in vars(columns).items() if name not in (None, "auto")}
+    for role, name in roles.items():
+        if other := next((one for one in roles if roles[one] == name and one != role), None):
+            raise UpliftlensError(f"data.columns.{role} and data.columns.{other} are both {name}: name another column")
+
     def column(name: str, holds: str, distinct: bool = False) -> pd.DataFrame:
         layout = Layout(separator, config.header, columns.user, columns.item, name, columns.time, False, True, holds)
         return read_ratings(data, file, config.encoding, layout, Checks((0.0, 1.0), distinct))
@@ -173,6 +178,17 @@ def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None
     if say is not None and treatment.estimated:
         say(
             f"{made.name} records no propensities: they are estimated from its {len(made.log):,} rows "
-            f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g})"
+            f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g}). {_one_sided(made)}"
         )
     return made
+
+
+def _one_sided(made: Dataset) -> str:
+    """How many rows are of items whose overlap is the model's word alone."""
+    assert made.treatment is not None
+    item = np.asarray(made.log.item)
+    alone, _ = one_arm(item, made.treatment.treated, made.log.n_items)
+    return (
+        f"{int(alone[item].sum()):,} of the rows are of {int(alone.sum()):,} items that were always or never "
+        "recommended: their propensities are the model's word alone"
+    )
