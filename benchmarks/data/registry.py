@@ -218,9 +218,9 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
         base = load(config.base, cache, say)
         return from_world(frozen_world(base.log, base.fingerprint, config.world, cache, say), base, config)
     if isinstance(config, SchnabelConfig):
-        from upliftlens.benchmarks.data import semi_synthetic
+        from upliftlens.benchmarks.data import schnabel
 
-        return semi_synthetic.generate(config, load(configure(config.base), cache, say))
+        return schnabel.generate(config, load(configure(config.base), cache, say))
     with watched(say) as progress:
         files, origin = obtain(config, cache, progress)
     if isinstance(config, UpliftLogConfig):
@@ -231,9 +231,9 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
 def true_propensity(config: Any, cache: Path) -> np.ndarray | None:
     """P(the log holds the pair) f32[U, I] of a world with known truth; None for other data."""
     if isinstance(config, SchnabelConfig):
-        from upliftlens.benchmarks.data import semi_synthetic
+        from upliftlens.benchmarks.data import schnabel
 
-        return semi_synthetic.propensity_of(config, load(configure(config.base), cache))
+        return schnabel.propensity_of(config, load(configure(config.base), cache))
     return propensity_of(config) if isinstance(config, SyntheticConfig) else None
 
 
@@ -241,9 +241,9 @@ def true_ratings(config: Any, cache: Path) -> np.ndarray | None:
     """The rating f64[U, I] of every pair of a world with known ones; None for other data."""
     if not isinstance(config, SchnabelConfig):
         return None
-    from upliftlens.benchmarks.data import semi_synthetic
+    from upliftlens.benchmarks.data import schnabel
 
-    return semi_synthetic.ratings_of(config, load(configure(config.base), cache))
+    return schnabel.ratings_of(config, load(configure(config.base), cache))
 
 
 def check(path: Path, config: DataConfig) -> BadData | None:
