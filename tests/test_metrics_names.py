@@ -12,12 +12,12 @@ import upliftlens.configs.metrics
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate, monitor
 from upliftlens.benchmarks.evaluation import statistic_of, statistics_from, summaries, to_arrays
-from upliftlens.benchmarks.metrics import registry as metrics
 from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, registry
 from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.intervals import Resampling, value
+from upliftlens.models import registry as installed_registry
 from upliftlens.models.contract import Method, TrainingData
 
 SHAPE = (13, 20)
@@ -119,7 +119,9 @@ def test_a_metric_named_twice():
 def install(monkeypatch, found):
     entry = EntryPoint("mine", "some_package:metric", "upliftlens.metrics")
     monkeypatch.setattr(EntryPoint, "load", lambda self: found)
-    monkeypatch.setattr(metrics, "entry_points", lambda group: [entry] if group == "upliftlens.metrics" else [])
+    monkeypatch.setattr(
+        installed_registry, "entry_points", lambda group: [entry] if group == "upliftlens.metrics" else []
+    )
     registry.cache_clear()
 
 

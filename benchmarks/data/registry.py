@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,9 +30,11 @@ from upliftlens.benchmarks.data.uplift import from_world, load_log, read_log, sy
 from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
 from upliftlens.benchmarks.data.watch import Say, watched
 from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.errors import UpliftlensError, mendable, unknown
 from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.typed import typed
+from upliftlens.models.registry import load_point, place
+from upliftlens.models.registry import names as installed_names
 
 GROUP = "upliftlens.data"
 
@@ -99,13 +100,11 @@ def plugins() -> dict[str, DataSource]:
         UpliftlensError: if an entry point cannot be imported or names something else.
     """
     found = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            source = entry.load()
-        except (Exception, SystemExit) as error:
-            raise UpliftlensError(f"the data plugin '{entry.name}' ({entry.value}) fails to import: {error}") from error
+    for name in installed_names(GROUP):
+        with mendable():
+            point, source = load_point(GROUP, name)
         if not isinstance(source, DataSource):
-            raise UpliftlensError(f"the data plugin '{entry.name}' ({entry.value}) is not a DataSource")
+            raise UpliftlensError(f"{place(point)} is a {type(source).__name__}: it must be a DataSource")
         found[source.name] = source
     return found
 
