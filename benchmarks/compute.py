@@ -158,7 +158,7 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
 def _plain(config: DictConfig) -> dict[str, Any]:
     content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(content, dict)
-    return {str(name): value for name, value in content.items() if name not in ("hydra", "experiment", "sweep")}
+    return {str(name): value for name, value in content.items() if name not in ("hydra", "sweep")}
 
 
 def sweep_name(verb: str, overrides: Sequence[str]) -> str:
