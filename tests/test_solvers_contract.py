@@ -34,7 +34,7 @@ def _data(capacity: int = 150) -> TrainingData:
 
 
 def _hyper(name: str, factor: float = 1.0) -> Hyper:
-    return Hyper({key: jnp.float32(value * factor) for key, value in TRACED[name].items()}, {}, {}, {})
+    return Hyper({key: jnp.float32(value * factor) for key, value in TRACED[name].items()}, {}, {})
 
 
 def _method(name: str) -> Method:
