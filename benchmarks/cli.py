@@ -8,11 +8,11 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NoReturn
 
 from upliftlens.benchmarks.choices import default
 from upliftlens.benchmarks.errors import UpliftlensError, told, unknown
+from upliftlens.causal.names import did_you_mean
 
 VERBS = {
     "quickstart": "real ML-100K, five models, three seeds, one table: the whole thing in one command",
@@ -104,10 +104,10 @@ class _Parser(argparse.ArgumentParser):
         typed = message.removeprefix("unrecognized arguments: ").split()
         choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
         parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
-        known = sorted({option for parser in parsers for option in parser._option_string_actions})
-        close = [get_close_matches(one.partition("=")[0], known, n=1) for one in typed]
-        hint = next((f": did you mean '{near[0]}'?" for one, near in zip(typed, close) if one[0] == "-" and near), "")
-        print(f"error: {message}{hint}\nsee: {self.prog} --help", file=sys.stderr)
+        known = {option for parser in parsers for option in parser._option_string_actions}
+        hints = [did_you_mean(one.partition("=")[0], known).rstrip() for one in typed if one[0] == "-"]
+        hint = next(filter(None, hints), "")
+        print(f"error: {message}{': ' * bool(hint)}{hint}\nsee: {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
 
 

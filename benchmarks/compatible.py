@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.learning import Learning
 from upliftlens.benchmarks.typed import structural, traced_names
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.losses import LOSSES, Loss
@@ -18,16 +19,7 @@ from upliftlens.models.contract import Backbone, TrainingData
 from upliftlens.models.gradient import module_offers
 
 
-def check_learning(
-    model: Backbone,
-    options: Any,
-    loss: Loss,
-    objective: Objective,
-    optimizer: str,
-    layout: str,
-    feedback: str | None,
-    weighted: bool,
-) -> None:
+def check_learning(learning: Learning, optimizer: str, layout: str, feedback: str | None, weighted: bool) -> None:
     """Refuses a backbone, loss, objective and optimiser that make no method together.
 
     ``feedback``: the data's, None where their configuration doesn't state it. ``weighted``: there is a propensity.
@@ -35,11 +27,24 @@ def check_learning(
     Raises:
         UpliftlensError: with what to choose instead.
     """
+    model, objective = learning.model.value, learning.objective.value
     if marked := traced_names(model.options):
         raise UpliftlensError(
             f"model {model.name}: {', '.join(marked)} is marked Traced, which only a Solver's option can be: "
             "a backbone is built before the program runs"
         )
+    _check_loss(learning.loss, objective, optimizer, feedback)
+    if "propensity" in objective.needs and not weighted:
+        raise UpliftlensError(
+            f"objective={objective.name} divides by propensities and there are none: "
+            "add propensity=popularity, or constant, naive_bayes, logistic, logistic_mf, given, oracle"
+        )
+    offers = _offers(model, structural(learning.options))
+    if offers is not None:
+        _check_module(model, objective, layout, offers)
+
+
+def _check_loss(loss: Loss, objective: Objective, optimizer: str, feedback: str | None) -> None:
     if loss.link not in objective.links:
         fitting = sorted(name for name, one in LOSSES.items() if one.link in objective.links)
         raise UpliftlensError(
@@ -55,14 +60,10 @@ def check_learning(
             f"train.optimizer=lbfgs needs the same function at every step, but loss={loss.name} draws "
             "negatives anew: use train.optimizer=adam"
         )
-    if "propensity" in objective.needs and not weighted:
-        raise UpliftlensError(
-            f"objective={objective.name} divides by propensities and there are none: "
-            "add propensity=popularity, or constant, naive_bayes, logistic, logistic_mf, given, oracle"
-        )
-    offers = _offers(model, structural(options))
-    if offers is None:
-        return
+
+
+def _check_module(model: Backbone, objective: Objective, layout: str, offers: frozenset[str]) -> None:
+    """``offers``: the methods of the model's module."""
     if lacking := sorted(objective.requires - offers):
         raise UpliftlensError(
             f"objective={objective.name} needs {', '.join(lacking)} of the model's module, "

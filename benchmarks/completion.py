@@ -27,6 +27,6 @@ def complete(log: Interactions, config: CompletionConfig) -> np.ndarray:
     method = gradient_method(model, MFOptions(config.dim, 0.05, 0.3), squared, naive, "adam", "cosine", "tiles")
     source = feed(data, "tiles", "rating", len(log), TILE)
     train = {"lr": config.lr, "l2": config.l2, "steps": config.epochs * source.n_steps}
-    hp = Hyper({}, {}, {}, {name: jnp.float32(value) for name, value in train.items()})
+    hp = Hyper({}, {}, {name: jnp.float32(value) for name, value in train.items()})
     state = fit(method, data, source, hp, config.seed, config.epochs, None, lambda number, line: None).state
     return np.asarray(method.score(state, data, jnp.arange(log.n_users)), np.float64)

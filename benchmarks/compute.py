@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -18,15 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.upliftlens.launcher import InProcess, node
 from upliftlens.benchmarks.choices import CONFIGS, groups, packaged
-from upliftlens.benchmarks.data import DataUnavailable
-from upliftlens.benchmarks.errors import UpliftlensError, told, unknown
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.installed import register_installed
 from upliftlens.benchmarks.overrides import quoted, refuse_no_choice, refuse_unreadable, with_model_files
 from upliftlens.benchmarks.records import Record, canonical_key
-
-
-class SweepFailed(UpliftlensError):
-    """Some jobs of a sweep failed; the others are done and stored."""
 
 
 def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
@@ -38,53 +33,27 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
         UpliftlensError: for a configuration that can't be composed, and for whatever a run finds.
         SweepFailed: after the last job of a sweep, if any failed.
     """
-    overrides = prepare_overrides(arguments)
-    if verb == "sweep":
-        overrides = ["--multirun", *overrides, *_group(overrides)]
-    # Hydra would print an error of its own and leave; the caller prints ours.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [f"upliftlens {verb}", *overrides]
-    done: list[Record] = []
-    failed: list[UpliftlensError] = []
-    missing: set[str] = set()  # data sets that could not be had: each is tried, and told of, once
+    from upliftlens.benchmarks.jobs import Jobs
 
-    noted: set[str] = set()
+    jobs = Jobs(sweep=verb == "sweep")
+    overrides = prepare_overrides(arguments)
+    if jobs.sweep:
+        overrides = ["--multirun", *overrides, *_group(overrides)]
 
     def task(config: DictConfig) -> float:
-        from upliftlens.benchmarks.plan import ignored, plan
-        from upliftlens.benchmarks.progress import say_styled
-        from upliftlens.benchmarks.verbs import run_and_tell, tell_failure
-
-        wanted = canonical_key({"data": _plain(config).get("data")})
+        hydra = HydraConfig.get()
         try:
-            idle = ignored(plan(_plain(config)), HydraConfig.get().overrides.task)
-            if idle and verb == "run":
-                raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
-            if idle and idle not in noted:
-                noted.add(idle)
-                say_styled(("note", "yellow"), f"  {idle}: such jobs of the sweep are one run")
-            if wanted in missing:
-                raise UpliftlensError("its data could not be had, as told above")
-            done.append(run_and_tell(_plain(config)))
-            value = done[-1].diagnostics["validation"]
-            return float("nan") if value is None else float(value)
-        except (UpliftlensError, OSError, MemoryError) as problem:
-            error = problem if isinstance(problem, UpliftlensError) else UpliftlensError(told(problem))
-            if isinstance(problem, DataUnavailable):
-                missing.add(wanted)
-            if verb == "sweep":
-                tell_failure(_plain(config), error)
-            if HydraConfig.get().launcher._target_ != node["_target_"]:
-                raise error from problem  # the job may be in another process: its launcher has to know
-            failed.append(error)  # raised past Hydra, it would come with a line of Hydra's own
+            return jobs.run(_plain(config), hydra.overrides.task)
+        except UpliftlensError as error:
+            if hydra.launcher._target_ != node["_target_"]:
+                raise  # the job may be in another process: its launcher has to know
+            jobs.failed.append(error)  # raised past Hydra, it would come with a line of Hydra's own
             return float("nan")
 
     try:
-        hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(task)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error, overrides) from None
+        _launch(verb, overrides, task)
     except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there
-        if verb != "sweep" or error.errno == errno.EPIPE:
+        if not jobs.sweep or error.errno == errno.EPIPE:
             raise
         store = next((one for one in reversed(overrides) if one.startswith("store=")), "store=runs")
         raise UpliftlensError(
@@ -92,12 +61,22 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
             f"{error.strerror}): free some space there, or choose another with store=FOLDER.\n"
             "Nothing was started; finished runs are safe"
         ) from None
-    if failed and verb == "run":
-        raise failed[0]
-    if failed:
-        kept = "The others are stored; the same command retries the failed ones only" if done else ""
-        raise SweepFailed(f"{len(failed)} of {len(failed) + len(done)} runs failed, as told above. {kept}".strip())
-    return done
+    return jobs.finished()
+
+
+def _launch(verb: str, overrides: Sequence[str], task: Callable[[DictConfig], float]) -> None:
+    """Has Hydra compose the configuration of each job and call ``task`` with it.
+
+    Raises:
+        UpliftlensError: for a configuration that can't be composed, and what the task raises.
+    """
+    # Hydra would print an error of its own and leave; the caller prints ours.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = [f"upliftlens {verb}", *overrides]
+    try:
+        hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from None
 
 
 def composed(overrides: Sequence[str], primary: str = "config") -> dict[str, Any]:
@@ -158,7 +137,7 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
 def _plain(config: DictConfig) -> dict[str, Any]:
     content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(content, dict)
-    return {str(name): value for name, value in content.items() if name not in ("hydra", "experiment", "sweep")}
+    return {str(name): value for name, value in content.items() if name not in ("hydra", "sweep")}
 
 
 def sweep_name(verb: str, overrides: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
 """Errors that a user can mend. The command line prints them in one or two lines, without a traceback."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from upliftlens.causal.names import unknown_name
 
 
 class UpliftlensError(Exception):
@@ -17,7 +19,13 @@ def told(error: Exception) -> str:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UpliftlensError:
     """The error for a name that does not exist: what it was, what it probably should have been, what there is."""
-    names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return UpliftlensError(f"unknown {kind} '{name}': {hint}there is: {', '.join(names)}")
+    return UpliftlensError(unknown_name(kind, name, known))
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """Shows a user what the registry of models, which knows ValueErrors only, says of a name or a plugin."""
+    try:
+        yield
+    except ValueError as error:
+        raise UpliftlensError(str(error)) from None

@@ -49,48 +49,47 @@ class PairWeights(NamedTuple):
 UNWEIGHTED = PairWeights(None, "the rows come without propensities")
 
 
-class _Exam(NamedTuple):
-    """A test set made ready: its rows, which are positive, their user's position, what to rank, the known effects."""
+class HeldOut(NamedTuple):
+    """Rows that were kept from training, and by what they are judged.
 
-    test: Interactions
+    ``seen``: the rows that the method may have learned from; their items are no candidates unless the user has a held
+    out row for them. Relevant, and positive: value ≥ ``relevance``, or any row where ``feedback`` is implicit.
+    ``scale``: lowest and highest possible value.
+    ``effects``: what is known of what recommending changes. With a log of recommendations its users are ranked for as
+    well, and no seen item is a candidate: what is ranked must not depend on the held out outcomes.
+    ``weights``: of the rows, for metrics that are weighed by propensities.
+    """
+
+    rows: Interactions
+    seen: Interactions
+    relevance: float
+    scale: Scale
+    feedback: Feedback
+    effects: Effects = NOTHING
+    weights: PairWeights = UNWEIGHTED
+
+
+class _Exam(NamedTuple):
+    """Held out rows made ready (``held``, without padding): which are positive, their user's position, what to rank."""
+
+    held: HeldOut
     positive: np.ndarray
     row: np.ndarray
     targets: Targets
-    scale: Scale
-    feedback: Feedback
-    effects: Effects
     options: UpliftOptions | None
-    weights: PairWeights
     outcome: AdditiveMeans | None = None
 
 
-def evaluate(
-    method: Method,
-    state: Any,
-    data: TrainingData,
-    test: Interactions,
-    seen: Interactions,
-    config: MetricsConfig,
-    relevance: float,
-    scale: Scale,
-    feedback: Feedback,
-    effects: Effects = NOTHING,
-    weights: PairWeights = UNWEIGHTED,
-) -> Evaluation:
-    """All metrics of ``config.names`` that the method and the test set allow, for the users with test rows.
+def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, config: MetricsConfig) -> Evaluation:
+    """All metrics of ``config.names`` that the method and the test rows allow, for the users with test rows.
 
-    ``seen``: training and validation rows; their items are no candidates unless the user has a test row for them.
-    Relevant, and positive: value ≥ ``relevance``, or any row where ``feedback`` is implicit.
-    ``effects``: what is known of what recommending changes. With a log of recommendations its users are ranked for as
-    well, and no seen item is a candidate: what is ranked must not depend on the tested outcomes.
-    ``weights``: of the test rows, for metrics that are weighed by propensities.
     ``method.score`` and ``method.predict`` are compiled once per shape, whatever the state: keep one Method object for
     runs of one structure.
 
     Raises:
         UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
     """
-    exam = _prepare(test, seen, relevance, scale, feedback, effects, config, weights)
+    exam = _prepare(test, config)
     chosen = choose_all(config.names)
     absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam, config))}
     possible = [one for one in chosen if one.name not in absent]
@@ -102,7 +101,7 @@ def evaluate(
     counts = {
         "users": len(wanted.users),
         "users_without_relevant": len(wanted.users) - len(np.unique(wanted.row)),
-        "test_pairs": len(exam.test),
+        "test_pairs": len(exam.held.rows),
         "relevant_pairs": len(wanted.row),
         "seen_test_pairs": wanted.overlap,
     }
@@ -110,17 +109,7 @@ def evaluate(
 
 
 def monitor(
-    method: Method,
-    data: TrainingData,
-    validation: Interactions,
-    seen: Interactions,
-    name: str,
-    config: MetricsConfig,
-    relevance: float,
-    scale: Scale,
-    feedback: Feedback,
-    effects: Effects = NOTHING,
-    weights: PairWeights = UNWEIGHTED,
+    method: Method, data: TrainingData, validation: HeldOut, name: str, config: MetricsConfig
 ) -> Callable[[Any], float]:
     """The value of one metric on validation rows as a function of the state: for early stopping, after every epoch.
 
@@ -131,7 +120,7 @@ def monitor(
         UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
     """
     chosen = choose(name)
-    exam = _prepare(validation, seen, relevance, scale, feedback, effects, config, weights)
+    exam = _prepare(validation, config)
     reason = _impossible(chosen, method, exam, config)
     if reason:
         raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
@@ -147,43 +136,35 @@ def monitor(
     return measured
 
 
-def _prepare(
-    test: Interactions,
-    seen: Interactions,
-    relevance: float,
-    scale: Scale,
-    feedback: Feedback,
-    effects: Effects,
-    config: MetricsConfig,
-    weights: PairWeights,
-) -> _Exam:
-    real = np.asarray(test.weight) > 0
-    test = take(test, real)
+def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
+    real = np.asarray(held.rows.weight) > 0
+    rows, weights = take(held.rows, real), held.weights
     if weights.propensity is not None:
         weights = weights._replace(propensity=weights.propensity[real].astype(np.float64))
-    positive = np.ones(len(test), bool) if feedback == "implicit" else np.asarray(test.value) >= relevance
-    log = effects.log
-    wanted = targets(test, positive, seen, None if log is None else log.user, again=log is None)
-    row = np.searchsorted(wanted.users, np.asarray(test.user))
-    return _Exam(test, positive, row, wanted, scale, feedback, effects, config.uplift, weights)
+    implicit = held.feedback == "implicit"
+    positive = np.ones(len(rows), bool) if implicit else np.asarray(rows.value) >= held.relevance
+    log = held.effects.log
+    wanted = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
+    row = np.searchsorted(wanted.users, np.asarray(rows.user))
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, wanted, config.uplift)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
     """Why the method can't have the metric on this test set, or None."""
     metric = chosen.metric
-    if not len(exam.test):
+    if not len(exam.held.rows):
         return "the test set is empty"
-    if metric.weighted and exam.weights.propensity is None:
-        return exam.weights.missing
+    if metric.weighted and exam.held.weights.propensity is None:
+        return exam.held.weights.missing
     if metric.debiased and config.debiased is None:
         return "it needs the options metrics.debiased.floor and metrics.debiased.shrinkage"
-    if metric.evidence in ("pairs", "imputed") and exam.feedback == "implicit":
+    if metric.evidence in ("pairs", "imputed") and exam.held.feedback == "implicit":
         return "an implicit log has no negative or graded pairs to predict"
     if method.link not in metric.links:
         links = " or a ".join(sorted(metric.links))
         return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
     if metric.evidence in causes.KINDS:
-        return causes.lacking(metric.evidence, exam.effects, exam.options)
+        return causes.lacking(metric.evidence, exam.held.effects, exam.options)
     if metric.evidence == "ranks" and not exam.positive.any():
         return "no user has a relevant test item"
     return None
@@ -207,26 +188,9 @@ def _measure(
     state, data = jax.device_put((state, data))  # once, not once per block
     evidence: dict[Evidence, Any] = {}
     if kinds & {"pairs", "imputed"}:
-        prediction = _predictions(method, state, data, exam.test.user, exam.test.item, np.float64)
-        target = np.asarray(exam.test.value, np.float64)
-        evidence["pairs"] = Pairs(
-            exam.row,
-            len(exam.targets.users),
-            target,
-            exam.positive,
-            prediction,
-            exam.scale,
-            exam.weights.propensity,
-            exam.test.n_users * exam.test.n_items,
-            config.debiased,
-        )
+        evidence["pairs"] = _pairs(method, state, data, exam, config)
     if "imputed" in kinds:
-        assert exam.outcome is not None
-        users, items = np.divmod(np.arange(evidence["pairs"].n_pairs), exam.test.n_items)
-        everywhere = _predictions(method, state, data, users, items, np.float32)
-        everywhere = everywhere.reshape(exam.test.n_users, exam.test.n_items)
-        tested = np.asarray(exam.test.item, np.int64)
-        evidence["imputed"] = Imputed(evidence["pairs"], exam.targets.users, tested, everywhere, exam.outcome)
+        evidence["imputed"] = _imputed(method, state, data, exam, evidence["pairs"])
     if kinds & {"ranks", "lists"}:
         wanted = exam.targets
         length = int(max((one.cutoff for one in chosen if one.metric.evidence == "lists"), default=0))
@@ -241,7 +205,7 @@ def _measure(
     if wanted_effects := kinds & set(causes.KINDS):
         scores = score_matrix(method.score, state, data, exam.targets, config.block)
         evidence |= causes.gathered(
-            wanted_effects, exam.effects, exam.options, exam.targets.users, scores, config.tie_seed
+            wanted_effects, exam.held.effects, exam.options, exam.targets.users, scores, config.tie_seed
         )
     units = exam.targets.users.astype(np.int64)
     return {
@@ -250,6 +214,24 @@ def _measure(
         )
         for one in chosen
     }
+
+
+def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: MetricsConfig) -> Pairs:
+    """The held out rows beside what the method predicts for them."""
+    rows, scale, weights = exam.held.rows, exam.held.scale, exam.held.weights.propensity
+    prediction = _predictions(method, state, data, rows.user, rows.item, np.float64)
+    target, n_pairs = np.asarray(rows.value, np.float64), rows.n_users * rows.n_items
+    n_users = len(exam.targets.users)
+    return Pairs(exam.row, n_users, target, exam.positive, prediction, scale, weights, n_pairs, config.debiased)
+
+
+def _imputed(method: Method, state: Any, data: TrainingData, exam: _Exam, pairs: Pairs) -> Imputed:
+    """The same with the method's prediction for every pair, and an outcome model in the place of its value."""
+    assert exam.outcome is not None
+    rows = exam.held.rows
+    users, items = np.divmod(np.arange(pairs.n_pairs), rows.n_items)
+    everywhere = _predictions(method, state, data, users, items, np.float32).reshape(rows.n_users, rows.n_items)
+    return Imputed(pairs, exam.targets.users, np.asarray(rows.item, np.int64), everywhere, exam.outcome)
 
 
 @partial(jax.jit, static_argnums=0)

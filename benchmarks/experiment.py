@@ -20,7 +20,7 @@ from upliftlens.benchmarks.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.evaluation import to_arrays
-from upliftlens.benchmarks.fitting import Trained, pair_weights, restore, revealed, tracked, train
+from upliftlens.benchmarks.fitting import Trained, held_out, pair_weights, restore, revealed, tracked, train
 from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, prepare
@@ -28,7 +28,7 @@ from upliftlens.benchmarks.propensity import Exposure
 from upliftlens.benchmarks.records import Record, Summary, now
 from upliftlens.benchmarks.split_store import save_split
 from upliftlens.benchmarks.tracking import track
-from upliftlens.benchmarks.treated import consumed, described, fitted_rows, uplift_part
+from upliftlens.benchmarks.treated import described, fitted_rows, uplift_part
 from upliftlens.benchmarks.truth import hidden
 from upliftlens.models.registry import place_in
 
@@ -176,19 +176,9 @@ def _measured(
 
     rated = plan.metrics.world is not None and log is None and dataset.feedback == "explicit"
     known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.truth, frozen if rated else None)
-    result = evaluate(
-        trained.method,
-        trained.state,
-        trained.data,
-        consumed(dataset, parts.test),
-        fitted_rows(dataset, parts),
-        plan.metrics,
-        dataset.relevance,
-        dataset.scale,
-        dataset.feedback,
-        known,
-        pair_weights(exposed, "test", parts.test, *plan.metrics.names),
-    )
+    weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
+    test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
+    result = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
     metrics = {name: Summary(*summary) for name, summary in result.summaries.items()}
     if not metrics:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in result.absent.items())

@@ -12,7 +12,7 @@ from upliftlens.benchmarks.batches import NOTHING, Feed, Wants, feed
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluate import PairWeights, monitor
+from upliftlens.benchmarks.evaluate import HeldOut, PairWeights, monitor
 from upliftlens.benchmarks.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.benchmarks.plan import AUTO_MONITORS, Plan
@@ -185,20 +185,22 @@ def _stopping(
     plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str, exposed: Exposure | None
 ) -> Stopping:
     dataset, parts = prepared.dataset, prepared.split
-    watch = monitor(
-        method,
-        data,
-        consumed(dataset, parts.validation),
+    validation = held_out(
+        dataset,
+        parts.validation,
         consumed(dataset, parts.train),
-        name,
-        plan.metrics,
-        dataset.relevance,
-        dataset.scale,
-        dataset.feedback,
         Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "train")),
         pair_weights(exposed, "validation", parts.validation, name),
     )
+    watch = monitor(method, data, validation, name, plan.metrics)
     return Stopping(watch, not choose(name).metric.higher_is_better, plan.train.patience)
+
+
+def held_out(
+    dataset: Dataset, rows: Interactions, seen: Interactions, effects: Effects, weights: PairWeights
+) -> HeldOut:
+    """Rows of a part of a data set as they are judged: of a log of recommendations, those with an outcome above 0."""
+    return HeldOut(consumed(dataset, rows), seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights)
 
 
 def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *names: str) -> PairWeights:

@@ -16,6 +16,7 @@ from upliftlens.benchmarks.data.watch import Say
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.records import canonical_key
 from upliftlens.benchmarks.uplift_world import Fit, Progress, Trained, WorldDefinition, train, world_from
+from upliftlens.benchmarks.whole_files import whole
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.potential import PotentialWorld
 
@@ -85,11 +86,9 @@ def _built(log: Interactions, wanted: WorldDefinition, path: Path, say: Say | No
             say(f"building the semi-synthetic world of {len(log):,} ratings: {steps:,} steps, once (kept in {path})")
         with _bars(say) as progress:
             trained = train(log, wanted, progress)
-        temporary = path.with_suffix(".part")
         try:
-            with open(temporary, "wb") as file:
+            with whole(path) as part, part.open("wb") as file:
                 arrays.write(file, trained._asdict(), compress=False)
-            temporary.replace(path)
         except OSError as error:
             raise UpliftlensError(
                 f"the world can't be kept in {path.parent} ({error.strerror}): free space there, or choose cache=FOLDER"

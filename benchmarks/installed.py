@@ -1,7 +1,5 @@
 """What is installed, or read from a file, made a choice of a config group like those that come as YAML."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -10,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.choices import packaged
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.errors import UpliftlensError, mendable
 from upliftlens.models.registry import entry, model_entry, names
 
 
@@ -22,7 +20,7 @@ def register_installed() -> None:
     """
     for group, points in (("model", "upliftlens.models"), ("objective", "upliftlens.objectives")):
         for name in sorted({*names(points)} - {*packaged(group)}):
-            with _told():
+            with mendable():
                 found = entry(points, name).value
             as_choice(group, found)
     data.register()
@@ -34,19 +32,10 @@ def register_file(path: str) -> str:
     Raises:
         UpliftlensError: for a file that can't be imported, or defines no usable model.
     """
-    with _told():
+    with mendable():
         model = model_entry("", path).value
     as_choice("model", model, path)
     return model.name
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Shows a user the registry's errors."""
-    try:
-        yield
-    except ValueError as error:
-        raise UpliftlensError(str(error)) from None
 
 
 def as_choice(group: str, made: Any, file: str | None = None) -> None:

@@ -74,7 +74,7 @@ def refuse_disagreement(plan: Plan, data: TrainingData) -> None:
 def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
     """The traced floats of a plan; the learning-rate schedule runs over ``train.epochs`` epochs."""
     train = {**_floats(plan.train), "steps": jnp.float32(plan.train.epochs * steps_per_epoch)}
-    return Hyper(_floats(plan.learning.options), {}, _floats(plan.learning.objective_options), train)
+    return Hyper(_floats(plan.learning.options), _floats(plan.learning.objective_options), train)
 
 
 def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -> None:

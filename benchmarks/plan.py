@@ -6,7 +6,7 @@ A plan says what to load, split, train and measure.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from upliftlens.benchmarks import propensity as propensities
 from upliftlens.benchmarks.choices import NEEDED, packaged
@@ -14,16 +14,15 @@ from upliftlens.benchmarks.compatible import SOLVERS_READ, check_exposure, check
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.data.uplift_config import TREATED
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.learning import Learning, learning
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
 from upliftlens.benchmarks.split import SplitConfig
 from upliftlens.benchmarks.tracking import LoggerConfig
 from upliftlens.benchmarks.tracking import config_type as logger_type
 from upliftlens.benchmarks.typed import typed
-from upliftlens.causal.losses import LOSSES, Loss
 from upliftlens.causal.options import above, at_least
-from upliftlens.models.contract import Backbone, Solver, Traced
-from upliftlens.models.gradient import OPTIMIZERS
-from upliftlens.models.registry import Entry, entry, model_entry
+from upliftlens.models.contract import Solver, Traced
+from upliftlens.models.descent import OPTIMIZERS, Schedule
 
 AUTO_MONITORS = {
     "recommendations": "uplift@10/snips",
@@ -45,7 +44,7 @@ class TrainConfig:
     monitor: str
     refit: bool
     optimizer: str
-    schedule: Literal["cosine", "constant"]
+    schedule: Schedule
     lr: Traced[float]
     l2: Traced[float]
     layout: Literal["auto", "tiles", "pairs"]
@@ -88,16 +87,6 @@ class GeneralConfig:
         for name in ("seed", "tune_seed"):
             if not 0 <= getattr(self, name) < 2**32:  # JAX would cut longer ones, so two seeds could be one
                 raise UpliftlensError(f"{name} must lie in 0 … 4294967295, got {getattr(self, name)}")
-
-
-class Learning(NamedTuple):
-    """A model with its options and, for a backbone, what trains it."""
-
-    model: Entry
-    options: Any
-    loss: Loss
-    objective: Entry
-    objective_options: Any
 
 
 @dataclass(frozen=True)
@@ -151,7 +140,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
         config=config,
         data=typed(config_type(config["data"]), config["data"], "data"),
         split=typed(SplitConfig, config["split"], "split"),
-        learning=_learning(config),
+        learning=learning(config),
         propensity=typed(propensities.config_type(config["propensity"]), config["propensity"], "propensity"),
         train=typed(TrainConfig, config["train"], "train"),
         metrics=metrics,
@@ -164,11 +153,9 @@ def plan(config: Mapping[str, Any]) -> Plan:
         progress=own.progress,
     )
     check_exposure(f"data={made.data.name}", isinstance(made.data, TREATED), made.weighted, made.needs)
-    learning, train = made.learning, made.train
-    if isinstance(learning.model.value, Backbone):
+    if not made.solver:
         feedback = getattr(made.data, "feedback", None)
-        parts = (learning.model.value, learning.options, learning.loss, learning.objective.value)
-        check_learning(*parts, train.optimizer, train.layout, feedback, made.weighted)
+        check_learning(made.learning, made.train.optimizer, made.train.layout, feedback, made.weighted)
     return made
 
 
@@ -242,24 +229,3 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
 
 def _monitors(name: str) -> tuple[str, ...]:
     return tuple(AUTO_MONITORS.values()) if name == "auto" else (name,)
-
-
-def _learning(config: Mapping[str, Any]) -> Learning:
-    section = config["model"]
-    try:
-        model = model_entry(section["name"], section.get("file"))
-        objective = entry("upliftlens.objectives", config["objective"]["name"])
-    except ValueError as error:
-        raise UpliftlensError(str(error)) from None
-    if config["loss"]["name"] not in LOSSES:
-        raise unknown("loss", config["loss"]["name"], LOSSES)
-    loss = LOSSES[config["loss"]["name"]]
-    options = {name: value for name, value in section.items() if name not in ("name", "file", "space")}
-    objective_options = {name: value for name, value in config["objective"].items() if name != "name"}
-    return Learning(
-        model,
-        typed(model.value.options, options, "model"),
-        loss,
-        objective,
-        typed(objective.value.options, objective_options, "objective"),
-    )

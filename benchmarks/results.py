@@ -4,11 +4,11 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.records import Record, to_json
+from upliftlens.causal.names import did_you_mean
 
 IDENTITY = ("data", "split", "model", "loss", "objective")
 """The fields that say what a run is, in the order of a table's columns."""
@@ -85,8 +85,7 @@ def unmet(records: Iterable[Record], where: Sequence[str]) -> list[str]:
     for name, sign, wanted in map(_condition, where):
         if sign == "=" and not any(_holds(one, name, sign, wanted) for one in flat):
             values = sorted({text(one.get(name)) for one in flat})
-            close = get_close_matches(wanted, values, n=1, cutoff=0.5)
-            hint = f"did you mean '{close[0]}'? " if close else ""
+            hint = did_you_mean(wanted, values)
             more = f", … ({len(values)} values)" if len(values) > _VALUES else ""
             sentences.append(f"No run has {name}={wanted}: {hint}there is: {', '.join(values[:_VALUES])}{more}.")
     return sentences
@@ -101,8 +100,7 @@ def require_fields(flat: Sequence[Fields], names: Iterable[str]) -> None:
     known = {name for one in flat for name in one}
     for name in names:
         if known and name not in known:
-            close = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-            hint = f"did you mean '{close[0]}'? " if close else ""
+            hint = did_you_mean(name, known)
             some = [one for one in (*IDENTITY, "seed", "status", "train.lr", *DEFAULT_METRICS) if one in known]
             raise UpliftlensError(
                 f"unknown field '{name}': {hint}there is, for example: {', '.join(some)}; `--format json` shows all"

@@ -1,16 +1,14 @@
 """Splits on disk: ``FINGERPRINT.npz`` (row numbers) and ``FINGERPRINT.json`` (what it is, its leak report)."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
-from uuid import uuid4
 
 import numpy as np
 
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.split import Split
+from upliftlens.benchmarks.whole_files import whole
 
 
 def save_split(split: Split, folder: Path) -> Path:
@@ -33,20 +31,13 @@ def save_split(split: Split, folder: Path) -> Path:
     }
     text = (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f"{split.fingerprint}.npz", lambda file: np.savez(file, allow_pickle=False, **rows))
-        return _write(folder / f"{split.fingerprint}.json", lambda file: file.write(text))
+        with whole(folder / f"{split.fingerprint}.npz") as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **rows)
+        path = folder / f"{split.fingerprint}.json"
+        with whole(path) as part:
+            part.write_bytes(text)
     except OSError as error:
         raise UpliftlensError(
             f"the split can't be stored in {folder} ({error.strerror}): free space there, or choose another folder"
         ) from error
-
-
-def _write(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
-    part = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with part.open("wb") as file:
-            write(file)
-        return part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    return path

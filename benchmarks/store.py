@@ -11,8 +11,6 @@ so "running" is never a stale remark. Any number of processes may share a store.
 
 import errno
 import json
-import os
-import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,11 +25,11 @@ from upliftlens.benchmarks import arrays
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.locks import exclusive, holders
 from upliftlens.benchmarks.records import Failure, Record, dumps, from_json, plain, to_json
+from upliftlens.benchmarks.whole_files import TEMPORARY, whole
 
 Kind = Literal["fits", "runs"]
 
 ELSEWHERE = "store=FOLDER (or --store FOLDER, for a verb that takes flags)"
-_TEMPORARY = ".writing-"
 _STALE = 24 * 3600.0  # seconds after which a temporary file of a dead process is swept; no write takes a day
 
 
@@ -57,7 +55,7 @@ def open_store(root: Path | str) -> Store:
             (store.root / name).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=store.root) as probe:
             probe.write(b"writable")
-    for leftover in store.root.glob(f"*/*/{_TEMPORARY}*"):
+    for leftover in store.root.glob(f"*/*/{TEMPORARY}*"):
         with suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime > _STALE:
                 leftover.unlink()
@@ -83,7 +81,7 @@ def claim(
             stack.enter_context(
                 exclusive(store.root / "locks" / f"{kind}-{key}.lock", lambda who: waiting(told.format(who)), note)
             )
-            for leftover in store.folder(kind, key).glob(f"{_TEMPORARY}*"):
+            for leftover in store.folder(kind, key).glob(f"{TEMPORARY}*"):
                 leftover.unlink(missing_ok=True)  # its writer held this claim, so it is dead
         yield
 
@@ -92,8 +90,8 @@ def save_fit(store: Store, key: str, state: Any, info: Mapping[str, Any]) -> Non
     """Stores a trained state (a pytree of arrays) and plain data about its training; NaN is kept as null."""
     folder = store.folder("fits", key)
     with _writing(store):
-        _replace(folder / "state.npz", lambda file: arrays.write(file, arrays.flatten(state), compress=False))
-        _replace(folder / "fit.json", lambda file: file.write(dumps(plain(info)).encode()))
+        _write(folder / "state.npz", lambda file: arrays.write(file, arrays.flatten(state), compress=False))
+        _write(folder / "fit.json", lambda file: file.write(dumps(plain(info)).encode()))
 
 
 def load_fit(store: Store, key: str) -> dict[str, Any] | None:
@@ -119,8 +117,8 @@ def save_run(store: Store, record: Record, per_user: Mapping[str, np.ndarray]) -
     """Stores a record with the arrays behind its metrics; it takes the place of an earlier attempt."""
     folder = store.folder("runs", record.key)
     with _writing(store):
-        _replace(folder / "per_user.npz", lambda file: arrays.write(file, per_user, compress=True))
-        _replace(folder / "record.json", lambda file: file.write(dumps(to_json(record)).encode()))
+        _write(folder / "per_user.npz", lambda file: arrays.write(file, per_user, compress=True))
+        _write(folder / "record.json", lambda file: file.write(dumps(to_json(record)).encode()))
 
 
 def save_failure(store: Store, record: Record, error: BaseException, trace: str) -> Record:
@@ -129,8 +127,8 @@ def save_failure(store: Store, record: Record, error: BaseException, trace: str)
     message = str(error) or type(error).__name__
     failed = replace(record, status="failed", error=Failure(type(error).__name__, message, str(path)))
     with _writing(store):
-        _replace(path, lambda file: file.write(trace.encode()))
-        _replace(path.with_name("record.json"), lambda file: file.write(dumps(to_json(failed)).encode()))
+        _write(path, lambda file: file.write(trace.encode()))
+        _write(path.with_name("record.json"), lambda file: file.write(dumps(to_json(failed)).encode()))
     return failed
 
 
@@ -210,22 +208,6 @@ def _writing(store: Store) -> Iterator[None]:
         ) from cause
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Writes a file so that it is there whole or not at all, whatever happens in between."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name is on the disk, too
-    finally:
-        os.close(folder)
+def _write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    with whole(path) as part, part.open("xb") as file:
+        write(file)

@@ -23,7 +23,6 @@ class Hyper(NamedTuple):
     """The traced floats of a run, by the config group that states them; each leaf is f32[]."""
 
     model: Mapping[str, Array]
-    loss: Mapping[str, Array]
     objective: Mapping[str, Array]
     train: Mapping[str, Array]
 

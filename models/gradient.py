@@ -12,21 +12,20 @@ triples it is always that of the positives. Each module's score gets a learned, 
 where ``models.starts`` says.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import nnx
 
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives import Objective, Phase, View
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Backbone, Hyper, Layout, Method, TrainingData
+from upliftlens.models.descent import Descent, Schedule, descend, start_state
 from upliftlens.models.starts import start, training_rows
-
-Schedule = Literal["cosine", "constant"]
 
 
 class Learner(NamedTuple):
@@ -44,16 +43,24 @@ class Learner(NamedTuple):
     objective: Mapping[str, Array]
 
 
-OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
-    "adam": lambda: optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
-    "adagrad": lambda: optax.scale_by_rss(initial_accumulator_value=0.1, eps=1e-7),
-    "sgd": optax.identity,
-    "lbfgs": lambda: optax.lbfgs(memory_size=10),
-}
-"""Directions of descent; the learning rate is applied outside of them, since it is an argument of the compiled program.
+class _Recipe(NamedTuple):
+    """What a gradient method is put together from; ``options`` are the backbone's structural ones."""
 
-``lbfgs`` brings its own line search and therefore needs the full batch; it ignores learning rate and schedule.
-"""
+    backbone: Backbone
+    options: Any
+    loss: Loss
+    objective: Objective
+    descent: Descent
+    layout: Layout
+
+
+class _Shared(NamedTuple):
+    """What the phases of one step share; ``n_observed`` f32[] is |O|, ``graph`` the structure of every module."""
+
+    batch: Batch
+    hp: Hyper
+    graph: Any
+    n_observed: Array
 
 
 def gradient_method(
@@ -71,75 +78,117 @@ def gradient_method(
     module with ``score_all``, "triples" a pairwise loss.
     ``hp.train`` holds ``lr``, ``l2`` and ``steps``, the number of steps over which a schedule runs.
     """
-    direction = OPTIMIZERS[optimizer]()
+    recipe = _Recipe(backbone, options, loss, objective, Descent(optimizer, schedule), layout)
+    return Method(
+        init=partial(_init, recipe),
+        step=partial(_step, recipe),
+        score=partial(_score, recipe),
+        predict=partial(_predict, recipe),
+        layout=layout,
+        link=objective.link or loss.link,
+    )
 
-    def build(data: TrainingData, rngs: nnx.Rngs) -> nnx.Module:
-        return backbone.build(options, data, rngs)
 
-    def structure(data: TrainingData) -> Any:
-        abstract = nnx.eval_shape(lambda: build(data, nnx.Rngs(params=0, dropout=0)))
-        return _split(abstract)[0]
+def _init(recipe: _Recipe, key: Array, data: TrainingData, hp: Hyper) -> Learner:
+    objective = recipe.objective
+    params: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for index, name in enumerate(objective.modules):
+        own = jax.random.fold_in(key, index)
+        module = recipe.backbone.build(recipe.options, data, nnx.Rngs(params=own, dropout=jax.random.fold_in(own, 1)))
+        _, params[name], rest[name] = _split(module)
+    constants = {name: start(name, recipe.loss, objective, data) for name in objective.modules}
+    states = tuple(
+        start_state(recipe.descent, {name: (params[name], constants[name]) for name in phase.moves})
+        for phase in objective.phases
+    )
+    return Learner(params, constants, rest, states, jnp.zeros((), jnp.int32), dict(hp.objective))
 
-    def init(key: Array, data: TrainingData, hp: Hyper) -> Learner:
-        params: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
-        for index, name in enumerate(objective.modules):
-            own = jax.random.fold_in(key, index)
-            module = build(data, nnx.Rngs(params=own, dropout=jax.random.fold_in(own, 1)))
-            _, params[name], rest[name] = _split(module)
-        constants = {name: start(name, loss, objective, data) for name in objective.modules}
-        states = tuple(
-            direction.init({name: (params[name], constants[name]) for name in phase.moves})
-            for phase in objective.phases
-        )
-        return Learner(params, constants, rest, states, jnp.zeros((), jnp.int32), dict(hp.objective))
 
-    def step(learner: Learner, data: TrainingData, batch: Batch, key: Array, hp: Hyper) -> tuple[Learner, Array]:
-        graph = structure(data)
-        n_observed = (data.log if layout == "triples" else training_rows(objective, data)).weight.sum()
-        reported = jnp.zeros(())
-        for index, phase in enumerate(objective.phases):
-            value, learner = _advance(
-                learner,
-                index,
-                phase,
-                graph,
-                batch,
-                jax.random.fold_in(key, index),
-                hp,
-                loss,
-                direction,
-                optimizer,
-                schedule,
-                n_observed,
-            )
-            reported = value if "prediction" in phase.moves else reported
-        return learner._replace(step=learner.step + 1), reported
+def _step(
+    recipe: _Recipe, learner: Learner, data: TrainingData, batch: Batch, key: Array, hp: Hyper
+) -> tuple[Learner, Array]:
+    rows = data.log if recipe.layout == "triples" else training_rows(recipe.objective, data)
+    shared = _Shared(batch, hp, _structure(recipe, data), rows.weight.sum())
+    reported = jnp.zeros(())
+    for index, phase in enumerate(recipe.objective.phases):
+        value, learner = _advance(recipe, shared, learner, index, jax.random.fold_in(key, index))
+        reported = value if "prediction" in phase.moves else reported
+    return learner._replace(step=learner.step + 1), reported
 
-    def module(learner: Learner, data: TrainingData, name: str) -> nnx.Module:
-        merged = nnx.merge(structure(data), learner.params[name], learner.rest[name], copy=True)
-        merged.eval()
-        return merged
 
-    def view(learner: Learner, data: TrainingData) -> View:
-        modules = {name: module(learner, data, name) for name in objective.modules}
-        return _view(modules, learner.constants, loss)
+def _advance(recipe: _Recipe, shared: _Shared, learner: Learner, index: int, key: Array) -> tuple[Array, Learner]:
+    """One phase of one step: differentiate with respect to what it moves, descend."""
+    phase = recipe.objective.phases[index]
+    moved = {name: (learner.params[name], learner.constants[name]) for name in phase.moves}
+    function = partial(_phase_value, recipe.loss, shared, learner, phase, key)
+    after = descend(recipe.descent, function, moved, learner.optimizer[index], learner.step, shared.hp)
+    return after.value, learner._replace(
+        params={**learner.params, **{name: params for name, (params, _) in after.point.items()}},
+        constants={**learner.constants, **{name: constant for name, (_, constant) in after.point.items()}},
+        rest={**learner.rest, **after.aside},
+        optimizer=(*learner.optimizer[:index], after.state, *learner.optimizer[index + 1 :]),
+    )
 
-    def score(learner: Learner, data: TrainingData, users: Array) -> Array:
-        if objective.rank is None:
-            return score_all(module(learner, data, "prediction"), users, data.n_items) + learner.constants["prediction"]
-        seen = view(learner, data)
-        sample = _every_item(users, data.n_items, hasattr(seen.module("prediction"), "score_all"))
-        return objective.rank(seen, sample, learner.objective).reshape(users.shape[0], data.n_items)
 
-    def predict(learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
-        if objective.link is not None and objective.rank is not None:
-            ones = jnp.ones(users.shape)
-            return objective.rank(view(learner, data), Sample(users, items, ones, ones), learner.objective)
-        own = module(learner, data, "prediction")(users, items) + learner.constants["prediction"]
-        return own if objective.link is not None else loss.predict(own)
+def _phase_value(
+    loss: Loss, shared: _Shared, learner: Learner, phase: Phase, key: Array, moved: Mapping[str, Any]
+) -> tuple[Array, Mapping[str, Any]]:
+    """The regularised objective of a phase where the parameters and constants that it moves are ``moved``.
 
-    return Method(init, step, score, predict, layout, objective.link or loss.link)
+    Beside it, what the pass through the modules left in the rest of them.
+    """
+    modules, constants = {}, {}
+    for position, name in enumerate(learner.params):
+        params, constants[name] = moved.get(name, (learner.params[name], learner.constants[name]))
+        modules[name] = nnx.merge(shared.graph, params, learner.rest[name], copy=True)
+        if name in moved:
+            modules[name].train()
+        else:  # a constant of this phase: dropout would only add noise to it
+            modules[name].eval()
+        nnx.reseed(modules[name], dropout=jax.random.fold_in(key, position))
+    value = phase.loss(_view(modules, constants, loss), shared.batch, shared.hp.objective)
+    norm = sum(_penalty(modules[name]) for name in moved)
+    rest = {name: _split(module)[2] for name, module in modules.items()}
+    share = 1.0 if phase.l2 is None else shared.hp.objective[phase.l2]
+    return value + share * shared.hp.train["l2"] / shared.n_observed * norm, rest
+
+
+def _score(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array) -> Array:
+    rank = recipe.objective.rank
+    if rank is None:
+        own = _trained(recipe, learner, data, "prediction")
+        return score_all(own, users, data.n_items) + learner.constants["prediction"]
+    seen = _seen(recipe, learner, data)
+    sample = _every_item(users, data.n_items, hasattr(seen.module("prediction"), "score_all"))
+    return rank(seen, sample, learner.objective).reshape(users.shape[0], data.n_items)
+
+
+def _predict(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
+    link, rank = recipe.objective.link, recipe.objective.rank
+    if link is not None and rank is not None:
+        ones = jnp.ones(users.shape)
+        return rank(_seen(recipe, learner, data), Sample(users, items, ones, ones), learner.objective)
+    own = _trained(recipe, learner, data, "prediction")(users, items) + learner.constants["prediction"]
+    return own if link is not None else recipe.loss.predict(own)
+
+
+def _structure(recipe: _Recipe, data: TrainingData) -> Any:
+    build = recipe.backbone.build
+    return _split(nnx.eval_shape(lambda: build(recipe.options, data, nnx.Rngs(params=0, dropout=0))))[0]
+
+
+def _trained(recipe: _Recipe, learner: Learner, data: TrainingData, name: str) -> Any:
+    """A module as it scores after training, without dropout."""
+    merged = nnx.merge(_structure(recipe, data), learner.params[name], learner.rest[name], copy=True)
+    merged.eval()
+    return merged
+
+
+def _seen(recipe: _Recipe, learner: Learner, data: TrainingData) -> View:
+    """What the objective's ``rank`` sees of the trained modules."""
+    modules = {name: _trained(recipe, learner, data, name) for name in recipe.objective.modules}
+    return _view(modules, learner.constants, recipe.loss)
 
 
 def module_offers(backbone: Backbone, options: Any, data: TrainingData) -> frozenset[str]:
@@ -179,70 +228,6 @@ def _every_item(users: Array, n_items: int, dense: bool) -> Sample:
     items = jnp.tile(jnp.arange(n_items, dtype=jnp.int32), users.shape[0])
     flat = ones.ravel()
     return Sample(jnp.repeat(users, n_items, total_repeat_length=items.shape[0]), items, flat, flat)
-
-
-def _advance(
-    learner: Learner,
-    index: int,
-    phase: Phase,
-    graph: Any,
-    batch: Batch,
-    key: Array,
-    hp: Hyper,
-    loss: Loss,
-    direction: optax.GradientTransformation,
-    optimizer: str,
-    schedule: Schedule,
-    n_observed: Array,
-) -> tuple[Array, Learner]:
-    """One phase of one step: differentiate with respect to what it moves, descend."""
-    moved = {name: (learner.params[name], learner.constants[name]) for name in phase.moves}
-    share = 1.0 if phase.l2 is None else hp.objective[phase.l2]
-
-    def objective(moved: Mapping[str, Any]) -> tuple[Array, Mapping[str, Any]]:
-        modules, constants = {}, {}
-        for position, name in enumerate(learner.params):
-            params, constants[name] = moved.get(name, (learner.params[name], learner.constants[name]))
-            modules[name] = nnx.merge(graph, params, learner.rest[name], copy=True)
-            if name in moved:
-                modules[name].train()
-            else:  # a constant of this phase: dropout would only add noise to it
-                modules[name].eval()
-            nnx.reseed(modules[name], dropout=jax.random.fold_in(key, position))
-
-        value = phase.loss(_view(modules, constants, loss), batch, hp.objective)
-        norm = sum(_penalty(modules[name]) for name in moved)
-        rest = {name: _split(module)[2] for name, module in modules.items()}
-        return value + share * hp.train["l2"] / n_observed * norm, rest
-
-    (value, rest), gradient = jax.value_and_grad(objective, has_aux=True)(moved)
-    if optimizer == "lbfgs":
-        updates, state = direction.update(
-            gradient,
-            learner.optimizer[index],
-            moved,
-            value=value,
-            grad=gradient,
-            value_fn=lambda point: objective(point)[0],
-        )
-    else:
-        updates, state = direction.update(gradient, learner.optimizer[index], moved)
-        rate = -hp.train["lr"] * _decay(schedule, learner.step, hp.train["steps"])
-        updates = jax.tree.map(lambda update: rate * update, updates)
-    moved = optax.apply_updates(moved, updates)
-    return value, learner._replace(
-        params={**learner.params, **{name: params for name, (params, _) in moved.items()}},
-        constants={**learner.constants, **{name: constant for name, (_, constant) in moved.items()}},
-        rest={**learner.rest, **rest},
-        optimizer=(*learner.optimizer[:index], state, *learner.optimizer[index + 1 :]),
-    )
-
-
-def _decay(schedule: Schedule, step: Array, steps: Array) -> Array:
-    """Share of the learning rate at a step: constant, or a half cosine from 1 to 0."""
-    if schedule == "constant":
-        return jnp.ones(())
-    return 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(step / steps, 1.0)))
 
 
 def _penalty(module: Any) -> Array:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from upliftlens.causal.names import unknown_name
 from upliftlens.models.checks import checked_model, checked_objective
 from upliftlens.models.contract import Backbone, Solver
 
@@ -43,22 +44,33 @@ def names(group: str) -> list[str]:
     return sorted(_points(group))
 
 
-@cache
-def entry(group: str, name: str) -> Entry:
-    """The object that an entry point names.
+def load_point(group: str, name: str) -> tuple[EntryPoint, Any]:
+    """An entry point and what it names, as it is; ``place`` says in errors where it is from.
 
     Raises:
         ValueError: for an unknown name (with the nearest one), or an entry point that can't be imported.
     """
     points = _points(group)
     if name not in points:
-        close = get_close_matches(name, points, n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise ValueError(f"unknown name '{name}' in {group}: {hint}there is: {', '.join(sorted(points))}")
-    point = points[name]
-    where = f"{group}: '{name}' ({point.value})"
-    with _importing(where):
-        value = point.load()
+        raise ValueError(unknown_name(f"name in {group}", name, points))
+    with _importing(place(points[name])):
+        return points[name], points[name].load()
+
+
+def place(point: EntryPoint) -> str:
+    """What an entry point is called in errors."""
+    return f"{point.group}: '{point.name}' ({point.value})"
+
+
+@cache
+def entry(group: str, name: str) -> Entry:
+    """The object that an entry point names.
+
+    Raises:
+        ValueError: as ``load_point``, or for an object that is not what its group is of.
+    """
+    point, value = load_point(group, name)
+    where = place(point)
     if check := _CHECKS.get(group):
         check(value, where)
         if value.name != name:

@@ -20,6 +20,7 @@ from upliftlens.benchmarks.data.render import card_table, listing_table
 from upliftlens.benchmarks.dataset import Dataset, Features
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
+from upliftlens.models import registry as installed_registry
 
 BUILT_IN = [
     *("coat", "csv", "ml-100k", "ml-10m", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "recbole"),
@@ -52,7 +53,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest):
         return [EntryPoint("tiny", getattr(request, "param", "tiny_plugin:TINY"), group)]
 
     monkeypatch.setitem(sys.modules, "tiny_plugin", sys.modules[__name__])
-    monkeypatch.setattr(registry, "entry_points", points)
+    monkeypatch.setattr(installed_registry, "entry_points", points)
     registry.plugins.cache_clear()
     yield
     registry.plugins.cache_clear()
@@ -118,11 +119,11 @@ def test_a_plugin_is_a_data_set_like_any_other(installed: None, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("installed", "message"),
-    [("tiny_plugin:NOT_A_SOURCE", "not a DataSource"), ("no_such_module:TINY", "fails to import")],
+    [("tiny_plugin:NOT_A_SOURCE", "must be a DataSource"), ("no_such_module:TINY", "can't be imported")],
     indirect=["installed"],
 )
 def test_a_broken_plugin_is_named(installed: None, message: str) -> None:
-    with pytest.raises(UpliftlensError, match=f"data plugin 'tiny' .*{message}"):
+    with pytest.raises(UpliftlensError, match=f"upliftlens.data: 'tiny' .*{message}"):
         data.names()
 
 

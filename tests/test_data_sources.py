@@ -23,6 +23,7 @@ from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.data.config import DataConfig, SourceConfig
 from upliftlens.benchmarks.data.fetch import fetch
 from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.whole_files import TEMPORARY
 
 CLIENT = """
 import sys
@@ -186,7 +187,7 @@ def test_a_full_or_read_only_disk_is_one_sentence(
     opened = Path.open
 
     def failing(path: Path, mode: str = "r", *args: object, **kwargs: object) -> object:
-        if path.suffix == ".part" and "w" in mode:
+        if path.name.startswith(TEMPORARY) and "w" in mode:
             raise OSError(code, os.strerror(code), str(path))
         return opened(path, mode, *args, **kwargs)  # type: ignore[call-overload]
 
@@ -257,15 +258,14 @@ def test_a_killed_download_leaves_nothing_that_counts(server: Server, tmp_path: 
     server.gate.clear()
     victim = client(server, tmp_path)
     assert server.half_sent.wait(60)
-    part = tmp_path / "ml-100k" / "a.zip.part"
     for _ in range(600):
-        if part.exists():
+        if parts := list((tmp_path / "ml-100k").glob(f"{TEMPORARY}*")):
             break
         time.sleep(0.05)
     victim.send_signal(signal.SIGKILL)
     victim.communicate(timeout=60)
-    (tmp_path / "ml-100k" / "pip-x.part").mkdir()  # what a killed pip leaves
+    (tmp_path / "ml-100k" / f"{TEMPORARY}x").mkdir()  # what a killed pip leaves
     server.gate.set()
-    assert part.exists() and not (tmp_path / "ml-100k" / "a.zip").exists()
+    assert parts[0].exists() and not (tmp_path / "ml-100k" / "a.zip").exists()
     data.load(config_for(server.url, server.body), tmp_path)
     assert left(tmp_path) == ["a.zip"]

@@ -15,8 +15,10 @@ from upliftlens.benchmarks.training import Diverged, Stopping, fit
 from upliftlens.causal.losses import LOSSES
 from upliftlens.causal.objectives import NoOptions, Objective, Phase, naive
 from upliftlens.models import additive, mf, mf_features, mlp, two_tower
+from upliftlens.models.contract import Backbone
 from upliftlens.models.dense import DenseOptions
 from upliftlens.models.gradient import gradient_method, score_all
+from upliftlens.models.registry import entry, names
 
 BACKBONES = {
     "additive": (additive.model, NoOptions()),
@@ -25,6 +27,14 @@ BACKBONES = {
     "mlp": (mlp.model, DenseOptions(dim=4, layers=(8, 4), dropout=0.2, init=0.1)),
     "two_tower": (two_tower.model, DenseOptions(dim=4, layers=(6,), dropout=0.0, init=0.1)),
 }
+
+
+def test_no_backbone_is_left_out():
+    group = "upliftlens.models"
+    known = {name: entry(group, name).value for name in names(group)}
+    assert {name: model for name, (model, _) in BACKBONES.items()} == {
+        name: model for name, model in known.items() if isinstance(model, Backbone)
+    }
 
 
 @cache

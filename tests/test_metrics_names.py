@@ -10,14 +10,14 @@ from omegaconf import OmegaConf
 
 import upliftlens.configs.metrics
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluate import evaluate, monitor
+from upliftlens.benchmarks.evaluate import HeldOut, evaluate, monitor
 from upliftlens.benchmarks.evaluation import statistic_of, statistics_from, summaries, to_arrays
-from upliftlens.benchmarks.metrics import registry as metrics
 from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, registry
 from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.intervals import Resampling, value
+from upliftlens.models import registry as installed_registry
 from upliftlens.models.contract import Method, TrainingData
 
 SHAPE = (13, 20)
@@ -60,7 +60,7 @@ def config(*names):
 
 def run(method, state, *names):
     data, test, seen = split()
-    return evaluate(method, state, data, test, seen, config(*names), 4.0, (1, 5), "explicit")
+    return evaluate(method, state, data, HeldOut(test, seen, 4.0, (1, 5), "explicit"), config(*names))
 
 
 def standard():
@@ -72,7 +72,7 @@ def test_the_standard_config_is_typed_complete_and_runs():
     loaded = standard()
     assert isinstance(loaded, MetricsConfig) and isinstance(loaded.interval, Resampling)
     data, test, seen = split()
-    result = evaluate(factor_method("rating"), factors(0), data, test, seen, loaded, 4.0, (1, 5), "explicit")
+    result = evaluate(factor_method("rating"), factors(0), data, HeldOut(test, seen, 4.0, (1, 5), "explicit"), loaded)
     # A rating is no probability, and these rows come without propensities.
     absent = {"logloss", "brier", "rmse/snips", "mae/snips", "logloss/snips", "brier/snips"}
     assert list(result.statistics) == [name for name in loaded.names if name not in absent]
@@ -119,7 +119,9 @@ def test_a_metric_named_twice():
 def install(monkeypatch, found):
     entry = EntryPoint("mine", "some_package:metric", "upliftlens.metrics")
     monkeypatch.setattr(EntryPoint, "load", lambda self: found)
-    monkeypatch.setattr(metrics, "entry_points", lambda group: [entry] if group == "upliftlens.metrics" else [])
+    monkeypatch.setattr(
+        installed_registry, "entry_points", lambda group: [entry] if group == "upliftlens.metrics" else []
+    )
     registry.cache_clear()
 
 
@@ -162,7 +164,9 @@ def test_test_sets_that_define_nothing():
     names = ("recall@3", "auc", "auc/user", "mae", "coverage@2")
 
     def on(rows: Interactions):
-        return evaluate(factor_method("rating"), factors(0), data, rows, seen, config(*names), 4.0, (1, 5), "explicit")
+        return evaluate(
+            factor_method("rating"), factors(0), data, HeldOut(rows, seen, 4.0, (1, 5), "explicit"), config(*names)
+        )
 
     result = on(take(test, test.value < 4))
     assert list(result.summaries) == ["mae", "coverage@2"]
@@ -177,7 +181,9 @@ def test_one_user_has_a_value_without_bounds():
     data, test, seen = split()
     one = take(test, test.user == test.user[test.value == 5][0])
     names = ("mae", "recall@5", "coverage@5")
-    result = evaluate(factor_method("rating"), factors(0), data, one, seen, config(*names), 4.0, (1, 5), "explicit")
+    result = evaluate(
+        factor_method("rating"), factors(0), data, HeldOut(one, seen, 4.0, (1, 5), "explicit"), config(*names)
+    )
     for name in names:
         summary = result.summaries[name]
         assert summary.n == 1 and np.isfinite(summary.value) and np.isnan([summary.lo, summary.hi]).all()
@@ -186,16 +192,20 @@ def test_one_user_has_a_value_without_bounds():
 def test_rows_of_weight_zero_are_no_test_rows():
     data, test, seen = split()
     test.weight[::2] = 0
-    args = (factor_method("rating"), factors(0), data)
-    rest = (seen, config("mae", "ndcg@5"), 4.0, (1, 5), "explicit")
-    assert evaluate(*args, test, *rest).summaries == evaluate(*args, take(test, test.weight > 0), *rest).summaries
+    method, named = factor_method("rating"), config("mae", "ndcg@5")
+    held = HeldOut(test, seen, 4.0, (1, 5), "explicit")
+    padded, real = (
+        evaluate(method, factors(0), data, one, named).summaries
+        for one in (held, held._replace(rows=take(test, test.weight > 0)))
+    )
+    assert padded == real
 
 
 @pytest.mark.parametrize("name", ["rmse", "mae", "auc", "ndcg@5", "recall@5", "mrr", "coverage@5"])
 def test_the_monitor_is_the_metric_of_the_evaluation(name):
     data, test, seen = split()
     method = factor_method("rating")
-    watch = monitor(method, data, test, seen, name, config("mae"), 4.0, (1, 5), "explicit")
+    watch = monitor(method, data, HeldOut(test, seen, 4.0, (1, 5), "explicit"), name, config("mae"))
     for seed in range(3):
         assert watch(factors(seed)) == run(method, factors(seed), name).summaries[name].value
 
@@ -203,10 +213,10 @@ def test_the_monitor_is_the_metric_of_the_evaluation(name):
 def test_the_monitor_refuses_what_it_cannot_measure():
     data, test, seen = split()
     with pytest.raises(UpliftlensError, match="can't select by rmse: rmse is for methods that predict a rating"):
-        monitor(factor_method("rank"), data, test, seen, "rmse", config(), 4.0, (1, 5), "explicit")
+        monitor(factor_method("rank"), data, HeldOut(test, seen, 4.0, (1, 5), "explicit"), "rmse", config())
     with pytest.raises(UpliftlensError, match="can't select by ndcg@3: no user has a relevant"):
-        monitor(factor_method("rank"), data, test, seen, "ndcg@3", config(), 9.0, (1, 5), "explicit")
-    watch = monitor(factor_method("rating"), data, test, seen, "auc", config(), 0.0, (1, 5), "explicit")
+        monitor(factor_method("rank"), data, HeldOut(test, seen, 9.0, (1, 5), "explicit"), "ndcg@3", config())
+    watch = monitor(factor_method("rating"), data, HeldOut(test, seen, 0.0, (1, 5), "explicit"), "auc", config())
     with pytest.raises(UpliftlensError, match="can't select by auc"):
         watch(factors(0))
 
@@ -226,8 +236,10 @@ def test_one_compilation_for_all_states_seeds_and_folds():
     for seed in range(3):
         for rows in (test, take(test, np.arange(len(test)) % 3 > 0)):
             state = jax.device_put(factors(seed))
-            evaluate(method, state, data, rows, seen, config("rmse", "ndcg@5", "gini@5"), 4.0, (1, 5), "explicit")
-            monitor(method, data, rows, seen, "recall@7", config(), 4.0, (1, 5), "explicit")(state)
+            evaluate(
+                method, state, data, HeldOut(rows, seen, 4.0, (1, 5), "explicit"), config("rmse", "ndcg@5", "gini@5")
+            )
+            monitor(method, data, HeldOut(rows, seen, 4.0, (1, 5), "explicit"), "recall@7", config())(state)
     assert sorted(traced) == ["predict", "score"]
 
 

@@ -9,7 +9,7 @@ import pytest
 import rax
 from scipy import stats
 
-from upliftlens.benchmarks.evaluate import evaluate
+from upliftlens.benchmarks.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.metrics import debiased as debiased_metrics
 from upliftlens.benchmarks.metrics import published as published_metrics
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
@@ -152,7 +152,9 @@ def test_kinds_and_cutoffs_are_what_the_oracles_say():
 def test_ranking_metrics_equal_sorting_everything(seed, ties):
     data, rows, train, test, values, scores = problem(seed, ties)
     names = [f"{name}@{k}" for name in PER_USER for k in CUTOFFS] + ["ndcg", "map", "mrr"]
-    result = evaluate(METHODS["rank"], scores, data, rows, data.log, config(names), RELEVANCE, SCALE, "explicit")
+    result = evaluate(
+        METHODS["rank"], scores, data, HeldOut(rows, data.log, RELEVANCE, SCALE, "explicit"), config(names)
+    )
     expected = {name: [] for name in names}
     users = []
     for user in range(N_USERS):
@@ -180,7 +182,9 @@ def test_ranking_metrics_equal_rax(k):
     data, rows, train, test, values, scores = problem(2, ties=False)
     suffix = f"@{k}" if k else ""
     names = [f"ndcg{suffix}", f"map{suffix}", f"mrr{suffix}"] + ([f"recall@{k}", f"precision@{k}"] if k else [])
-    result = evaluate(METHODS["rank"], scores, data, rows, data.log, config(names), RELEVANCE, SCALE, "explicit")
+    result = evaluate(
+        METHODS["rank"], scores, data, HeldOut(rows, data.log, RELEVANCE, SCALE, "explicit"), config(names)
+    )
     relevant = test & (values >= RELEVANCE)
     users = relevant.any(axis=1)
     labels, where = jnp.asarray(relevant[users], jnp.float32), jnp.asarray((~train | test)[users])
@@ -209,7 +213,7 @@ def test_pair_metrics_equal_their_formulas(link, ties):
     elif link == "rating":
         scores = 3 + 2 * scores  # leaves the scale
     names = list(POOLED)
-    result = evaluate(METHODS[link], scores, data, rows, data.log, config(names), RELEVANCE, SCALE, "explicit")
+    result = evaluate(METHODS[link], scores, data, HeldOut(rows, data.log, RELEVANCE, SCALE, "explicit"), config(names))
     assert set(result.statistics) | set(result.absent) == set(names)
     assert set(result.statistics) == {name for name in names if link in registry()[name].links}
     prediction = scores[rows.user, rows.item].astype(np.float64)
@@ -224,7 +228,9 @@ def test_list_metrics_equal_their_formulas(k):
     scores[7] = -np.inf  # nothing recommended to this user
     scores[8, 4:] = -np.inf
     names = [f"{name}@{k}" for name in FROM_LISTS]
-    result = evaluate(METHODS["rank"], scores, data, rows, data.log, config(names), RELEVANCE, SCALE, "explicit")
+    result = evaluate(
+        METHODS["rank"], scores, data, HeldOut(rows, data.log, RELEVANCE, SCALE, "explicit"), config(names)
+    )
     lists = []
     for user in result.users:
         candidates = sorted_candidates(scores[user], (train[user] & ~test[user]) | (scores[user] == -np.inf))
@@ -241,7 +247,9 @@ def test_padding_rows_of_the_training_log_add_no_popularity():
     data, rows, _, _, _, scores = problem(4, ties=False)
     longer = replace(data, log=padded(data.log, len(data.log) + 500))
     results = [
-        evaluate(METHODS["rank"], scores, one, rows, one.log, config(["popularity@3"]), RELEVANCE, SCALE, "explicit")
+        evaluate(
+            METHODS["rank"], scores, one, HeldOut(rows, one.log, RELEVANCE, SCALE, "explicit"), config(["popularity@3"])
+        )
         for one in (data, longer)
     ]
     assert results[0].summaries == results[1].summaries
@@ -250,7 +258,9 @@ def test_padding_rows_of_the_training_log_add_no_popularity():
 def test_implicit_feedback_counts_every_row_and_predicts_no_pair():
     data, rows, train, test, _, scores = problem(5, ties=False)
     names = ["recall@5", "rmse", "auc/user"]
-    result = evaluate(METHODS["rating"], scores, data, rows, data.log, config(names), RELEVANCE, SCALE, "implicit")
+    result = evaluate(
+        METHODS["rating"], scores, data, HeldOut(rows, data.log, RELEVANCE, SCALE, "implicit"), config(names)
+    )
     recalls = []
     for user in np.flatnonzero(test.any(axis=1)):
         first = sorted_candidates(scores[user], train[user] & ~test[user])[:5]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upliftlens.benchmarks.evaluate import evaluate
+from upliftlens.benchmarks.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.metrics.lists import METRICS as LIST_METRICS
 from upliftlens.benchmarks.metrics.metric import Lists, Pairs, Ranks
 from upliftlens.benchmarks.metrics.pairs import METRICS as PAIR_METRICS
@@ -87,7 +87,7 @@ def random_scores():
     names = [f"{name}@10" for name in RANKING] + ["mrr", "map", "ndcg", "coverage@10", "gini@10", "popularity@10"]
     config = MetricsConfig(tuple(names), 500, 20, Resampling(0.999, 2000, 0))
     scores = rng.random((n_users, n_items)).astype(np.float32)
-    return seen, evaluate(MATRIX, scores, data, test, seen, config, 4.0, (1, 5), "explicit")
+    return seen, evaluate(MATRIX, scores, data, HeldOut(test, seen, 4.0, (1, 5), "explicit"), config)
 
 
 @pytest.mark.parametrize("name", [f"{name}@10" for name in RANKING] + ["mrr", "map", "ndcg"])
@@ -191,7 +191,7 @@ def test_block_size_row_order_and_affine_scores_change_nothing(seed, block, offs
 
     def run(scores, rows, block):
         config = MetricsConfig(tuple(NAMES), block, 3, Resampling(0.9, 20, 0))
-        return evaluate(MATRIX, scores, data, rows, known, config, 4.0, (1, 5), "explicit")
+        return evaluate(MATRIX, scores, data, HeldOut(rows, known, 4.0, (1, 5), "explicit"), config)
 
     first = run(scores, rows, 9)
     assert set(first.summaries) == set(NAMES)
@@ -216,6 +216,6 @@ def test_relabelling_the_users_changes_no_value():
         none = take(rows, np.zeros(0, int))
         data = TrainingData(none, none.value, np.zeros((12, 0), np.float32), np.zeros((15, 0), np.float32))
         config = MetricsConfig(tuple(NAMES), 5, 3, Resampling(0.9, 20, 0))
-        results.append(evaluate(MATRIX, scores[mine], data, rows, none, config, 4.0, (1, 5), "explicit"))
+        results.append(evaluate(MATRIX, scores[mine], data, HeldOut(rows, none, 4.0, (1, 5), "explicit"), config))
     for name in NAMES:
         assert results[0].summaries[name].value == pytest.approx(results[1].summaries[name].value, rel=1e-12)

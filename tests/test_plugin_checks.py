@@ -28,7 +28,7 @@ from upliftlens.models.dense import DenseOptions
 from upliftlens.models.registry import from_file
 
 DATA = training_data()
-NONE = Hyper({}, {}, {}, {})
+NONE = Hyper({}, {}, {})
 
 
 def net(options, data, rngs):

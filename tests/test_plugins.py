@@ -1,6 +1,8 @@
 """A model of one's own: from a file, typed, part of the key; and the contract that every model is held to."""
 
+import importlib
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ from shell import TINY, call, records
 from uplift_logs import random_log
 from worlds import ITEMS, USERS, training_data
 
+from upliftlens import models
 from upliftlens.benchmarks.batches import feed
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compute import composed
@@ -19,7 +22,8 @@ from upliftlens.benchmarks.method import method_of
 from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.training import fit
 from upliftlens.benchmarks.treated import recommendations
-from upliftlens.models.registry import names
+from upliftlens.models.contract import Backbone, Solver
+from upliftlens.models.registry import entry, names
 
 
 @pytest.fixture
@@ -93,6 +97,17 @@ def test_what_is_wrong_with_a_plugin_is_said(text, words, expected, tmp_path, ca
     assert expected in shown and len(shown.strip().splitlines()) <= 2
 
 
+def padding_that_looks_real(data):
+    """The data with rows of weight 0 that hold a pair, its value and outcome, in place of zeros."""
+    log, shown = data.log, data.recommendations
+    pad, blank = log.weight == 0, shown.weight == 0
+    assert pad.any() and blank.any()
+    log = replace(log, item=jnp.where(pad, 3, log.item), value=jnp.where(pad, 5.0, log.value))
+    like = {"user": USERS - 1, "item": 3, "treated": 1.0, "outcome": 1.0, "propensity": 0.5}
+    shown = replace(shown, **{name: jnp.where(blank, one, getattr(shown, name)) for name, one in like.items()})
+    return replace(data, log=log, recommendations=shown)
+
+
 @pytest.mark.parametrize("name", names("upliftlens.models"))
 def test_every_model_keeps_the_contract(name):
     """Shapes, finiteness, block invariance, seeds as arguments, the same bits for the same key, padding ignored."""
@@ -116,6 +131,10 @@ def test_every_model_keeps_the_contract(name):
     assert (np.diff(top, axis=1) >= -1e-4).all(), "score and predict must order alike"
     lanes = jax.vmap(lambda key: method.init(key, data, hp))(jax.random.split(jax.random.key(0), 2))
     assert jax.tree.structure(lanes) == jax.tree.structure(done[0].state)
+    filled = padding_that_looks_real(data)
+    again = fit(method, filled, feed(filled, method.layout, method.link, 64, 8), hp, 0, 2, None, lambda n, line: None)
+    found = method.score(again.state, filled, jnp.arange(USERS))
+    np.testing.assert_allclose(found, scores[0], rtol=1e-5, atol=1e-6, err_msg="rows of weight 0 were read")
 
 
 def test_a_plugin_is_tuned_over_ranges_from_the_command_line(backbone, tmp_path):
@@ -126,16 +145,9 @@ def test_a_plugin_is_tuned_over_ranges_from_the_command_line(backbone, tmp_path)
 
 
 def test_no_model_is_left_out():
-    """What `upliftlens list models` shows is what the contract test above covers, and nothing is skipped in it."""
-    assert {
-        "random",
-        "popularity",
-        "additive",
-        "mf",
-        "mf_features",
-        "mlp",
-        "two_tower",
-        "ials",
-        "ease",
-        "item_knn",
-    } <= set(names("upliftlens.models"))
+    """Every model that a file of models/ defines has an entry point, and with it the contract test above."""
+    files = (path.stem for path in Path(models.__file__).parent.glob("[!_]*.py"))
+    modules = (importlib.import_module(f"upliftlens.models.{name}") for name in files)
+    defined = {one.name for module in modules for one in vars(module).values() if isinstance(one, Backbone | Solver)}
+    group = "upliftlens.models"
+    assert defined == {name for name in names(group) if not entry(group, name).source}

@@ -26,7 +26,7 @@ def _data() -> tuple[TrainingData, np.ndarray]:
 
 
 def _hyper(**options: float) -> Hyper:
-    return Hyper({name: jnp.float32(value) for name, value in options.items()}, {}, {}, {})
+    return Hyper({name: jnp.float32(value) for name, value in options.items()}, {}, {})
 
 
 def _ease(data: TrainingData, l2: float) -> tuple[ease.State, float]:

@@ -27,7 +27,7 @@ def _data() -> tuple[TrainingData, np.ndarray]:
 
 def _hyper() -> Hyper:
     options = {"alpha0": ALPHA0, "l2": L2, "nu": NU, "init_scale": 1.0}
-    return Hyper({name: jnp.float32(value) for name, value in options.items()}, {}, {}, {})
+    return Hyper({name: jnp.float32(value) for name, value in options.items()}, {}, {})
 
 
 def _penalties(c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +115,7 @@ def test_rows_without_positives_are_ranked_by_nothing() -> None:
 def test_factors_start_with_the_stated_spread() -> None:
     data = TrainingData(interactions([0], [0], [1.0], 4000, 2000), np.ones(1), np.zeros((4000, 0)), np.zeros((2000, 0)))
     method = ials.model.method(ials.Options(16, 1, ALPHA0, L2, NU, 0.1))
-    hp = Hyper({"init_scale": jnp.float32(0.1)}, {}, {}, {})
+    hp = Hyper({"init_scale": jnp.float32(0.1)}, {}, {})
     state = method.init(jax.random.key(0), data, hp)
     np.testing.assert_allclose([state.users.std(), state.items.std()], 0.1 / 4, rtol=0.02)
     assert not np.array_equal(state.users[:2000], state.items)

@@ -12,7 +12,7 @@ from upliftlens.causal.options import NoOptions
 from upliftlens.models import history, popularity, random
 from upliftlens.models.contract import Hyper, TrainingData
 
-EMPTY = Hyper({}, {}, {}, {})
+EMPTY = Hyper({}, {}, {})
 
 
 def _data(n_users: int = 9, n_items: int = 300, rows: int = 1200) -> tuple[TrainingData, np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 from uplift_logs import random_log
 
 from upliftlens.benchmarks.effects import Effects, gathered, lacking
-from upliftlens.benchmarks.evaluate import evaluate
+from upliftlens.benchmarks.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, at, choose
@@ -51,7 +51,9 @@ def result(case):
     seen_data = TrainingData(known, np.ones(len(known), np.float32), *nothing)
     config = MetricsConfig(NAMES, 5, TIES, Resampling(0.95, 40, 0), UpliftOptions(CHI, ITEMS * USERS, SHRINKAGE))
     effects = Effects(log, history, Truth(world, 3), lambda: frozen)
-    return evaluate(MATRIX, jax.numpy.asarray(scores), seen_data, test, known, config, 1.0, (0, 1), "implicit", effects)
+    return evaluate(
+        MATRIX, jax.numpy.asarray(scores), seen_data, HeldOut(test, known, 1.0, (0, 1), "implicit", effects), config
+    )
 
 
 @pytest.mark.parametrize("size", [0, None])
@@ -87,7 +89,9 @@ def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(ca
     )
     effects = Effects(certain, history, Truth(world, 3))
     none = interactions(np.zeros(0), np.zeros(0), np.zeros(0), USERS, ITEMS)
-    found = evaluate(MATRIX, jax.numpy.asarray(scores), seen, test, none, config, 1.0, (0, 1), "implicit", effects)
+    found = evaluate(
+        MATRIX, jax.numpy.asarray(scores), seen, HeldOut(test, none, 1.0, (0, 1), "implicit", effects), config
+    )
     assert set(found.summaries) == {"cp@3"}
     for reason in found.absent.values():
         assert f"no overlap: all {len(log)} rows" in reason and f"({int(log.treated.sum())} always" in reason

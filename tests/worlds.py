@@ -30,7 +30,7 @@ def training_data(
 
 def hyper(lr: float = 0.05, l2: float = 1.0, steps: int = 100) -> Hyper:
     """Traced floats of a gradient method."""
-    return Hyper({}, {}, {}, {"lr": jnp.float32(lr), "l2": jnp.float32(l2), "steps": jnp.float32(steps)})
+    return Hyper({}, {}, {"lr": jnp.float32(lr), "l2": jnp.float32(l2), "steps": jnp.float32(steps)})
 
 
 def rows(data: TrainingData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

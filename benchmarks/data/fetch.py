@@ -18,6 +18,7 @@ from urllib.error import HTTPError
 from upliftlens.benchmarks.data.config import SourceConfig
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.locks import exclusive
+from upliftlens.benchmarks.whole_files import TEMPORARY, whole
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (what is being done, bytes so far, bytes in all or None)."""
@@ -66,7 +67,7 @@ def locked(folder: Path, progress: Progress) -> Iterator[None]:
             stack.enter_context(
                 exclusive(folder / ".lock", lambda holder: progress(f"waiting for {holder}", 0, None), note)
             )
-            for remains in folder.glob("*.part"):
+            for remains in folder.glob(f"{TEMPORARY}*"):
                 shutil.rmtree(remains) if remains.is_dir() else remains.unlink(missing_ok=True)
         yield
 
@@ -78,19 +79,14 @@ def fetch(source: SourceConfig, target: Path, progress: Progress) -> None:
         FetchFailed: if this source does not deliver what it promises.
         UpliftlensError: if the cache cannot be written.
     """
-    part = target.with_name(target.name + ".part")
-    try:
-        with clear_disk_errors(target.parent):
-            if source.url is not None:
-                _download(source.url, part, source.bytes, progress)
-            elif source.requirement is not None:
-                _from_index(source.requirement, part, progress)
-            reason = fault(part, source)
-            if reason is not None:
-                raise FetchFailed(f"what came is not the archive: {reason}")
-            part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with clear_disk_errors(target.parent), whole(target) as part:
+        if source.url is not None:
+            _download(source.url, part, source.bytes, progress)
+        elif source.requirement is not None:
+            _from_index(source.requirement, part, progress)
+        reason = fault(part, source)
+        if reason is not None:
+            raise FetchFailed(f"what came is not the archive: {reason}")
 
 
 def adopt(path: Path, source: SourceConfig, target: Path, progress: Progress) -> bool:
@@ -99,13 +95,8 @@ def adopt(path: Path, source: SourceConfig, target: Path, progress: Progress) ->
         return False
     if target.is_file() and fault(target, source) is None:
         return True
-    with locked(target.parent, progress), clear_disk_errors(target.parent):
-        part = target.with_name(target.name + ".part")
-        try:
-            shutil.copyfile(path, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+    with locked(target.parent, progress), clear_disk_errors(target.parent), whole(target) as part:
+        shutil.copyfile(path, part)
     return True
 
 
@@ -155,9 +146,7 @@ def _blocks(url: str) -> Iterator[tuple[bytes, int | None]]:
 def _from_index(requirement: str, part: Path, progress: Progress) -> None:
     """The wheel of ``requirement`` from the Python package index that pip is set up for. It is never installed."""
     progress(f"getting the wheel {requirement} with pip", 0, None)
-    with tempfile.TemporaryDirectory(
-        dir=part.parent, prefix="pip-", suffix=".part", ignore_cleanup_errors=True
-    ) as folder:
+    with tempfile.TemporaryDirectory(dir=part.parent, prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=1"]
         command += ["--disable-pip-version-check", "--quiet", "--dest", folder, requirement]
         try:

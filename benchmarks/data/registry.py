@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,9 +30,11 @@ from upliftlens.benchmarks.data.uplift import from_world, load_log, read_log, sy
 from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
 from upliftlens.benchmarks.data.watch import Say, watched
 from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.errors import UpliftlensError, mendable, unknown
 from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.typed import typed
+from upliftlens.models.registry import load_point, place
+from upliftlens.models.registry import names as installed_names
 
 GROUP = "upliftlens.data"
 
@@ -99,13 +100,11 @@ def plugins() -> dict[str, DataSource]:
         UpliftlensError: if an entry point cannot be imported or names something else.
     """
     found = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            source = entry.load()
-        except (Exception, SystemExit) as error:
-            raise UpliftlensError(f"the data plugin '{entry.name}' ({entry.value}) fails to import: {error}") from error
+    for name in installed_names(GROUP):
+        with mendable():
+            point, source = load_point(GROUP, name)
         if not isinstance(source, DataSource):
-            raise UpliftlensError(f"the data plugin '{entry.name}' ({entry.value}) is not a DataSource")
+            raise UpliftlensError(f"{place(point)} is a {type(source).__name__}: it must be a DataSource")
         found[source.name] = source
     return found
 
@@ -218,9 +217,9 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
         base = load(config.base, cache, say)
         return from_world(frozen_world(base.log, base.fingerprint, config.world, cache, say), base, config)
     if isinstance(config, SchnabelConfig):
-        from upliftlens.benchmarks.data import semi_synthetic
+        from upliftlens.benchmarks.data import schnabel
 
-        return semi_synthetic.generate(config, load(configure(config.base), cache, say))
+        return schnabel.generate(config, load(configure(config.base), cache, say))
     with watched(say) as progress:
         files, origin = obtain(config, cache, progress)
     if isinstance(config, UpliftLogConfig):
@@ -231,9 +230,9 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
 def true_propensity(config: Any, cache: Path) -> np.ndarray | None:
     """P(the log holds the pair) f32[U, I] of a world with known truth; None for other data."""
     if isinstance(config, SchnabelConfig):
-        from upliftlens.benchmarks.data import semi_synthetic
+        from upliftlens.benchmarks.data import schnabel
 
-        return semi_synthetic.propensity_of(config, load(configure(config.base), cache))
+        return schnabel.propensity_of(config, load(configure(config.base), cache))
     return propensity_of(config) if isinstance(config, SyntheticConfig) else None
 
 
@@ -241,9 +240,9 @@ def true_ratings(config: Any, cache: Path) -> np.ndarray | None:
     """The rating f64[U, I] of every pair of a world with known ones; None for other data."""
     if not isinstance(config, SchnabelConfig):
         return None
-    from upliftlens.benchmarks.data import semi_synthetic
+    from upliftlens.benchmarks.data import schnabel
 
-    return semi_synthetic.ratings_of(config, load(configure(config.base), cache))
+    return schnabel.ratings_of(config, load(configure(config.base), cache))
 
 
 def check(path: Path, config: DataConfig) -> BadData | None:

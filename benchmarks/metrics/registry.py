@@ -4,16 +4,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import NamedTuple
 
 from upliftlens.benchmarks.data.uplift_config import SemiSyntheticConfig
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.errors import UpliftlensError, mendable, unknown
 from upliftlens.benchmarks.metrics import debiased, lists, pairs, published, ranking, uplift
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import at_least
+from upliftlens.models.registry import load_point, names, place
 
+GROUP = "upliftlens.metrics"
 MODULES = (pairs, ranking, lists, debiased, published, uplift)
 BUILT_IN = {one.name: one for module in MODULES for one in module.METRICS}
 
@@ -57,17 +58,14 @@ def registry() -> dict[str, Metric]:
         UpliftlensError: if an installed metric isn't a ``Metric``, or has the name of another one.
     """
     found = dict(BUILT_IN)
-    for entry in entry_points(group="upliftlens.metrics"):
-        what = f"entry point '{entry.name}' of upliftlens.metrics ({entry.value})"
-        try:
-            metric = entry.load()
-        except (Exception, SystemExit) as error:
-            raise UpliftlensError(f"{what} can't be imported: {type(error).__name__}: {error}") from error
+    for name in names(GROUP):
+        with mendable():
+            point, metric = load_point(GROUP, name)
         if not isinstance(metric, Metric):
-            raise UpliftlensError(f"{what} is a {type(metric).__name__}: it must be a Metric")
+            raise UpliftlensError(f"{place(point)} is a {type(metric).__name__}: it must be a Metric")
         if metric.name in found and found[metric.name] is not metric:
             raise UpliftlensError(
-                f"two metrics are called '{metric.name}'; one is {entry.value}: rename or uninstall it"
+                f"two metrics are called '{metric.name}'; one is {point.value}: rename or uninstall it"
             )
         found[metric.name] = metric
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from upliftlens.benchmarks.data import true_ratings
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluate import evaluate
+from upliftlens.benchmarks.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.evaluation import Evaluation
 from upliftlens.benchmarks.fitting import restore
 from upliftlens.benchmarks.plan import Plan
@@ -28,17 +28,8 @@ def everywhere(made: Plan) -> Evaluation:
     pairs = _pairs(made.data, made.cache)
     dataset = prepared.dataset
     nothing = take(pairs, np.zeros(len(pairs), bool))
-    return evaluate(
-        trained.method,
-        trained.state,
-        trained.data,
-        pairs,
-        nothing,
-        made.metrics,
-        dataset.relevance,
-        dataset.scale,
-        dataset.feedback,
-    )
+    every = HeldOut(pairs, nothing, dataset.relevance, dataset.scale, dataset.feedback)
+    return evaluate(trained.method, trained.state, trained.data, every, made.metrics)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upliftlens.benchmarks.data import semi_synthetic
+from upliftlens.benchmarks.data import schnabel
 from upliftlens.benchmarks.data.config import CompletionConfig, FactsConfig, SchnabelConfig
 from upliftlens.benchmarks.data.registry import configure, load
 from upliftlens.benchmarks.errors import UpliftlensError
@@ -25,10 +25,10 @@ def base(tmp_path_factory):
 
 def test_the_log_is_drawn_with_the_stated_propensities(base):
     """Over draws each pair is in the log as often as its propensity says, and never while it is tested."""
-    p = semi_synthetic.propensity_of(CONFIG, base)
+    p = schnabel.propensity_of(CONFIG, base)
     count, draws = np.zeros(p.shape), 300
     for draw in range(draws):
-        made = semi_synthetic.generate(replace(CONFIG, draw=draw), base)
+        made = schnabel.generate(replace(CONFIG, draw=draw), base)
         count[made.log.user, made.log.item] += 1
         tested = np.zeros(p.shape, bool)
         tested[made.test.user, made.test.item] = True
@@ -40,7 +40,7 @@ def test_the_log_is_drawn_with_the_stated_propensities(base):
 
 
 def test_ratings_have_the_marginal_and_exposure_follows_them(base):
-    many = [semi_synthetic.generate(replace(CONFIG, draw=draw), base) for draw in range(40)]
+    many = [schnabel.generate(replace(CONFIG, draw=draw), base) for draw in range(40)]
     test = np.concatenate([one.test.value for one in many])
     log = np.concatenate([one.log.value for one in many])
     p = CONFIG.alpha ** np.maximum(0, 4 - np.arange(1, 6))
@@ -51,7 +51,7 @@ def test_ratings_have_the_marginal_and_exposure_follows_them(base):
 
 
 def test_the_same_draw_is_the_same_data_set(base):
-    first, again, other = (semi_synthetic.generate(replace(CONFIG, draw=draw), base) for draw in (3, 3, 4))
+    first, again, other = (schnabel.generate(replace(CONFIG, draw=draw), base) for draw in (3, 3, 4))
     assert first.fingerprint == again.fingerprint != other.fingerprint
     assert first.test_kind == "mar" and first.propensity is None, "the truth is not part of what a method may see"
 
@@ -62,4 +62,4 @@ def test_the_same_draw_is_the_same_data_set(base):
 )
 def test_a_world_that_cannot_be_is_refused(base, change, fragment):
     with pytest.raises(UpliftlensError, match=fragment):
-        semi_synthetic.generate(replace(CONFIG, **change), base)
+        schnabel.generate(replace(CONFIG, **change), base)

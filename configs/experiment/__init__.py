@@ -1,1 +1,0 @@
-"""The choices of the config group `experiment`: one YAML file each."""
