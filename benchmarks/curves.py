@@ -1,7 +1,7 @@
 """Figures of finished runs: uplift and Qini curves, accuracy against uplift. ``upliftlens plot``.
 
 A run keeps the sums behind its curves per user (the metric ``auuc``), so its curves are drawn afterwards, with bands
-from the resamples of users that gave the run its intervals. Several runs of a method (seeds, draws) are averaged.
+from the resamples of users that gave the run its intervals. Several runs of a method (seeds, folds) are averaged.
 """
 
 from collections.abc import Callable, Sequence

@@ -6,7 +6,6 @@ from pathlib import Path
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.progress import table_console
 from upliftlens.benchmarks.readers import err, label, one_per_pairing, pairing, runs_of
-from upliftlens.benchmarks.records import Record, canonical_key
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
 
 
@@ -37,7 +36,7 @@ def plot_verb(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.metrics.registry import in_full
     from upliftlens.benchmarks.overlap import overlap_figure
     from upliftlens.benchmarks.plots import check_path, save
-    from upliftlens.benchmarks.results import once_per_fit, query
+    from upliftlens.benchmarks.results import once_per_fit, query, require_one_experiment
     from upliftlens.causal.intervals import Resampling
 
     check_path(Path(flags.out))
@@ -51,33 +50,20 @@ def plot_verb(flags: argparse.Namespace) -> int:
         err.print(f"{flags.out}: propensities of {len(chosen)} runs", markup=False)
         return 0
     records = once_per_fit(records, [x, y] if flags.kind == "scatter" else ["auuc"])
-    contenders = []
+    contenders, drawn = [], []
     for name in flags.methods or sorted({"/".join(label(one)) for one in records}):
         runs = runs_of(records, name)
         pairings = sorted({pairing(one) for one in runs})
         kept = one_per_pairing(runs, pairings, name)
         evaluations = [from_arrays(load_per_user(store, one.key), one.diagnostics) for one in kept]
         contenders.append(Contender(name, evaluations))
+        drawn += kept
     if not contenders:
         raise UpliftlensError(
             f"no finished run in {store.root}{' meets ' if flags.where else ''}{' '.join(flags.where)}"
         )
-    if len({_log_of(one) for one in records}) > 1:
-        several = sorted({one.data["name"] for one in records})
-        choice = several[-1] if len(several) > 1 else f"fingerprint={records[-1].data['fingerprint']}"
-        raise UpliftlensError(
-            f"the runs are of several data sets ({', '.join(several)}): choose one, e.g. "
-            f"--where data{'=' if len(several) > 1 else '.'}{choice}"
-        )
-    interval = Resampling(**records[0].config["metrics"]["interval"])
+    require_one_experiment(drawn)
+    interval = Resampling(**drawn[0].config["metrics"]["interval"])
     save(figure(flags.kind, contenders, x, y, interval), Path(flags.out))
     err.print(f"{flags.out}: {len(contenders)} methods", markup=False)
     return 0
-
-
-def _log_of(record: Record) -> str:
-    """What tells data sets apart: the content, or the options of a world whose draws are repetitions."""
-    options = record.config["data"]
-    if "draw" not in options:
-        return str(record.data["fingerprint"])
-    return canonical_key({name: value for name, value in options.items() if name != "draw"})

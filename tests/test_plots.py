@@ -1,6 +1,7 @@
 """Figures show the numbers they are given: read back from the drawn artists. Files, and the verb, on a tiny world."""
 
 import builtins
+import shutil
 from math import nan
 
 import numpy as np
@@ -118,6 +119,15 @@ def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
     ):
         assert main(["plot", *bad]) == 1
         assert sentence in capsys.readouterr().err
+
+
+def test_runs_of_two_logs_are_not_drawn_as_one(store, tmp_path, capsys):
+    both = shutil.copytree(store, tmp_path / "both")
+    assert main(["run", *WORLD, "data.draw=1", "model=random", f"store={both}", f"cache={both}/cache"]) == 0
+    words = ["plot", "uplift", "random", "--store", str(both), "--out", str(tmp_path / "curves.png")]
+    assert main(words) == 1
+    assert "2 data sets" in capsys.readouterr().err and not (tmp_path / "curves.png").exists()
+    assert main([*words, "--where", "data.draw=1"]) == 0
 
 
 def test_the_overlap_of_propensities_is_drawn_from_the_records(tmp_path, capsys):
