@@ -33,7 +33,7 @@ def test_a_new_version_of_any_metric_that_auto_may_stop_by_is_another_fit(monito
     "words",
     [
         ("data=uplift-synthetic", "data.per_user=8", "split=draws", "metrics=uplift", "objective=ulrmf"),
-        ("data=synthetic", "data.ratings_per_user=12"),
+        ("data=synthetic", "data.ratings_per_user=8", "data.test_per_user=4"),
     ],
 )
 def test_lbfgs_sees_every_row_at_every_step(words, tmp_path, monkeypatch):

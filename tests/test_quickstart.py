@@ -50,7 +50,8 @@ def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tm
 def test_what_it_prints_is_of_the_data_that_were_chosen(offline, tmp_path, capsys, monkeypatch):
     """With other data, split and seed nothing is fetched, and no line speaks of ML-100K, folds or runs of W&B."""
     monkeypatch.chdir(tmp_path)
-    chosen = ("data=synthetic", "data.n_users=60", "data.n_items=40", "data.ratings_per_user=12", "split=given")
+    small = ("data.n_users=60", "data.n_items=60", "data.ratings_per_user=12", "data.test_per_user=4")
+    chosen = ("data=synthetic", *small, "split=given")
     words = (
         "quickstart",
         *chosen,
@@ -70,7 +71,8 @@ def test_what_it_prints_is_of_the_data_that_were_chosen(offline, tmp_path, capsy
 
 def test_runs_of_wandb_are_named_where_there_are_some_and_found_runs_get_none(offline, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    world = ("data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "metrics=standard")
+    small = ("data.n_users=40", "data.n_items=60", "data.ratings_per_user=12", "data.test_per_user=4")
+    world = ("data=synthetic", *small, "metrics=standard")
     words = ("quickstart", *world, "model=popularity", "seed=0", *places(tmp_path))
     assert main([*words, "logger=none"]) == 0
     assert main([*words, f"logger.dir={tmp_path}"]) == 0
