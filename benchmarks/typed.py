@@ -75,6 +75,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         raise unknown(where, str(value), map(str, get_args(hint)))
     if hint in (str, int, float, bool) and isinstance(value, list | dict):  # OmegaConf lets it pass inside of a list
         raise UpliftlensError(f"{where} must be one {hint.__name__}, got {value}")
+    if hint is float and value is not None:  # OmegaConf converts, but not inside of a list of lists
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UpliftlensError(f"{where} must be a number, got {value}")
+        value = float(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise UpliftlensError(f"{where} must be a finite number, got {value}")
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
@@ -116,7 +120,8 @@ def _plain(hint: Any) -> Any:
     if origin is Literal:
         return type(parts[0])
     if origin in (tuple, list):
-        return list[_plain(parts[0])] if parts else list[Any]  # type: ignore[misc]
+        nested = not parts or get_origin(parts[0]) in (tuple, list)
+        return list[Any] if nested else list[_plain(parts[0])]  # type: ignore[misc]
     if origin in (Union, UnionType):
         inner = [_plain(part) for part in parts if part is not type(None)]
         return inner[0] | None if len(inner) == 1 and type(None) in parts else Any

@@ -72,17 +72,20 @@ class Knobs(NamedTuple):
 class Grid(NamedTuple):
     """A world and what estimators are given of it, f64[D] each.
 
-    ``loss`` and ``exposure`` are true, ``propensity`` and ``imputed`` what is used for them.
+    ``outcome``, ``loss`` and ``exposure`` are true, ``propensity`` and ``imputed`` what is used for the last two.
     """
 
+    outcome: np.ndarray
     loss: np.ndarray
     exposure: np.ndarray
     propensity: np.ndarray
     imputed: np.ndarray
 
 
-def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator) -> Grid:
+def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator, ranks: Array | None = None) -> Grid:
     """A drawn world. The same stream gives the same pairs under all knobs.
+
+    ``ranks`` f[D] in [0, 1): where a pair stands among all by its outcome, as tastes have it; None: anywhere.
 
     Raises:
         ValueError: if a knob is out of range, or the density can't be reached, as a propensity would exceed 1.
@@ -91,7 +94,8 @@ def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator) -> Grid:
         raise ValueError(f"grid world: propensity lies in [0, 2], imputation in [0, 1], confounding from 0: {knobs}")
     size, levels = len(options.levels), np.asarray(options.levels, np.float64)
     shares = np.asarray(options.shares) / np.sum(options.shares)
-    level = np.minimum(np.searchsorted(np.cumsum(shares), rng.random(options.n_pairs)), size - 1)
+    drawn = rng.random(options.n_pairs)
+    level = np.minimum(np.searchsorted(np.cumsum(shares), drawn if ranks is None else ranks), size - 1)
     cumulated = np.cumsum(np.asarray(options.prediction, np.float64), axis=1)[level]
     predicted = np.minimum((rng.random(options.n_pairs)[:, None] > cumulated).sum(axis=1), size - 1)
     hidden = np.where(rng.random(options.n_pairs) < 0.5, -1.0, 1.0)
@@ -110,7 +114,7 @@ def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator) -> Grid:
     label = np.where(guessed < knobs.imputation, np.minimum(np.searchsorted(seen, guess), size - 1), level)
     imputed = error(options.loss, levels[label], levels[predicted])
     loss = expected * (1 + hidden * np.tanh(knobs.confounding) / 2)
-    return Grid(loss, exposure, np.minimum(1 / inverse, 1.0), imputed)
+    return Grid(levels[level], loss, exposure, np.minimum(1 / inverse, 1.0), imputed)
 
 
 def worsened(inverse: Array, density: float, reversed_inverse: Array, amount: float) -> np.ndarray:

@@ -23,7 +23,7 @@ from upliftlens.causal.interactions import interactions
 from upliftlens.models import registry as installed_registry
 
 BUILT_IN = [
-    *("coat", "csv", "ml-100k", "ml-10m", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "recbole"),
+    *("coat", "csv", "grid", "ml-100k", "ml-10m", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "recbole"),
     *("schnabel-ml-100k", "synthetic", "uplift-log", "uplift-ml-100k", "uplift-synthetic", "yahoo-r3"),
 ]
 

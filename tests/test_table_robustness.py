@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 
+from upliftlens.benchmarks.data import configure
+from upliftlens.benchmarks.data.grid import world_of
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.robustness import relative_errors, remarks, robustness_cells
 from upliftlens.benchmarks.tables.table import Where, rendered
-from upliftlens.causal.grid import GridOptions, Knobs, capacity_of, grid, observed_rows
+from upliftlens.causal.grid import Knobs, capacity_of, observed_rows
 
 SMALL = {
     **tables.definition("robustness"), "draws": 12, "figure": ["svg"], "knobs": {"propensity": [0.0, 1.0]},
     "interval": {"level": 0.95, "resamples": 100, "seed": 0},
 }  # fmt: skip
-SMALL["world"] = {**SMALL["world"], "n_pairs": 6000, "density": 0.1}
+SMALL["world"] = ["data.n_users=60", "data.density=0.1"]
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +24,8 @@ def made(tmp_path_factory):
     return folder, told, robustness_cells(SMALL, Where(folder, folder, told.append))
 
 
-def options():
-    world = {name: tuple(map(tuple, v)) if name == "prediction" else v for name, v in SMALL["world"].items()}
-    return GridOptions(**world)
-
-
 def test_the_estimators_errors_are_those_of_a_plain_computation():
-    world = grid(options(), Knobs(0.5, 0.5, 0.0), np.random.default_rng(3))
+    world = world_of(configure("grid", SMALL["world"]), Knobs(0.5, 0.5, 0.0))
     names = ("naive", "ips", "snips", "clipped_ips", "eib", "dr", "sndr")
     found = relative_errors(world, names, 5, 0.05, seed=7)
     stream, true = np.random.default_rng([7, 1]), world.loss.mean()
@@ -77,7 +74,7 @@ def test_remarks_name_the_least_error_of_each_row(made):
     [
         ({"estimators": ["naive", "ipss"]}, "did you mean 'ips'"),
         ({"knobs": {"propensty": [0.0]}}, "did you mean 'propensity'"),
-        ({"world": {**SMALL["world"], "density": 0.9}}, "can't be reached"),
+        ({"world": ["data.density=0.9"]}, "can't be reached"),
         ({"compared": [["dr", "ipss"]]}, "did you mean 'ips'"),
     ],
 )

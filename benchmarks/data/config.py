@@ -164,3 +164,27 @@ class SchnabelConfig(BaseConfig):
     alpha: float
     density: float
     test_per_user: int
+
+
+@dataclass(frozen=True)
+class GridConfig(BaseConfig):
+    """A grid world (causal/grid.py) over ``n_users`` × ``n_items`` pairs, whose outcomes are what a method predicts.
+
+    A pair's rank among all, which gives its level, is that of √structure·⟨p_u, q_i⟩/√dim + √(1 − structure)·ε, all
+    standard normal: with ``structure`` 0 nothing can be learnt. ``prediction`` and ``loss`` are for table robustness.
+    ``misspecification`` in [0, 2]: the world ships propensities that are wrong by so much; None: it ships none.
+    """
+
+    n_users: int
+    n_items: int
+    levels: tuple[float, ...]
+    shares: tuple[float, ...]
+    exposure: tuple[float, ...]
+    density: float
+    dim: int
+    structure: float
+    prediction: tuple[tuple[float, ...], ...]
+    loss: Literal["absolute", "squared"]
+    draw: int
+    test_per_user: int
+    misspecification: float | None

@@ -12,26 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from upliftlens.benchmarks.choices import packaged
 from upliftlens.benchmarks.data.build import Raw, build
 from upliftlens.benchmarks.data.coat import read_coat, read_yahoo
-from upliftlens.benchmarks.data.config import (
-    BaseConfig,
-    CsvConfig,
-    DataConfig,
-    RecboleConfig,
-    SchnabelConfig,
-    SyntheticConfig,
-)
+from upliftlens.benchmarks.data.config import BaseConfig, CsvConfig, DataConfig, RecboleConfig
 from upliftlens.benchmarks.data.delimited import read_delimited, read_recbole
 from upliftlens.benchmarks.data.files import Files, open_files
 from upliftlens.benchmarks.data.movielens import read_100k, read_csv, read_dat
 from upliftlens.benchmarks.data.problems import BadData
 from upliftlens.benchmarks.data.sources import in_cache, obtain
-from upliftlens.benchmarks.data.synthetic import generate, propensity_of
-from upliftlens.benchmarks.data.uplift import from_world, load_log, read_log, synthetic
-from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
+from upliftlens.benchmarks.data.uplift import load_log, read_log
+from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig
 from upliftlens.benchmarks.data.watch import Say, watched
+from upliftlens.benchmarks.data.worlds import WORLDS, Base
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError, mendable, unknown
-from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.typed import typed
 from upliftlens.models.registry import load_point, place
 from upliftlens.models.registry import names as installed_names
@@ -71,14 +63,6 @@ FORMATS: dict[str, Format] = {
     "recbole": Format(RecboleConfig, read_recbole),
     "uplift-log": Format(UpliftLogConfig, read_log),
 }
-
-MADE: dict[str, type[BaseConfig]] = {
-    "synthetic": SyntheticConfig,
-    "schnabel": SchnabelConfig,
-    "uplift-synthetic": UpliftSyntheticConfig,
-    "uplift-ratings": UpliftRatingsConfig,
-}
-"""Data sets that are computed: generated, or built on top of another one."""
 
 
 class Listed(NamedTuple):
@@ -180,10 +164,10 @@ def config_type(options: Mapping[str, Any]) -> type:
     if name in plugins():
         return plugins()[name].options
     kind = str(options["format"]) if "format" in options else ""
-    if kind in MADE:
-        return MADE[kind]
+    if kind in WORLDS:
+        return WORLDS[kind].options
     if kind not in FORMATS:
-        raise unknown("data.format", kind, [*FORMATS, *MADE])
+        raise unknown("data.format", kind, [*FORMATS, *WORLDS])
     return FORMATS[kind].options
 
 
@@ -209,17 +193,8 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
     cache = Path(cache).expanduser()
     if config.name in plugins():
         return plugins()[config.name].load(config, cache, say)
-    if isinstance(config, SyntheticConfig):
-        return generate(config)
-    if isinstance(config, UpliftSyntheticConfig):
-        return synthetic(config)
-    if isinstance(config, UpliftRatingsConfig):
-        base = load(config.base, cache, say)
-        return from_world(frozen_world(base.log, base.fingerprint, config.world, cache, say), base, config)
-    if isinstance(config, SchnabelConfig):
-        from upliftlens.benchmarks.data import schnabel
-
-        return schnabel.generate(config, load(configure(config.base), cache, say))
+    if (world := WORLDS.get(config.format)) is not None:
+        return world.load(config, _base(cache, say), cache, say)
     with watched(say) as progress:
         files, origin = obtain(config, cache, progress)
     if isinstance(config, UpliftLogConfig):
@@ -229,20 +204,18 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
 
 def true_propensity(config: Any, cache: Path) -> np.ndarray | None:
     """P(the log holds the pair) f32[U, I] of a world with known truth; None for other data."""
-    if isinstance(config, SchnabelConfig):
-        from upliftlens.benchmarks.data import schnabel
-
-        return schnabel.propensity_of(config, load(configure(config.base), cache))
-    return propensity_of(config) if isinstance(config, SyntheticConfig) else None
+    world = WORLDS.get(getattr(config, "format", ""))
+    return None if world is None or world.propensity is None else world.propensity(config, _base(cache))
 
 
 def true_ratings(config: Any, cache: Path) -> np.ndarray | None:
     """The rating f64[U, I] of every pair of a world with known ones; None for other data."""
-    if not isinstance(config, SchnabelConfig):
-        return None
-    from upliftlens.benchmarks.data import schnabel
+    world = WORLDS.get(getattr(config, "format", ""))
+    return None if world is None or world.ratings is None else world.ratings(config, _base(cache))
 
-    return schnabel.ratings_of(config, load(configure(config.base), cache))
+
+def _base(cache: Path, say: Say | None = None) -> Base:
+    return lambda base: load(configure(base) if isinstance(base, str) else base, cache, say)
 
 
 def check(path: Path, config: DataConfig) -> BadData | None:

@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.completion import complete
 from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.config import SchnabelConfig
+from upliftlens.benchmarks.data.known import log_and_test, logged
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.causal.interactions import interactions
 from upliftlens.causal.schnabel import exposure, rebucket
 
 
@@ -31,20 +30,7 @@ def generate(config: SchnabelConfig, base: Dataset) -> Dataset:
         UpliftlensError: if the marginal or the density can't be, or the test set would leave no pair to observe.
     """
     truth = _truth(config, base)
-    n_users, n_items = truth.ratings.shape
-    if not 0 < config.test_per_user < n_items:
-        raise UpliftlensError(f"data.test_per_user must lie between 0 and {n_items} items, got {config.test_per_user}")
-    test_stream, log_stream = (np.random.default_rng([config.draw, stream]) for stream in range(2))
-    tested = np.zeros(truth.ratings.shape, bool)
-    order = np.argsort(test_stream.random(truth.ratings.shape), axis=1)[:, : config.test_per_user]
-    np.put_along_axis(tested, order, True, axis=1)
-    seen = (log_stream.random(truth.ratings.shape) < truth.exposure) & ~tested
-    # In random order, as splits and batches may go by the order of the file.
-    rows = log_stream.permutation(np.argwhere(seen))
-    log, test = (
-        interactions(user, item, truth.ratings[user, item], n_users, n_items)
-        for user, item in (rows.T, np.argwhere(tested).T)
-    )
+    log, test = log_and_test(truth.ratings, truth.exposure, config.test_per_user, config.draw)
     return sealed(
         replace(
             base,
@@ -65,8 +51,7 @@ def generate(config: SchnabelConfig, base: Dataset) -> Dataset:
 
 def propensity_of(config: SchnabelConfig, base: Dataset) -> np.ndarray:
     """P(the log holds the pair), f32[U, I]: test pairs never enter the log."""
-    truth = _truth(config, base)
-    return (truth.exposure * (1 - config.test_per_user / truth.ratings.shape[1])).astype(np.float32)
+    return logged(_truth(config, base).exposure, config.test_per_user)
 
 
 def ratings_of(config: SchnabelConfig, base: Dataset) -> np.ndarray:
@@ -94,6 +79,8 @@ class _Base:
 
 @lru_cache(maxsize=2)
 def _completed(config: SchnabelConfig, base: _Base) -> _Truth:
+    from upliftlens.benchmarks.completion import complete  # trains: an import that listing data sets does not need
+
     try:
         ratings = rebucket(complete(base.dataset.log, config.completion), np.asarray(config.marginal))
         return _Truth(ratings, exposure(ratings, config.alpha, config.density))

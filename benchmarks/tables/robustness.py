@@ -1,6 +1,6 @@
 """Tables of robustness: the error of every risk estimator as its inputs get worse, over draws of a closed world.
 
-Rows ``KNOB=VALUE`` turn one knob of ``causal.grid``, the others staying at the definition's ``base``; columns are the
+Rows ``KNOB=VALUE`` turn one knob of data=grid, the others staying at the definition's ``base``; columns are the
 estimators' root mean squared errors over draws of the observation, and ``bias/…`` their mean errors, both as shares of
 the truth. Columns ``A vs B`` and ``bias/A vs B`` are the differences of their root mean squared and of their absolute
 mean errors over the same draws. Intervals resample the draws. The figure shows the first, a panel per knob.
@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.benchmarks.data import configure
+from upliftlens.benchmarks.data.grid import world_of
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.tables.robustness_plot import draw_panels
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
-from upliftlens.benchmarks.typed import typed
 from upliftlens.causal import risk
-from upliftlens.causal.grid import Grid, GridOptions, Knobs, capacity_of, grid, observed_rows
+from upliftlens.causal.grid import Grid, Knobs, capacity_of, observed_rows
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.intervals import Resampling, percentile
 
@@ -30,7 +31,7 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     Raises:
         UpliftlensError: for an unknown knob or estimator, a world that can't be, or a draw that observes nothing.
     """
-    options, resampling = typed(GridOptions, content["world"], "world"), Resampling(**content["interval"])
+    config, resampling = configure("grid", content["world"]), Resampling(**content["interval"])
     for name in content["estimators"]:
         if name not in _estimators(0.5, jnp.zeros(0), jnp.zeros(())):
             raise unknown("estimator", name, _estimators(0.5, jnp.zeros(0), jnp.zeros(())))
@@ -42,10 +43,7 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
             raise unknown("knob", knob, Knobs._fields)
         for value in values:
             knobs = Knobs(**{**content["base"], knob: value})
-            try:
-                world = grid(options, knobs, np.random.default_rng([content["seed"], 0]))
-            except ValueError as error:
-                raise UpliftlensError(str(error)) from error
+            world = world_of(config, knobs)
             off = relative_errors(world, content["estimators"], content["draws"], content["floor"], content["seed"])
             row = f"{knob}={value:g}"
             for prefix, summary in (("", _rmse), ("bias/", _mean)):
@@ -96,7 +94,7 @@ def relative_errors(world: Grid, names: Sequence[str], draws: int, floor: float,
     for number in range(draws):
         rows, weight = observed_rows(world.exposure, stream, capacity)
         if not weight.any():
-            raise UpliftlensError("a draw observed no pair at all: raise world.density or world.n_pairs")
+            raise UpliftlensError("a draw observed no pair at all: raise data.density or data.n_users")
         columns = (world.loss[rows], world.propensity[rows], world.imputed[rows])
         estimates = _all(tuple(names), floor, *columns, weight, world.imputed.mean(), float(len(world.loss)))
         out[:, number] = (np.asarray(estimates) - true) / true

@@ -1,0 +1,97 @@
+"""The grid world (causal/grid.py) as a data set: outcomes, exposure and predictions chosen freely, the truth known.
+
+What a method sees is the drawn log; the test pairs are drawn uniformly. ``world_of`` also gives what the estimators of
+table robustness are given.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.config import GridConfig
+from upliftlens.benchmarks.data.known import log_and_test, logged
+from upliftlens.benchmarks.dataset import Dataset, Features
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.grid import Grid, GridOptions, Knobs, grid
+
+TRUE = Knobs(0.0, 0.0, 0.0)
+
+
+@lru_cache(maxsize=2)
+def world_of(config: GridConfig, knobs: Knobs) -> Grid:
+    """The world with its truth, flat over users × items: for evaluation only. The knobs don't change its pairs.
+
+    Raises:
+        UpliftlensError: if an option or a knob is out of its range, or the density can't be reached.
+    """
+    n_pairs = config.n_users * config.n_items
+    if min(config.n_users, config.n_items, config.dim) < 1 or not 0 <= config.structure <= 1:
+        raise UpliftlensError("data: grid world: n_users, n_items and dim must be at least 1, structure in [0, 1]")
+    if not config.scale[0] <= min(config.levels) < max(config.levels) <= config.scale[1]:
+        raise UpliftlensError(f"data.levels={list(config.levels)} must differ and lie in data.scale")
+    rng = np.random.default_rng([config.draw, 0])
+    users, items = (rng.standard_normal((n, config.dim)) for n in (config.n_users, config.n_items))
+    taste = np.sqrt(config.structure / config.dim) * users @ items.T
+    order = np.argsort(taste.ravel() + np.sqrt(1 - config.structure) * rng.standard_normal(n_pairs))
+    ranks = np.empty(n_pairs)
+    ranks[order] = (np.arange(n_pairs) + 0.5) / n_pairs
+    try:
+        options = GridOptions(
+            n_pairs, config.levels, config.shares, config.exposure, config.density, config.prediction, config.loss
+        )
+        return grid(options, knobs, rng, ranks)
+    except ValueError as error:
+        raise UpliftlensError(f"data: {error}") from error
+
+
+def generate(config: GridConfig) -> Dataset:
+    """The world's log and test set, every user and item included.
+
+    Raises:
+        UpliftlensError: as ``world_of``, and if the test set would leave no pair to observe.
+    """
+    log, test = log_and_test(ratings_of(config), _square(config, TRUE, "exposure"), config.test_per_user, config.draw)
+    return sealed(
+        Dataset(
+            name=config.name,
+            log=log,
+            users=pd.DataFrame({"id": [str(i) for i in range(config.n_users)]}, dtype=object),
+            items=pd.DataFrame({"id": [str(i) for i in range(config.n_items)]}, dtype=object),
+            user_features=_none(config.n_users),
+            item_features=_none(config.n_items),
+            scale=config.scale,
+            relevance=config.relevance,
+            feedback=config.feedback,
+            terms=config.terms,
+            source=f"generated (draw {config.draw})",
+            fingerprint="",
+            test=test,
+            test_kind="mar",
+            propensity=None if config.misspecification is None else _recorded(config, config.misspecification),
+        )
+    )
+
+
+def propensity_of(config: GridConfig) -> np.ndarray:
+    """P(the log holds the pair), f32[U, I]."""
+    return logged(_square(config, TRUE, "exposure"), config.test_per_user)
+
+
+def ratings_of(config: GridConfig) -> np.ndarray:
+    """The outcome f64[U, I] of every pair."""
+    return _square(config, TRUE, "outcome")
+
+
+def _recorded(config: GridConfig, misspecification: float) -> np.ndarray:
+    return logged(_square(config, TRUE._replace(propensity=misspecification), "propensity"), config.test_per_user)
+
+
+def _square(config: GridConfig, knobs: Knobs, column: str) -> np.ndarray:
+    values: np.ndarray = getattr(world_of(config, knobs), column)
+    return values.reshape(config.n_users, config.n_items)
+
+
+def _none(n: int) -> Features:
+    return Features((), np.zeros((n, 0), np.float32))
