@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.errors import unknown
 from upliftlens.benchmarks.evaluation import Evaluation, over_seeds, statistic_of
 from upliftlens.benchmarks.plots import Line, Point, line_plot, scatter_plot
 from upliftlens.causal import qini
@@ -32,10 +31,8 @@ def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval:
     """The figure of a kind: ``uplift`` and ``qini`` curves, or a ``scatter`` of the metrics ``x`` and ``y``.
 
     Raises:
-        UpliftlensError: for an unknown kind, or runs that lack what it shows.
+        UpliftlensError: for runs that lack what it shows.
     """
-    if kind not in KINDS:
-        raise unknown("kind of plot", kind, (*KINDS, "overlap"))
     if kind == "scatter":
         points = [_point(one, x, y, interval) for one in contenders]
         return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)

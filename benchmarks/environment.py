@@ -80,6 +80,14 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+def processor() -> str:
+    """The processor's model and all that it can do, as far as the system tells."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    return cpu()
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from upliftlens.benchmarks import store as stores
-from upliftlens.benchmarks.compilation import compilations
+from upliftlens.benchmarks.compilation import compilations, keep_programs
 from upliftlens.benchmarks.effects import Effects
 from upliftlens.benchmarks.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.errors import UpliftlensError
@@ -26,6 +26,7 @@ from upliftlens.benchmarks.plan import Plan
 from upliftlens.benchmarks.prepare import Prepared, Reporter, exposure, prepare
 from upliftlens.benchmarks.propensity import Exposure
 from upliftlens.benchmarks.records import Record, Summary, now
+from upliftlens.benchmarks.remarks import by_reason, clipped, say_once, unmeasured
 from upliftlens.benchmarks.split_store import save_split
 from upliftlens.benchmarks.tracking import track
 from upliftlens.benchmarks.treated import described, fitted_rows, uplift_part
@@ -51,6 +52,7 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
 def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
     started = time.perf_counter()
     fix_numerics()
+    keep_programs(plan.cache)
     store, unwritable = stores.Store(plan.store), None
     try:
         stores.open_store(plan.store)
@@ -181,9 +183,21 @@ def _measured(
     result = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
     metrics = {name: Summary(*summary) for name, summary in result.summaries.items()}
     if not metrics:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in result.absent.items())
+        reasons = "; ".join(by_reason(result.absent))
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
-    told = {} if log is None else {"recommendations": described(log, dataset)}
+    for remark in unmeasured(dataset.name, result.absent):
+        say_once(remark, reporter.say)
+    told = {}
+    if log is not None:
+        cut = clipped(log, plan.metrics.uplift)
+        told["recommendations"] = {**described(log, dataset), "clipped": cut}
+        if cut and plan.metrics.uplift is not None:
+            chi = plan.metrics.uplift.chi
+            say_once(
+                f"{dataset.name}: {cut:,} of {len(log):,} tested rows had a chance below metrics.uplift.chi={chi:g} of "
+                f"being what they are: each weighs {1 / chi:,.0f}, so estimates hang on them",
+                reporter.say,
+            )
     return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **told}
 
 

@@ -109,8 +109,13 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
         try:
             parsed = parser.parse_override(argument)
             values = sum(1 for _ in islice(parsed.sweep_iterator(), MOST_JOBS + 1)) if parsed.is_sweep_override() else 1
-        except HydraException:  # told by Hydra in its own words
-            continue
+        except HydraException as error:
+            if "LexerNoViableAlt" not in str(error):  # else told by Hydra in its own words
+                continue
+            raise UpliftlensError(
+                f"{argument} holds a sign that can't stand where it does: name options as in model.dim=8, "
+                "put a value with odd signs in quotes of its own ('option=\"a:b\"')"
+            ) from None
         except (ValueError, TypeError, OverflowError) as error:
             raise UpliftlensError(f"{argument}: {error}") from None
         if not parsed.key_or_group:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ from upliftlens.benchmarks.plan import Plan, fit_identity
 from upliftlens.benchmarks.propensity import Exposure, expose, identity, without_mar_sample
 from upliftlens.benchmarks.propensity_diagnostics import verdict
 from upliftlens.benchmarks.records import canonical_key
+from upliftlens.benchmarks.remarks import say_once
 from upliftlens.benchmarks.split import Split, split
 from upliftlens.benchmarks.training import Epoch
 from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, redrawn, uplift_part
@@ -129,13 +130,8 @@ def _split(data: Any, split_config: Any, cache: Any, say: Callable[[str], None])
     dataset = _load(data, cache, say)
     parts = split(dataset, split_config)
     for repeat in parts.leak.repeats():
-        _say_once(f"{dataset.name}, split {parts.name}: {repeat}", say)
+        say_once(f"{dataset.name}, split {parts.name}: {repeat}", say)
     return dataset, parts
-
-
-@cache
-def _say_once(sentence: str, say: Callable[[str], None]) -> None:
-    say(sentence)
 
 
 @lru_cache(maxsize=2)

@@ -134,7 +134,7 @@ def data_verb(flags: argparse.Namespace) -> int:
                 out.print(str(problem), markup=False)
             shown = "" if found.count == len(found.problems) else f", the first {len(found.problems)} of them above"
             raise UpliftlensError(f"{config.path}: {found.count:,} problem{'s' * (found.count > 1)}{shown}")
-        out.print(f"{config.path} reads as {name}: no problems found", markup=False)
+        out.print(f"{config.path} reads as {config.name}: no problems found", markup=False)
         return 0
     dataset = data.load(config, cache, lambda line: err.print(line, markup=False))
     if flags.action == "card":

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.progress import table_console
 from upliftlens.benchmarks.readers import err, label, one_per_pairing, pairing, runs_of
 from upliftlens.benchmarks.store import Store, list_records, load_per_user
@@ -31,7 +31,7 @@ def effects_verb(flags: argparse.Namespace) -> int:
 
 def plot_verb(flags: argparse.Namespace) -> int:
     """``upliftlens plot KIND [METHOD …] --out FILE``: of finished runs curves, a point per method, or propensities."""
-    from upliftlens.benchmarks.curves import Contender, figure
+    from upliftlens.benchmarks.curves import KINDS, Contender, figure
     from upliftlens.benchmarks.evaluation import from_arrays
     from upliftlens.benchmarks.metrics.registry import in_full
     from upliftlens.benchmarks.overlap import overlap_figure
@@ -40,6 +40,8 @@ def plot_verb(flags: argparse.Namespace) -> int:
     from upliftlens.causal.intervals import Resampling
 
     check_path(Path(flags.out))
+    if flags.kind not in (kinds := (*KINDS, "overlap")):
+        raise unknown("kind of plot", flags.kind, kinds)
     x, y = in_full(flags.x), in_full(flags.y)
     store = Store(Path(flags.store).expanduser())
     everything = query(list_records(store).records, flags.where)

@@ -4,8 +4,14 @@ import os
 import sys
 from pathlib import Path
 
-import jax
-import pytest
+# Compiled programs are shared by all workers, by the processes that tests start, and by the next time the tests run.
+_PROGRAMS = Path(__file__).parent.parent / ".pytest_cache" / "programs"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_PROGRAMS))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -49,6 +49,12 @@ def loaded(path: Path, *options: str, say=None):
     return data.load(data.configure("uplift-log", [f"data.path={path}", *options]), path.parent, say)
 
 
+def test_a_log_in_which_nothing_was_taken_is_refused(tmp_path):
+    table = [(*row[:3], 0.0, row[4]) for row in rows()]
+    with pytest.raises(UpliftlensError, match="outcomes are 0: nothing was ever taken"):
+        loaded(file_of(tmp_path / "log.csv", table, True))
+
+
 def test_a_log_keeps_every_column_in_its_row(tmp_path):
     table = rows()
     made = loaded(file_of(tmp_path / "log.csv", table, True))
@@ -67,7 +73,7 @@ def test_propensities_that_are_not_recorded_are_estimated_and_it_is_said(tmp_pat
     made = loaded(file_of(tmp_path / "log.csv", rows(), False), say=said.append)
     assert made.treatment is not None and made.treatment.estimated
     assert any("estimated from its 300 rows" in line for line in said)
-    assert any("0 of the rows are of 0 items that were always or never recommended" in line for line in said)
+    assert any("Every item was both recommended and not" in line for line in said)
     other = loaded(file_of(tmp_path / "log.csv", rows(), False), "data.propensity_l2=3")
     assert other.fingerprint != made.fingerprint
 

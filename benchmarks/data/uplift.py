@@ -171,8 +171,17 @@ def with_absent(log: pd.DataFrame, treated: np.ndarray, file: str) -> tuple[pd.D
 
 
 def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None) -> Dataset:
-    """The data set of a user's log, and a line about its propensities for the user."""
+    """The data set of a user's log, and a line about its propensities for the user.
+
+    Raises:
+        UpliftlensError: if no outcome is above 0.
+    """
     made = build(read_log(files, config), config, origin)
+    if not (made.log.value > 0).any():
+        raise UpliftlensError(
+            f"{made.name}: all {len(made.log):,} outcomes are 0: nothing was ever taken, so there is no effect to "
+            "learn or measure. Fix: check data.columns.outcome"
+        )
     treatment = made.treatment
     assert treatment is not None
     if say is not None and treatment.estimated:
@@ -188,6 +197,8 @@ def _one_sided(made: Dataset) -> str:
     assert made.treatment is not None
     item = np.asarray(made.log.item)
     alone, _ = one_arm(item, made.treatment.treated, made.log.n_items)
+    if not alone.any():
+        return "Every item was both recommended and not"
     return (
         f"{int(alone[item].sum()):,} of the rows are of {int(alone.sum()):,} items that were always or never "
         "recommended: their propensities are the model's word alone"

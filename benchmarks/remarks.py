@@ -1,0 +1,47 @@
+"""What an evaluation could not do, or did with doubtful weights, in sentences for the user."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+
+import numpy as np
+
+from upliftlens.benchmarks.effects import KINDS
+from upliftlens.benchmarks.metrics.metric import UpliftOptions
+from upliftlens.benchmarks.metrics.registry import choose
+from upliftlens.causal.treatment import UpliftLog
+
+_SHOWN = 3
+
+
+@cache
+def say_once(sentence: str, say: Callable[[str], None]) -> None:
+    """A line that a user reads once per process, however many runs it is true of."""
+    say(sentence)
+
+
+def unmeasured(name: str, absent: Mapping[str, str]) -> Iterator[str]:
+    """Metrics of effects that were asked for and that data ``name`` can't have, a line for each reason.
+
+    Others that a method can't have (RMSE of a ranker) are no news: an empty cell says it.
+    """
+    effects = {metric: reason for metric, reason in absent.items() if choose(metric).metric.evidence in KINDS}
+    for line in by_reason(effects):
+        yield f"{name}: no {line}"
+
+
+def by_reason(absent: Mapping[str, str]) -> Iterator[str]:
+    """Metrics without a value, ``METRICS: REASON``, the first few of each reason by name."""
+    for reason in dict.fromkeys(absent.values()):
+        metrics = [metric for metric in absent if absent[metric] == reason]
+        shown, rest = ", ".join(metrics[:_SHOWN]), len(metrics) - _SHOWN
+        more = f" and {rest} other{'s' if rest > 1 else ''}" if rest > 0 else ""
+        yield f"{shown}{more}: {reason}"
+
+
+def clipped(log: UpliftLog | None, options: UpliftOptions | None) -> int:
+    """Rows of a tested log with overlap whose weight clipping at χ cuts: their own arm's propensity is below it."""
+    if log is None or options is None:
+        return 0
+    e = log.propensity.astype(np.float64)
+    own = np.where(log.treated, e, 1 - e)
+    return int(((e > 0) & (e < 1) & (own < options.chi)).sum())
