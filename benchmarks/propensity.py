@@ -214,9 +214,8 @@ def expose(
     with _explained():
         p = _model(config, dataset, parts, log, mar, truth)
         p = models.clipped(p, config.floor)
-        if config.normalise:
-            p = models.normalised(p, log)
-        return Exposure(p, _shares(parts), diagnostics(p, log, dataset, config.floor))
+        judged = diagnostics(p, log, dataset, config.floor)  # normalising would hide a wrong total and what was clipped
+        return Exposure(models.normalised(p, log) if config.normalise else p, _shares(parts), judged)
 
 
 def _model(

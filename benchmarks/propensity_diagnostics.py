@@ -20,7 +20,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float) -> dict[str, Any]:
-    """What a record keeps of a propensity: what it is, ``causal.diagnostics.diagnose``, and the overlap's histogram.
+    """What a record keeps of a clipped propensity, not normalised: what it is, ``diagnose``, the overlap's histogram.
 
     Raises:
         ValueError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
@@ -63,13 +63,22 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
 
 
 def verdict(diagnostics: Mapping[str, Any]) -> str:
-    """What the propensity assumes, how far to trust it, and the overlap plot in a line, where there is one."""
-    sentence = (
-        f"propensity {diagnostics['name']}: {diagnostics['verdict']} ({diagnostics['reason']}); "
-        f"effective sample {diagnostics['effective_sample_size']:,.0f} of {diagnostics['n_observed']:,}; "
-        f"it assumes that {diagnostics['assumes']}"
+    """What the propensity assumes, how far to trust it, its numbers, and the overlap plot where there is one."""
+    d = diagnostics
+    numbers = [
+        f"effective sample {d['effective_sample_size']:,.0f} of {d['n_observed']:,}",
+        f"largest weight {d['largest_weight']:,.3g}",
+        f"{d['clip_rate']:.1%} clipped",
+        f"Σ 1/p is {d['inverse_ratio']:.2f} ± {d['inverse_ratio_error']:.2f} of all pairs",
+        *(f"{name} {d[name.lower()]:.2g}" for name in ("ECE", "BMSE") if d[name.lower()] is not None),
+    ]
+    return "\n".join(
+        [
+            f"propensity {d['name']}: {d['verdict']} ({d['reason']}); it assumes that {d['assumes']}",
+            f"  {', '.join(numbers)}",
+            *overlap_lines(d["overlap"]),
+        ]
     )
-    return "\n".join([sentence, *overlap_lines(diagnostics["overlap"])])
 
 
 def overlap_lines(overlap: Mapping[str, Any]) -> list[str]:

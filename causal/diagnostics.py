@@ -52,7 +52,7 @@ class Diagnostics:
 def diagnose(
     propensity: Array, n_pairs: int, floor: float, ece: float | None = None, bmse: float | None = None
 ) -> Diagnostics:
-    """Diagnostics of the propensities f[N] of the observed pairs, as used, i.e. after clipping at ``floor``.
+    """Diagnostics of the propensities f[N] of the observed pairs, after clipping at ``floor``.
 
     ``ece`` and ``bmse`` are what ``calibration_error`` and ``balance`` gave, where p is defined on all of D.
 

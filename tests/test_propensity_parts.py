@@ -50,6 +50,15 @@ def test_training_and_validation_rows_share_the_propensity_of_both():
     assert (1 / whole.of("fit", dataset.log)).sum() == pytest.approx(48, rel=1e-4)
 
 
+def test_normalising_hides_neither_a_wrong_total_nor_what_was_clipped():
+    p = np.random.default_rng(1).uniform(0.1, 0.4, (8, 6)).astype(np.float32) / 3
+    dataset, parts = toy(p)
+    plain, whole = (expose(PropensityConfig("given", 0.05, n), dataset, parts, None, None) for n in (False, True))
+    assert whole.diagnostics == plain.diagnostics and whole.diagnostics["verdict"] == "poor"
+    assert whole.diagnostics["inverse_ratio"] > 2 and 0 < whole.diagnostics["clip_rate"] < 1
+    assert not np.allclose(plain.of("fit", dataset.log), whole.of("fit", dataset.log))
+
+
 @pytest.mark.parametrize("bad", [0.0, -0.1, np.nan])
 def test_impossible_propensities_are_refused(bad):
     p = np.full((8, 6), 0.5, np.float32)

@@ -13,11 +13,13 @@ def test_bars_are_shares_over_one_scale_and_only_empty_bins_are_blank():
     assert half.endswith(f"p 0.01 {BARS[4]}{BARS[4]} 1")
 
 
-def test_without_an_overlap_there_is_the_sentence_alone():
+def test_without_an_overlap_there_are_the_sentence_and_the_numbers():
     told = {
         "name": "naive_bayes", "verdict": "good", "reason": "r", "effective_sample_size": 10.0, "n_observed": 12,
-        "assumes": "a", "overlap": {},
+        "assumes": "a", "overlap": {}, "largest_weight": 15.42, "clip_rate": 0.021, "inverse_ratio": 0.98,
+        "inverse_ratio_error": 0.013, "ece": None, "bmse": None,
     }  # fmt: skip
-    assert "\n" not in verdict(told)
-    told["overlap"] = {"edges": [0.01, 1.0], "observed": [3], "all": [9]}
-    assert verdict(told).count("\n") == 2
+    numbers = "effective sample 10 of 12, largest weight 15.4, 2.1% clipped, Σ 1/p is 0.98 ± 0.01 of all pairs"
+    assert verdict(told).splitlines() == ["propensity naive_bayes: good (r); it assumes that a", f"  {numbers}"]
+    told |= {"overlap": {"edges": [0.01, 1.0], "observed": [3], "all": [9]}, "ece": 0.00721, "bmse": 0.0099}
+    assert verdict(told).count("\n") == 3 and f"{numbers}, ECE 0.0072, BMSE 0.0099" in verdict(told)

@@ -112,7 +112,7 @@ def test_table_1_mae_block_is_reproduced(world) -> None:  # type: ignore[no-unty
 
 
 def test_dcg_of_rotated_is_reproduced(world) -> None:  # type: ignore[no-untyped-def]
-    """The only DCG row that no completion decides: all the top ranks are true 1s."""
+    """The only DCG row that no completion decides, as long as every user has 50 true 1s: they take the top ranks."""
     ratings, p, predictions = world
     rng = np.random.default_rng(5)
     loss = schnabel.dcg(ratings, predictions["ROTATED"], 50, rng)

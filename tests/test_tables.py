@@ -125,7 +125,9 @@ def test_estimators_on_a_small_world(tmp_path):
         "completion": {"dim": 2, "l2": 5.0, "lr": 0.03, "epochs": 5, "seed": 0},
     }  # fmt: skip
     cells = {(cell.row, cell.column): cell for cell in estimator_cells(content, where(tmp_path))}
-    assert len(cells) == 5 * 2 * (1 + 3 + 3)
+    assert len(cells) == (5 * 2 + 1) * (1 + 3 + 3)
+    ones = cells["ROTATED/5-ones", "dcg5/true"]
+    assert ones.value == pytest.approx(sum(1 / np.log2(1 + rank) for rank in range(1, 6)), rel=1e-6)
     with pytest.raises(UpliftlensError, match="can't be reached"):
         estimator_cells({**content, "density": 0.2}, where(tmp_path))
     true, naive = cells["ROTATED", "true"], cells["ROTATED", "naive"]

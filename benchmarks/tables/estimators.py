@@ -24,6 +24,7 @@ from upliftlens.causal.schnabel import (
 
 ESTIMATORS = ("ips", "snips", "naive")
 LEVEL = 0.95  # of the intervals over draws
+ROTATED = "ROTATED"
 
 
 def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
@@ -32,6 +33,9 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     Columns ``ips``, ``dcg50/ips`` …: the mean over draws with Student's interval of it. Columns ``sd/ips``,
     ``dcg50/sd/ips`` …: the standard deviation of the draws with its χ² interval, and as verdict whether the closed form
     (``causal.schnabel.spreads``) is within three of its standard errors, sd/√(2(draws − 1)).
+
+    ROTATED ranks the lowest rating first, so that its DCG is the same in every completion but for users who have fewer
+    than k pairs of it: row ``ROTATED/k-ones`` leaves them out.
 
     Raises:
         UpliftlensError: if the data can't be had.
@@ -48,13 +52,15 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         raise UpliftlensError(f"the table's world: {error}") from error
     makes, ranks, draws = (np.random.default_rng([content["seed"], stream]) for stream in range(3))
     made = predictions(ratings, makes)
-    blocks = {"": {name: absolute_error(ratings, one) for name, one in made.items()}}
     k = int(content["cutoff"])
-    blocks[f"dcg{k}/"] = {name: dcg(ratings, one, k, ranks) for name, one in made.items()}
+    errors = {name: absolute_error(ratings, one) for name, one in made.items()}
+    gains = {name: dcg(ratings, one, k, ranks) for name, one in made.items()}
+    enough = (ratings == ratings.min()).sum(axis=1) >= k
+    plain = {f"{ROTATED}/{k}-ones": gains[ROTATED][enough]}
     cells = []
-    for prefix, losses in blocks.items():
-        for row, found in estimates(losses, p, content["draws"], draws).items():
-            closed = spreads(losses[row], p)
+    for prefix, losses, exposed in (("", errors, p), (f"dcg{k}/", gains, p), (f"dcg{k}/", plain, p[enough])):
+        for row, found in estimates(losses, exposed, content["draws"], draws).items():
+            closed = spreads(losses[row], exposed)
             cells.append(_cell(content, row, f"{prefix}true", found.true, found.true, found.true))
             for name in ESTIMATORS:
                 values = getattr(found, name)
