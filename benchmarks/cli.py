@@ -123,7 +123,9 @@ def _parser(verb: str) -> argparse.ArgumentParser:
 def _places(parser: argparse.ArgumentParser) -> None:
     store, cache = default("store"), default("cache", "cache.yaml")
     parser.add_argument("--store", default=store, help=f"folder of records (default: {store})")
-    parser.add_argument("--cache", default=cache, help=f"folder of downloaded data (default: {cache})")
+    parser.add_argument(
+        "--cache", default=cache, help=f"folder of downloaded data and compiled programs (default: {cache})"
+    )
 
 
 WHERE = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it found"

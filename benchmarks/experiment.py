@@ -103,7 +103,7 @@ def _compute(
     on_epoch: Callable[[int, Mapping[str, float]], None],
     started: float,
 ) -> tuple[Record, Mapping[str, np.ndarray]]:
-    compiled = compilations()
+    before = compilations()
     ready = time.perf_counter()
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _found(plan, prepared, store, reporter)
@@ -119,10 +119,10 @@ def _compute(
     exposed = exposure(plan, reporter)
     metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
     done = time.perf_counter()
-    spent = compilations()
+    programs = compilations().since(before)
     timing = {
         "prepare": ready - started,
-        "compile": spent.seconds - compiled.seconds,
+        "compile": programs.seconds,
         "train": fitted - ready,
         "evaluate": done - fitted,
         "total": done - started,
@@ -139,7 +139,8 @@ def _compute(
             "model": {"version": plan.learning.model.value.version, "source": plan.learning.model.source},
             "propensity": None if exposed is None else exposed.diagnostics,
             "uses_mar_data": exposed is not None and exposed.propensity.uses_mar_data,
-            "programs_compiled": spent.count - compiled.count,
+            "programs_compiled": programs.compiled,
+            "programs_read": programs.read,
             **{name: trained.info[name] for name in ("monitor", "validation", "best_epoch", "layout")},
         },
         finished=now(),

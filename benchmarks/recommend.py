@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks import fitting
+from upliftlens.benchmarks.compilation import keep_programs
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import Plan, plan
@@ -57,6 +58,7 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
     if k < 1:
         raise UpliftlensError(f"-k {k}: ask for at least one item")
     planned: Plan = plan({**record.config, **overrides})
+    keep_programs(planned.cache)
     prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:
         raise UpliftlensError(
