@@ -1,4 +1,7 @@
-"""Top-N lists from a finished run: what the trained model would recommend to one user."""
+"""Top-N lists from a finished run: what the trained model would recommend to one user, beyond what it was fitted on.
+
+Items that the user has in the test set only are no more left out than in evaluation, where they are what is looked for.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -48,7 +51,8 @@ def find_run(records: list[Record], run: str) -> Record:
 
 
 def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: Reporter) -> list[Recommended]:
-    """The ``k`` best items for a raw user id, without those seen in training or validation; ties as in evaluation.
+    """The ``k`` best items for a raw user id, without those of the user's that the run was fitted on, in
+    training or as validation rows; ties as in evaluation. So items of the test set may be shown.
 
     ``overrides`` replaces entries of the record's configuration that change no number (where store and cache are).
 
