@@ -24,7 +24,7 @@ VERBS = {
     "table": "a paper's table beside the published numbers         upliftlens table schnabel-1 --format md",
     "effects": "whom does recommending help: by feature             upliftlens effects data=uplift-log data.path=F",
     "plot": "uplift and Qini curves, accuracy against uplift        upliftlens plot uplift mf random --out f.png",
-    "recommend": "a finished run's top list for one user                 upliftlens recommend RUN --user 42 -k 10",
+    "recommend": "a user's top list, without what the run was fitted on  upliftlens recommend RUN --user 42 -k 10",
     "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",
     "list": "what there is: models, losses, objectives, propensities, metrics, tables, data, splits, sweeps",
     "doctor": "versions, devices, folders, W&B login",
@@ -123,7 +123,9 @@ def _parser(verb: str) -> argparse.ArgumentParser:
 def _places(parser: argparse.ArgumentParser) -> None:
     store, cache = default("store"), default("cache", "cache.yaml")
     parser.add_argument("--store", default=store, help=f"folder of records (default: {store})")
-    parser.add_argument("--cache", default=cache, help=f"folder of downloaded data (default: {cache})")
+    parser.add_argument(
+        "--cache", default=cache, help=f"folder of downloaded data and compiled programs (default: {cache})"
+    )
 
 
 WHERE = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it found"

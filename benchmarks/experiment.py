@@ -20,6 +20,7 @@ from upliftlens.benchmarks.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.evaluate import evaluate
 from upliftlens.benchmarks.evaluation import to_arrays
+from upliftlens.benchmarks.failures import RunFailed, thrown, unprepared
 from upliftlens.benchmarks.fitting import Trained, held_out, pair_weights, restore, revealed, tracked, train
 from upliftlens.benchmarks.frozen_world import frozen_world
 from upliftlens.benchmarks.plan import Plan
@@ -31,18 +32,14 @@ from upliftlens.benchmarks.split_store import save_split
 from upliftlens.benchmarks.tracking import track
 from upliftlens.benchmarks.treated import described, fitted_rows, uplift_part
 from upliftlens.benchmarks.truth import hidden
-from upliftlens.models.registry import place_in
-
-
-class RunFailed(UpliftlensError):
-    """A run that started and failed: what happened, and where its traceback is."""
 
 
 def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
     """The record of a plan, looked up if it is done, else computed and stored; and whether it was looked up.
 
     Raises:
-        RunFailed: after the failed record and its traceback are stored.
+        RunFailed: after the traceback is stored, and with it the failed record, unless it was the data that failed: a
+            record's key needs them.
         UpliftlensError: if the data can't be had, or the store can't be written.
     """
     with chdir("."):  # a plugin may leave the folder, for which relative paths of the next run are meant
@@ -60,7 +57,12 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         if not (store.root / "runs").is_dir():
             raise
         unwritable = error  # what is done can still be looked up
-    prepared = prepare(plan, reporter)
+    try:
+        prepared = prepare(plan, reporter)
+    except UpliftlensError:  # it says itself what a user can do
+        raise
+    except (Exception, SystemExit) as error:
+        raise unprepared(store, plan, error) from error
     found = stores.load_record(store, prepared.key)
     if found is not None and found.status == "done":
         return found, True
@@ -85,18 +87,11 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
             except (Exception, SystemExit) as error:  # a plugin may try to leave
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 path = record.error.traceback if record.error else None
-                what = str(error) if isinstance(error, UpliftlensError) else _thrown(error, plan)
+                what = str(error) if isinstance(error, UpliftlensError) else thrown(plan, error)
                 raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})") from error
             finally:
                 tracker.finish(record)
     return record, False
-
-
-def _thrown(error: BaseException, plan: Plan) -> str:
-    """What went wrong, and in which line of a plugin, if it was in one."""
-    places = [place_in(one.file, error) for one in (plan.learning.model, plan.learning.objective) if one.source]
-    where = next(filter(None, places), "")
-    return f"{where}{': ' if where else ''}{type(error).__name__}: {error}"
 
 
 def _compute(
@@ -108,7 +103,7 @@ def _compute(
     on_epoch: Callable[[int, Mapping[str, float]], None],
     started: float,
 ) -> tuple[Record, Mapping[str, np.ndarray]]:
-    compiled = compilations()
+    before = compilations()
     ready = time.perf_counter()
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _found(plan, prepared, store, reporter)
@@ -124,10 +119,10 @@ def _compute(
     exposed = exposure(plan, reporter)
     metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
     done = time.perf_counter()
-    spent = compilations()
+    programs = compilations().since(before)
     timing = {
         "prepare": ready - started,
-        "compile": spent.seconds - compiled.seconds,
+        "compile": programs.seconds,
         "train": fitted - ready,
         "evaluate": done - fitted,
         "total": done - started,
@@ -144,7 +139,8 @@ def _compute(
             "model": {"version": plan.learning.model.value.version, "source": plan.learning.model.source},
             "propensity": None if exposed is None else exposed.diagnostics,
             "uses_mar_data": exposed is not None and exposed.propensity.uses_mar_data,
-            "programs_compiled": spent.count - compiled.count,
+            "programs_compiled": programs.compiled,
+            "programs_read": programs.read,
             **{name: trained.info[name] for name in ("monitor", "validation", "best_epoch", "layout")},
         },
         finished=now(),

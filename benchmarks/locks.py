@@ -25,9 +25,9 @@ def exclusive(path: Path, waiting: Callable[[str], None], note: Mapping[str, Any
         OSError: if the file can't be written.
     """
     with _acquired(path, waiting) as file:
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "note": note}).encode())
         try:
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "note": note}).encode())
             yield
         finally:
             with suppress(OSError):

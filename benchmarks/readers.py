@@ -92,7 +92,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
 
 
 def recommend_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens recommend RUN --user U -k K``: titles and scores, seen items excluded."""
+    """``upliftlens recommend RUN --user U -k K``: titles and scores, without the items that the run was fitted on."""
     from upliftlens.benchmarks.prepare import quiet
     from upliftlens.benchmarks.recommend import find_run, recommend
 

@@ -1,4 +1,7 @@
-"""Top-N lists from a finished run: what the trained model would recommend to one user."""
+"""Top-N lists from a finished run: what the trained model would recommend to one user, beyond what it was fitted on.
+
+Items that the user has in the test set only are no more left out than in evaluation, where they are what is looked for.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks import fitting
+from upliftlens.benchmarks.compilation import keep_programs
 from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import Plan, plan
@@ -47,7 +51,8 @@ def find_run(records: list[Record], run: str) -> Record:
 
 
 def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: Reporter) -> list[Recommended]:
-    """The ``k`` best items for a raw user id, without those seen in training or validation; ties as in evaluation.
+    """The ``k`` best items for a raw user id, without those of the user's that the run was fitted on, in
+    training or as validation rows; ties as in evaluation. So items of the test set may be shown.
 
     ``overrides`` replaces entries of the record's configuration that change no number (where store and cache are).
 
@@ -57,6 +62,7 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
     if k < 1:
         raise UpliftlensError(f"-k {k}: ask for at least one item")
     planned: Plan = plan({**record.config, **overrides})
+    keep_programs(planned.cache)
     prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:
         raise UpliftlensError(

@@ -42,6 +42,7 @@ def clipped(log: UpliftLog | None, options: UpliftOptions | None) -> int:
     """Rows of a tested log with overlap whose weight clipping at χ cuts: their own arm's propensity is below it."""
     if log is None or options is None:
         return 0
-    e = log.propensity.astype(np.float64)
-    own = np.where(log.treated, e, 1 - e)
-    return int(((e > 0) & (e < 1) & (own < options.chi)).sum())
+    e = log.propensity
+    # In the precision of the propensities: the float32 of .01 lies below .01, and is not meant to be below χ = .01.
+    low, high = e.dtype.type(options.chi), e.dtype.type(1 - options.chi)
+    return int(((e > 0) & (e < 1) & np.where(log.treated, e < low, e > high)).sum())

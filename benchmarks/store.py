@@ -2,6 +2,7 @@
 
 ROOT/fits/<fit_key>/   state.npz  fit.json        what training left: the state, the log of epochs, timings
 ROOT/runs/<key>/       per_user.npz  record.json  traceback.txt (of a failure)
+ROOT/tracebacks/       of runs whose data failed before they had a key
 ROOT/locks/            one file per claimed key, with the pid and the start of whoever holds it
 
 Every file appears by one atomic rename, after its bytes are on the disk. ``fit.json`` and ``record.json`` come last:
@@ -130,6 +131,18 @@ def save_failure(store: Store, record: Record, error: BaseException, trace: str)
         _write(path, lambda file: file.write(trace.encode()))
         _write(path.with_name("record.json"), lambda file: file.write(dumps(to_json(failed)).encode()))
     return failed
+
+
+def save_traceback(store: Store, name: str, trace: str) -> Path:
+    """Stores the traceback of a run that has no key yet; gives back its file, which the next one of the name replaces.
+
+    Raises:
+        UpliftlensError: if the store can't be written.
+    """
+    path = store.root / "tracebacks" / f"{name}.txt"
+    with _writing(store):
+        _write(path, lambda file: file.write(trace.encode()))
+    return path
 
 
 def load_record(store: Store, key: str) -> Record | None:

@@ -4,14 +4,20 @@ import os
 import sys
 from pathlib import Path
 
-# Compiled programs are shared by all workers, by the processes that tests start, and by the next time the tests run.
-_PROGRAMS = Path(__file__).parent.parent / ".pytest_cache" / "programs"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_PROGRAMS))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
-import jax  # noqa: E402
-import pytest  # noqa: E402
+import jax
+import pytest
+
+from upliftlens.benchmarks.compilation import programs_folder
+
+# Compiled programs are shared by all workers, by the processes that tests start, and by the next time the tests run;
+# not by other processors, for which their bits may differ.
+_PROGRAMS = os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(programs_folder(Path(__file__).parent.parent / ".pytest_cache"))
+)
+jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
 
 sys.path.insert(0, str(Path(__file__).parent))
 

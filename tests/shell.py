@@ -31,6 +31,11 @@ def spawn(verb: str, store: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=store.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def programs(diagnostics: dict) -> int:
+    """How many programs a run had to have made ready, compiled or read from where they are kept: 0 says nothing new."""
+    return diagnostics["programs_compiled"] + diagnostics["programs_read"]
+
+
 def records(store: Path) -> list[dict]:
     """All stored records as plain JSON, oldest first."""
     found = [json.loads(path.read_text()) for path in store.glob("runs/*/record.json")]

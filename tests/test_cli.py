@@ -145,7 +145,7 @@ def test_a_model_that_ranks_has_no_rmse_and_says_why(store):
     assert popularity["loss"] is None
 
 
-def test_recommend_excludes_what_was_seen(store, capsys):
+def test_recommend_excludes_what_the_run_was_fitted_on_and_nothing_else(store, capsys):
     key = next(one["key"] for one in records(store) if one["model"] == "mf")
     flags = ("--user", "3", "-k", "50", "--format", "json", "--cache", str(store / "cache"))
     assert reading("recommend", store, key[:6], *flags) == 0
@@ -158,7 +158,8 @@ def test_recommend_excludes_what_was_seen(store, capsys):
     parts = prepare(plan(next(one["config"] for one in records(store) if one["model"] == "mf")), quiet).split
     seen = {int(item) for part in (parts.train, parts.validation) for item in part.item[part.user == 3]}
     assert seen and len(lines) == 30 - len(seen)
-    assert not seen & {int(line["item"]) for line in lines}
+    shown = {int(line["item"]) for line in lines}
+    assert not seen & shown and {*parts.test.item[parts.test.user == 3].tolist()} <= shown | seen
 
 
 @pytest.mark.parametrize(

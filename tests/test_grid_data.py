@@ -94,3 +94,15 @@ def test_objectives_run_on_it_with_its_true_propensities(tmp_path):
     words = ["data=grid", *SMALL, "split=given", "model=mf", "model.dim=2", "train.epochs=5", f"store={tmp_path}"]
     assert main(["sweep", *words, "propensity=oracle", "objective=naive,ips,dr_jl", f"cache={tmp_path}/cache"]) == 0
     assert [one.status for one in list_records(open_store(tmp_path)).records] == ["done"] * 3
+
+
+def test_tastes_do_not_share_random_numbers_with_the_test_set_and_the_log(tmp_path, monkeypatch):
+    seeds, drawn = [], np.random.default_rng
+
+    def noted(seed):
+        seeds.append(tuple(seed))
+        return drawn(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", noted)
+    made(tmp_path, "data.draw=77")
+    assert len(seeds) == 3 == len({*seeds}) and {draw for draw, _ in seeds} == {77}

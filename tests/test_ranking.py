@@ -1,8 +1,4 @@
-"""Full ranking: candidates, ties, blocks, errors, compilation, devices."""
-
-import os
-import subprocess
-import sys
+"""Full ranking: candidates, ties, blocks, errors, compilation."""
 
 import numpy as np
 import pytest
@@ -139,43 +135,3 @@ def test_the_score_is_compiled_once_for_all_states_and_blocks():
     other = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float32)
     assert (rank(score, other, blank(10, 6), wanted, 4, 0, 2).lists != first[0]).any()  # the state is no constant
     assert len(traced) == 1
-
-
-TWO_DEVICES = """
-import jax, numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from upliftlens.benchmarks.ranking import rank, targets
-from upliftlens.causal.interactions import interactions
-from upliftlens.models.contract import TrainingData
-n_users, n_items, sharded = 64, 40, {sharded}
-assert len(jax.devices()) == {devices}
-rng = np.random.default_rng(0)
-users, items = (rng.integers(-3, 4, (n, 8)).astype(np.float32) for n in (n_users, n_items))
-state = (users, items)
-if sharded:
-    rows = NamedSharding(Mesh(jax.devices(), ("rows",)), PartitionSpec("rows"))
-    state = jax.device_put(state, (rows, rows))
-    assert len(state[0].sharding.device_set) == 2
-def some():
-    users, items = np.nonzero(rng.random((n_users, n_items)) < 0.2)
-    return interactions(users, items, np.ones(len(users)), n_users, n_items)
-test, seen = some(), some()
-data = TrainingData(seen, seen.value, np.zeros((n_users, 0), np.float32), np.zeros((n_items, 0), np.float32))
-wanted = targets(test, np.ones(len(test), bool), seen)
-ranking = rank(lambda s, d, u: s[0][u] @ s[1].T, state, data, wanted, 16, 0, 10)
-print(ranking.rank.tolist(), ranking.lists.tolist())
-"""
-
-
-@pytest.mark.slow
-def test_the_number_of_devices_changes_nothing():
-    def output(devices: int, sharded: bool) -> str:
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        program = TWO_DEVICES.format(devices=devices, sharded=sharded)
-        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    alone = output(1, False)
-    assert alone.startswith("[") and alone == output(2, False) == output(2, True)

@@ -42,6 +42,16 @@ def test_rows_are_clipped_by_the_propensity_of_their_own_arm(treated, propensity
     assert remarks.clipped(log, OPTIONS) == expected and remarks.clipped(None, OPTIONS) == 0
 
 
+@pytest.mark.parametrize("chi", [0.01, 0.002, 0.05, 0.1, 0.3])
+def test_a_row_exactly_at_chi_is_not_clipped_in_single_precision(chi):
+    """Whose float32 may lie below the χ of double precision, as that of .01 does."""
+    treated, many = np.array([True, False, True, False]), np.zeros(4, np.int32)
+    at, below = np.float32([chi, 1 - chi]), np.float32([chi * 0.999, 1 - chi * 0.999])
+    log = UpliftLog(many, many, treated, np.ones(4), np.concatenate([at, below]), 1, 1)
+    assert log.propensity.dtype == np.float32
+    assert remarks.clipped(log, UpliftOptions(chi=chi, points=10, shrinkage=1.0)) == 2
+
+
 def test_a_run_tells_how_many_rows_were_clipped(tmp_path, capsys):
     rng = np.random.default_rng(0)
     path = tmp_path / "log.csv"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.options import at_least
 from upliftlens.causal.synthetic import SyntheticOptions
 
 
@@ -62,6 +63,18 @@ class BaseConfig:
             raise UpliftlensError(f"data.scale must be [lowest, highest], got {list(self.scale)}")
         if self.feedback == "explicit" and not self.scale[0] <= self.relevance <= self.scale[1]:
             raise UpliftlensError(f"data.relevance={self.relevance} lies outside of data.scale={list(self.scale)}")
+
+
+@dataclass(frozen=True)
+class DrawnConfig(BaseConfig):
+    """A data set that is drawn at random: ``draw`` is its seed."""
+
+    draw: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.draw < 0:
+            raise UpliftlensError(f"data.draw must be at least 0, got {self.draw}: it is a seed, e.g. data.draw=0")
 
 
 @dataclass(frozen=True)
@@ -128,13 +141,12 @@ def _require_ratings(columns: CsvColumns, feedback: str) -> None:
 
 
 @dataclass(frozen=True)
-class SyntheticConfig(BaseConfig, SyntheticOptions):
-    """A generated world: its options, and ``draw``, its seed.
+class SyntheticConfig(DrawnConfig, SyntheticOptions):
+    """A generated world: its options, and its seed.
 
     ``misspecification`` in [0, 1]: the world ships propensities that are wrong by so much; None: it ships none.
     """
 
-    draw: int
     misspecification: float | None
 
 
@@ -148,9 +160,12 @@ class CompletionConfig:
     epochs: int
     seed: int
 
+    def __post_init__(self) -> None:
+        at_least(0, seed=self.seed)
+
 
 @dataclass(frozen=True)
-class SchnabelConfig(BaseConfig):
+class SchnabelConfig(DrawnConfig):
     """A semi-synthetic world: the data set ``base`` completed, cut into ratings with shares ``marginal``, and observed.
 
     Exposure is k·``alpha``^max(0, 4 − r), k such that a share ``density`` is observed; ``draw`` seeds exposure and test
@@ -158,7 +173,6 @@ class SchnabelConfig(BaseConfig):
     """
 
     base: str
-    draw: int
     completion: CompletionConfig
     marginal: tuple[float, ...]
     alpha: float
@@ -167,7 +181,7 @@ class SchnabelConfig(BaseConfig):
 
 
 @dataclass(frozen=True)
-class GridConfig(BaseConfig):
+class GridConfig(DrawnConfig):
     """A grid world (causal/grid.py) over ``n_users`` × ``n_items`` pairs, whose outcomes are what a method predicts.
 
     A pair's rank among all, which gives its level, is that of √structure·⟨p_u, q_i⟩/√dim + √(1 − structure)·ε, all
@@ -185,6 +199,5 @@ class GridConfig(BaseConfig):
     structure: float
     prediction: tuple[tuple[float, ...], ...]
     loss: Literal["absolute", "squared"]
-    draw: int
     test_per_user: int
     misspecification: float | None

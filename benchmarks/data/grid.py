@@ -31,7 +31,7 @@ def world_of(config: GridConfig, knobs: Knobs) -> Grid:
         raise UpliftlensError("data: grid world: n_users, n_items and dim must be at least 1, structure in [0, 1]")
     if not config.scale[0] <= min(config.levels) < max(config.levels) <= config.scale[1]:
         raise UpliftlensError(f"data.levels={list(config.levels)} must differ and lie in data.scale")
-    rng = np.random.default_rng([config.draw, 0])
+    rng = np.random.default_rng([config.draw, 2])  # 0 and 1 are those of the test set and the log (known.py)
     users, items = (rng.standard_normal((n, config.dim)) for n in (config.n_users, config.n_items))
     taste = np.sqrt(config.structure / config.dim) * users @ items.T
     order = np.argsort(taste.ravel() + np.sqrt(1 - config.structure) * rng.standard_normal(n_pairs))

@@ -189,6 +189,13 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
     return made
 
 
+def source_file(config: Any) -> str:
+    """The file of the plugin whose function loads a data set of typed options; "" for a built-in one."""
+    source = plugins().get(config.name)
+    code = None if source is None else getattr(source.load, "__code__", None)
+    return "" if code is None else str(code.co_filename)
+
+
 def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
     cache = Path(cache).expanduser()
     if config.name in plugins():

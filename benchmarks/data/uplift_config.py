@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
+from upliftlens.benchmarks.data.config import DataConfig, DrawnConfig
 from upliftlens.causal.generated_world import GeneratedOptions
+from upliftlens.causal.options import at_least
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,8 @@ class UpliftLogConfig(DataConfig):
 
 
 @dataclass(frozen=True)
-class UpliftSyntheticConfig(BaseConfig, GeneratedOptions):
+class UpliftSyntheticConfig(DrawnConfig, GeneratedOptions):
     """A generated world of potential outcomes: its options, and ``draw``, which seeds the world and its three logs."""
-
-    draw: int
 
 
 @dataclass(frozen=True)
@@ -70,12 +69,14 @@ class SemiSyntheticConfig:
     cap: float
     seed: int
 
+    def __post_init__(self) -> None:
+        at_least(0, seed=self.seed)
+
 
 @dataclass(frozen=True)
-class UpliftRatingsConfig(BaseConfig):
+class UpliftRatingsConfig(DrawnConfig):
     """Logs of the semi-synthetic ``world`` fitted to the ratings of the data set ``base``; ``draw`` seeds them."""
 
-    draw: int
     base: DataConfig
     world: SemiSyntheticConfig
 
