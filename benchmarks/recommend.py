@@ -51,8 +51,8 @@ def find_run(records: list[Record], run: str) -> Record:
 
 
 def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: Reporter) -> list[Recommended]:
-    """The ``k`` best items for a raw user id, without those of the user's that the run was fitted on, in
-    training or as validation rows; ties as in evaluation. So items of the test set may be shown.
+    """The ``k`` best items for a raw user id, without the user's items of training and validation;
+    ties as in evaluation. Items of the test set may be shown.
 
     ``overrides`` replaces entries of the record's configuration that change no number (where store and cache are).
 
