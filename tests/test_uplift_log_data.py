@@ -1,20 +1,20 @@
 """Logs of recommendations from files, worlds as data sets, and what of both reaches a learner."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
 from shell import records
+from uplift_logs import file_of, loaded, rows
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks import plan as plans
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compute import composed, prepare_overrides
 from upliftlens.benchmarks.data.card import rows_of as rows_of_card
-from upliftlens.benchmarks.data.uplift import rows_of, with_absent
+from upliftlens.benchmarks.data.logged_rows import with_absent
+from upliftlens.benchmarks.data.uplift import rows_of
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.prepare import prepare, quiet
 from upliftlens.benchmarks.split import SplitConfig, split
@@ -25,28 +25,6 @@ from upliftlens.causal.treatment import UpliftLog
 from upliftlens.causal.treatment_propensity import additive_logistic
 
 SMALL = ["data.n_users=30", "data.n_items=20", "data.per_user=5"]
-
-
-def rows(n_users: int = 25, n_items: int = 15, seed: int = 0) -> list[tuple[str, str, int, float, float]]:
-    rng = np.random.default_rng(seed)
-    found = []
-    for user in range(n_users):
-        for item in rng.permutation(n_items)[: n_items * 4 // 5]:
-            e = expit(-0.5 + 0.1 * (user % 5) - 0.05 * item)
-            z = int(rng.random() < e)
-            found.append((f"u{user}", f"i{item}", z, float(rng.random() < 0.2 + 0.3 * z), round(float(e), 4)))
-    return found
-
-
-def file_of(path: Path, table: list, propensity: bool) -> Path:
-    names = ["user", "item", "treated", "outcome", "propensity"][: 5 if propensity else 4]
-    lines = [",".join(names), *(",".join(map(str, row[: len(names)])) for row in table)]
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def loaded(path: Path, *options: str, say=None):
-    return data.load(data.configure("uplift-log", [f"data.path={path}", *options]), path.parent, say)
 
 
 def test_a_log_in_which_nothing_was_taken_is_refused(tmp_path):
@@ -196,9 +174,11 @@ def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):
 
 
 def test_absent_pairs_that_would_be_too_many_are_refused():
-    wide = pd.DataFrame({"user": np.arange(20_000), "item": np.arange(20_000), "value": np.zeros(20_000, np.float32)})
+    wide = pd.DataFrame(
+        {"user": np.arange(20_000), "item": np.arange(20_000), "value": np.zeros(20_000), "treated": False}
+    )
     with pytest.raises(UpliftlensError, match="would be 400,000,000 rows"):
-        with_absent(wide, np.zeros(20_000), "log.csv")
+        with_absent(wide, "log.csv")
 
 
 def test_a_log_of_ones_own_runs_from_file_to_estimate(tmp_path):
