@@ -83,16 +83,17 @@ def test_estimated_propensities_minimise_the_penalised_likelihood():
         p = expit(theta[7] + theta[:4][user] + theta[4:7][item])
         return float(-np.where(treated, np.log(p), np.log(1 - p)).sum() + 0.7 * (theta[:7] ** 2).sum())
 
+    every = np.ones(60, bool)
     theta = minimize(
         loss, np.zeros(8), method="Nelder-Mead", options={"maxiter": 40_000, "xatol": 1e-7, "fatol": 1e-11}
     ).x
     expected = expit(theta[7] + theta[:4][user] + theta[4:7][item])
-    assert additive_logistic(user, item, treated, 4, 3, 0.7, 100) == pytest.approx(expected, abs=1e-4)
+    assert additive_logistic(user, item, treated, 4, 3, 0.7, 100, every) == pytest.approx(expected, abs=1e-4)
     for bad, l2 in ((treated, 0.0), (np.ones(60, bool), 1.0), (np.zeros(60, bool), 1.0)):
         with pytest.raises(ValueError, match=r"l2 > 0|treated"):
-            additive_logistic(user, item, bad, 4, 3, l2, 100)
+            additive_logistic(user, item, bad, 4, 3, l2, 100, every)
     with pytest.raises(ValueError, match=r"did not converge in 2 of 2 iterations .* larger l2"):
-        additive_logistic(user, item, treated, 4, 3, 0.7, 2)
+        additive_logistic(user, item, treated, 4, 3, 0.7, 2, every)
 
 
 def test_outcome_means_are_shrunk_towards_the_arm():
@@ -166,7 +167,7 @@ def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):
     for pair, z, y in zip(ids, made.treatment.treated, made.log.value):
         assert (z, y) == known.pop(pair, (False, 0.0))
     assert not known
-    e = additive_logistic(made.log.user, made.log.item, made.treatment.treated, 25, 15, 1.0, 1000)
+    e = additive_logistic(made.log.user, made.log.item, made.treatment.treated, 25, 15, 1.0, 1000, np.ones(375, bool))
     np.testing.assert_allclose(made.treatment.propensity, e, atol=1e-4)
     assert loaded(path).fingerprint != made.fingerprint
     with pytest.raises(UpliftlensError, match=r"absent pair has no row in .*columns\.propensity=null"):

@@ -40,15 +40,17 @@ def check_log(rows: Interactions, treated: np.ndarray, propensity: np.ndarray | 
         )
 
 
-def estimated(rows: Interactions, treated: np.ndarray, config: UpliftLogConfig, where: str) -> np.ndarray:
-    """The propensities f32[N] that ``additive_logistic`` estimates from the rows with the data set's options.
+def estimated(
+    rows: Interactions, treated: np.ndarray, fitted: np.ndarray, config: UpliftLogConfig, where: str
+) -> np.ndarray:
+    """The propensities f32[N] that ``additive_logistic`` estimates from the ``fitted`` rows with the data's options.
 
     Raises:
         UpliftlensError: if they can't be estimated.
     """
     l2, iterations = config.propensity_l2, config.propensity_iterations
     try:
-        return additive_logistic(rows.user, rows.item, treated, rows.n_users, rows.n_items, l2, iterations)
+        return additive_logistic(rows.user, rows.item, treated, rows.n_users, rows.n_items, l2, iterations, fitted)
     except ValueError as error:
         raise UpliftlensError(f"{where}: {error}") from error
 

@@ -98,7 +98,8 @@ def synthetic(config: UpliftSyntheticConfig) -> Dataset:
 def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     """One file of recommendations and outcomes, a row for each pair; every check is of the rows that are left.
 
-    Propensities that the file does not hold are estimated from these rows.
+    Propensities that the file does not hold are estimated from all of these rows. A run estimates them again without
+    its test rows (``benchmarks.treated.estimated_without_test``); for the card and for ``effects`` these stay.
 
     Raises:
         BadData: with every finding in the file.
@@ -146,7 +147,8 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     columns_to_check = "data.columns.treated" if given is None else "data.columns.treated and data.columns.propensity"
     check_log(rows, log["treated"].to_numpy(), recorded, file, f"check {columns_to_check}")
     if given is None:
-        log["treatment_propensity"] = estimated(rows, log["treated"].to_numpy(), config, file)
+        every = np.ones(len(rows), bool)
+        log["treatment_propensity"] = estimated(rows, log["treated"].to_numpy(), every, config, file)
     return Raw(log, ids_only(), ids_only(), estimated=given is None)
 
 
@@ -179,7 +181,7 @@ def _refitted(made: Dataset, config: UpliftLogConfig) -> Dataset:
         own = treatment.propensity
     check_log(made.log, treatment.treated, own, where, "lower data.filter.user_core and data.filter.item_core")
     if own is None:
-        own = estimated(made.log, treatment.treated, config, where)
+        own = estimated(made.log, treatment.treated, np.ones(len(made.log), bool), config, where)
     return sealed(replace(made, treatment=treatment._replace(propensity=own)))
 
 
