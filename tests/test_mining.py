@@ -146,6 +146,36 @@ def test_features_become_levels():
     assert not features(empty, log, half, OPTIONS)[0].member[0][0].any()
 
 
+def test_occupation_and_genres_have_a_row_for_each_level(tmp_path, monkeypatch, capsys):
+    """As in ML-100K: a user has one occupation, an item several genres; the true effect of each stands beside it."""
+    jobs = ("artist", "doctor", "nurse", "student")
+    world, plain = data.configure("uplift-synthetic", list(WORLD[1:])), data.load
+    genres = ["drama", "comedy|drama", "noir|comedy"] * 20
+    users = pd.DataFrame({"id": range(150), "occupation": [jobs[one % 4] for one in range(150)]}).astype(str)
+
+    def load(config, cache, say=None):
+        made = plain(config, cache, say)
+        return replace(made, users=users, items=made.items.assign(genres=genres))
+
+    made = load(world, tmp_path)
+    monkeypatch.setattr("upliftlens.benchmarks.mining.load", load)
+    words = ["effects", *WORLD, f"cache={tmp_path}", "features=[occupation,genres]", "--format", "csv"]
+    assert main(words) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    found = {(row["feature"], row["level"]): row for row in rows}
+    levels = [("occupation", job) for job in jobs] + [("genres", one) for one in ("comedy", "drama", "noir")]
+    assert [place for place in found if place in levels] == levels and len(rows) == 1 + 2 + len(levels)
+    tau = made.truth.tau
+    for feature, level in levels:
+        if feature == "occupation":
+            member = tau[users["occupation"] == level]
+        else:
+            member = tau[:, [level in one.split("|") for one in genres]]
+        row = found[feature, level]
+        assert int(row["rows"]) == member.size and float(row["true"]) == pytest.approx(member.mean(), abs=1e-4)
+        assert float(row["effect/lo"]) < float(row["effect"]) < float(row["effect/hi"])
+
+
 def test_what_cannot_be_studied_is_said():
     made = logged(np.random.default_rng(5))
     with pytest.raises(UpliftlensError, match="unknown feature of logged 'gendr': did you mean 'gender'"):
