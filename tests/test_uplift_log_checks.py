@@ -65,3 +65,66 @@ def test_estimates_come_from_the_rows_that_a_filter_leaves(tmp_path):
     alone = loaded(file_of(tmp_path / "log.csv", table, False))
     assert made.treatment is not None and alone.treatment is not None
     assert made.treatment.propensity == pytest.approx(alone.treatment.propensity, abs=1e-5)
+
+
+WRONG_CELL = [
+    (3, "1.5", "column outcome: outcome 1.5 lies outside of the scale 0 to 1"),
+    (3, "nan", "column outcome: the outcome is 'nan'"),
+    (3, "", "column outcome: the outcome is empty"),
+    (2, "0.5", "column treated: treated 0.5 is not 0 or 1"),
+    (2, "yes", "column treated: 'yes' is not a number"),
+    (2, "nan", "column treated: the treated is 'nan'"),
+    (4, "-0.1", "column propensity: propensity -0.1 lies outside of the scale 0 to 1"),
+    (4, "nan", "column propensity: the propensity is 'nan'"),
+]
+
+
+@pytest.mark.parametrize("duplicates", POLICIES)
+@pytest.mark.parametrize(("column", "cell", "message"), WRONG_CELL)
+def test_a_wrong_cell_is_named_with_its_line(column, cell, message, duplicates, tmp_path, capsys):
+    table = rows()
+    table[2] = (*table[2][:column], cell, *table[2][column + 1 :])
+    for options in ([], ["data.absent=zero", "data.columns.propensity=null"])[: 1 if column == 4 else 2]:
+        path = file_of(tmp_path / "log.csv", table, column == 4)
+        words = [f"data.path={path}", f"data.filter.duplicates={duplicates}", *options]
+        assert main(["data", "card", "uplift-log", *words, "--cache", str(tmp_path)]) == 1
+        assert f"log.csv, line 4, {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["data.filter.duplicates=mean"], "a treatment has no mean, use error, first or last"),
+        (["data.filter.min_value=0.5"], "rows chosen by their outcome"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_of_a_log_is_refused(options, message, tmp_path):
+    with pytest.raises(UpliftlensError, match=message):
+        loaded(file_of(tmp_path / "log.csv", rows(), True), *options)
+
+
+def test_a_repeated_pair_is_answered_by_policies_that_a_log_can_have(tmp_path):
+    path = file_of(tmp_path / "log.csv", [*rows(), rows()[0]], True)
+    with pytest.raises(UpliftlensError, match=r"duplicates=last \(or first\)"):
+        loaded(path)
+    for policy in ("first", "last"):
+        assert len(loaded(path, f"data.filter.duplicates={policy}").log) == 300
+
+
+@pytest.mark.parametrize("propensity", [True, False])
+@pytest.mark.parametrize("absent", ["drop", "zero"])
+def test_one_user_or_one_item_is_said(absent, propensity, tmp_path):
+    options = [f"data.absent={absent}", *(["data.columns.propensity=null"] if absent == "zero" else [])]
+    for size, line in (((1, 40), "has one user: nothing gets an interval"), ((40, 2), "has one item: every model")):
+        table = [row for row in rows(*size) if size[0] == 1 or row[1] == rows(*size)[0][1]]
+        said: list[str] = []
+        assert len(loaded(file_of(tmp_path / "log.csv", table, propensity), *options, say=said.append).log)
+        assert any(line in one for one in said)
+
+
+@pytest.mark.parametrize("duplicates", POLICIES)
+def test_pairs_without_overlap_are_left_out_with_their_count(duplicates, tmp_path):
+    said: list[str] = []
+    table = [(*row[:4], float(row[2])) if place < 7 else row for place, row in enumerate(rows())]
+    loaded(file_of(tmp_path / "log.csv", table, True), f"data.filter.duplicates={duplicates}", say=said.append)
+    assert said == ["uplift-log: 7 of 300 rows have propensity 0 or 1 and are left out of estimates"]

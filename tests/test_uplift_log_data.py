@@ -118,7 +118,7 @@ def test_outcome_means_are_shrunk_towards_the_arm():
     [
         (lambda t: [(*t[0][:3], 1.5, t[0][4]), *t[1:]], r"line 2, column outcome: outcome 1\.5 lies outside"),
         (lambda t: [(*t[0][:4], -0.1), *t[1:]], r"line 2, column propensity: propensity -0\.1 lies outside"),
-        (lambda t: [(*t[0][:2], 0.5, *t[0][3:]), *t[1:]], "treated must be 0 or 1"),
+        (lambda t: [(*t[0][:2], 0.5, *t[0][3:]), *t[1:]], r"line 2, column treated: treated 0\.5 is not 0 or 1"),
         (lambda t: [(*row[:2], 0, *row[3:]) for row in t], "no treated row"),
         (lambda t: [(*row[:2], 1, *row[3:]) for row in t], "no untreated row"),
         (lambda t: [t[0], *t], "already on line 2"),

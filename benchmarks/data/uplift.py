@@ -9,6 +9,7 @@ from upliftlens.benchmarks.data.build import Raw, build, ids_only, sealed
 from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.logged_rows import check_log, estimated, one_row_each, with_absent
+from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
 from upliftlens.benchmarks.data.scan import cells_of
 from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
@@ -108,6 +109,11 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     """
     if config.filter.duplicates == "mean":
         raise UpliftlensError("data.filter.duplicates=mean: a treatment has no mean, use error, first or last")
+    if config.filter.min_value is not None:
+        raise UpliftlensError(
+            f"data.filter.min_value={config.filter.min_value:g}: of rows chosen by their outcome none can say what "
+            "recommending changes. Fix: data.filter.min_value=null"
+        )
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     data, file, columns = files.read(path), files.label(path), config.columns
     separator = None if config.separator == "auto" else SEPARATORS[config.separator]
@@ -123,8 +129,12 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
 
     log = column(columns.outcome, "outcome", config.filter.duplicates == "error")
     treated = column(columns.treated, "treated")["value"].to_numpy()
-    if not np.isin(treated, (0, 1)).all():
-        raise UpliftlensError(f"{file}: treated must be 0 or 1 in every row")
+    refuse(
+        Problem(
+            file, int(row) + 1 + config.header, columns.treated, f"treated {treated[row]:g} is not 0 or 1", "correct it"
+        )
+        for row in np.flatnonzero(~np.isin(treated, (0, 1)))
+    )
     log["treated"] = treated > 0
     given = columns.propensity
     if given == "auto":
@@ -164,6 +174,10 @@ def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None
         made = _refitted(made, config)
     treatment = made.treatment
     assert treatment is not None
+    if say is not None and made.log.n_users == 1:
+        say(f"{made.name} has one user: nothing gets an interval, for intervals redraw users")
+    if say is not None and made.log.n_items == 1:
+        say(f"{made.name} has one item: every model ranks alike")
     if say is not None and treatment.estimated:
         say(
             f"{made.name} records no propensities: they are estimated from its {len(made.log):,} rows "
