@@ -21,8 +21,8 @@ class Treatment(NamedTuple):
     """What was recommended, one entry for each row of a log whose values are outcomes in [0, 1].
 
     ``treated`` bool[N], Z = the pair was recommended; ``propensity`` f32[N], P(Z = 1) as recorded or, where
-    ``estimated``, as fitted. ``redrawn``: the log is a training draw and then a validation draw of the same pairs, in
-    the same order (the test set being a third).
+    ``estimated``, as fitted: to all rows, or in a run to those it does not test on. ``redrawn``: the log is a training
+    draw and then a validation draw of the same pairs, in the same order (the test set being a third).
     """
 
     treated: np.ndarray

@@ -48,7 +48,7 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
     if kind in ("logged+truth", "truth", "realised") and effects.truth is None:
         return "the truth is not known here: the rows come from no world, or select a model"
     if kind == "semi" and effects.semi is None:
-        return "there is no frozen world: use metrics=uplift_semi on rating data"
+        return "a frozen world is for tests on rating data, with metrics=uplift_semi"
     return None
 
 

@@ -20,7 +20,15 @@ from upliftlens.benchmarks.records import canonical_key
 from upliftlens.benchmarks.remarks import say_once
 from upliftlens.benchmarks.split import Split, split
 from upliftlens.benchmarks.training import Epoch
-from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, redrawn, uplift_part
+from upliftlens.benchmarks.treated import (
+    consumed,
+    estimated_without_test,
+    estimates_anew,
+    fitted_rows,
+    recommendations,
+    redrawn,
+    uplift_part,
+)
 from upliftlens.causal.interactions import Interactions, padded
 from upliftlens.models.contract import TrainingData
 
@@ -131,6 +139,9 @@ def _split(data: Any, split_config: Any, cache: Any, say: Callable[[str], None])
     parts = split(dataset, split_config)
     for repeat in parts.leak.repeats():
         say_once(f"{dataset.name}, split {parts.name}: {repeat}", say)
+    if estimates_anew(dataset, data):
+        dataset, parts = estimated_without_test(dataset, parts, data)
+        say_once(f"{dataset.name}, split {parts.name}: the run's propensities are estimated without its test rows", say)
     return dataset, parts
 
 

@@ -1,10 +1,14 @@
 """Logs of recommendations in a run: what counts as seen, and the rows that uplift is learned and measured on."""
 
-from typing import Literal
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.benchmarks.data.logged_rows import estimated
+from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig
 from upliftlens.benchmarks.dataset import Dataset, Treatment
 from upliftlens.benchmarks.split import Split
 from upliftlens.causal.interactions import Interactions, concatenate, take
@@ -42,6 +46,36 @@ def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
         both = (parts.train_rows,) if redrawn(dataset) else (parts.train_rows, parts.validation_rows)
         rows = np.concatenate(both)
     return _log(dataset.log, dataset.treatment, rows)
+
+
+ESTIMATE = 1  # bumped whenever ``estimated_without_test`` gives other numbers
+
+
+def estimates_anew(dataset: Dataset, options: Any) -> bool:
+    """Whether a run estimates propensities: on a user's log that records none. A plugin answers for its own."""
+    return isinstance(options, UpliftLogConfig) and dataset.treatment is not None and dataset.treatment.estimated
+
+
+def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogConfig) -> tuple[Dataset, Split]:
+    """The data set with propensities estimated from training and validation rows alone, and the split that says so.
+
+    Who was recommended what in the test rows enters no weight of a fit. Those rows get what the same model predicts
+    for them: a user (an item) that only they know counts as an average one. The data set keeps its fingerprint; that
+    of the split covers ``ESTIMATE``, so that runs with other propensities are neither found again nor compared.
+
+    Raises:
+        UpliftlensError: if the other rows are not enough to estimate them.
+    """
+    assert dataset.treatment is not None and parts.test_rows is not None
+    fitted = np.ones(len(dataset.log), bool)
+    fitted[parts.test_rows] = False
+    where = f"{dataset.name} without the test rows of split {parts.name}"
+    own = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
+    fingerprint = sha256(f"{parts.fingerprint}\npropensities without test rows {ESTIMATE}\n".encode()).hexdigest()
+    return (
+        replace(dataset, treatment=dataset.treatment._replace(propensity=own)),
+        replace(parts, fingerprint=fingerprint),
+    )
 
 
 def described(log: UpliftLog, dataset: Dataset) -> dict[str, int | str]:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from upliftlens.causal.intervals import ratio
 from upliftlens.causal.uplift import arm_difference
@@ -78,8 +78,8 @@ def estimate(value: float, influence: np.ndarray, n: int, level: float) -> Estim
         missing = float("nan")
         return Estimate(value, missing, missing, missing, missing, n)
     se = float(np.sqrt(variance))
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * se
-    p = float(2 * stats.t.sf(abs(value) / se, n - 1))
+    half = float(special.stdtrit(n - 1, 0.5 + level / 2)) * se
+    p = float(2 * special.stdtr(n - 1, -abs(value) / se))
     return Estimate(value, se, value - half, value + half, p, n)
 
 

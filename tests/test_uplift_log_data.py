@@ -1,20 +1,20 @@
 """Logs of recommendations from files, worlds as data sets, and what of both reaches a learner."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
 from shell import records
+from uplift_logs import file_of, loaded, rows
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks import plan as plans
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compute import composed, prepare_overrides
 from upliftlens.benchmarks.data.card import rows_of as rows_of_card
-from upliftlens.benchmarks.data.uplift import rows_of, with_absent
+from upliftlens.benchmarks.data.logged_rows import with_absent
+from upliftlens.benchmarks.data.uplift import rows_of
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.prepare import prepare, quiet
 from upliftlens.benchmarks.split import SplitConfig, split
@@ -25,28 +25,6 @@ from upliftlens.causal.treatment import UpliftLog
 from upliftlens.causal.treatment_propensity import additive_logistic
 
 SMALL = ["data.n_users=30", "data.n_items=20", "data.per_user=5"]
-
-
-def rows(n_users: int = 25, n_items: int = 15, seed: int = 0) -> list[tuple[str, str, int, float, float]]:
-    rng = np.random.default_rng(seed)
-    found = []
-    for user in range(n_users):
-        for item in rng.permutation(n_items)[: n_items * 4 // 5]:
-            e = expit(-0.5 + 0.1 * (user % 5) - 0.05 * item)
-            z = int(rng.random() < e)
-            found.append((f"u{user}", f"i{item}", z, float(rng.random() < 0.2 + 0.3 * z), round(float(e), 4)))
-    return found
-
-
-def file_of(path: Path, table: list, propensity: bool) -> Path:
-    names = ["user", "item", "treated", "outcome", "propensity"][: 5 if propensity else 4]
-    lines = [",".join(names), *(",".join(map(str, row[: len(names)])) for row in table)]
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def loaded(path: Path, *options: str, say=None):
-    return data.load(data.configure("uplift-log", [f"data.path={path}", *options]), path.parent, say)
 
 
 def test_a_log_in_which_nothing_was_taken_is_refused(tmp_path):
@@ -105,16 +83,17 @@ def test_estimated_propensities_minimise_the_penalised_likelihood():
         p = expit(theta[7] + theta[:4][user] + theta[4:7][item])
         return float(-np.where(treated, np.log(p), np.log(1 - p)).sum() + 0.7 * (theta[:7] ** 2).sum())
 
+    every = np.ones(60, bool)
     theta = minimize(
         loss, np.zeros(8), method="Nelder-Mead", options={"maxiter": 40_000, "xatol": 1e-7, "fatol": 1e-11}
     ).x
     expected = expit(theta[7] + theta[:4][user] + theta[4:7][item])
-    assert additive_logistic(user, item, treated, 4, 3, 0.7, 100) == pytest.approx(expected, abs=1e-4)
+    assert additive_logistic(user, item, treated, 4, 3, 0.7, 100, every) == pytest.approx(expected, abs=1e-4)
     for bad, l2 in ((treated, 0.0), (np.ones(60, bool), 1.0), (np.zeros(60, bool), 1.0)):
         with pytest.raises(ValueError, match=r"l2 > 0|treated"):
-            additive_logistic(user, item, bad, 4, 3, l2, 100)
+            additive_logistic(user, item, bad, 4, 3, l2, 100, every)
     with pytest.raises(ValueError, match=r"did not converge in 2 of 2 iterations .* larger l2"):
-        additive_logistic(user, item, treated, 4, 3, 0.7, 2)
+        additive_logistic(user, item, treated, 4, 3, 0.7, 2, every)
 
 
 def test_outcome_means_are_shrunk_towards_the_arm():
@@ -139,7 +118,7 @@ def test_outcome_means_are_shrunk_towards_the_arm():
     [
         (lambda t: [(*t[0][:3], 1.5, t[0][4]), *t[1:]], r"line 2, column outcome: outcome 1\.5 lies outside"),
         (lambda t: [(*t[0][:4], -0.1), *t[1:]], r"line 2, column propensity: propensity -0\.1 lies outside"),
-        (lambda t: [(*t[0][:2], 0.5, *t[0][3:]), *t[1:]], "treated must be 0 or 1"),
+        (lambda t: [(*t[0][:2], 0.5, *t[0][3:]), *t[1:]], r"line 2, column treated: treated 0\.5 is not 0 or 1"),
         (lambda t: [(*row[:2], 0, *row[3:]) for row in t], "no treated row"),
         (lambda t: [(*row[:2], 1, *row[3:]) for row in t], "no untreated row"),
         (lambda t: [t[0], *t], "already on line 2"),
@@ -188,7 +167,7 @@ def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):
     for pair, z, y in zip(ids, made.treatment.treated, made.log.value):
         assert (z, y) == known.pop(pair, (False, 0.0))
     assert not known
-    e = additive_logistic(made.log.user, made.log.item, made.treatment.treated, 25, 15, 1.0, 1000)
+    e = additive_logistic(made.log.user, made.log.item, made.treatment.treated, 25, 15, 1.0, 1000, np.ones(375, bool))
     np.testing.assert_allclose(made.treatment.propensity, e, atol=1e-4)
     assert loaded(path).fingerprint != made.fingerprint
     with pytest.raises(UpliftlensError, match=r"absent pair has no row in .*columns\.propensity=null"):
@@ -196,9 +175,11 @@ def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):
 
 
 def test_absent_pairs_that_would_be_too_many_are_refused():
-    wide = pd.DataFrame({"user": np.arange(20_000), "item": np.arange(20_000), "value": np.zeros(20_000, np.float32)})
+    wide = pd.DataFrame(
+        {"user": np.arange(20_000), "item": np.arange(20_000), "value": np.zeros(20_000), "treated": False}
+    )
     with pytest.raises(UpliftlensError, match="would be 400,000,000 rows"):
-        with_absent(wide, np.zeros(20_000), "log.csv")
+        with_absent(wide, "log.csv")
 
 
 def test_a_log_of_ones_own_runs_from_file_to_estimate(tmp_path):

@@ -12,6 +12,7 @@ from upliftlens.benchmarks import data, experiment
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.compute import composed, prepare_overrides
 from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.metrics.registry import at, registry
 from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.prepare import prepare, quiet
 from upliftlens.benchmarks.truth import Truth, TruthRead, hidden
@@ -21,6 +22,15 @@ from upliftlens.models.contract import Method, Solver
 WORLD = (
     *("data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8"),
     *("metrics.interval.resamples=50", "train.epochs=2", "progress=false"),
+)
+
+RATED = (
+    *("data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "data.test_per_user=10"),
+    "progress=false",
+)
+SEMI = (
+    *("metrics=uplift_semi", "metrics.world.per_user=6", "metrics.interval.resamples=50"),
+    *(f"metrics.world.{one}.{size}" for one in ("ratings", "watched") for size in ("dim=4", "steps=4000")),
 )
 
 
@@ -183,10 +193,32 @@ def test_data_with_treatments_report_uplift_unless_metrics_are_chosen(words, spl
     assert named["metrics"]["names"] == ["cp@5"] and named["split"] == chosen["split"]
 
 
-@pytest.mark.parametrize("name", ["cp@10", "cdcg", "uplift@10/true", "cp@10/realised"])
+TRUE = [
+    at(name, "@10" if one.at == "required" else "")
+    for name, one in registry().items()
+    if one.evidence in ("logged+truth", "truth", "realised", "semi")
+]
+
+
+@pytest.mark.parametrize("name", TRUE)
 def test_nothing_is_selected_by_the_truth(name, tmp_path):
-    with pytest.raises(experiment.RunFailed, match=f"can't select by {name}: the truth is not known"):
+    reason = "a frozen world is for tests" if name.endswith("/semi") else "the truth is not known here"
+    with pytest.raises(experiment.RunFailed, match=f"can't select by {name}: {reason}"):
         experiment.run(planned("model=cubn", "trial=true", f"train.monitor={name}", f"store={tmp_path}"), quiet)
+
+
+def test_every_kind_of_truth_is_among_them():
+    assert {"cp@10", "car", "cp@10/realised", "cp@10/semi", "cdcg/semi", "uplift@10/true", "qini/true"} < set(TRUE)
+
+
+@pytest.mark.parametrize("name", ["cp@10/semi", "cdcg/semi"])
+def test_nothing_is_selected_by_a_frozen_world(name, tmp_path):
+    """Not even where the test has one."""
+    words = [*RATED, *SEMI, "model=additive", "train.epochs=1", f"train.monitor={name}", f"store={tmp_path}"]
+    for trial in ("true", "false"):
+        wanted = plan(composed(prepare_overrides([*words, f"trial={trial}", f"cache={tmp_path}"])))
+        with pytest.raises(experiment.RunFailed, match=f"can't select by {name}: a frozen world is for tests"):
+            experiment.run(wanted, quiet)
 
 
 @pytest.mark.parametrize(
@@ -223,17 +255,7 @@ def test_what_does_not_go_together_is_said(words, message, tmp_path):
 
 
 def test_a_frozen_world_stands_beside_the_accuracy_of_plain_ratings(tmp_path):
-    small = (
-        "data=synthetic",
-        "data.n_users=40",
-        "data.n_items=30",
-        "data.ratings_per_user=8",
-        "data.test_per_user=10",
-        "progress=false",
-    )
-    fits = [f"metrics.world.{one}.{size}" for one in ("ratings", "watched") for size in ("dim=4", "steps=4000")]
-    words = ["metrics=uplift_semi", *fits, "metrics.world.per_user=6", "metrics.interval.resamples=50"]
-    assert uplift("sweep", tmp_path, "model=random,popularity", *words, world=small) == 0
+    assert uplift("sweep", tmp_path, "model=random,popularity", *SEMI, world=RATED) == 0
     (world,) = (tmp_path / "cache" / "worlds").glob("*.npz")
     with np.load(world) as file:
         tau = 1 / (1 + np.exp(5.0 - file["ratings"])) - file["watched"]
@@ -242,7 +264,7 @@ def test_a_frozen_world_stands_beside_the_accuracy_of_plain_ratings(tmp_path):
         semi = one["metrics"]["cp@10/semi"]
         assert tau.min() < semi["lo"] <= semi["value"] <= semi["hi"] < tau.max()
     before = world.stat().st_mtime_ns
-    assert uplift("run", tmp_path, "model=additive", "train.epochs=1", *words, world=small) == 0
+    assert uplift("run", tmp_path, "model=additive", "train.epochs=1", *SEMI, world=RATED) == 0
     assert world.stat().st_mtime_ns == before
     assert main(["data", "card", "uplift-synthetic", "data.n_users=20", "data.n_items=10", "data.per_user=3"]) == 0
     assert data.config_type({"name": "x", "format": "uplift-ratings"}).__name__ == "UpliftRatingsConfig"

@@ -5,7 +5,11 @@ import pytest
 from numpy_neighbours import cubn
 from scipy.special import expit
 
+from upliftlens.benchmarks.compute import composed, prepare_overrides
+from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.dataset import Dataset
+from upliftlens.benchmarks.frozen_world import definition
+from upliftlens.benchmarks.plan import plan
 from upliftlens.benchmarks.uplift_world import (
     Fit,
     Trained,
@@ -143,6 +147,33 @@ def test_progress_is_told_from_the_start_to_the_end_of_either_fit() -> None:
     seen: list[tuple[str, float]] = []
     train(small_log(8, 12), DEFINITION, lambda what, share: seen.append((what, share)))
     assert seen == [("ratings", 0.0), ("ratings", 1.0), ("watched", 0.0), ("watched", 1.0)]
+
+
+def test_the_shipped_options_are_the_definition_whose_gates_are_checked():
+    assert definition(configure("uplift-ml-100k").world) == ML_100K
+    words = ["data=synthetic", "model=popularity", "metrics=uplift_semi"]
+    assert definition(plan(composed(prepare_overrides(words))).metrics.world) == ML_100K
+
+
+@pytest.mark.parametrize(("exposure", "cap"), [("rank", 1.0), ("capped", 0.6)])
+def test_only_the_capped_rule_reads_the_cap(exposure: str, cap: float) -> None:
+    """``capped`` is ``rank`` with propensities of at most ``cap``, what it cuts off given to the others."""
+    options = [
+        f"data.world.exposure={exposure}",
+        "data.world.cap=0.6",
+        "data.world.exponent=2",
+        "data.world.per_user=3",
+    ]
+    wanted = definition(configure("uplift-ml-100k", options).world)
+    assert wanted == ML_100K._replace(exposure="rank", exponent=2.0, per_user=3.0, cap=cap)
+    trained = Trained(np.full((8, 12), 4.0, np.float32), np.linspace(0.01, 0.9, 96, dtype=np.float32).reshape(8, 12))
+    e = world_from(trained, wanted).propensity
+    assert (e.max() == pytest.approx(cap)) and e.sum(axis=1) == pytest.approx(3, abs=1e-4)
+    # μ1 is the same everywhere, so the policy ranks by μ0, which grows with the item id: e ∝ 1/rank² below the cap.
+    below = e[0] < cap - 1e-6
+    scaled = e[0] * np.arange(12, 0, -1) ** 2.0
+    assert below.sum() >= 9 and scaled[below] == pytest.approx(scaled[0], rel=1e-4)
+    assert (scaled[~below] <= scaled[0]).all()
 
 
 @pytest.fixture(scope="module")

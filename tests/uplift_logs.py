@@ -1,7 +1,11 @@
 """Tiny worlds and logs for the uplift tests."""
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+from scipy.special import expit
+
+from upliftlens.benchmarks import data
 from upliftlens.causal.potential import PotentialWorld, potential_world
 from upliftlens.causal.treatment import UpliftLog
 
@@ -37,3 +41,26 @@ def random_log(n_users: int, n_items: int, seed: int, share: float = 0.8) -> tup
     treated = rng.random(e.shape) < e
     outcome = rng.random(e.shape) < np.where(treated, world.mu1, world.mu0)
     return log_of(treated, outcome, e, rng.random(e.shape) < share), world
+
+
+def rows(n_users: int = 25, n_items: int = 15, seed: int = 0) -> list[tuple[str, str, int, float, float]]:
+    """The rows of a file: user, item, treated, outcome, propensity."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for user in range(n_users):
+        for item in rng.permutation(n_items)[: n_items * 4 // 5]:
+            e = expit(-0.5 + 0.1 * (user % 5) - 0.05 * item)
+            z = int(rng.random() < e)
+            found.append((f"u{user}", f"i{item}", z, float(rng.random() < 0.2 + 0.3 * z), round(float(e), 4)))
+    return found
+
+
+def file_of(path: Path, table: list, propensity: bool) -> Path:
+    names = ["user", "item", "treated", "outcome", "propensity"][: 5 if propensity else 4]
+    lines = [",".join(names), *(",".join(map(str, row[: len(names)])) for row in table)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def loaded(path: Path, *options: str, say=None):
+    return data.load(data.configure("uplift-log", [f"data.path={path}", *options]), path.parent, say)

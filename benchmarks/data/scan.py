@@ -91,7 +91,8 @@ def scan(text: str, file: str, columns: Columns, rules: Rules) -> Iterator[Probl
             pair = (cells[columns.user], cells[columns.item])
             if pair in seen:
                 what = f"user {pair[0]} and item {pair[1]} are already on line {seen[pair]}"
-                yield Problem(file, line, None, what, "delete one, or data.filter.duplicates=last (or first, mean)")
+                other = "first, mean" if rules.holds == "rating" else "first"  # a treatment has no mean
+                yield Problem(file, line, None, what, f"delete one, or data.filter.duplicates=last (or {other})")
             seen.setdefault(pair, line)
     if not rows:
         yield Problem(file, None, None, "there is no row of ratings", "give the file that holds the ratings")

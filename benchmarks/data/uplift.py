@@ -8,6 +8,8 @@ import pandas as pd
 from upliftlens.benchmarks.data.build import Raw, build, ids_only, sealed
 from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
+from upliftlens.benchmarks.data.logged_rows import check_log, estimated, one_row_each, with_absent
+from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
 from upliftlens.benchmarks.data.scan import cells_of
 from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig, UpliftRatingsConfig, UpliftSyntheticConfig
@@ -18,11 +20,10 @@ from upliftlens.benchmarks.truth import Truth
 from upliftlens.causal.generated_world import generate
 from upliftlens.causal.interactions import Interactions, concatenate, interactions
 from upliftlens.causal.potential import PotentialWorld, draw
-from upliftlens.causal.treatment import UpliftLog, overlap, uplift_log
-from upliftlens.causal.treatment_propensity import additive_logistic, one_arm
+from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.treatment_propensity import one_arm
 
 DRAWS = 3  # train, validation, test
-MOST_ROWS = 100_000_000  # that absent=zero may make: some 4 GB
 
 
 def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig | UpliftSyntheticConfig) -> Dataset:
@@ -96,15 +97,23 @@ def synthetic(config: UpliftSyntheticConfig) -> Dataset:
 
 
 def read_log(files: Files, config: UpliftLogConfig) -> Raw:
-    """One file of recommendations and outcomes; propensities that it does not hold are estimated from all its rows.
+    """One file of recommendations and outcomes, a row for each pair; every check is of the rows that are left.
+
+    Propensities that the file does not hold are estimated from all of these rows. A run estimates them again without
+    its test rows (``benchmarks.treated.estimated_without_test``); for the card and for ``effects`` these stay.
 
     Raises:
         BadData: with every finding in the file.
-        UpliftlensError: if nothing, or everything, was recommended, no row has overlap, a propensity contradicts its
-            treatment, or absent pairs can't be rows.
+        UpliftlensError: as ``check_log``, if propensities can't be estimated, absent pairs can't be rows, or a filter
+            makes no sense of a log of recommendations.
     """
     if config.filter.duplicates == "mean":
         raise UpliftlensError("data.filter.duplicates=mean: a treatment has no mean, use error, first or last")
+    if config.filter.min_value is not None:
+        raise UpliftlensError(
+            f"data.filter.min_value={config.filter.min_value:g}: of rows chosen by their outcome none can say what "
+            "recommending changes. Fix: data.filter.min_value=null"
+        )
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     data, file, columns = files.read(path), files.label(path), config.columns
     separator = None if config.separator == "auto" else SEPARATORS[config.separator]
@@ -120,76 +129,74 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
 
     log = column(columns.outcome, "outcome", config.filter.duplicates == "error")
     treated = column(columns.treated, "treated")["value"].to_numpy()
+    refuse(
+        Problem(
+            file, int(row) + 1 + config.header, columns.treated, f"treated {treated[row]:g} is not 0 or 1", "correct it"
+        )
+        for row in np.flatnonzero(~np.isin(treated, (0, 1)))
+    )
+    log["treated"] = treated > 0
     given = columns.propensity
     if given == "auto":
         first = as_text(data, file, config.encoding).split("\n", 1)[0].rstrip("\r")
         mark = separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
         given = "propensity" if config.header and "propensity" in cells_of(first, mark, mark in ",;") else None
+    if given is not None:
+        log["treatment_propensity"] = column(given, "propensity")["value"]
+    log = one_row_each(log, config.filter.duplicates)
     if config.absent == "zero":
         if given is not None or columns.time is not None:
             raise UpliftlensError(
                 f"data.absent=zero: an absent pair has no row in {file} that could give its propensity or time. "
                 "Fix: data.columns.propensity=null estimates all propensities, data.columns.time=null"
             )
-        log, treated = with_absent(log, treated, file)
+        log = with_absent(log, file)
     user, item = (pd.factorize(log[side])[0].astype(np.int32) for side in ("user", "item"))
-    n_users, n_items = int(user.max()) + 1, int(item.max()) + 1
-    try:
-        if given is not None:
-            propensity = column(given, "propensity")["value"].to_numpy()
-        else:
-            propensity = additive_logistic(
-                user, item, treated, n_users, n_items, config.propensity_l2, config.propensity_iterations
-            )
-        if config.filter.duplicates == "error":
-            overlap(uplift_log(user, item, treated, log["value"].to_numpy(), propensity, n_users, n_items))
-        elif not np.isin(treated, (0, 1)).all():
-            raise ValueError("treated must be 0 or 1 in every row")
-    except ValueError as error:
-        raise UpliftlensError(f"{file}: {error}") from error
-    log["treated"], log["treatment_propensity"] = treated.astype(bool), propensity.astype(np.float32)
+    rows = interactions(user, item, log["value"].to_numpy(), int(user.max()) + 1, int(item.max()) + 1)
+    recorded = None if given is None else log["treatment_propensity"].to_numpy()
+    columns_to_check = "data.columns.treated" if given is None else "data.columns.treated and data.columns.propensity"
+    check_log(rows, log["treated"].to_numpy(), recorded, file, f"check {columns_to_check}")
+    if given is None:
+        every = np.ones(len(rows), bool)
+        log["treatment_propensity"] = estimated(rows, log["treated"].to_numpy(), every, config, file)
     return Raw(log, ids_only(), ids_only(), estimated=given is None)
-
-
-def with_absent(log: pd.DataFrame, treated: np.ndarray, file: str) -> tuple[pd.DataFrame, np.ndarray]:
-    """The rows and treatments, and behind them every pair of a user and an item without a row: untreated, outcome 0.
-
-    Raises:
-        UpliftlensError: if that would be more than ``MOST_ROWS`` rows.
-    """
-    (user, users), (item, items) = (pd.factorize(log[side]) for side in ("user", "item"))
-    if (n := len(users) * len(items)) > MOST_ROWS:
-        raise UpliftlensError(
-            f"data.absent=zero: {len(users):,} users × {len(items):,} items of {file} would be {n:,} rows, more than "
-            f"{MOST_ROWS:,}. Fix: data.absent=drop, or a file of fewer users or items"
-        )
-    missing = np.ones((len(users), len(items)), bool)
-    missing[user, item] = False
-    u, i = np.nonzero(missing)
-    absent = pd.DataFrame({"user": users[u], "item": items[i], "value": np.zeros(len(u), np.float32)})
-    return pd.concat([log, absent], ignore_index=True), np.concatenate([treated, np.zeros(len(u), treated.dtype)])
 
 
 def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None) -> Dataset:
     """The data set of a user's log, and a line about its propensities for the user.
 
     Raises:
-        UpliftlensError: if no outcome is above 0.
+        BadData, UpliftlensError: as ``read_log``, of the file and again of the rows that data.filter leaves.
     """
-    made = build(read_log(files, config), config, origin)
-    if not (made.log.value > 0).any():
-        raise UpliftlensError(
-            f"{made.name}: all {len(made.log):,} outcomes are 0: nothing was ever taken, so there is no effect to "
-            "learn or measure. Fix: check data.columns.outcome"
-        )
+    raw = read_log(files, config)
+    made = build(raw, config, origin)
+    if len(made.log) < len(raw.log):
+        made = _refitted(made, config)
     treatment = made.treatment
     assert treatment is not None
+    if say is not None and made.log.n_users == 1:
+        say(f"{made.name} has one user: nothing gets an interval, for intervals redraw users")
+    if say is not None and made.log.n_items == 1:
+        say(f"{made.name} has one item: every model ranks alike")
     if say is not None and treatment.estimated:
         say(
             f"{made.name} records no propensities: they are estimated from its {len(made.log):,} rows "
             f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g}). {_one_sided(made)}"
         )
     return made
+
+
+def _refitted(made: Dataset, config: UpliftLogConfig) -> Dataset:
+    """The data set of which a filter left only some rows: checked, and estimated, as if the file held no others."""
+    treatment = made.treatment
+    assert treatment is not None
+    where, own = f"{made.name}, of which data.filter leaves {len(made.log):,} rows", None
+    if not treatment.estimated:
+        own = treatment.propensity
+    check_log(made.log, treatment.treated, own, where, "lower data.filter.user_core and data.filter.item_core")
+    if own is None:
+        own = estimated(made.log, treatment.treated, np.ones(len(made.log), bool), config, where)
+    return sealed(replace(made, treatment=treatment._replace(propensity=own)))
 
 
 def _one_sided(made: Dataset) -> str:

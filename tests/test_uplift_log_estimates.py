@@ -1,0 +1,90 @@
+"""Propensities that a log does not record are estimated without the rows that a run tests on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from uplift_logs import file_of, loaded, rows
+
+from upliftlens.benchmarks.compute import composed, prepare_overrides
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.prepare import Prepared, Reporter, prepare, quiet, training_data
+from upliftlens.benchmarks.split import SplitConfig, split
+from upliftlens.causal.treatment_propensity import additive_logistic
+
+KFOLD = SplitConfig("kfold", 0.1, 0, folds=5, fold=0)
+
+
+def prepared(path: Path, *words: str, reporter: Reporter = quiet) -> Prepared:
+    common = ["data=uplift-log", f"data.path={path}", "model=cubn", "split.folds=5", "split.validation=0.1"]
+    return prepare(plan(composed(prepare_overrides([*common, f"cache={path.parent}", *words]))), reporter)
+
+
+def test_who_was_recommended_what_in_the_test_rows_enters_no_other_weight(tmp_path):
+    table = rows()
+    made = prepared(file_of(tmp_path / "log.csv", table, False))
+    assert made.split.test_rows is not None and made.dataset.treatment is not None
+    flipped = set(made.split.test_rows[::2].tolist())
+    other = [(*row[:2], 1 - row[2] if place in flipped else row[2], *row[3:]) for place, row in enumerate(table)]
+    changed = prepared(file_of(tmp_path / "other.csv", other, False))
+    assert (changed.split.train_rows == made.split.train_rows).all() and changed.dataset.treatment is not None
+    assert (changed.dataset.treatment.treated != made.dataset.treatment.treated).sum() == len(flipped)
+    assert (changed.dataset.treatment.propensity == made.dataset.treatment.propensity).all()
+    seen, same = (training_data(one, refit=True).recommendations for one in (made, changed))
+    assert seen is not None and same is not None and (seen.propensity == same.propensity).all()
+    place = int(made.split.train_rows[0])
+    table[place] = (*table[place][:2], 1 - table[place][2], *table[place][3:])
+    trained = prepared(file_of(tmp_path / "trained.csv", table, False)).dataset.treatment
+    assert trained is not None and (trained.propensity != made.dataset.treatment.propensity).any()
+
+
+def test_the_estimate_is_that_of_a_log_without_the_test_rows(tmp_path):
+    made = prepared(file_of(tmp_path / "log.csv", rows(), False))
+    kept, treatment = np.sort(np.r_[made.split.train_rows, made.split.validation_rows]), made.dataset.treatment
+    log = made.dataset.log
+    assert treatment is not None and treatment.estimated and len(kept) == 240
+    every = np.ones(240, bool)
+    alone = additive_logistic(log.user[kept], log.item[kept], treatment.treated[kept], 25, 15, 1.0, 1000, every)
+    assert treatment.propensity[kept] == pytest.approx(alone, abs=1e-6)
+
+
+def test_a_user_and_an_item_without_a_fitted_row_are_average():
+    user, item = np.array([0, 0, 1, 1, 2, 2, 3]), np.array([0, 1, 0, 1, 0, 2, 2])
+    treated, fitted = np.array([1, 0, 0, 1, 1, 1, 1], bool), np.arange(7) < 4
+    e = additive_logistic(user, item, treated, 4, 3, 1.0, 100, fitted)
+    assert e == pytest.approx(0.5, abs=1e-6)  # as many fitted rows are treated as not, of every user and item
+    uneven = additive_logistic(user, item, np.array([1, 0, 1, 1, 0, 0, 0], bool), 4, 3, 1.0, 100, fitted)
+    assert uneven[4] > uneven[5] == uneven[6] > 0.5  # item 0 was always recommended, item 2 is unknown
+
+
+def test_the_run_says_so_and_has_a_key_of_its_own(tmp_path):
+    said: list[str] = []
+    path = file_of(tmp_path / "log.csv", rows(), False)
+    made = prepared(path, reporter=quiet._replace(say=said.append))
+    assert said[-1] == "uplift-log, split kfold: the run's propensities are estimated without its test rows"
+    whole = loaded(path)
+    assert made.dataset.fingerprint == whole.fingerprint
+    assert made.split.fingerprint != split(whole, KFOLD).fingerprint
+
+
+def test_recorded_propensities_stay_as_they_are(tmp_path):
+    said: list[str] = []
+    path = file_of(tmp_path / "log.csv", rows(), True)
+    made, whole = prepared(path, reporter=quiet._replace(say=said.append)), loaded(path)
+    assert made.dataset.treatment is not None and whole.treatment is not None and not said
+    assert (made.dataset.treatment.propensity == whole.treatment.propensity).all()
+    assert made.split.fingerprint == split(whole, KFOLD).fingerprint
+
+
+def test_other_rows_that_are_not_enough_are_named(tmp_path):
+    table = rows()
+    late = sorted(range(len(table)), key=lambda place: table[place][2])  # whatever was recommended was so at the end
+    lines = [f"{','.join(map(str, table[place][:4]))},{time}" for time, place in enumerate(late)]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(["user,item,treated,outcome,when", *lines]) + "\n")
+    share = np.mean([row[2] for row in table]) + 0.01
+    words = ["data=uplift-log", f"data.path={path}", "data.columns.time=when", "model=cubn", f"cache={tmp_path}"]
+    temporal = plan(composed(prepare_overrides([*words, "split=temporal", f"split.share={share:.3f}"])))
+    with pytest.raises(UpliftlensError, match=r"without the test rows of split temporal: 0% .* Fix: record them"):
+        prepare(temporal, quiet)
