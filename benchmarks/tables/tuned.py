@@ -73,7 +73,8 @@ def tuned_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
 
 
 def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
-    """The rows of a definition, each once per way of training that its objective allows.
+    """The rows of a definition, each once per way of training that its objective allows and whose ``objectives``, where
+    it lists some, hold it.
 
     An objective that can't be trained in the first way shows its ``alone`` columns of another one in their place.
     """
@@ -91,7 +92,7 @@ def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
             fitting = {}
             for way, training in content["training"].items():
                 options = (*content["common"], *sides[0]["options"], *own["options"], *training["options"])
-                if fits(options, where):
+                if objective in training.get("objectives", [objective]) and fits(options, where):
                     fitting[way] = options
             for way, options in fitting.items():
                 training = content["training"][way]
