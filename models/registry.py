@@ -1,7 +1,6 @@
 """Finds models and objectives by name or file; built-ins come through the same entry points as installed plugins."""
 
 import contextlib
-import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 from upliftlens.causal.names import unknown_name
 from upliftlens.models.checks import checked_model, checked_objective
 from upliftlens.models.contract import Backbone, Solver
+from upliftlens.models.sources import file_hash, source_hash
 
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "upliftlens.models": checked_model,
@@ -31,7 +31,7 @@ _PLUGIN = "upliftlens_plugin_"  # begins the name of a module that was read from
 class Entry(NamedTuple):
     """A registered object and where its code is.
 
-    ``source`` is the sha256 of the file, "" for built-ins (their ``version`` counts); ``file``: its path.
+    ``source`` is the ``source_hash`` of the file, "" for built-ins (their ``version`` counts); ``file``: its path.
     """
 
     value: Any
@@ -77,8 +77,9 @@ def entry(group: str, name: str) -> Entry:
             raise ValueError(f"{where} is called '{value.name}': the entry point and the object need one name")
     if point.dist is not None and point.dist.name == "upliftlens":
         return Entry(value, "")
-    file = inspect.getfile(sys.modules[point.module])
-    return Entry(value, _sources(Path(file)), file)
+    module = sys.modules[point.module]
+    file = inspect.getfile(module)
+    return Entry(value, source_hash(Path(file), module.__package__ or ""), file)
 
 
 def from_file(path: Path) -> Entry:
@@ -90,7 +91,7 @@ def from_file(path: Path) -> Entry:
     if not path.is_file():
         raise ValueError(f"model.file={path}: there is no such file")
     entry_of = _from_file(path, file_hash(path))
-    return entry_of._replace(source=_sources(path))
+    return entry_of._replace(source=source_hash(path, ""))
 
 
 @cache
@@ -114,25 +115,6 @@ def _from_file(path: Path, own: str) -> Entry:
 def model_entry(name: str, file: str | None) -> Entry:
     """A model by its file where one is given, else by its name."""
     return from_file(Path(file).resolve()) if file else entry("upliftlens.models", name)
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a source file: part of a run's key, so that an edited plugin is another run."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _sources(path: Path) -> str:
-    """sha256 over a plugin's file and whatever else was imported from its folder."""
-    folder = path.parent
-    files = {path}
-    for name, module in list(sys.modules.items()):
-        if name.startswith(_PLUGIN):  # another model's file, which this one doesn't import
-            continue
-        file = getattr(module, "__file__", None)
-        if file and Path(file).suffix == ".py" and Path(file).is_relative_to(folder) and Path(file).is_file():
-            files.add(Path(file))
-    parts = sorted(f"{file.relative_to(folder)} {file_hash(file)}" for file in files)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def place_in(file: str, error: BaseException) -> str:
