@@ -63,7 +63,7 @@ def compare_verb(flags: argparse.Namespace) -> int:
     if not records and (reasons := unmet(everything, flags.where)):
         raise UpliftlensError("\n".join(reasons))
     records = once_per_fit(records, [metric])
-    sides = [runs_of(records, name) for name in (flags.first, flags.second)]
+    sides = [measured(runs_of(records, name), metric) for name in (flags.first, flags.second)]
     shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
     if not shared:
         raise UpliftlensError(
@@ -197,6 +197,11 @@ def runs_of(records: Sequence[Record], name: str) -> list[Record]:
     if not found:
         raise UpliftlensError(f"no finished run meets {name}")
     return found
+
+
+def measured(records: Sequence[Record], metric: str) -> Sequence[Record]:
+    """The runs that have a metric; all, if none has it: then the reason is told where its value is asked for."""
+    return [one for one in records if metric in one.metrics] or records
 
 
 def label(record: Record) -> list[str]:

@@ -73,10 +73,8 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         distinct = once_per_fit(records, metrics)
         if measured := len(records) - len(distinct):
             records = distinct
-            remarks = [
-                *remarks,
-                f"{measured} runs measure a fit that is shown already: --metrics or --format json shows them.",
-            ]
+            shows = "--format json shows" if metrics else "--metrics or --format json shows"
+            remarks = [*remarks, f"{measured} runs measure a fit that is shown already: {shows} them."]
     if not everything:
         remarks = [
             *remarks,

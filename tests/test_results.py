@@ -277,3 +277,7 @@ def test_a_fit_that_was_measured_twice_is_one_experiment(tmp_path, capsys):
     assert len(json.loads(shown("--format=json").out)) == 3
     assert shown("--over", "seed", "--format=csv").out.count("additive") == 1
     assert main(["compare", "additive", "popularity", "--metric", "recall@10", f"--store={tmp_path}"]) == 0
+    assert call("run", tmp_path, "model=additive", "loss=logistic") == 0  # has no error of ratings
+    assert main(["compare", "additive", "additive/squared", "--metric", "mae", f"--store={tmp_path}"]) == 0
+    assert main(["compare", "additive", "popularity", "--metric", "recall@10", f"--store={tmp_path}"]) == 1
+    assert "'additive' means 2 runs" in capsys.readouterr().err
