@@ -79,6 +79,7 @@ def keep_programs(folder: Path) -> None:
         jax.config.update("jax_compilation_cache_dir", str(path))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")  # else a moved folder is never read
         compilation_cache.reset_cache()  # JAX decides once, at the first program, whether it keeps any
         warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry")
         warnings.filterwarnings("always", _UNREADABLE.pattern)

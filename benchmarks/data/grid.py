@@ -29,8 +29,12 @@ def world_of(config: GridConfig, knobs: Knobs) -> Grid:
     n_pairs = config.n_users * config.n_items
     if min(config.n_users, config.n_items, config.dim) < 1 or not 0 <= config.structure <= 1:
         raise UpliftlensError("data: grid world: n_users, n_items and dim must be at least 1, structure in [0, 1]")
-    if not config.scale[0] <= min(config.levels) < max(config.levels) <= config.scale[1]:
-        raise UpliftlensError(f"data.levels={list(config.levels)} must differ and lie in data.scale")
+    different = len(set(config.levels)) == len(config.levels) > 1
+    if not different or not config.scale[0] <= min(config.levels) <= max(config.levels) <= config.scale[1]:
+        raise UpliftlensError(
+            f"data.levels must be two or more different outcomes in data.scale={list(config.scale)}, "
+            f"got {list(config.levels)}"
+        )
     rng = np.random.default_rng([config.draw, 2])  # 0 and 1 are those of the test set and the log (known.py)
     users, items = (rng.standard_normal((n, config.dim)) for n in (config.n_users, config.n_items))
     taste = np.sqrt(config.structure / config.dim) * users @ items.T
@@ -85,6 +89,8 @@ def ratings_of(config: GridConfig) -> np.ndarray:
 
 
 def _recorded(config: GridConfig, misspecification: float) -> np.ndarray:
+    if not 0 <= misspecification <= 2:
+        raise UpliftlensError(f"data.misspecification must lie in [0, 2], got {misspecification:g}")
     return logged(_square(config, TRUE._replace(propensity=misspecification), "propensity"), config.test_per_user)
 
 

@@ -17,7 +17,8 @@ def log_and_test(
     """
     n_users, n_items = ratings.shape
     if not 0 < test_per_user < n_items:
-        raise UpliftlensError(f"data.test_per_user must lie between 0 and {n_items} items, got {test_per_user}")
+        most = f"lie in 1 … {n_items - 1} (of {n_items} items)" if n_items > 1 else "leave an item: raise data.n_items"
+        raise UpliftlensError(f"data.test_per_user must {most}, got {test_per_user}")
     test_stream, log_stream = (np.random.default_rng([draw, stream]) for stream in range(2))
     tested = np.zeros(ratings.shape, bool)
     order = np.argsort(test_stream.random(ratings.shape), axis=1)[:, :test_per_user]
