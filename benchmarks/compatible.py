@@ -53,8 +53,8 @@ def _check_loss(loss: Loss, objective: Objective, optimizer: str, feedback: str 
     if feedback == "implicit" and not loss.pairwise and not objective.implicit and objective.needs <= _EXPLICIT:
         raise UpliftlensError(
             f"data.feedback=implicit holds positives only, and objective={objective.name} with loss={loss.name} would "
-            "learn that everything is one: use loss=bpr, objective=rel_mf loss=logistic, a solver such as model=ials, or "
-            "on a log of recommendations a learner of effects such as objective=dlce"
+            "learn that everything is one: use loss=bpr, objective=rel_mf loss=logistic, a solver such as model=ials, "
+            "or on a log of recommendations a learner of effects such as objective=dlce"
         )
     if loss.pairwise and optimizer == "lbfgs":
         raise UpliftlensError(
