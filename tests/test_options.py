@@ -1,7 +1,7 @@
 """Options out of range: refused before anything starts, by every built-in model and by the training group."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from upliftlens.benchmarks.compute import composed
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.typed import structural, traced_names
+from upliftlens.benchmarks.typed import structural, traced_names, typed
 from upliftlens.causal.options import above, at_least, share
 from upliftlens.models.registry import names
 
@@ -73,3 +73,16 @@ def test_what_a_program_is_compiled_for_may_lie_outside_of_the_range():
     options = plan(configured("ease")).learning.options
     assert traced_names(type(options)) == ("l2",)
     assert structural(options) == structural(replace(options, l2=7.0)) != options
+
+
+@dataclass(frozen=True)
+class Nested:
+    matrix: tuple[tuple[float, ...], ...]
+
+
+def test_numbers_inside_of_lists_of_lists_are_converted_or_refused():
+    found = typed(Nested, {"matrix": [[1, 0.5], [0, 2]]}, "data").matrix
+    assert found == ((1.0, 0.5), (0.0, 2.0)) and {type(one) for row in found for one in row} == {float}
+    for wrong in ("one", True, [1]):
+        with pytest.raises(UpliftlensError, match=r"data\.matrix must be"):
+            typed(Nested, {"matrix": [[1, wrong]]}, "data")

@@ -143,6 +143,17 @@ def test_estimators_on_a_small_world(tmp_path):
     assert naive.hi < true.value
 
 
+def test_rotated_dcg_stands_without_users_who_have_too_few_ones(tmp_path):
+    content = {
+        **tables.definition("schnabel-1"), "data": WORLD, "draws": 2, "density": 0.1, "cutoff": 25,
+        "completion": {"dim": 2, "l2": 5.0, "lr": 0.03, "epochs": 5, "seed": 0},
+    }  # fmt: skip
+    cells = {(cell.row, cell.column): cell.value for cell in estimator_cells(content, where(tmp_path))}
+    all_ones = sum(1 / np.log2(1 + rank) for rank in range(1, 26))
+    assert cells["ROTATED/25-ones", "dcg25/true"] == pytest.approx(all_ones, rel=1e-6)
+    assert cells["ROTATED", "dcg25/true"] > all_ones + 0.01, "some users have fewer"
+
+
 def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
     content = {
         **tables.definition("schnabel-2"),
