@@ -78,19 +78,25 @@ def prediction_loss(transform: Callable[[Array, Array], RiskEstimator]) -> Step:
 
 
 def imputation_loss(weight: Callable[[Array], Array] | None) -> Step:
-    """mean_O (e − ê)²·weight(p) + α·mean_O ℓ(r, g), with r̂ stopped; without a weight, p is not read."""
+    """mean_O [(e − ê)²·weight(p) + α·ℓ(r, g)], with r̂ stopped; without a weight, p is not read."""
 
     def loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
         observed = batch.observed
         if weight is None:
-            return (observed.weight * squared_gap(view, observed)).sum() + hp["anchor"] * outcome_loss(view, batch, hp)
+            return gap_and_anchor(view, observed, 1.0, hp)
         if observed.propensity is None:
             raise ValueError("this objective weighs its imputation by propensities: none were given")
-        p = jnp.where(observed.weight > 0, observed.propensity, 1)
-        gap = (observed.weight * weight(p) * squared_gap(view, observed)).sum()
-        return gap + hp["anchor"] * outcome_loss(view, batch, hp)
+        return gap_and_anchor(view, observed, weight(jnp.where(observed.weight > 0, observed.propensity, 1)), hp)
 
     return loss
+
+
+def gap_and_anchor(view: View, sample: Sample, weight: Array | float, hp: Mapping[str, Array]) -> Array:
+    """mean [(e − ê)²·weight + α·ℓ(r, g)], differentiable in g only; one pass scores g for both terms."""
+    score = jax.lax.stop_gradient(view.score("prediction", sample))
+    imputation = view.score("imputation", sample)
+    gap = view.error(score, sample.target) - view.error(score, view.predict(imputation))
+    return (sample.weight * (weight * gap**2 + hp["anchor"] * view.error(imputation, sample.target))).sum()
 
 
 def pseudo_label(view: View, sample: Sample) -> Array:
@@ -102,13 +108,6 @@ def imputed_mean(view: View, everything: Sample) -> Array:
     """mean_D ê, differentiable in r̂."""
     error = view.error(view.score("prediction", everything), pseudo_label(view, everything))
     return (everything.weight * error).sum()
-
-
-def squared_gap(view: View, sample: Sample) -> Array:
-    """(e − ê)² of each pair, differentiable in g only."""
-    score = jax.lax.stop_gradient(view.score("prediction", sample))
-    imputed = view.error(score, view.predict(view.score("imputation", sample)))
-    return (view.error(score, sample.target) - imputed) ** 2
 
 
 def outcome_loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
@@ -134,7 +133,7 @@ def _objective(
         modules=("prediction", "imputation"),
         needs=needs,
         links=frozenset({"rating", "probability"}),
-        version=3,
+        version=4,
     )
 
 
@@ -173,18 +172,19 @@ class StableDROptions:
         at_least(0, imputation_l2=self.imputation_l2, propensity_l2=self.propensity_l2)
 
 
-def _propensity(view: View, sample: Sample, hp: Mapping[str, Array]) -> Array:
-    return jnp.maximum(jax.nn.sigmoid(view.score("propensity", sample)), hp["floor"])
+def _propensity(logit: Array, hp: Mapping[str, Array]) -> Array:
+    return jnp.maximum(jax.nn.sigmoid(logit), hp["floor"])
 
 
 def _stable_propensity(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed, everything = batch.observed, all_pairs(batch)
-    entropy = exposure_entropy(view.score("propensity", observed), view.score("propensity", everything), batch)
+    logit = view.score("propensity", observed)
+    entropy = exposure_entropy(logit, view.score("propensity", everything), batch)
     score = view.score("prediction", observed)
     imputed = jax.lax.stop_gradient(view.error(score, pseudo_label(view, observed)))
     centre = jax.lax.stop_gradient(imputed_mean(view, everything))
     # mean_D (ê − mean_D ê) is 0, which leaves the part that the observed pairs contribute.
-    p = _propensity(view, observed, hp)
+    p = _propensity(logit, hp)
     gap = risk.ips(imputed - centre, p, pairs_per_row(batch), observed.weight)
     return entropy + hp["balance"] * gap**2
 
@@ -197,13 +197,13 @@ def exposure_entropy(on_observed: Array, on_everything: Array, batch: Batch) -> 
 
 def _stable_imputation(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed = batch.observed
-    p = jax.lax.stop_gradient(_propensity(view, observed, hp))
-    return (observed.weight / p * squared_gap(view, observed)).sum() + hp["anchor"] * outcome_loss(view, batch, hp)
+    p = jax.lax.stop_gradient(_propensity(view.score("propensity", observed), hp))
+    return gap_and_anchor(view, observed, 1 / p, hp)
 
 
 def _stable_prediction(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed = batch.observed
-    p = jax.lax.stop_gradient(_propensity(view, observed, hp))
+    p = jax.lax.stop_gradient(_propensity(view.score("propensity", observed), hp))
     error = view.error(view.score("prediction", observed), observed.target)
     return risk.snips(error, p, pairs_per_row(batch), observed.weight)
 
@@ -219,6 +219,6 @@ stable_dr = Objective(
     modules=("prediction", "imputation", "propensity"),
     needs=_EVERYTHING,
     links=frozenset({"rating", "probability"}),
-    version=3,
+    version=4,
 )
 """SNIPS with propensities learned so that it gives the imputed errors their true mean."""

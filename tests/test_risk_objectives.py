@@ -63,6 +63,24 @@ def test_full_batch_is_the_formula(objective: Objective, link: str, layout: str)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("objective", [o for o in ALL if pointwise(o)], ids=lambda o: o.name)
+def test_a_phase_scores_a_sample_once_by_the_modules_that_it_moves(objective: Objective) -> None:
+    # With dropout a second pass is a second mask, which the compiler can't merge with the first: terms of one loss
+    # would see different modules, and the draw of masks is over half of an MLP's epoch.
+    batch = sparse(LABEL)
+    for phase in objective.phases:
+        seen: list[tuple[str, int]] = []
+        view = view_of(params())
+
+        def score(name: str, sample: Sample, seen=seen, view=view) -> jax.Array:  # type: ignore[no-untyped-def]
+            seen.append((name, id(sample)))
+            return view.score(name, sample)
+
+        phase.loss(view._replace(score=score), batch, HP)
+        trained = [one for one in seen if one[0] in phase.moves]
+        assert len(trained) == len(set(trained)), f"{objective.name} scores with {phase.moves} more than once"
+
+
 def test_ubpr_weighs_each_positive_by_its_inverse_propensity() -> None:
     negatives = np.array([1, 3, 0, 0, 0, 1, 2])[:N]
     batch = sparse(LABEL)
