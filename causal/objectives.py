@@ -16,7 +16,8 @@ from upliftlens.causal.triples import DrawTriples
 class View(NamedTuple):
     """What a phase's loss sees of the modules.
 
-    ``score(module name, sample)`` -> f32 of the sample's shape; ``error(score, target)`` is the per-pair loss ℓ;
+    ``score(module name, sample)`` -> f32 of the sample's shape, each call a pass of its own (with dropout another mask:
+    a loss calls it once and keeps the scores); ``error(score, target)`` is the per-pair loss ℓ;
     ``module(name)`` is the Flax module itself, for objectives that use more than scores (``requires``);
     ``predict(score)`` is the score in the unit of the loss's target (``Loss.predict``), for pseudo-labels.
     """
