@@ -4,15 +4,16 @@ What a method sees is the drawn log; the test pairs are drawn uniformly. ``world
 table robustness are given.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 
 from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.config import GridConfig
+from upliftlens.benchmarks.data.generated import generated
 from upliftlens.benchmarks.data.known import log_and_test, logged
-from upliftlens.benchmarks.dataset import Dataset, Features
+from upliftlens.benchmarks.dataset import Dataset
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.causal.grid import Grid, GridOptions, Knobs, grid
 
@@ -57,25 +58,9 @@ def generate(config: GridConfig) -> Dataset:
         UpliftlensError: as ``world_of``, and if the test set would leave no pair to observe.
     """
     log, test = log_and_test(ratings_of(config), _square(config, TRUE, "exposure"), config.test_per_user, config.draw)
-    return sealed(
-        Dataset(
-            name=config.name,
-            log=log,
-            users=pd.DataFrame({"id": [str(i) for i in range(config.n_users)]}, dtype=object),
-            items=pd.DataFrame({"id": [str(i) for i in range(config.n_items)]}, dtype=object),
-            user_features=_none(config.n_users),
-            item_features=_none(config.n_items),
-            scale=config.scale,
-            relevance=config.relevance,
-            feedback=config.feedback,
-            terms=config.terms,
-            source=f"generated (draw {config.draw})",
-            fingerprint="",
-            test=test,
-            test_kind="mar",
-            propensity=None if config.misspecification is None else _recorded(config, config.misspecification),
-        )
-    )
+    recorded = None if config.misspecification is None else _recorded(config, config.misspecification)
+    drawn = generated(config, log, f"generated (draw {config.draw})")
+    return sealed(replace(drawn, test=test, test_kind="mar", propensity=recorded))
 
 
 def propensity_of(config: GridConfig) -> np.ndarray:
@@ -97,7 +82,3 @@ def _recorded(config: GridConfig, misspecification: float) -> np.ndarray:
 def _square(config: GridConfig, knobs: Knobs, column: str) -> np.ndarray:
     values: np.ndarray = getattr(world_of(config, knobs), column)
     return values.reshape(config.n_users, config.n_items)
-
-
-def _none(n: int) -> Features:
-    return Features((), np.zeros((n, 0), np.float32))

@@ -1,10 +1,12 @@
 """A generated world as a data set: what a method may see of it, without the truth."""
 
+from dataclasses import replace
+
 import numpy as np
-import pandas as pd
 
 from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.config import SyntheticConfig
+from upliftlens.benchmarks.data.generated import generated
 from upliftlens.benchmarks.dataset import Dataset, Features
 from upliftlens.benchmarks.environment import available_memory
 from upliftlens.benchmarks.errors import UpliftlensError
@@ -40,25 +42,12 @@ def world_of(config: SyntheticConfig) -> World:
 def generate(config: SyntheticConfig) -> Dataset:
     """The world's log (missing not at random), its test set (at random) and features, every user and item included."""
     world = world_of(config)
-    return sealed(
-        Dataset(
-            name=config.name,
-            log=world.log,
-            users=pd.DataFrame({"id": [str(i) for i in range(config.n_users)]}, dtype=object),
-            items=pd.DataFrame({"id": [str(i) for i in range(config.n_items)]}, dtype=object),
-            user_features=_named(world.user_features, "user"),
-            item_features=_named(world.item_features, "item"),
-            scale=config.scale,
-            relevance=config.relevance,
-            feedback=config.feedback,
-            terms=config.terms,
-            source=f"generated (draw {config.draw})",
-            fingerprint="",
-            test=world.test if len(world.test) else None,
-            test_kind="mar" if len(world.test) else None,
-            propensity=None if config.misspecification is None else _recorded(world, config.misspecification),
-        )
-    )
+    sides = _named(world.user_features, "user"), _named(world.item_features, "item")
+    drawn = generated(config, world.log, f"generated (draw {config.draw})", *sides)
+    recorded = None if config.misspecification is None else _recorded(world, config.misspecification)
+    if len(world.test):
+        drawn = replace(drawn, test=world.test, test_kind="mar")
+    return sealed(replace(drawn, propensity=recorded))
 
 
 def propensity_of(config: SyntheticConfig) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 from upliftlens.benchmarks.data.build import Raw, build, ids_only, sealed
 from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
+from upliftlens.benchmarks.data.generated import generated
 from upliftlens.benchmarks.data.logged_rows import check_log, estimated, one_row_each, with_absent
 from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
@@ -77,22 +78,10 @@ def synthetic(config: UpliftSyntheticConfig) -> Dataset:
         world, group = generate(config, config.draw)
     except ValueError as error:
         raise UpliftlensError(f"data: {error}") from error
-    users = pd.DataFrame({"id": [str(i) for i in range(config.n_users)], "group": group.astype(str)}, dtype=object)
+    nothing = interactions(np.zeros(0), np.zeros(0), np.zeros(0), config.n_users, config.n_items)
     groups = Features(("group=0", "group=1"), np.stack([group == 0, group == 1], axis=1).astype(np.float32))
-    like = Dataset(
-        name=config.name,
-        log=interactions(np.zeros(0), np.zeros(0), np.zeros(0), config.n_users, config.n_items),
-        users=users,
-        items=pd.DataFrame({"id": [str(i) for i in range(config.n_items)]}, dtype=object),
-        user_features=groups,
-        item_features=Features((), np.zeros((config.n_items, 0), np.float32)),
-        scale=config.scale,
-        relevance=config.relevance,
-        feedback=config.feedback,
-        terms=config.terms,
-        source="generated",
-        fingerprint="",
-    )
+    like = generated(config, nothing, "generated", groups)
+    like = replace(like, users=like.users.assign(group=group.astype(str).astype(object)))
     return from_world(world, like, config)
 
 
