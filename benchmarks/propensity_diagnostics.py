@@ -67,7 +67,7 @@ def verdict(diagnostics: Mapping[str, Any]) -> str:
     d = diagnostics
     numbers = [
         f"effective sample {d['effective_sample_size']:,.0f} of {d['n_observed']:,}",
-        f"largest weight {d['largest_weight']:,.3g}",
+        f"largest weight {d['largest_weight']:{',.0f' if d['largest_weight'] >= 100 else '.3g'}}",
         f"{d['clip_rate']:.1%} clipped",
         f"Σ 1/p is {d['inverse_ratio']:.2f} ± {d['inverse_ratio_error']:.2f} of all pairs",
         *(f"{name} {d[name.lower()]:.2g}" for name in ("ECE", "BMSE") if d[name.lower()] is not None),

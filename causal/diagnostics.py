@@ -27,7 +27,7 @@ Verdict = Literal["good", "fair", "poor"]
 LOST_SAMPLE = (0.75, 0.95)  # 1 − effective share of the sample
 TOP_WEIGHT = (0.01, 0.10)  # share of all weight that one pair carries
 CLIPPED = (0.05, 0.25)  # share of O that the floor has changed
-OFF_TOTAL = (0.10, 0.50)  # |Σ_O 1/p − |D||/|D|, beyond two standard errors
+OFF_TOTAL = (0.10, 0.25)  # |Σ_O 1/p − |D||/|D|, beyond two standard errors
 MISCALIBRATED = (0.10, 0.50)  # ECE as a share of the mean of o
 
 

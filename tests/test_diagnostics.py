@@ -44,6 +44,7 @@ def test_true_propensities_are_good_and_wrong_ones_are_called_by_name() -> None:
         d = diagnose(wrong, 5000, floor=0.4 if words == "clipped" else 1e-9)
         assert d.verdict == "poor", words
         assert words in d.reason
+    assert diagnose(p[seen] / 0.65, 5000, floor=0.01).verdict == "poor"  # Σ 1/p a third too low: learned the log itself
     uncalibrated = diagnose(p[seen], 5000, floor=0.01, ece=0.6 * seen.mean())
     assert uncalibrated.verdict == "poor"
     assert "calibration error is 60%" in uncalibrated.reason
