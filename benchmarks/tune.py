@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import qmc
 
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.metrics.registry import choose
@@ -35,17 +36,25 @@ def sample(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> li
     Raises:
         UpliftlensError: if there is nothing to search, or an entry says neither.
     """
-    if not space:
-        raise UpliftlensError(
-            "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
-        )
-    for name, entry in space.items():
-        _require(name, entry)
+    _require_space(space)
     trials: list[list[str]] = [[]]
     for number in range(1, budget):
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
-        trials.append([f"{_full(name)}={_draw(name, entry, rng)}" for name, entry in space.items()])
+        trials.append([f"{_full(name)}={_draw(entry, rng)}" for name, entry in space.items()])
     return trials[:budget]
+
+
+def spread(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> list[list[str]]:
+    """As ``sample``, but the draws are the points of a scrambled Halton sequence: they leave no wide gap in any range.
+
+    A larger budget repeats the smaller one's trials here, too.
+
+    Raises:
+        UpliftlensError: as ``sample``.
+    """
+    _require_space(space)
+    points = qmc.Halton(len(space), scramble=True, rng=seed).random(budget - 1)
+    return [[], *([f"{_full(name)}={_at(entry, u)}" for (name, entry), u in zip(space.items(), p)] for p in points)]
 
 
 def tune(
@@ -134,13 +143,29 @@ def _require(name: str, entry: Any) -> None:
         raise UpliftlensError(f"{wrong}: with log, low must be above 0")
 
 
-def _draw(name: str, entry: Mapping[str, Any], rng: np.random.Generator) -> Any:
+def _draw(entry: Mapping[str, Any], rng: np.random.Generator) -> Any:
     if "choices" in entry:
-        choice = entry["choices"][rng.integers(len(entry["choices"]))]
+        return _at(entry, (rng.integers(len(entry["choices"])) + 0.5) / len(entry["choices"]))
+    return _at(entry, rng.random())
+
+
+def _at(entry: Mapping[str, Any], share: float) -> Any:
+    """The value at a share in [0, 1) of an entry's choices or range."""
+    if "choices" in entry:
+        choice = entry["choices"][int(share * len(entry["choices"]))]
         return str(choice).replace(" ", "") if isinstance(choice, list) else choice
     low, high = float(entry["low"]), float(entry["high"])
     if entry.get("log"):
         low, high = np.log(low), np.log(high)
-    value = rng.uniform(low, high)
+    value = low + (high - low) * share
     # Four digits are enough for a search, and readable in a table.
     return float(f"{np.exp(value) if entry.get('log') else value:.4g}")
+
+
+def _require_space(space: Mapping[str, Mapping[str, Any]]) -> None:
+    if not space:
+        raise UpliftlensError(
+            "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
+        )
+    for name, entry in space.items():
+        _require(name, entry)
