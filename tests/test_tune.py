@@ -1,0 +1,53 @@
+"""Where the trials of a search lie in its space."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.tune import sample, spread
+
+SPACE = {
+    "dim": {"choices": [8, 16, 32]},
+    "train.l2": {"low": 0.3, "high": 300.0, "log": True},
+    "objective.anchor": {"low": 0.0, "high": 2.0},
+}
+WIDE = 0.13  # of a range: 19 trials in base 5, the sparser one, leave 0.12
+
+
+def values(trials, place):
+    return [float(trial[place].partition("=")[2]) for trial in trials[1:]]
+
+
+@pytest.mark.parametrize("draw", [sample, spread], ids=lambda draw: draw.__name__)
+@given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 2**32 - 1))
+def test_a_larger_budget_repeats_the_trials_of_a_smaller_one(draw, budget, more, seed):
+    trials = draw(SPACE, budget, seed)
+    assert trials[0] == []
+    assert len(trials) == budget
+    assert draw(SPACE, budget + more, seed)[:budget] == trials
+    assert all(0.3 <= value <= 300 for value in values(trials, 1))
+    assert all(0 <= value <= 2 for value in values(trials, 2))
+    assert {one[0] for one in trials[1:]} <= {"model.dim=8", "model.dim=16", "model.dim=32"}
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_few_spread_trials_leave_no_wide_gap_in_a_range(seed):
+    trials = spread(SPACE, 20, seed)
+    counts = np.unique([one[0] for one in trials[1:]], return_counts=True)[1]
+    assert counts.min() >= 5, "19 trials of 3 choices"
+    for place, scaled in ((1, lambda x: np.log(x / 0.3) / np.log(1000)), (2, lambda x: x / 2)):
+        inside = np.sort([scaled(value) for value in values(trials, place)])
+        assert np.diff([0, *inside, 1]).max() < WIDE
+
+
+def test_trials_drawn_at_random_do_leave_one():
+    drawn = [np.sort(values(sample(SPACE, 20, seed), 2)) / 2 for seed in range(20)]
+    assert max(np.diff([0, *inside, 1]).max() for inside in drawn) > WIDE
+
+
+def test_nothing_to_search_is_refused():
+    for draw in (sample, spread):
+        with pytest.raises(UpliftlensError, match="states no search space"):
+            draw({}, 3, 0)
