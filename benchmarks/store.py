@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -45,7 +46,7 @@ class Store(NamedTuple):
 
 
 def open_store(root: Path | str) -> Store:
-    """The store at ``root``, made if missing, proved writable, and swept of what crashed processes left.
+    """The store at ``root``, made if missing, proved writable, and, the first time, swept of what crashed processes left.
 
     Raises:
         UpliftlensError: if it isn't a folder, can't be written, or its disk is full.
@@ -56,11 +57,17 @@ def open_store(root: Path | str) -> Store:
             (store.root / name).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=store.root) as probe:
             probe.write(b"writable")
-    for leftover in store.root.glob(f"*/*/{TEMPORARY}*"):
+    sweep(store.root.resolve())
+    return store
+
+
+@cache
+def sweep(root: Path) -> None:
+    """Deletes what crashed processes left, once per process: looking through thousands of runs takes a second."""
+    for leftover in root.glob(f"*/*/{TEMPORARY}*"):
         with suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime > _STALE:
                 leftover.unlink()
-    return store
 
 
 @contextmanager
