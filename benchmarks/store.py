@@ -46,7 +46,7 @@ class Store(NamedTuple):
 
 
 def open_store(root: Path | str) -> Store:
-    """The store at ``root``, made if missing, proved writable, and, the first time, swept of what crashed processes left.
+    """The store at ``root``: made if missing, proved writable, and once per process swept of what crashed ones left.
 
     Raises:
         UpliftlensError: if it isn't a folder, can't be written, or its disk is full.
