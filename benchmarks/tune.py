@@ -82,7 +82,7 @@ def tune(
         raise UpliftlensError(f"model.space={stated} must be a mapping, e.g. '+model.space={{dim:{{choices:[8,16]}}}}'")
     ranges = {_full(name): entry for name, entry in stated.items()}
     for name in ranges:
-        _require_searchable(name, base)
+        require_searchable(name, base)
     space = {name: entry for name, entry in ranges.items() if name not in fixed}
     trials: list[tuple[list[str], Record | None]] = []
     for number, extra in enumerate(sample(space, budget, seed)):
@@ -115,8 +115,12 @@ def _full(name: str) -> str:
     return name if "." in name else f"model.{name}"
 
 
-def _require_searchable(name: str, config: Mapping[str, Any]) -> None:
-    """Refuses an option whose values can't be compared on one set of validation rows, or that there is not."""
+def require_searchable(name: str, config: Mapping[str, Any]) -> None:
+    """Refuses an option whose values can't be compared on one set of validation rows, or that there is not.
+
+    Raises:
+        UpliftlensError: naming the option.
+    """
     section, _, option = name.partition(".")
     if section not in SEARCHED or name == "train.monitor":
         raise UpliftlensError(

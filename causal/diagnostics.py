@@ -140,4 +140,4 @@ def _judge(findings: list[tuple[float, tuple[float, float], str]]) -> tuple[Verd
         return "poor", "; ".join(poor)
     if fair:
         return "fair", "; ".join(fair)
-    return "good", "no weight dominates, few are clipped, and the total is right"
+    return "good", "no fault in its weights; whether exposure depends on the rating itself, a log can't show"

@@ -110,7 +110,11 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     winner = search(content, options, space, where(tmp_path, told))
     assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
     assert len(told) == 1 and told[0].startswith("trial 1 failed: train: l2 must be at least 0")
+    with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
+        options = [*WORLD, "model=additive", "objective=dr_jl"]
+        search(content, options, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
     with pytest.raises(UpliftlensError, match="every trial"):
+        options = [*WORLD, "model=additive", "loss=squared"]
         search(content, [*options, "objective=ips", "propensity=given"], space, where(tmp_path))
 
 
@@ -145,6 +149,7 @@ def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
     assert "auc vs mf/naive: no difference can be claimed (the interval holds 0" in said
     assert "(overlap-dropped): no difference can be claimed" in said
     assert "the order turns between the blocks for mf/ips." in said
+    assert content["note"] in said and "no trial read a test rating" in said
 
 
 @pytest.mark.slow

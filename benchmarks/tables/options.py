@@ -15,7 +15,7 @@ from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import above, at_least
 
-_FIXED = ("kind", "published")
+_FIXED = ("kind", "published", "note")
 _SEEDS = 2**32
 _LEAST = {"seed": 0, "search_seed": 0, "tune_seed": 0, "draws": 2, "folds": 2, "logs": 2, "users": 2}
 """Of whole numbers; 1 for any other. One draw has no spread, one fold nothing to train on."""

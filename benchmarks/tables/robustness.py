@@ -147,6 +147,10 @@ def _difference(
         return np.abs(summary(both[0])) - np.abs(summary(both[1]))
 
     low, high = _bounds(errors, gap, resampling)
+    signed = [_bounds(one, summary, resampling) for one in errors]
+    if summary is _mean and all(below <= 0 <= above for below, above in signed):
+        # Of two biases that can't be told from 0 the greater in size is chance, however sure its size is.
+        return Cell(row, column, float(gap(errors)), low, high, None, "undecided: neither can be told from 0", ())
     verdict = "better" if high < 0 else "worse" if low > 0 else "undecided"
     return Cell(row, column, float(gap(errors)), low, high, None, verdict, ())
 

@@ -2,8 +2,8 @@
 
 Trial 0 is the row's configuration as it stands, the others are spread over its space (``benchmarks.tune.spread``). Each
 is fitted to ``1 − validation`` of the log, once for each of the ``validation_seeds`` that draw the part left out, and
-stopped early by the criterion on that part, whose rows weigh 1/p. The winner has the best mean criterion; it is then
-fitted to the whole log for its mean best number of epochs. The test set is met by the winner only.
+judged (with patience, stopped early) by the criterion on that part, whose rows weigh 1/p. The winner has the best mean
+criterion; it is then fitted to the whole log for its mean best number of epochs. Only the winner meets the test set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.records import Record
 from upliftlens.benchmarks.tables.run import planned, record_of
 from upliftlens.benchmarks.tables.table import Where
-from upliftlens.benchmarks.tune import spread
+from upliftlens.benchmarks.tune import require_searchable, spread
 
 
 class Winner(NamedTuple):
@@ -36,7 +36,10 @@ def search(
     Raises:
         UpliftlensError: if the configuration is wrong, the data can't be had, or every trial failed.
     """
-    planned(options, (), where)  # what is wrong with the row itself is no failed trial
+    # What is wrong with the row itself, or a name in its space, is no failed trial.
+    base = planned(options, (), where)
+    for name in space:
+        require_searchable(name, base.config)
     drawn = spread(space, content["trials"], content["search_seed"]) if space else [[]]
     best: Winner | None = None
     for number, changes in enumerate(drawn):

@@ -108,7 +108,8 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     parts = f"{len(content['validation_seeds'])} parts of {content['validation']:.0%} of the training log"
     said = [
         f"Every row and way of training had {content['trials']} trials, each judged on {parts}, weighed by 1/p; "
-        "no row met the test set before."
+        "no trial read a test rating. Intervals and p-values take the settings found as given.",
+        *([content["note"]] if "note" in content else []),
     ]
     at = {(cell.row, cell.column): cell for cell in cells}
     names = _names(content)
