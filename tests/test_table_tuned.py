@@ -118,6 +118,14 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
         search(content, [*options, "objective=ips", "propensity=given"], space, where(tmp_path))
 
 
+@pytest.mark.parametrize(("stated", "drawn", "chosen"), [(1.0, 1e6, ()), (1e6, 1.0, ("train.l2=1.0",))])
+def test_the_trial_with_the_least_criterion_wins(stated, drawn, chosen, tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", f"train.l2={stated}"]
+    content = {**SMALL, "trials": 2, "validation_seeds": [0]}
+    winner = search(content, options, {"train.l2": {"choices": [drawn]}}, where(tmp_path))
+    assert winner.changes[:-2] == chosen and winner.changes[-1] == "split.validation=0"
+
+
 def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):
     found = list(rows({**FULL, "objectives": ["naive", "cvib", "escm2_dr"]}, where(tmp_path)))
     ratings, labels = ([row.name for row in found if row.remark == f"trained on {way}"] for way in FULL["training"])
