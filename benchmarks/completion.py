@@ -24,7 +24,9 @@ def complete(log: Interactions, config: CompletionConfig) -> np.ndarray:
     rows = replace(padded(log, len(log)), time=None)
     no_features = jnp.zeros((log.n_users, 0)), jnp.zeros((log.n_items, 0))
     data = TrainingData(jax.tree.map(jnp.asarray, rows), jnp.zeros(len(log)), *no_features)
-    method = gradient_method(model, MFOptions(config.dim, 0.05, 0.3), squared, naive, "adam", "cosine", "tiles")
+    method = gradient_method(
+        model, MFOptions(config.dim, config.init, config.bias_penalty), squared, naive, "adam", "cosine", "tiles"
+    )
     source = feed(data, "tiles", "rating", len(log), TILE)
     train = {"lr": config.lr, "l2": config.l2, "steps": config.epochs * source.n_steps}
     hp = Hyper({}, {}, {name: jnp.float32(value) for name, value in train.items()})

@@ -57,6 +57,18 @@ def spread(space: Mapping[str, Mapping[str, Any]], budget: int, seed: int) -> li
     return [[], *([f"{_full(name)}={_at(entry, u)}" for (name, entry), u in zip(space.items(), p)] for p in points)]
 
 
+def narrowed(
+    space: Mapping[str, Mapping[str, Any]], centre: Mapping[str, Any], width: float
+) -> dict[str, dict[str, Any]]:
+    """The space around one of its points: ranges of ``width`` of their length, choices of the one that was made.
+
+    A range is centred on the point's value, on its logarithm where the range is logarithmic, and moved to lie within
+    the space's. ``centre`` maps each name to a value; one beyond the range counts as the nearest within, and a
+    range around None is kept whole.
+    """
+    return {name: _narrowed(entry, centre[name], width) for name, entry in space.items()}
+
+
 def tune(
     compose: Callable[[Sequence[str]], dict[str, Any]],
     run: Callable[[Mapping[str, Any]], Record],
@@ -164,6 +176,23 @@ def _at(entry: Mapping[str, Any], share: float) -> Any:
     value = low + (high - low) * share
     # Four digits are enough for a search, and readable in a table.
     return float(f"{np.exp(value) if entry.get('log') else value:.4g}")
+
+
+def _narrowed(entry: Mapping[str, Any], value: Any, width: float) -> dict[str, Any]:
+    if "choices" in entry:
+        return {"choices": [value]}
+    if value is None:
+        return dict(entry)
+    low, high = float(entry["low"]), float(entry["high"])
+    middle = min(max(float(value), low), high)
+    if entry.get("log"):
+        low, high, middle = np.log([low, high, middle])
+    half = width * (high - low) / 2
+    middle = min(max(middle, low + half), high - half)
+    low, high = middle - half, middle + half
+    if entry.get("log"):
+        low, high = np.exp([low, high])
+    return {**entry, "low": float(low), "high": float(high)}
 
 
 def _require_space(space: Mapping[str, Mapping[str, Any]]) -> None:

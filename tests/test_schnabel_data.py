@@ -13,7 +13,7 @@ from upliftlens.benchmarks.errors import UpliftlensError
 SHARES = (0.5263, 0.2419, 0.1440, 0.0623, 0.0255)
 CONFIG = SchnabelConfig(
     "small", "schnabel", (1.0, 5.0), 4, "explicit", FactsConfig(None, None, None), "", 0, "synthetic",
-    CompletionConfig(2, 5.0, 0.03, 5, 0), SHARES, 0.25, 0.08, 6,
+    CompletionConfig(2, 0.05, 5.0, 0.3, 0.03, 5, 0), SHARES, 0.25, 0.08, 6,
 )  # fmt: skip
 
 

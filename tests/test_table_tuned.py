@@ -25,7 +25,7 @@ WORLD = [
 ]  # fmt: skip
 FULL = tables.definition("coat")
 SMALL = {
-    **FULL, "common": WORLD, "trials": 2, "validation_seeds": [0, 1], "seeds": [0, 1],
+    **FULL, "common": WORLD, "trials": 2, "refining": 0, "validation_seeds": [0, 1], "seeds": [0, 1],
     "interval": {"level": 0.95, "resamples": 100, "seed": 0}, "backbones": ["mf"],
     "objectives": ["naive", "cvib"],
     "backbone": {
@@ -105,11 +105,11 @@ def test_it_resumes_without_repeating_anything(made):
 def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     options = [*WORLD, "model=additive", "loss=squared"]
     told = []
-    content = {**SMALL, "trials": 2, "validation_seeds": [0]}
+    content = {**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]}
     space = {"train.l2": {"choices": [-1.0]}}
     winner = search(content, options, space, where(tmp_path, told))
     assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
-    assert len(told) == 1 and told[0].startswith("trial 1 failed: train: l2 must be at least 0")
+    assert len(told) == 1 and told[0].startswith("the trial train.l2=-1.0 failed: train: l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
         options = [*WORLD, "model=additive", "objective=dr_jl"]
         search(content, options, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
@@ -121,9 +121,29 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
 @pytest.mark.parametrize(("stated", "drawn", "chosen"), [(1.0, 1e6, ()), (1e6, 1.0, ("train.l2=1.0",))])
 def test_the_trial_with_the_least_criterion_wins(stated, drawn, chosen, tmp_path):
     options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", f"train.l2={stated}"]
-    content = {**SMALL, "trials": 2, "validation_seeds": [0]}
+    content = {**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]}
     winner = search(content, options, {"train.l2": {"choices": [drawn]}}, where(tmp_path))
     assert winner.changes[:-2] == chosen and winner.changes[-1] == "split.validation=0"
+
+
+def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=40.0"]
+    space = {"train.l2": {"low": 0.01, "high": 1e6, "log": True}}
+    content = {**SMALL, "trials": 9, "refining": 4, "narrow": 0.1, "validation_seeds": [0]}
+    first = search({**content, "trials": 5, "refining": 0}, options, space, where(tmp_path))
+    known = {one["key"] for one in records(tmp_path)}
+    winner = search(content, options, space, where(tmp_path))
+    closer = [one for one in records(tmp_path) if one["key"] not in known]
+    best = float(next(iter(first.changes)).partition("=")[2]) if len(first.changes) == 3 else 40.0
+    values = sorted(one["config"]["train"]["l2"] for one in closer)
+    assert len(values) == 4 and winner.trials == 9
+    assert best / 10**0.4 * 0.99 < values[0] < best < values[-1] < best * 10**0.4 * 1.01, "a tenth of eight decades"
+    assert winner.criterion <= first.criterion
+    assert search({**content, "trials": 9, "refining": 4}, options, {}, where(tmp_path)).trials == 1, (
+        "nothing to search"
+    )
+    with pytest.raises(UpliftlensError, match="refining=9 of 9 trials"):
+        search({**content, "refining": 9}, options, space, where(tmp_path))
 
 
 def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):

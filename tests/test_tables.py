@@ -8,6 +8,7 @@ import pytest
 from upliftlens.benchmarks.cli import main
 from upliftlens.benchmarks.completion import complete
 from upliftlens.benchmarks.compute import prepare_overrides
+from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.data.config import CompletionConfig
 from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.tables import table as tables
@@ -16,7 +17,9 @@ from upliftlens.benchmarks.tables.estimators import estimator_cells
 from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.benchmarks.tables.run import planned
 from upliftlens.benchmarks.tables.table import KINDS, Cell, Table, Where, judged, rendered
+from upliftlens.benchmarks.typed import typed
 from upliftlens.causal.interactions import interactions
+from upliftlens.causal.schnabel import dcg, exposure, predictions, rebucket
 
 WORLD = ["data=synthetic", "data.n_users=60", "data.n_items=50", "data.ratings_per_user=15", "data.test_per_user=4"]
 CELLS = [
@@ -112,7 +115,7 @@ def test_completion_fits_a_low_rank_truth():
     true = 3 + rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40)) + rng.normal(size=(60, 1))
     user, item = np.nonzero(rng.random(true.shape) < 0.6)
     log = interactions(user, item, true[user, item], 60, 40)
-    found = complete(log, CompletionConfig(dim=4, l2=0.5, lr=0.05, epochs=150, seed=0))
+    found = complete(log, CompletionConfig(dim=4, init=0.05, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
     unseen = np.ones(true.shape, bool)
     unseen[user, item] = False
     assert np.sqrt(((found - true)[unseen] ** 2).mean()) < 0.35 * true[unseen].std()
@@ -122,11 +125,11 @@ def test_estimators_on_a_small_world(tmp_path):
     """The truth lies where IPS and SNIPS are, not where naive is; spreads have closed forms."""
     content = {
         **tables.definition("schnabel-1"), "data": WORLD, "draws": 20, "density": 0.1, "cutoff": 5,
-        "completion": {"dim": 2, "l2": 5.0, "lr": 0.03, "epochs": 5, "seed": 0},
+        "completion": {"dim": 2, "init": 0.05, "l2": 5.0, "bias_penalty": 0.3, "lr": 0.03, "epochs": 5, "seed": 0},
     }  # fmt: skip
     cells = {(cell.row, cell.column): cell for cell in estimator_cells(content, where(tmp_path))}
-    assert len(cells) == (5 * 2 + 1) * (1 + 3 + 3)
-    ones = cells["ROTATED/5-ones", "dcg5/true"]
+    assert len(cells) == 5 * 2 * (1 + 3 + 3)
+    ones = cells["ROTATED", "dcg5/true"]
     assert ones.value == pytest.approx(sum(1 / np.log2(1 + rank) for rank in range(1, 6)), rel=1e-6)
     with pytest.raises(UpliftlensError, match="can't be reached"):
         estimator_cells({**content, "density": 0.2}, where(tmp_path))
@@ -143,15 +146,18 @@ def test_estimators_on_a_small_world(tmp_path):
     assert naive.hi < true.value
 
 
-def test_rotated_dcg_stands_without_users_who_have_too_few_ones(tmp_path):
-    content = {
-        **tables.definition("schnabel-1"), "data": WORLD, "draws": 2, "density": 0.1, "cutoff": 25,
-        "completion": {"dim": 2, "l2": 5.0, "lr": 0.03, "epochs": 5, "seed": 0},
-    }  # fmt: skip
-    cells = {(cell.row, cell.column): cell.value for cell in estimator_cells(content, where(tmp_path))}
-    all_ones = sum(1 / np.log2(1 + rank) for rank in range(1, 26))
-    assert cells["ROTATED/25-ones", "dcg25/true"] == pytest.approx(all_ones, rel=1e-6)
-    assert cells["ROTATED", "dcg25/true"] > all_ones + 0.01, "some users have fewer"
+def test_every_user_of_the_published_world_has_enough_ones_for_its_dcg(ml_100k):
+    """Else ROTATED, which ranks them first, would fill the first 50 places up with fives, and its DCG be another."""
+    content = tables.definition("schnabel-1")
+    config = typed(CompletionConfig, content["completion"], "completion")
+    assert config == configure("schnabel-ml-100k").completion, "the table and the data set are of one world"
+    ratings = rebucket(complete(ml_100k.log, config), np.asarray(content["marginal"]))
+    assert (ratings == 1).sum(axis=1).min() > content["cutoff"]
+    p = exposure(ratings, content["alpha"], content["density"])
+    rng = np.random.default_rng(0)
+    gain = dcg(ratings, predictions(ratings, rng)["ROTATED"], content["cutoff"], rng)
+    assert gain.mean() == pytest.approx(content["published"]["ROTATED"]["dcg50/true"], abs=0.005)
+    assert (gain * p).sum() / p.sum() == pytest.approx(content["published"]["ROTATED"]["dcg50/naive"], abs=0.02)
 
 
 def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.tune import sample, spread
+from upliftlens.benchmarks.tune import narrowed, sample, spread
 
 SPACE = {
     "dim": {"choices": [8, 16, 32]},
@@ -51,3 +51,27 @@ def test_nothing_to_search_is_refused():
     for draw in (sample, spread):
         with pytest.raises(UpliftlensError, match="states no search space"):
             draw({}, 3, 0)
+
+
+@given(st.floats(0.01, 1e4), st.floats(-1, 3), st.floats(0.01, 1), st.integers(0, 2**32 - 1))
+def test_a_narrowed_space_lies_within_the_space_around_its_centre(l2, anchor, width, seed):
+    centre = {"dim": "16", "train.l2": str(l2), "objective.anchor": anchor}
+    near = narrowed(SPACE, centre, width)
+    assert near["dim"] == {"choices": ["16"]}
+    for name, scale, value in (("train.l2", np.log, l2), ("objective.anchor", float, anchor)):
+        low, high = scale(near[name]["low"]), scale(near[name]["high"])
+        least, most = scale(SPACE[name]["low"]), scale(SPACE[name]["high"])
+        assert high - low == pytest.approx(width * (most - least))
+        assert least - 1e-9 <= low and high <= most + 1e-9
+        inside = min(max(scale(value), least), most)
+        assert low - 1e-9 <= inside <= high + 1e-9
+        if least < inside - (high - low) / 2 and inside + (high - low) / 2 < most:
+            assert low + high == pytest.approx(2 * inside), "in the middle, but at an end"
+    drawn = spread(near, 9, seed)
+    assert {one[0] for one in drawn[1:]} == {"model.dim=16"}
+
+
+def test_around_an_option_without_a_value_the_whole_range_is_kept():
+    assert narrowed(SPACE, {"dim": 8, "train.l2": None, "objective.anchor": 1.0}, 0.5) == {
+        "dim": {"choices": [8]}, "train.l2": SPACE["train.l2"], "objective.anchor": {"low": 0.5, "high": 1.5},
+    }  # fmt: skip

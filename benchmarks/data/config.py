@@ -152,10 +152,13 @@ class SyntheticConfig(DrawnConfig, SyntheticOptions):
 
 @dataclass(frozen=True)
 class CompletionConfig:
-    """MF with biases under the squared loss: ``dim`` factors, λ ``l2``, Adam with rate ``lr`` for ``epochs``."""
+    """MF with biases under the squared loss: ``dim`` factors that start with sd ``init``, λ ``l2``, of which biases get
+    ``bias_penalty``, Adam with rate ``lr`` for ``epochs``."""
 
     dim: int
+    init: float
     l2: float
+    bias_penalty: float
     lr: float
     epochs: int
     seed: int

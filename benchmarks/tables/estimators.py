@@ -24,7 +24,6 @@ from upliftlens.causal.schnabel import (
 
 ESTIMATORS = ("ips", "snips", "naive")
 LEVEL = 0.95  # of the intervals over draws
-ROTATED = "ROTATED"
 
 
 def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
@@ -34,8 +33,8 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     ``dcg50/sd/ips`` …: the standard deviation of the draws with its χ² interval, and as verdict whether the closed form
     (``causal.schnabel.spreads``) is within three of its standard errors, sd/√(2(draws − 1)).
 
-    ROTATED ranks the lowest rating first, so that its DCG is the same in every completion but for users who have fewer
-    than k pairs of it: row ``ROTATED/k-ones`` leaves them out.
+    ROTATED ranks the lowest rating first, so that its DCG is the same in every completion in which each user has k
+    pairs of it.
 
     Raises:
         UpliftlensError: if the data can't be had.
@@ -55,12 +54,10 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     k = int(content["cutoff"])
     errors = {name: absolute_error(ratings, one) for name, one in made.items()}
     gains = {name: dcg(ratings, one, k, ranks) for name, one in made.items()}
-    enough = (ratings == ratings.min()).sum(axis=1) >= k
-    plain = {f"{ROTATED}/{k}-ones": gains[ROTATED][enough]}
     cells = []
-    for prefix, losses, exposed in (("", errors, p), (f"dcg{k}/", gains, p), (f"dcg{k}/", plain, p[enough])):
-        for row, found in estimates(losses, exposed, content["draws"], draws).items():
-            closed = spreads(losses[row], exposed)
+    for prefix, losses in (("", errors), (f"dcg{k}/", gains)):
+        for row, found in estimates(losses, p, content["draws"], draws).items():
+            closed = spreads(losses[row], p)
             cells.append(_cell(content, row, f"{prefix}true", found.true, found.true, found.true))
             for name in ESTIMATORS:
                 values = getattr(found, name)

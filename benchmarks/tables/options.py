@@ -17,9 +17,9 @@ from upliftlens.causal.options import above, at_least
 
 _FIXED = ("kind", "published", "note")
 _SEEDS = 2**32
-_LEAST = {"seed": 0, "search_seed": 0, "tune_seed": 0, "draws": 2, "folds": 2, "logs": 2, "users": 2}
+_LEAST = {"seed": 0, "search_seed": 0, "refining": 0, "tune_seed": 0, "draws": 2, "folds": 2, "logs": 2, "users": 2}
 """Of whole numbers; 1 for any other. One draw has no spread, one fold nothing to train on."""
-_BELOW = {"level": 1, "validation": 1, "density": 1, "floor": 1, "chi": 0.5}
+_BELOW = {"level": 1, "validation": 1, "narrow": 1, "density": 1, "floor": 1, "chi": 0.5}
 _FILLED = frozenset(
     [
         "seeds",
