@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.causal.diagnostics import balance, calibration_error, diagnose
+from upliftlens.causal.diagnostics import Fit, balance, calibration_error, diagnose, imbalance
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.propensity import Propensity
 
@@ -27,7 +27,7 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
     """
     seen = p.pairs(log.user, log.item, log.value)
     n_pairs = log.n_users * log.n_items
-    ece = bmse = None
+    fit = Fit()
     overlap: dict[str, Any] = {}
     if p.rating_free:
         rng = np.random.default_rng(SEED)
@@ -39,11 +39,10 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
             everywhere = p.pairs(users, items, np.zeros(len(cells), np.float32))
         keys = np.unique(np.asarray(log.user, np.int64) * log.n_items + log.item)
         observed = keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] == cells
-        ece = calibration_error(everywhere, observed, BINS)
+        fit = fit._replace(ece=calibration_error(everywhere, observed, BINS))
         some = rng.permutation(len(cells))[:BALANCED]
         if ((everywhere[some] > 0) & (everywhere[some] < 1)).all():
-            sides = dataset.user_features.matrix[users[some]], dataset.item_features.matrix[items[some]]
-            bmse = balance(everywhere[some], observed[some], np.hstack([np.ones((len(some), 1)), *sides]))
+            fit = _balanced(fit, everywhere[some], observed[some], users[some], items[some], dataset)
         low = float(max(everywhere.min(), 1e-6))
         edges = np.geomspace(low, max(float(everywhere.max()), low * 1.001), BINS + 1)
         overlap = {
@@ -51,7 +50,7 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
             "observed": np.histogram(np.clip(seen, edges[0], edges[-1]), edges)[0].tolist(),
             "all": np.histogram(np.clip(everywhere, edges[0], edges[-1]), edges)[0].tolist(),
         }
-    judged = asdict(diagnose(seen, n_pairs, floor, ece, bmse))
+    judged = asdict(diagnose(seen, n_pairs, floor, fit))
     return {
         "name": p.name,
         "assumes": p.assumes,
@@ -60,6 +59,20 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
         **judged,
         "overlap": overlap,
     }
+
+
+def _balanced(
+    fit: Fit, p: np.ndarray, observed: np.ndarray, users: np.ndarray, items: np.ndarray, dataset: Dataset
+) -> Fit:
+    """The fit with the balance of a constant and of both sides' features."""
+    sides = (dataset.user_features, users), (dataset.item_features, items)
+    features = np.hstack([np.ones((len(p), 1)), *(side.matrix[rows] for side, rows in sides)])
+    fit = fit._replace(bmse=balance(p, observed, features))
+    found = imbalance(p, observed, features[:, 1:])
+    if found is None:
+        return fit
+    names = [name for side, _ in sides for name in side.names]
+    return fit._replace(imbalance=found[0], feature=names[found[1]])
 
 
 def verdict(diagnostics: Mapping[str, Any]) -> str:
@@ -71,6 +84,7 @@ def verdict(diagnostics: Mapping[str, Any]) -> str:
         f"{d['clip_rate']:.1%} clipped",
         f"Σ 1/p is {d['inverse_ratio']:.2f} ± {d['inverse_ratio_error']:.2f} of all pairs",
         *(f"{name} {d[name.lower()]:.2g}" for name in ("ECE", "BMSE") if d[name.lower()] is not None),
+        *([f"imbalance {d['imbalance']:.2g} sd"] if d["imbalance"] is not None else []),
     ]
     return "\n".join(
         [

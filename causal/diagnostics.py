@@ -9,12 +9,14 @@ With w = 1/p over the N observed pairs of |D|:
                             √(Σ_O (1 − p)/p²)/|D| (unbiased for the variance Σ_D (1 − p)/p)
     ECE                     Σ_bins (n_b/|D|)·|mean p − mean o|, bins of equally many pairs
     BMSE                    ‖mean_D[(o/p − (1 − o)/(1 − p))·φ]‖², φ features of the pair (Li et al. 2023, IPS-V2)
+    imbalance               max_f |mean_D[(o/p − (1 − o)/(1 − p))·z_f]| beyond two standard errors, z_f = φ_f − mean
+                            over sd: how many sd the weighted means of observed and unobserved pairs are apart
 
-ECE and BMSE need p on all of D and are absent for a propensity that is not defined there.
+ECE, BMSE and imbalance need p on all of D and are absent for a propensity that is not defined there.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -29,6 +31,19 @@ TOP_WEIGHT = (0.01, 0.10)  # share of all weight that one pair carries
 CLIPPED = (0.05, 0.25)  # share of O that the floor has changed
 OFF_TOTAL = (0.10, 0.25)  # |Σ_O 1/p − |D||/|D|, beyond two standard errors
 MISCALIBRATED = (0.10, 0.50)  # ECE as a share of the mean of o
+IMBALANCED = (0.10, 0.25)  # standardised difference of a feature: Austin (2009) | Rubin (2001)
+
+
+class Fit(NamedTuple):
+    """How p fits the exposure on all of D; None for what isn't known. ``feature`` names the one out of balance most."""
+
+    ece: float | None = None
+    bmse: float | None = None
+    imbalance: float | None = None
+    feature: str | None = None
+
+
+NO_FIT = Fit()
 
 
 @dataclass(frozen=True)
@@ -45,16 +60,15 @@ class Diagnostics:
     inverse_ratio_error: float
     ece: float | None
     bmse: float | None
+    imbalance: float | None
     verdict: Verdict
     reason: str
 
 
-def diagnose(
-    propensity: Array, n_pairs: int, floor: float, ece: float | None = None, bmse: float | None = None
-) -> Diagnostics:
+def diagnose(propensity: Array, n_pairs: int, floor: float, fit: Fit = NO_FIT) -> Diagnostics:
     """Diagnostics of the propensities f[N] of the observed pairs, after clipping at ``floor``.
 
-    ``ece`` and ``bmse`` are what ``calibration_error`` and ``balance`` gave, where p is defined on all of D.
+    ``fit`` is what ``calibration_error``, ``balance`` and ``imbalance`` gave, where p is defined on all of D.
 
     Raises:
         ValueError: if the log is empty or a propensity is not in (0, 1].
@@ -79,9 +93,12 @@ def diagnose(
             f"Σ 1/p over the log is {ratio:.2f} of the number of pairs, where 1 ± {error:.2f} is expected",
         ),
     ]
-    if ece is not None:
-        relative = ece * n_pairs / len(p)
+    if fit.ece is not None:
+        relative = fit.ece * n_pairs / len(p)
         findings.append((relative, MISCALIBRATED, f"its calibration error is {relative:.0%} of the exposure rate"))
+    if fit.imbalance is not None:
+        words = f"weighted, observed and unobserved pairs still differ by {fit.imbalance:.2f} sd in {fit.feature}"
+        findings.append((fit.imbalance, IMBALANCED, words))
     verdict, reason = _judge(findings)
     return Diagnostics(
         len(p),
@@ -92,8 +109,9 @@ def diagnose(
         clip_rate,
         float(ratio),
         float(error),
-        ece,
-        bmse,
+        fit.ece,
+        fit.bmse,
+        fit.imbalance,
         verdict,
         reason,
     )
@@ -123,14 +141,39 @@ def balance(propensity: Array, observed: Array, features: Array) -> float:
     Raises:
         ValueError: if a p is not in (0, 1), or the shapes differ.
     """
+    gap, phi, _ = _weighed(propensity, observed, features)
+    return float(((gap[:, None] * phi).mean(axis=0) ** 2).sum())
+
+
+def imbalance(propensity: Array, observed: Array, features: Array) -> tuple[float, int] | None:
+    """The module's imbalance and the index of its feature, for p f[N], o in {0, 1} f[N] and φ f[N, F].
+
+    The standard error of a feature is that under the true p, √(mean z²·(1/p + 1/(1 − p))/N). None where no feature
+    varies.
+
+    Raises:
+        ValueError: as ``balance``.
+    """
+    gap, phi, variance = _weighed(propensity, observed, features)
+    if not phi.size:
+        return None
+    spread = phi.std(axis=0)
+    z = np.divide(phi - phi.mean(axis=0), spread, out=np.zeros_like(phi), where=spread > 0)
+    error = np.sqrt((z**2 * variance[:, None]).mean(axis=0) / len(z))
+    beyond = np.abs((gap[:, None] * z).mean(axis=0)) - 2 * error
+    worst = int(np.argmax(np.where(spread > 0, beyond, -np.inf)))
+    return (max(0.0, float(beyond[worst])), worst) if spread[worst] > 0 else None
+
+
+def _weighed(propensity: Array, observed: Array, features: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """o/p − (1 − o)/(1 − p) f[N], φ f[N, F], and the variance of the first under the true p, 1/p + 1/(1 − p)."""
     p, o = np.asarray(propensity, np.float64), np.asarray(observed, np.float64)
     phi = np.asarray(features, np.float64)
     if p.ndim != 1 or p.shape != o.shape or phi.shape[:1] != p.shape:
         raise ValueError(f"balance needs p, o and features of the same pairs, got {p.shape}, {o.shape}, {phi.shape}")
     if not ((p > 0) & (p < 1)).all():
         raise ValueError("balance divides by p and 1 − p: every propensity must lie strictly between 0 and 1")
-    gap = ((o / p - (1 - o) / (1 - p))[:, None] * phi).mean(axis=0)
-    return float((gap**2).sum())
+    return o / p - (1 - o) / (1 - p), phi, 1 / p + 1 / (1 - p)
 
 
 def _judge(findings: list[tuple[float, tuple[float, float], str]]) -> tuple[Verdict, str]:

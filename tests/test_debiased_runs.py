@@ -1,5 +1,7 @@
 """Every objective under every backbone that fits it, and propensities from configuration to record."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -157,11 +159,26 @@ def test_a_propensity_goes_from_configuration_to_record(tmp_path, capsys):
     assert "propensity popularity:" in capsys.readouterr().err
     (record,) = records(tmp_path)
     told = record["diagnostics"]["propensity"]
-    assert told["verdict"] in ("good", "fair", "poor") and told["reason"] and told["overlap"]["all"]
+    assert told["verdict"] == "good" and sum(told["overlap"]["all"]) == 40 * 30 and told["ece"] < 1e-6
     assert 0 < told["effective_sample_size"] <= told["n_observed"]
     assert record["diagnostics"]["uses_mar_data"] is False
     assert {"rmse", "rmse/snips", "mae", "mae/snips"} <= set(record["metrics"])
     assert record["metrics"]["rmse/snips"]["value"] != record["metrics"]["rmse"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict", "reason"),
+    [
+        (("propensity=constant",), "fair", r"differ by 0\.\d+ sd in item feature 0"),
+        (("propensity=popularity", "propensity.floor=0.5"), "poor", r"rows are clipped at 0\.5"),
+        (("propensity=oracle",), "fair", r"rows effective; one pair carries"),
+    ],
+)
+def test_a_run_says_what_is_wrong_with_its_propensity(options, verdict, reason, tmp_path, capsys):
+    assert call("run", tmp_path, "model=additive", "objective=ips", *options) == 0
+    told = records(tmp_path)[0]["diagnostics"]["propensity"]
+    assert told["verdict"] == verdict and re.search(reason, told["reason"])
+    assert f"{told['name']}: {verdict} ({told['reason']})" in capsys.readouterr().err
 
 
 def test_every_risk_estimator_debiases_the_test_log(tmp_path, capsys):

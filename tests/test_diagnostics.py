@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upliftlens.causal.diagnostics import balance, calibration_error, diagnose
+from upliftlens.causal.diagnostics import Fit, balance, calibration_error, diagnose, imbalance
 
 RNG = np.random.default_rng(7)
 
@@ -45,10 +45,10 @@ def test_true_propensities_are_good_and_wrong_ones_are_called_by_name() -> None:
         assert d.verdict == "poor", words
         assert words in d.reason
     assert diagnose(p[seen] / 0.65, 5000, floor=0.01).verdict == "poor"  # Σ 1/p a third too low: learned the log itself
-    uncalibrated = diagnose(p[seen], 5000, floor=0.01, ece=0.6 * seen.mean())
+    uncalibrated = diagnose(p[seen], 5000, floor=0.01, fit=Fit(ece=0.6 * seen.mean()))
     assert uncalibrated.verdict == "poor"
     assert "calibration error is 60%" in uncalibrated.reason
-    assert diagnose(p[seen], 5000, floor=0.01, ece=0.2 * seen.mean()).verdict == "fair"
+    assert diagnose(p[seen], 5000, floor=0.01, fit=Fit(ece=0.2 * seen.mean())).verdict == "fair"
 
 
 def test_a_total_off_by_chance_only_is_not_held_against_it() -> None:
@@ -90,6 +90,34 @@ def test_balance_is_zero_in_expectation_for_the_true_propensity_only() -> None:
         for k in range(2)
     )
     assert abs(balance(p[:9], o[:9], phi[:9]) - plain) < 1e-12
+
+
+def test_a_propensity_blind_to_what_drives_exposure_is_poor_and_the_true_one_is_not() -> None:
+    """The constant has no fault in its weights and is calibrated over all pairs: its features alone give it away."""
+    group, noise = RNG.random(40_000) < 0.3, RNG.normal(size=40_000)
+    p = np.where(group, 0.3, 0.1)
+    o = RNG.random(40_000) < p
+    phi = np.column_stack([np.full(40_000, 7.0), noise, group])
+    verdicts = {}
+    for name, one in (("true", p), ("constant", np.full(40_000, o.mean()))):
+        size, worst = imbalance(one, o, phi)
+        fit = Fit(calibration_error(one, o, 10), balance(one, o, phi), size, ("none", "noise", "group")[worst])
+        verdicts[name] = diagnose(one[o], 40_000, 0.01, fit)
+    assert verdicts["true"].verdict == "good" and verdicts["true"].imbalance < 0.05
+    assert verdicts["constant"].verdict == "poor" and "sd in group" in verdicts["constant"].reason
+    assert verdicts["constant"].ece < 1e-9
+    # By hand: (P(group | o = 1) − P(group | o = 0)) / sd(group), less two standard errors.
+    gap = (group[o].mean() - group[~o].mean()) / group.std()
+    rate, z = o.mean(), (group - group.mean()) / group.std()
+    error = np.sqrt((z**2).mean() * (1 / rate + 1 / (1 - rate)) / 40_000)
+    assert abs(verdicts["constant"].imbalance - (gap - 2 * error)) < 1e-9
+    assert imbalance(p, o, np.ones((40_000, 2))) is None and imbalance(p, o, np.ones((40_000, 0))) is None
+
+
+def test_what_chance_puts_out_of_balance_is_not_held_against_the_true_propensity() -> None:
+    p = RNG.uniform(0.02, 0.2, 2000)
+    found = [imbalance(p, RNG.random(2000) < p, RNG.normal(size=(2000, 1)))[0] for _ in range(400)]
+    assert 0.01 < np.mean(np.array(found) > 0) < 0.09, "two standard errors: one in twenty-two"
 
 
 def test_bad_input_is_refused() -> None:

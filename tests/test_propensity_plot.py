@@ -17,9 +17,14 @@ def test_without_an_overlap_there_are_the_sentence_and_the_numbers():
     told = {
         "name": "naive_bayes", "verdict": "good", "reason": "r", "effective_sample_size": 10.0, "n_observed": 12,
         "assumes": "a", "overlap": {}, "largest_weight": 15.42, "clip_rate": 0.021, "inverse_ratio": 0.98,
-        "inverse_ratio_error": 0.013, "ece": None, "bmse": None,
+        "inverse_ratio_error": 0.013, "ece": None, "bmse": None, "imbalance": None,
     }  # fmt: skip
     numbers = "effective sample 10 of 12, largest weight 15.4, 2.1% clipped, Σ 1/p is 0.98 ± 0.01 of all pairs"
     assert verdict(told).splitlines() == ["propensity naive_bayes: good (r); it assumes that a", f"  {numbers}"]
-    told |= {"overlap": {"edges": [0.01, 1.0], "observed": [3], "all": [9]}, "ece": 0.00721, "bmse": 0.0099}
+    told |= {
+        "overlap": {"edges": [0.01, 1.0], "observed": [3], "all": [9]},
+        "ece": 0.00721,
+        "bmse": 0.0099,
+        "imbalance": 0.031,
+    }
     assert verdict(told).count("\n") == 3 and f"{numbers}, ECE 0.0072, BMSE 0.0099" in verdict(told)

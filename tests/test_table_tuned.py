@@ -183,20 +183,29 @@ def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", FULL["backbones"])
 def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation):
-    """Every row of the coat table by its first way of training, on a tiny world."""
+    """Every row of the coat table in each of its ways of training, with a trial of all that it searches."""
     content = {
-        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 1, "seeds": [0],
-        "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive", "compared": ["auc"],
-        "interval": {"level": 0.95, "resamples": 200, "seed": 0},
-        "training": {
-            "ratings": FULL["training"]["ratings"],
-            "labels": {**FULL["training"]["labels"], "columns": {}},
-        },
-        "objective": FULL["objective"],
+        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 2, "refining": 1,
+        "seeds": [0], "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive",
+        "compared": ["auc"], "interval": {"level": 0.95, "resamples": 200, "seed": 0},
     }  # fmt: skip
-    made = {cell.row for cell in tuned_cells(content, where(tmp_path)) if cell.column == "auc"}
-    offered = [name for name, own in FULL["objective"].items() if backbone in own.get("backbones", FULL["backbone"])]
-    assert made == {f"{backbone}/{name}" for name in offered}
+    cells = tuned_cells(content, where(tmp_path))
+    offered = {name for name, own in FULL["objective"].items() if backbone in own.get("backbones", FULL["backbone"])}
+    made = {column: {cell.row for cell in cells if cell.column == column} for column in ("auc", "mse", "labels/auc")}
+    everyone = {f"{backbone}/{name}" for name in offered}
+    of_labels = {f"{backbone}/{name}" for name in ("cvib", "escm2_dr")} & everyone
+    assert made == {"auc": everyone, "mse": everyone - of_labels, "labels/auc": everyone}
+    searched = {}
+    for one in records(tmp_path):
+        if one["config"]["trial"]:
+            searched.setdefault((one["objective"], one["loss"]), []).append(one["config"])
+    for (objective, loss), trials in searched.items():
+        space = {**FULL["backbone"][backbone]["space"], **FULL["objective"][objective].get("space", {})}
+        assert len(trials) == 2, (objective, loss)
+        for name, entry in space.items():
+            section, _, option = name.partition(".")
+            values = {trial[section][option] for trial in trials}
+            assert len(values) == 2 or "choices" in entry, name
 
 
 def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_no_evidence():
