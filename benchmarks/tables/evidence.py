@@ -74,12 +74,13 @@ def differences(
     corrected = holm([p for _, _, p in raw.values()])
     up = choose(metric).metric.higher_is_better
     return {
-        label: Difference(difference, low, high, p, _verdict(difference, low, high, p, up, resampling.level))
+        label: Difference(difference, low, high, p, verdict(difference, low, high, p, up, resampling.level))
         for (label, (difference, (low, high), _)), p in zip(raw.items(), corrected, strict=True)
     }
 
 
-def _verdict(difference: float, low: float, high: float, p: float, up: bool, level: float) -> str:
+def verdict(difference: float, low: float, high: float, p: float, up: bool, level: float) -> str:
+    """What a difference with its interval and corrected p means, where more is better (``up``) or worse."""
     if not (low > 0 or high < 0):  # nor is a bound that is not a number evidence
         return f"undecided: the interval holds 0 (p {p:.2g})"
     if p > 1 - level:

@@ -3,12 +3,13 @@
 Rows ``KNOB=VALUE`` turn one knob of data=grid, the others staying at the definition's ``base``; columns are the
 estimators' root mean squared errors over draws of the observation, and ``bias/…`` their mean errors, both as shares of
 the truth. Columns ``A vs B`` and ``bias/A vs B`` are the differences of their root mean squared and of their absolute
-mean errors over the same draws. Intervals resample the draws. The figure shows the first, a panel per knob.
+mean errors over the same draws, with Holm's correction over the rows of a column. Intervals resample the draws. The
+figure shows the first, a panel per knob.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +18,13 @@ import numpy as np
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.data.grid import world_of
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.tables.evidence import verdict
 from upliftlens.benchmarks.tables.robustness_plot import draw_panels
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
 from upliftlens.causal import risk
 from upliftlens.causal.grid import Grid, Knobs, capacity_of, observed_rows
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.intervals import Resampling, percentile
+from upliftlens.causal.intervals import Resampling, holm, p_value, percentile
 
 
 def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
@@ -38,6 +40,7 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     for name in {name for pair in content["compared"] for name in pair}.difference(content["estimators"]):
         raise unknown("compared estimator", name, content["estimators"])
     cells: list[Cell] = []
+    families: dict[str, list[_Difference]] = {}
     for knob, values in content["knobs"].items():
         if knob not in Knobs._fields:
             raise unknown("knob", knob, Knobs._fields)
@@ -54,7 +57,10 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
                     cells.append(Cell(row, column, number, low, high, *judged(content, row, column)(number), ()))
                 for first, second in content["compared"]:
                     both = off[[content["estimators"].index(name) for name in (first, second)]]
-                    cells.append(_difference(row, f"{prefix}{first} vs {second}", both, summary, resampling))
+                    column = f"{prefix}{first} vs {second}"
+                    families.setdefault(column, []).append(_difference(row, both, summary, resampling))
+    for column, family in families.items():
+        cells += _judged(column, family, resampling.level)
     for form in content["figure"]:
         path = where.store / "tables" / f"robustness.{form}"
         draw_panels(cells, content["knobs"], content["estimators"], content["title"], path)
@@ -76,9 +82,9 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
         said.append(f"{row}: least error {best.column}{beside}.")
     paired = [cell for cell in cells if " vs " in cell.column]
     for column in dict.fromkeys(cell.column for cell in paired):
-        for verdict in dict.fromkeys(cell.verdict for cell in paired):
-            if those := [cell.row for cell in paired if (cell.column, cell.verdict) == (column, verdict)]:
-                said.append(f"{column}: {verdict} at {', '.join(those)}.")
+        words = {cell.row: cell.verdict.partition(" (")[0] for cell in paired if cell.column == column}
+        for one in dict.fromkeys(words.values()):
+            said.append(f"{column}: {one} at {', '.join(row for row, found in words.items() if found == one)}.")
     return said
 
 
@@ -138,27 +144,46 @@ def _mean(errors: np.ndarray) -> np.ndarray:
     return errors.mean(axis=-1)
 
 
+class _Difference(NamedTuple):
+    """A row's difference with its interval and p, and whether it is of two biases that can't be told from 0."""
+
+    row: str
+    value: float
+    lo: float
+    hi: float
+    p: float
+    unbiased: bool
+
+
 def _difference(
-    row: str, column: str, errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
-) -> Cell:
+    row: str, errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
+) -> _Difference:
     """|summary| of the first estimator minus that of the second, from errors f64[2, draws] over the same draws."""
 
     def gap(both: np.ndarray) -> np.ndarray:
         return np.abs(summary(both[0])) - np.abs(summary(both[1]))
 
-    low, high = _bounds(errors, gap, resampling)
+    value, replicated = float(gap(errors)), gap(_resampled(errors, resampling))
     signed = [_bounds(one, summary, resampling) for one in errors]
-    if summary is _mean and all(below <= 0 <= above for below, above in signed):
+    unbiased = summary is _mean and all(below <= 0 <= above for below, above in signed)
+    return _Difference(row, value, *percentile(replicated, resampling.level), p_value(value, replicated), unbiased)
+
+
+def _judged(column: str, family: Sequence[_Difference], level: float) -> Iterator[Cell]:
+    for one, p in zip(family, holm([one.p for one in family]), strict=True):
         # Of two biases that can't be told from 0 the greater in size is chance, however sure its size is.
-        return Cell(row, column, float(gap(errors)), low, high, None, "undecided: neither can be told from 0", ())
-    verdict = "better" if high < 0 else "worse" if low > 0 else "undecided"
-    return Cell(row, column, float(gap(errors)), low, high, None, verdict, ())
+        chance = "undecided: neither can be told from 0"
+        said = chance if one.unbiased else verdict(one.value, one.lo, one.hi, p, up=False, level=level)
+        yield Cell(one.row, column, one.value, one.lo, one.hi, None, said, ())
+
+
+def _resampled(errors: np.ndarray, resampling: Resampling) -> np.ndarray:
+    """f64[..., R, draws]: resamples of the draws, the last axis of the errors."""
+    rng, n = np.random.default_rng(resampling.seed), errors.shape[-1]
+    return errors[..., rng.integers(n, size=(resampling.resamples, n))]
 
 
 def _bounds(
     errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
 ) -> tuple[float, float]:
-    """The percentile interval over resamples of the draws, the last axis of the errors."""
-    rng, n = np.random.default_rng(resampling.seed), errors.shape[-1]
-    drawn = errors[..., rng.integers(n, size=(resampling.resamples, n))]
-    return percentile(summary(drawn), resampling.level)
+    return percentile(summary(_resampled(errors, resampling)), resampling.level)
