@@ -42,9 +42,21 @@ def ml_100k(cache):
         give_up(f"ML-100K can't be had here: {error}")
 
 
+def pytest_runtest_setup(item):
+    """Programs that run a few steps need no optimisation: compiling is what costs there, by more than half.
+
+    They compute the same up to rounding. The long tail and real data are computed by the programs that users get.
+    """
+    compile_quickly("slow" not in item.keywords and "ml_100k" not in item.fixturenames)
+
+
 @pytest.fixture
 def quick_compilation():
-    """Programs that run a few steps need no optimisation: compiling is what costs there."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    """A slow test whose programs run a few steps all the same."""
+    compile_quickly(True)
+
+
+def compile_quickly(do: bool) -> None:
+    """Here and in the processes that the test starts, so that both have the same bits."""
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(do))
+    jax.config.update("jax_disable_most_optimizations", do)
