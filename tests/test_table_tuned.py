@@ -183,18 +183,21 @@ def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", FULL["backbones"])
 def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation):
-    """Every row of the coat table in each of its ways of training, with a trial of all that it searches."""
+    """Every row of the coat table, one of each kind on labels, too, each with a trial of all that it searches."""
+    on_labels = ["naive", "ips", "dr_jl", "cvib", "escm2_dr"]
     content = {
         **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 2, "refining": 1,
         "seeds": [0], "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive",
         "compared": ["auc"], "interval": {"level": 0.95, "resamples": 200, "seed": 0},
+        "training": {**FULL["training"], "labels": {**FULL["training"]["labels"], "objectives": on_labels}},
     }  # fmt: skip
     cells = tuned_cells(content, where(tmp_path))
     offered = {name for name, own in FULL["objective"].items() if backbone in own.get("backbones", FULL["backbone"])}
     made = {column: {cell.row for cell in cells if cell.column == column} for column in ("auc", "mse", "labels/auc")}
     everyone = {f"{backbone}/{name}" for name in offered}
     of_labels = {f"{backbone}/{name}" for name in ("cvib", "escm2_dr")} & everyone
-    assert made == {"auc": everyone, "mse": everyone - of_labels, "labels/auc": everyone}
+    labelled = {f"{backbone}/{name}" for name in on_labels} & everyone
+    assert made == {"auc": everyone, "mse": everyone - of_labels, "labels/auc": labelled}
     searched = {}
     for one in records(tmp_path):
         if one["config"]["trial"]:
