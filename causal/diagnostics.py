@@ -10,7 +10,8 @@ With w = 1/p over the N observed pairs of |D|:
     ECE                     Σ_bins (n_b/|D|)·|mean p − mean o|, bins of equally many pairs
     BMSE                    ‖mean_D[(o/p − (1 − o)/(1 − p))·φ]‖², φ features of the pair (Li et al. 2023, IPS-V2)
     imbalance               max_f |mean_D[(o/p − (1 − o)/(1 − p))·z_f]| beyond two standard errors, z_f = φ_f − mean
-                            over sd: how many sd the weighted means of observed and unobserved pairs are apart
+                            over sd: how many sd the weighted means of observed and unobserved pairs are apart where
+                            both sets of weights sum to |D| (else the total is in it, too)
 
 ECE, BMSE and imbalance need p on all of D and are absent for a propensity that is not defined there.
 """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upliftlens.causal.diagnostics import Fit, balance, calibration_error, diagnose, imbalance
+from upliftlens.causal.diagnostics import IMBALANCED, Fit, balance, calibration_error, diagnose, imbalance
 
 RNG = np.random.default_rng(7)
 
@@ -118,6 +118,8 @@ def test_what_chance_puts_out_of_balance_is_not_held_against_the_true_propensity
     p = RNG.uniform(0.02, 0.2, 2000)
     found = [imbalance(p, RNG.random(2000) < p, RNG.normal(size=(2000, 1)))[0] for _ in range(400)]
     assert 0.01 < np.mean(np.array(found) > 0) < 0.09, "two standard errors: one in twenty-two"
+    many = [imbalance(p, RNG.random(2000) < p, RNG.normal(size=(2000, 30)))[0] for _ in range(100)]
+    assert np.mean(np.array(many) > IMBALANCED[0]) < 0.25 and max(many) < IMBALANCED[1], "the worst of thirty features"
 
 
 def test_bad_input_is_refused() -> None:

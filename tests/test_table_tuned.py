@@ -146,6 +146,24 @@ def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
         search({**content, "refining": 9}, options, space, where(tmp_path))
 
 
+def test_an_earlier_trial_still_wins_when_those_around_it_are_worse(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=1.0"]
+    space = {"train.l2": {"low": 1e5, "high": 1e7, "log": True}}  # which the best, as it stands, lies outside of
+    content = {**SMALL, "trials": 4, "refining": 2, "narrow": 0.5, "validation_seeds": [0]}
+    assert len(search(content, options, space, where(tmp_path)).changes) == 2, "epochs and validation only"
+    l2 = sorted(one["config"]["train"]["l2"] for one in records(tmp_path))
+    assert l2[0] == 1.0 and len(l2) == 4 and l2[1] < l2[2] <= 1e6, "the nearest half of the range"
+
+
+def test_a_space_of_choices_is_not_refined(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared"]
+    space = {"train.l2": {"choices": [0.5, 1.0, 2.0, 4.0]}}
+    content = {**SMALL, "trials": 9, "refining": 4, "validation_seeds": [0]}
+    search(content, options, space, where(tmp_path))
+    drawn = {one["config"]["train"]["l2"] for one in records(tmp_path)}
+    assert {0.5, 1.0, 2.0, 4.0} <= drawn, "eight spread trials reach every choice, four would not have to"
+
+
 def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):
     found = list(rows({**FULL, "objectives": ["naive", "cvib", "escm2_dr"]}, where(tmp_path)))
     ratings, labels = ([row.name for row in found if row.remark == f"trained on {way}"] for way in FULL["training"])

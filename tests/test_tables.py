@@ -116,6 +116,11 @@ def test_completion_fits_a_low_rank_truth():
     user, item = np.nonzero(rng.random(true.shape) < 0.6)
     log = interactions(user, item, true[user, item], 60, 40)
     found = complete(log, CompletionConfig(dim=4, init=0.05, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
+    still = complete(log, CompletionConfig(dim=4, init=0.0, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
+    both = still.mean(axis=1, keepdims=True) + still.mean(axis=0) - still.mean()
+    np.testing.assert_allclose(still, both, atol=1e-4, err_msg="factors that start at 0 stay there: biases alone")
+    flat = complete(log, CompletionConfig(dim=4, init=0.0, l2=0.5, bias_penalty=1e4, lr=0.05, epochs=150, seed=0))
+    assert flat.std() < 0.05 * still.std(), "biases have their own share of λ"
     unseen = np.ones(true.shape, bool)
     unseen[user, item] = False
     assert np.sqrt(((found - true)[unseen] ** 2).mean()) < 0.35 * true[unseen].std()

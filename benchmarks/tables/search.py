@@ -1,11 +1,11 @@
 """The search behind a tuned table: every row gets the same trials, judged on validation parts of the training log.
 
 Trial 0 is the row's configuration as it stands, the next are spread over its space (``benchmarks.tune.spread``), and
-the last ``refining`` ones over the part of it, ``narrow`` of each range, around the best of those before. Each is
-fitted to ``1 − validation`` of the log, once for each of the ``validation_seeds`` that draw the part left out, and
-judged (with patience, stopped early) by the criterion on that part, whose rows weigh 1/p. The winner has the best
-mean criterion; it is then fitted to the whole log for its mean best number of epochs. Only the winner meets the test
-set.
+the last ``refining`` ones over the part of it, ``narrow`` of each range, around the best of those before (choices
+have no nearer ones: where all are choices, no trial refines). Each is fitted to ``1 − validation`` of the log, once
+for each of the ``validation_seeds`` that draw the part left out, and judged (with patience, stopped early) by the
+criterion on that part, whose rows weigh 1/p. The winner has the best mean criterion; it is then fitted to the whole
+log for its mean best number of epochs. Only the winner meets the test set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def search(
             f"refining={content['refining']} of {content['trials']} trials: at least 0, and one must be left"
         )
     trials, seed = content["trials"], content["search_seed"]
-    refining = content["refining"] if space else 0
+    refining = content["refining"] if any("choices" not in entry for entry in space.values()) else 0
     drawn = spread(space, trials - refining, seed) if space else [[]]
     best = _best(content, options, drawn, None, where)
     if refining and best is not None:

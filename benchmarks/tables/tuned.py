@@ -106,8 +106,9 @@ def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     """What the paired differences say, in sentences: who is better, who can't be told apart, whose order turns."""
     parts = f"{len(content['validation_seeds'])} parts of {content['validation']:.0%} of the training log"
+    near = f", the last {content['refining']} around the best of those before" if content["refining"] else ""
     said = [
-        f"Every row and way of training had {content['trials']} trials, each judged on {parts}, weighed by 1/p; "
+        f"Every row and way of training had {content['trials']} trials{near}, each judged on {parts}, weighed by 1/p; "
         "no trial read a test rating. Intervals and p-values take the settings found as given.",
         *([content["note"]] if "note" in content else []),
     ]
