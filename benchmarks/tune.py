@@ -153,8 +153,9 @@ def _require(name: str, entry: Any) -> None:
             raise UpliftlensError(f"{wrong}: choices is a list of at least one value")
         return
     bounds = [entry["low"], entry["high"]]
-    if not all(isinstance(one, int | float) for one in bounds) or not bounds[0] < bounds[1]:
-        raise UpliftlensError(f"{wrong}: low must be a number below high")
+    numbers = all(isinstance(one, int | float) and np.isfinite(one) for one in bounds)
+    if not numbers or not bounds[0] < bounds[1]:
+        raise UpliftlensError(f"{wrong}: low must be a number below high, both finite")
     if entry.get("log") and not bounds[0] > 0:
         raise UpliftlensError(f"{wrong}: with log, low must be above 0")
 

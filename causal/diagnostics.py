@@ -159,11 +159,12 @@ def imbalance(propensity: Array, observed: Array, features: Array) -> tuple[floa
     if not phi.size:
         return None
     spread = phi.std(axis=0)
-    z = np.divide(phi - phi.mean(axis=0), spread, out=np.zeros_like(phi), where=spread > 0)
+    varies = spread > 1e-9 * np.abs(phi).max(axis=0)  # the mean of equal numbers is off by rounding
+    z = np.divide(phi - phi.mean(axis=0), spread, out=np.zeros_like(phi), where=varies)
     error = np.sqrt((z**2 * variance[:, None]).mean(axis=0) / len(z))
     beyond = np.abs((gap[:, None] * z).mean(axis=0)) - 2 * error
-    worst = int(np.argmax(np.where(spread > 0, beyond, -np.inf)))
-    return (max(0.0, float(beyond[worst])), worst) if spread[worst] > 0 else None
+    worst = int(np.argmax(np.where(varies, beyond, -np.inf)))
+    return (max(0.0, float(beyond[worst])), worst) if varies[worst] else None
 
 
 def _weighed(propensity: Array, observed: Array, features: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -127,6 +127,10 @@ def test_a_draw_below_zero_is_refused_with_its_fix(name):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("data=schnabel-ml-100k", "data.completion.l2=-3"), r"data\.completion: l2 must be at least 0, got -3"),
+        (("data=schnabel-ml-100k", "data.completion.epochs=0"), r"data\.completion: epochs must be at least 1, got 0"),
+        (("data=schnabel-ml-100k", "data.completion.lr=0"), r"data\.completion: lr must be above 0, got 0"),
+        (("data=schnabel-ml-100k", "data.completion.seed=4294967296"), r"data\.completion: seed must be below"),
         (("data=schnabel-ml-100k", "data.completion.seed=-1"), r"data\.completion: seed must be at least 0, got -1"),
         (("data=uplift-ml-100k", "data.world.seed=-1"), r"data\.world: seed must be at least 0, got -1"),
         (("metrics=uplift_semi", "metrics.world.seed=-1"), r"metrics\.world: seed must be at least 0, got -1"),

@@ -111,6 +111,7 @@ def test_a_propensity_blind_to_what_drives_exposure_is_poor_and_the_true_one_is_
     rate, z = o.mean(), (group - group.mean()) / group.std()
     error = np.sqrt((z**2).mean() * (1 / rate + 1 / (1 - rate)) / 40_000)
     assert abs(verdicts["constant"].imbalance - (gap - 2 * error)) < 1e-9
+    assert imbalance(p, o, np.full((40_000, 2), 0.1)) is None, "its sd is a rounding error"
     assert imbalance(p, o, np.ones((40_000, 2))) is None and imbalance(p, o, np.ones((40_000, 0))) is None
 
 

@@ -94,6 +94,14 @@ def test_p_values_are_corrected_for_the_rows_of_a_column(made):
         ({"knobs": {"propensty": [0.0]}}, "did you mean 'propensity'"),
         ({"world": ["data.density=0.9"]}, "can't be reached"),
         ({"compared": [["dr", "ipss"]]}, "did you mean 'ips'"),
+        ({"compared": [["dr", "ips", "eib"]]}, "two different estimators"),
+        ({"compared": [["dr", "dr"]]}, "two different estimators"),
+        ({"base": {"propensity": 0.0, "imputation": 0.5, "confoundng": 0.0}}, "did you mean 'confounding'"),
+        ({"base": {"propensity": 0.0}}, "confounding, imputation is missing"),
+        ({"knobs": {"propensity": []}}, "one or more values"),
+        ({"knobs": {"propensity": [0.5, 0.5000000001]}}, "differ in six digits"),
+        ({"figure": ["pngg"]}, "did you mean 'png'"),
+        ({"world": ["data=coat"]}, "changes of data=grid"),
     ],
 )
 def test_bad_definitions_are_refused(tmp_path, change, sentence):

@@ -142,7 +142,11 @@ def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
     assert search({**content, "trials": 9, "refining": 4}, options, {}, where(tmp_path)).trials == 1, (
         "nothing to search"
     )
-    with pytest.raises(UpliftlensError, match="refining=9 of 9 trials"):
+    with pytest.raises(UpliftlensError, match=r"train\.layout a range"):
+        search(content, options, {"train.layout": {"low": 2, "high": 16}}, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="both finite"):
+        search(content, options, {"train.l2": {"low": 1.0, "high": float("inf"), "log": True}}, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="refining=9 of trials=9: set refining"):
         search({**content, "refining": 9}, options, space, where(tmp_path))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import above, at_least
 from upliftlens.causal.synthetic import SyntheticOptions
 
 
@@ -164,7 +164,11 @@ class CompletionConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        at_least(0, seed=self.seed)
+        at_least(1, dim=self.dim, epochs=self.epochs)
+        at_least(0, init=self.init, l2=self.l2, bias_penalty=self.bias_penalty, seed=self.seed)
+        above(0, lr=self.lr)
+        if self.seed >= 2**32:
+            raise ValueError(f"seed must be below {2**32}, got {self.seed}")
 
 
 @dataclass(frozen=True)

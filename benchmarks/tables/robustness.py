@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data import configure
+from upliftlens.benchmarks.data.config import GridConfig
 from upliftlens.benchmarks.data.grid import world_of
 from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.tables.evidence import verdict
-from upliftlens.benchmarks.tables.robustness_plot import draw_panels
+from upliftlens.benchmarks.tables.robustness_plot import FORMATS, draw_panels
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
 from upliftlens.causal import risk
 from upliftlens.causal.grid import Grid, Knobs, capacity_of, observed_rows
@@ -33,17 +34,13 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     Raises:
         UpliftlensError: for an unknown knob or estimator, a world that can't be, or a draw that observes nothing.
     """
+    _require(content)
     config, resampling = configure("grid", content["world"]), Resampling(**content["interval"])
-    for name in content["estimators"]:
-        if name not in _estimators(0.5, jnp.zeros(0), jnp.zeros(())):
-            raise unknown("estimator", name, _estimators(0.5, jnp.zeros(0), jnp.zeros(())))
-    for name in {name for pair in content["compared"] for name in pair}.difference(content["estimators"]):
-        raise unknown("compared estimator", name, content["estimators"])
+    if not isinstance(config, GridConfig):
+        raise UpliftlensError("world takes changes of data=grid, as in world=[data.density=0.1]: its truth is known")
     cells: list[Cell] = []
     families: dict[str, list[_Difference]] = {}
     for knob, values in content["knobs"].items():
-        if knob not in Knobs._fields:
-            raise unknown("knob", knob, Knobs._fields)
         for value in values:
             knobs = Knobs(**{**content["base"], knob: value})
             world = world_of(config, knobs)
@@ -66,6 +63,29 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         draw_panels(cells, content["knobs"], content["estimators"], content["title"], path)
         where.say(f"figure: {path}")
     return cells
+
+
+def _require(content: Mapping[str, Any]) -> None:
+    known = _estimators(0.5, jnp.zeros(0), jnp.zeros(()))
+    for name in content["estimators"]:
+        if name not in known:
+            raise unknown("estimator", name, known)
+    for pair in content["compared"]:
+        for name in set(pair).difference(content["estimators"]):
+            raise unknown("compared estimator", name, content["estimators"])
+        if len(pair) != 2 or pair[0] == pair[1] or content["compared"].count(pair) > 1:
+            raise UpliftlensError(f"compared lists {pair}: each entry is two different estimators, listed once")
+    for name in [*content["knobs"], *content["base"]]:
+        if name not in Knobs._fields:
+            raise unknown("knob", name, Knobs._fields)
+    if missing := set(Knobs._fields).difference(content["base"]):
+        raise UpliftlensError(f"base must say where every knob stands: {', '.join(sorted(missing))} is missing")
+    for knob, values in content["knobs"].items():
+        if not values or len({f"{value:g}" for value in values}) < len(values):
+            raise UpliftlensError(f"knobs.{knob}={values}: give it one or more values that differ in six digits")
+    for form in content["figure"]:
+        if form not in FORMATS:
+            raise unknown("format of the figure", form, FORMATS)
 
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from upliftlens.benchmarks.tables.table import Cell
 
+FORMATS = ("svg", "png", "pdf")
 COLOURS = (
     "#000000",
     "#0072B2",

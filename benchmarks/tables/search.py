@@ -40,11 +40,14 @@ def search(
     """
     # What is wrong with the row itself, or a name in its space, is no failed trial.
     base = planned(options, (), where)
-    for name in space:
+    for name, entry in space.items():
         require_searchable(name, base.config)
+        if "choices" not in entry and not isinstance(_stated(base.config, name), int | float | None):
+            raise UpliftlensError(f"the search space gives {name} a range, but it is no number: give it choices")
     if not 0 <= content["refining"] < content["trials"]:
         raise UpliftlensError(
-            f"refining={content['refining']} of {content['trials']} trials: at least 0, and one must be left"
+            f"refining={content['refining']} of trials={content['trials']}: set refining to at least 0 and below "
+            "trials, or raise trials"
         )
     trials, seed = content["trials"], content["search_seed"]
     refining = content["refining"] if any("choices" not in entry for entry in space.values()) else 0

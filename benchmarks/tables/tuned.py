@@ -96,7 +96,7 @@ def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
                     fitting[way] = options
             for way, options in fitting.items():
                 training = content["training"][way]
-                space = {**sides[0]["space"], **own.get("space", {})}
+                space = {**sides[0].get("space", {}), **own.get("space", {})}
                 alone = {} if first in fitting else training.get("alone", {})
                 columns = {**alone, **training["columns"]}
                 if columns:
