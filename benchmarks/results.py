@@ -187,7 +187,16 @@ def metric_names(records: Sequence[Record], wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         if there and name not in there:
             raise unknown("metric", name, there)
-    return list(wanted) or [name for name in DEFAULT_METRICS if name in there] or there
+    return list(wanted) or default_metrics(there) or there
+
+
+def default_metrics(there: Iterable[str]) -> list[str]:
+    """The default metrics among those there are, each with its debiased estimates (``rmse/snips`` …) beside it."""
+    names, shown = list(there), []
+    for name in DEFAULT_METRICS:
+        shown += [name] if name in names else []
+        shown += [one for one in names if one.startswith(f"{name}/")]
+    return list(dict.fromkeys(shown))
 
 
 def text(value: Any) -> str:

@@ -14,7 +14,7 @@ from upliftlens.benchmarks.plan import Plan, general, ignored, plan
 from upliftlens.benchmarks.prepare import Reporter
 from upliftlens.benchmarks.progress import epoch_bar, say, say_styled
 from upliftlens.benchmarks.records import Record
-from upliftlens.benchmarks.results import DEFAULT_METRICS
+from upliftlens.benchmarks.results import default_metrics
 
 
 def run_and_tell(config: Mapping[str, Any]) -> Record:
@@ -45,9 +45,9 @@ def label_of(planned: Plan) -> str:
     return f"{planned.data.name} {planned.split.name}{fold} {'/'.join(parts)} seed={planned.seed}"
 
 
-def described(record: Record, names: Sequence[str] = DEFAULT_METRICS) -> str:
+def described(record: Record) -> str:
     """The main metrics of a record in one line."""
-    shown = [name for name in names if name in record.metrics] or list(record.metrics)[:3]
+    shown = default_metrics(record.metrics) or list(record.metrics)[:3]
     return "  ".join(f"{name} {record.metrics[name].value:.4f}" for name in shown)
 
 

@@ -156,7 +156,9 @@ def test_what_the_objective_ranks_by_is_what_is_scored():
 
 def test_a_propensity_goes_from_configuration_to_record(tmp_path, capsys):
     assert call("run", tmp_path, "model=mf", "model.dim=3", "objective=ips", "propensity=popularity") == 0
-    assert "propensity popularity:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "propensity popularity:" in said
+    assert re.search(r"done .* rmse \d\.\d+  rmse/snips \d\.\d+  recall@10", said), "debiased beside naive"
     (record,) = records(tmp_path)
     told = record["diagnostics"]["propensity"]
     assert told["verdict"] == "good" and sum(told["overlap"]["all"]) == 40 * 30 and told["ece"] < 1e-6

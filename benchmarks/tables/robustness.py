@@ -27,6 +27,8 @@ from upliftlens.causal.grid import Grid, Knobs, capacity_of, observed_rows
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.intervals import Resampling, holm, p_value, percentile
 
+ROUNDING = 1e-6  # errors are computed in single precision
+
 
 def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     """Cells of every knob's values; the figure is written to ``tables`` in the store, in each of ``figure``'s formats.
@@ -97,7 +99,7 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     said = []
     for row, mine in rows.items():
         best = min(mine, key=lambda cell: cell.value)
-        near = [cell.column for cell in mine if cell is not best and cell.lo <= best.hi]
+        near = [cell.column for cell in mine if cell is not best and cell.lo <= best.hi + ROUNDING]
         beside = f", not told apart from {', '.join(near)} (their intervals overlap)" if near else ""
         said.append(f"{row}: least error {best.column}{beside}.")
     paired = [cell for cell in cells if " vs " in cell.column]
