@@ -115,6 +115,8 @@ def test_double_robustness_pays_and_loses_in_the_shipped_table_and_its_intervals
     at = {(cell.row, cell.column): cell for cell in robustness_cells(content, Where(tmp_path, tmp_path, print))}
     for name in ("dr", "eib"):
         assert at["imputation=0", name].hi < 1e-5, "the true imputation: DR and EIB are the truth"
+    (said,) = [one for one in remarks(content, list(at.values())) if one.startswith("imputation=0:")]
+    assert all(name in said for name in ("eib", "dr", "sndr", "stable_dr")), "1e-7 and 0 are one number here"
     neither = "undecided: neither can be told from 0"
     assert at["imputation=0", "bias/dr vs ips"].verdict == neither, "true propensities and the true imputation"
     assert at["imputation=0", "bias/dr vs ips"].hi < 0, "though the size of the bias is surely less"
