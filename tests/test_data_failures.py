@@ -136,7 +136,7 @@ def test_a_draw_below_zero_is_refused_with_its_fix(name):
         (("metrics=uplift_semi", "metrics.world.seed=-1"), r"metrics\.world: seed must be at least 0, got -1"),
     ],
 )
-def test_the_seeds_of_what_a_world_is_made_of_are_not_below_zero(words, sentence):
+def test_what_a_world_is_made_of_has_its_ranges(words, sentence):
     with pytest.raises(UpliftlensError, match=sentence):
         plan(composed(words))
 
