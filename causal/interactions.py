@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from upliftlens.causal.errors import UpliftlensError
+
 Array = Any  # jax.Array or numpy.ndarray: the same record travels on the host and through compiled programs
 
 
@@ -40,18 +42,18 @@ def interactions(
     """Host-side record from any integer and float arrays, each row with weight 1.
 
     Raises:
-        ValueError: if the columns differ in length, an id is out of range, or a value is not finite.
+        UpliftlensError: if the columns differ in length, an id is out of range, or a value is not finite.
     """
     user, item = np.asarray(user, np.int32), np.asarray(item, np.int32)
     value = np.asarray(value, np.float32)
     if not (user.shape == item.shape == value.shape) or user.ndim != 1:
-        raise ValueError(
+        raise UpliftlensError(
             f"user, item and value must be equally long columns, got {user.shape}, {item.shape}, {value.shape}"
         )
     if len(user) and (user.min() < 0 or user.max() >= n_users or item.min() < 0 or item.max() >= n_items):
-        raise ValueError(f"an id lies outside of the universe of {n_users} users and {n_items} items")
+        raise UpliftlensError(f"an id lies outside of the universe of {n_users} users and {n_items} items")
     if not np.isfinite(value).all():
-        raise ValueError("a value is NaN or infinite: drop or mend such rows before building Interactions")
+        raise UpliftlensError("a value is NaN or infinite: drop or mend such rows before building Interactions")
     if time is not None:
         time = np.asarray(time)
         time = time.astype(np.float64 if time.dtype.kind == "f" else np.int64)
@@ -77,10 +79,10 @@ def concatenate(first: Interactions, second: Interactions) -> Interactions:
     """Both host-side logs, one after the other; they must share the universe.
 
     Raises:
-        ValueError: if the numbers of users or items differ.
+        UpliftlensError: if the numbers of users or items differ.
     """
     if (first.n_users, first.n_items) != (second.n_users, second.n_items):
-        raise ValueError("only logs over the same users and items can be put together")
+        raise UpliftlensError("only logs over the same users and items can be put together")
     time = None
     if first.time is not None and second.time is not None:
         time = np.concatenate([first.time, second.time])
@@ -98,11 +100,11 @@ def padded(log: Interactions, capacity: int) -> Interactions:
     share one program. A padding row repeats no real row: it is (0, 0, 0.0) with weight 0.
 
     Raises:
-        ValueError: if the log is longer than ``capacity``.
+        UpliftlensError: if the log is longer than ``capacity``.
     """
     missing = capacity - len(log)
     if missing < 0:
-        raise ValueError(f"a log of {len(log)} rows does not fit into {capacity}")
+        raise UpliftlensError(f"a log of {len(log)} rows does not fit into {capacity}")
     order = np.argsort(log.user, kind="stable") if log.time is None else np.lexsort((log.time, log.user))
     rows = take(log, order)
     fill: dict[str, Any] = {

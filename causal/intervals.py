@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy import sparse
 
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import at_least
 
 Sums: TypeAlias = np.ndarray | sparse.csr_array
@@ -41,10 +42,12 @@ class Resampling:
         at_least(1, resamples=self.resamples)
         at_least(0, seed=self.seed)
         if not 0 < self.level < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+            raise UpliftlensError(f"level must lie between 0 and 1, got {self.level}")
         if self.resamples * (1 - self.level) < 2 - 1e-9:  # else the bounds are the least and the largest of them
             least = math.ceil(2 / (1 - self.level) - 1e-9)
-            raise ValueError(f"resamples must be at least {least} for a level of {self.level:g}, got {self.resamples}")
+            raise UpliftlensError(
+                f"resamples must be at least {least} for a level of {self.level:g}, got {self.resamples}"
+            )
 
 
 class Summary(NamedTuple):

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
+from upliftlens.causal.errors import UpliftlensError
+
 T = TypeVar("T")
 TRACED = "traced"
 Traced = Annotated[T, TRACED]
@@ -23,33 +25,33 @@ def at_least(low: float, **options: float) -> None:
     """Refuses options below ``low``, infinite or NaN; for the ``__post_init__`` of an options dataclass.
 
     Raises:
-        ValueError: naming the option and its bound.
+        UpliftlensError: naming the option and its bound.
     """
     for name, value in options.items():
         if not low <= value < math.inf:
-            raise ValueError(f"{name} must be {_finite(value)}at least {low}, got {value}")
+            raise UpliftlensError(f"{name} must be {_finite(value)}at least {low}, got {value}")
 
 
 def above(low: float, **options: float) -> None:
     """Refuses options that are ``low`` or less, infinite or NaN.
 
     Raises:
-        ValueError: naming the option and its bound.
+        UpliftlensError: naming the option and its bound.
     """
     for name, value in options.items():
         if not low < value < math.inf:
-            raise ValueError(f"{name} must be {_finite(value)}above {low}, got {value}")
+            raise UpliftlensError(f"{name} must be {_finite(value)}above {low}, got {value}")
 
 
 def share(**options: float) -> None:
     """Refuses options outside of [0, 1), and NaN: what is left out of a whole that must not vanish.
 
     Raises:
-        ValueError: naming the option.
+        UpliftlensError: naming the option.
     """
     for name, value in options.items():
         if not 0 <= value < 1:
-            raise ValueError(f"{name} must lie in [0, 1), got {value}")
+            raise UpliftlensError(f"{name} must lie in [0, 1), got {value}")
 
 
 def _finite(value: float) -> str:

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
 
 
@@ -65,7 +66,8 @@ class WeightedRisk:
         """Numerator and denominator of each row, f[N], for sums over users and for intervals.
 
         Raises:
-            ValueError: if a propensity is missing, not finite, not positive or above 1 (checked where values are known,
+            UpliftlensError: if a propensity is missing, not finite, not positive or above 1 (checked where values
+            are known,
                 i.e. outside of a compiled program), or the columns differ in shape.
         """
         loss = jnp.asarray(loss)
@@ -74,13 +76,13 @@ class WeightedRisk:
         inverse = count
         if self.inverse is not None:
             if propensity is None:
-                raise ValueError(f"the risk estimator '{self.name}' divides by propensities: none were given")
+                raise UpliftlensError(f"the risk estimator '{self.name}' divides by propensities: none were given")
             check_propensity(propensity, weight)
             # Padding may hold anything: it is replaced before the division, so that no NaN reaches a gradient.
             inverse = count * self.inverse(jnp.where(counted, jnp.asarray(propensity), 1))
         numerator = inverse * jnp.where(counted, loss, 0)
         if numerator.shape != loss.shape:
-            raise ValueError(
+            raise UpliftlensError(
                 f"loss, propensity and weight must have one shape, got loss {loss.shape} and {inverse.shape}"
             )
         return Terms(numerator, inverse if self.self_normalised else None)
@@ -111,10 +113,10 @@ def clipped_ips(floor: float) -> WeightedRisk:
     """Σ_O (e/max(p, floor)) / |D|: no pair weighs more than 1/floor. Biased downward for losses ≥ 0 where p < floor.
 
     Raises:
-        ValueError: if ``floor`` is not in (0, 1].
+        UpliftlensError: if ``floor`` is not in (0, 1].
     """
     if not 0 < floor <= 1:
-        raise ValueError(f"the floor of clipped propensities must lie in (0, 1], got {floor}")
+        raise UpliftlensError(f"the floor of clipped propensities must lie in (0, 1], got {floor}")
     return WeightedRisk("clipped_ips", lambda propensity: 1 / jnp.maximum(propensity, floor), False)
 
 
@@ -147,12 +149,13 @@ def stable_dr(imputed: Array, imputed_mean: Array) -> RiskEstimator:
     On arrays p' is the given p moved along one logistic direction, logit p' = logit p + t·(ê − mean_D ê), to the t at
     which the constraint holds: Σ_O (ê − mean_D ê)/p' = 0, as mean_D(ê − mean_D ê) is 0. The root is unique, since the
     sum falls in t, and exists when ê lies on both sides of its mean on rows with p < 1; otherwise the estimate is NaN.
-    p' and ê are constants to the gradient. When learning, ``causal.objective_dr.stable_dr`` fits p' as a model instead.
+    p' and ê are constants to the gradient. When learning, ``causal.objectives.dr.stable_dr`` fits p' as a model
+    instead.
     """
 
     def estimate(loss: Array, propensity: Array | None, n_pairs: Array | float, weight: Array | None = None) -> Array:
         if propensity is None:
-            raise ValueError("the risk estimator 'stable_dr' divides by propensities: none were given")
+            raise UpliftlensError("the risk estimator 'stable_dr' divides by propensities: none were given")
         check_propensity(propensity, weight)
         balanced = balanced_propensity(propensity, imputed, imputed_mean, weight)
         counted = True if weight is None else jnp.asarray(weight) > 0
@@ -212,7 +215,7 @@ def check_propensity(propensity: Array, weight: Array | None = None) -> None:
     """Refuse propensities that no pair can have. Inside a compiled program values are unknown and nothing is checked.
 
     Raises:
-        ValueError: if one is NaN, infinite, ≤ 0 or > 1 on a row of positive weight.
+        UpliftlensError: if one is NaN, infinite, ≤ 0 or > 1 on a row of positive weight.
     """
     if isinstance(propensity, jax.core.Tracer) or isinstance(weight, jax.core.Tracer):
         return
@@ -221,7 +224,7 @@ def check_propensity(propensity: Array, weight: Array | None = None) -> None:
     bad = counted & ~((p > 0) & (p <= 1 + 1e-6))  # a NaN fails both comparisons
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise ValueError(
+        raise UpliftlensError(
             f"{int(bad.sum())} of {int(counted.sum())} propensities are not in (0, 1], the first is {p.ravel()[row]} "
             f"(row {row}): every observed pair needs a positive propensity; clip them or fix the source"
         )

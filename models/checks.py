@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from upliftlens.causal.objectives import Objective, Phase
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.objectives.objective import Objective, Phase
 from upliftlens.models.contract import Backbone, Hyper, Layout, Link, Method, Solver, TrainingData
 
 _RESERVED = ("name", "file", "space")  # what else the configuration of a model states
@@ -24,7 +25,7 @@ _TOLERANCE = 1e-4  # of the largest score: far above rounding in float32, far be
 _ROWS = 3
 
 
-class BrokenContract(ValueError):
+class BrokenContract(UpliftlensError):
     """A model or an objective is not what its contract says."""
 
 
@@ -58,7 +59,7 @@ def checked_objective(value: Any, where: str) -> Objective:
     """
     if not isinstance(value, Objective):
         raise BrokenContract(
-            f"{where} is a {type(value).__name__}: it must be an Objective of upliftlens.causal.objectives"
+            f"{where} is a {type(value).__name__}: it must be an Objective of upliftlens.causal.objectives.objective"
         )
     _check_record(value, where)
     where = f"{where}, objective '{value.name}'"

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from upliftlens.causal.losses import Loss
-from upliftlens.causal.objectives import Objective, Phase, View
+from upliftlens.causal.objectives.objective import Objective, Phase, View
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Backbone, Hyper, Layout, Method, TrainingData
 from upliftlens.models.descent import Descent, Schedule, descend, start_state

@@ -2,9 +2,10 @@
 
 import jax.numpy as jnp
 
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.losses import Loss
-from upliftlens.causal.objectives import Objective
+from upliftlens.causal.objectives.objective import Objective
 from upliftlens.models.contract import Array, Recommendations, TrainingData
 
 
@@ -12,12 +13,12 @@ def training_rows(objective: Objective, data: TrainingData) -> Interactions | Re
     """The rows that the objective's observed samples stand for, in the layouts pairs and tiles.
 
     Raises:
-        ValueError: if the objective needs recommendations and the data have none.
+        UpliftlensError: if the objective needs recommendations and the data have none.
     """
     if "recommendations" not in objective.needs:
         return data.log
     if data.recommendations is None:
-        raise ValueError(f"objective {objective.name} learns from what was recommended, which the data do not say")
+        raise UpliftlensError(f"objective {objective.name} learns from what was recommended, which the data do not say")
     return data.recommendations
 
 

@@ -10,7 +10,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 import jax
 import pytest
 
-from upliftlens.benchmarks.compilation import programs_folder
+from upliftlens.benchmarks.training.programs import programs_folder
 
 # Compiled programs are shared by all workers, by the processes that tests start, and by the next time the tests run;
 # not by other processors, for which their bits may differ.
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def cache() -> Path:
     """The folder of downloaded data that a user has, too: real data are fetched once."""
-    from upliftlens.benchmarks.choices import default
+    from upliftlens.benchmarks.config.choices import default
 
     return Path(default("cache", "cache.yaml")).expanduser()
 

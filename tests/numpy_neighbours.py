@@ -10,8 +10,8 @@ treatments Z (CUBN-T). Sums run over logged pairs. Nobody is their own neighbour
 
 import numpy as np
 
+from upliftlens.causal.effects.treatment import UpliftLog, dense
 from upliftlens.causal.intervals import ratio
-from upliftlens.causal.treatment import UpliftLog, dense
 
 
 def nearest(basis: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:

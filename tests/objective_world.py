@@ -8,9 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
 
-from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
 from upliftlens.causal.losses import logistic, squared
-from upliftlens.causal.objectives import Objective, View, naive
+from upliftlens.causal.objectives import (
+    cvib as objective_cvib,
+)
+from upliftlens.causal.objectives import (
+    dr as objective_dr,
+)
+from upliftlens.causal.objectives import (
+    implicit as objective_implicit,
+)
+from upliftlens.causal.objectives import (
+    ips as objective_ips,
+)
+from upliftlens.causal.objectives import (
+    multitask as objective_multitask,
+)
+from upliftlens.causal.objectives.objective import Objective, View, naive
 from upliftlens.causal.sample import Batch, Sample
 
 N_USERS, N_ITEMS, K = 3, 4, 2

@@ -13,7 +13,7 @@ _PROLOGUE = """
 import sys, time, numpy as np
 from pathlib import Path
 from stored import record
-from upliftlens.benchmarks.store import *
+from upliftlens.benchmarks.runs.store import *
 store = open_store(Path(sys.argv[1]))
 say = lambda sentence: print(sentence, flush=True)
 """

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.cli.main import main
 
 TINY = (
     "data=synthetic",
@@ -27,7 +27,7 @@ def call(verb: str, store: Path, *arguments: str) -> int:
 def spawn(verb: str, store: Path, *arguments: str) -> subprocess.Popen:
     """The same in a process of its own."""
     words = [verb, *TINY, f"store={store}", f"cache={store}/cache", *arguments]
-    command = [sys.executable, "-m", "upliftlens.benchmarks.cli", *words]
+    command = [sys.executable, "-m", "upliftlens.benchmarks.cli.main", *words]
     return subprocess.Popen(command, cwd=store.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

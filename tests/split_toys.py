@@ -7,9 +7,9 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from upliftlens import configs
-from upliftlens.benchmarks.dataset import Dataset, Features
-from upliftlens.benchmarks.split import SplitConfig
-from upliftlens.benchmarks.typed import typed
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.data.dataset import Dataset, Features
+from upliftlens.benchmarks.splits.kinds import SplitConfig
 from upliftlens.causal.interactions import Interactions, interactions
 
 FOLDER = Path(configs.__file__).parent / "split"

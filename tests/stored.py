@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from upliftlens.benchmarks.records import Record, Summary
+from upliftlens.benchmarks.runs.records import Record, Summary
 
 METRICS = {"names": ["rmse", "recall@10"], "interval": {"level": 0.9, "resamples": 200, "seed": 0}}
 

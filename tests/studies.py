@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.dataset import Dataset, Features, Treatment
-from upliftlens.benchmarks.mining_features import MiningOptions
+from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
+from upliftlens.benchmarks.reports.effect_features import MiningOptions
 from upliftlens.causal.interactions import interactions
 
 OPTIONS = MiningOptions(

@@ -10,9 +10,9 @@ import pytest
 from uplift_logs import random_log
 from worlds import hyper, training_data
 
-from upliftlens.benchmarks.treated import recommendations
-from upliftlens.models.causal_neighbours import Options, cibn, cubn
-from upliftlens.models.logged_propensity import model as logged_propensity
+from upliftlens.benchmarks.splits.parts import recommendations
+from upliftlens.models.solvers.causal_neighbours import Options, cibn, cubn
+from upliftlens.models.solvers.logged_propensity import model as logged_propensity
 
 SOLVERS = {"cubn": (cubn, neighbours.cubn), "cibn": (cibn, neighbours.cibn)}
 

@@ -8,11 +8,11 @@ from contextlib import nullcontext
 import pytest
 from shell import TINY, call, records
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compute import composed
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.tracking import Tracker
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.runs.tracking import Tracker
+from upliftlens.causal.errors import UpliftlensError
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_losses_that_see_what_was_not_observed_take_implicit_data():
 
 def test_output_that_cannot_be_written_is_said(store):
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "upliftlens.benchmarks.cli", "results", "--store", str(store)]
+        command = [sys.executable, "-m", "upliftlens.benchmarks.cli.main", "results", "--store", str(store)]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1 and done.stderr.strip() == "error: the output can't be written: No space left on device"
 
@@ -152,8 +152,9 @@ def test_recommend_excludes_what_the_run_was_fitted_on_and_nothing_else(store, c
     lines = json.loads(capsys.readouterr().out)
     scores = [line["score"] for line in lines]
     assert scores == sorted(scores, reverse=True) and len({line["item"] for line in lines}) == len(lines) < 30
-    from upliftlens.benchmarks.plan import plan
-    from upliftlens.benchmarks.prepare import prepare, quiet
+    from upliftlens.benchmarks.runs.plan import plan
+    from upliftlens.benchmarks.runs.prepare import prepare
+    from upliftlens.benchmarks.system.talk import quiet
 
     parts = prepare(plan(next(one["config"] for one in records(store) if one["model"] == "mf")), quiet).split
     seen = {int(item) for part in (parts.train, parts.validation) for item in part.item[part.user == 3]}
@@ -257,7 +258,7 @@ def test_a_finished_run_is_found_in_a_store_that_can_not_be_written(tmp_path, mo
     def full(root):
         raise UpliftlensError(f"the results folder {root} is on a full disk")
 
-    monkeypatch.setattr("upliftlens.benchmarks.store.open_store", full)
+    monkeypatch.setattr("upliftlens.benchmarks.runs.store.open_store", full)
     assert call("run", tmp_path, "model=popularity") == 0
     assert "(found)" in capsys.readouterr().err
     for words in ([f"store={tmp_path}", "model=random"], [f"store={tmp_path}/new", "model=popularity"]):
@@ -275,9 +276,9 @@ def test_a_run_that_could_not_be_stored_is_no_finished_run_for_its_tracker(tmp_p
     def full(*_):
         raise UpliftlensError("the disk is full")
 
-    monkeypatch.setattr("upliftlens.benchmarks.experiment.track", lambda *_: nullcontext(Recorder()))
+    monkeypatch.setattr("upliftlens.benchmarks.runs.run.track", lambda *_: nullcontext(Recorder()))
     assert call("run", tmp_path, "model=popularity") == 0
     for name in ("save_run", "save_failure"):
-        monkeypatch.setattr(f"upliftlens.benchmarks.store.{name}", full)
+        monkeypatch.setattr(f"upliftlens.benchmarks.runs.store.{name}", full)
     assert call("run", tmp_path, "model=random") == 1
     assert ended == ["done", "failed"] and "the disk is full" in capsys.readouterr().err

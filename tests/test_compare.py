@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from upliftlens.benchmarks.compare import compare
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluation import Evaluation
+from upliftlens.benchmarks.evaluation.outcome import Evaluation
 from upliftlens.benchmarks.metrics.registry import registry
+from upliftlens.benchmarks.reports.comparison import compare
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling, Statistic
 
 SPEC = Resampling(0.9, 300, 0)

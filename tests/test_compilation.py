@@ -6,8 +6,8 @@ import sys
 import pytest
 from processes import HERE
 
-from upliftlens.benchmarks.compilation import _repairing
-from upliftlens.benchmarks.store import list_records, open_store
+from upliftlens.benchmarks.runs.store import list_records, open_store
+from upliftlens.benchmarks.training.programs import _repairing
 
 WORDS = ("data=synthetic", "data.n_users=60", "data.n_items=60", "data.ratings_per_user=12", "data.test_per_user=4",
          "model=mf", "train.epochs=3", "metrics.names=[rmse,ndcg@10]")  # fmt: skip
@@ -29,7 +29,7 @@ def first(untold, tmp_path_factory):
 
 
 def done(*words):
-    command = [sys.executable, "-m", "upliftlens.benchmarks.cli", *map(str, words)]
+    command = [sys.executable, "-m", "upliftlens.benchmarks.cli.main", *map(str, words)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=HERE, timeout=300)
     assert ended.returncode == 0 and "cache entry" not in ended.stderr, ended.stderr
 

@@ -6,9 +6,10 @@ import json
 import pytest
 from shell import TINY, call, records
 
-from upliftlens.benchmarks import doctor, prepare
-from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.cli import doctor
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.data import DataUnavailable, load
+from upliftlens.benchmarks.runs import prepare
 
 CSV = "user,item,rating\n" + "".join(f"u{k % 7},i{k % 11},{1 + k % 3}\n" for k in range(77))
 

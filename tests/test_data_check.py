@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from upliftlens.benchmarks import data
-from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.data import BadData
 from upliftlens.benchmarks.data.config import DataConfig
-from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.split import SplitConfig, split
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.splits.kinds import SplitConfig, split
+from upliftlens.causal.errors import UpliftlensError
 
 HEAD = "user,item,rating\n"
 TIMED = "data.columns.time=t"

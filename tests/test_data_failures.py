@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from shell import TINY, records
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compute import composed
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config import plugins as installed
+from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.data import registry
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.plan import plan
-from upliftlens.models import registry as installed
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.causal.errors import UpliftlensError
 
 SOURCE = """
 import sys

@@ -16,7 +16,7 @@ import pytest
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.data import DataUnavailable, fetch
 from upliftlens.benchmarks.data.config import DataConfig, SourceConfig
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError
 
 
 @lru_cache

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from upliftlens.benchmarks import data
-from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.causal.synthetic import SyntheticOptions, synthetic_world
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.worlds.synthetic import SyntheticOptions, synthetic_world
 
 HUNDRED = {
     "u.data": "10\t3\t4\t100\n2\t3\t5\t50\n2\t1\t1\t60\n",

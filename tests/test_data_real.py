@@ -10,8 +10,8 @@ import pytest
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.data.card import rows_of
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.movielens import GENRES_100K
-from upliftlens.benchmarks.dataset import Dataset
 
 COAT = Path(__file__).resolve().parents[2] / "shared" / "data" / "coat.zip"
 U_DATA = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"

@@ -14,13 +14,13 @@ from rich.console import Console
 
 from upliftlens import configs
 from upliftlens.benchmarks import data
+from upliftlens.benchmarks.cli.cards import card_table, listing_table
+from upliftlens.benchmarks.config import plugins as installed_registry
 from upliftlens.benchmarks.data import registry
 from upliftlens.benchmarks.data.card import rows_of
-from upliftlens.benchmarks.data.render import card_table, listing_table
-from upliftlens.benchmarks.dataset import Dataset, Features
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.data.dataset import Dataset, Features
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
-from upliftlens.models import registry as installed_registry
 
 BUILT_IN = [
     *("coat", "csv", "grid", "ml-100k", "ml-10m", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "recbole"),

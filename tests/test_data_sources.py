@@ -22,8 +22,8 @@ from upliftlens.benchmarks import data
 from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.data.config import DataConfig, SourceConfig
 from upliftlens.benchmarks.data.fetch import fetch
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.whole_files import TEMPORARY
+from upliftlens.benchmarks.system.atomic import TEMPORARY
+from upliftlens.causal.errors import UpliftlensError
 
 CLIENT = """
 import sys

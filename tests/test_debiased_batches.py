@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from worlds import ITEMS, USERS, rows, training_data
 
-from upliftlens.benchmarks.batches import Wants, feed
-from upliftlens.causal import objective_dr, objective_implicit, objective_ips
+from upliftlens.benchmarks.training.feed import Wants, feed
 from upliftlens.causal.losses import squared
-from upliftlens.causal.objectives import View, naive
+from upliftlens.causal.objectives import dr as objective_dr
+from upliftlens.causal.objectives import implicit as objective_implicit
+from upliftlens.causal.objectives import ips as objective_ips
+from upliftlens.causal.objectives.objective import View, naive
 from upliftlens.causal.sample import Batch, Sample
 
 DATA = training_data()

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy.stats import foldnorm
 
-from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Imputed, Pairs
 from upliftlens.benchmarks.metrics.registry import choose, is_debiased, is_weighted
 from upliftlens.causal import risk
+from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Statistic, value
-from upliftlens.causal.outcome_means import AdditiveMeans, additive_means
 
 USERS, ITEMS, N, EVERYONE = 9, 14, 60, 20
 FLOOR = 0.3

@@ -12,12 +12,26 @@ from test_gradient import BACKBONES
 from worlds import ITEMS, USERS, hyper, training_data
 from worlds import rows as real_rows
 
-from upliftlens.benchmarks.batches import Wants, choose_layout, feed
-from upliftlens.benchmarks.training import fit
-from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
+from upliftlens.benchmarks.training.feed import Wants, choose_layout, feed
+from upliftlens.benchmarks.training.loop import fit
 from upliftlens.causal.losses import LOSSES
-from upliftlens.causal.objectives import naive
-from upliftlens.models import mf
+from upliftlens.causal.objectives import (
+    cvib as objective_cvib,
+)
+from upliftlens.causal.objectives import (
+    dr as objective_dr,
+)
+from upliftlens.causal.objectives import (
+    implicit as objective_implicit,
+)
+from upliftlens.causal.objectives import (
+    ips as objective_ips,
+)
+from upliftlens.causal.objectives import (
+    multitask as objective_multitask,
+)
+from upliftlens.causal.objectives.objective import naive
+from upliftlens.models.backbones import mf
 from upliftlens.models.gradient import gradient_method, module_offers
 
 HP = {

@@ -9,9 +9,9 @@ import pytest
 _WORLD = """
 import jax, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from upliftlens.benchmarks.evaluate import HeldOut, PairWeights, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, evaluate
 from upliftlens.benchmarks.metrics.registry import MetricsConfig
-from upliftlens.benchmarks.ranking import rank, targets
+from upliftlens.benchmarks.evaluation.ranking import rank, targets
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Resampling
 from upliftlens.models.contract import Method, TrainingData

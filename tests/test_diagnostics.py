@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upliftlens.causal.diagnostics import IMBALANCED, Fit, balance, calibration_error, diagnose, imbalance
+from upliftlens.causal.propensities.diagnostics import IMBALANCED, Fit, balance, calibration_error, diagnose, imbalance
 
 RNG = np.random.default_rng(7)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from upliftlens.benchmarks import doctor, environment
-from upliftlens.benchmarks.doctor import Check, diagnose, report
-from upliftlens.benchmarks.store import open_store
+from upliftlens.benchmarks.cli import doctor
+from upliftlens.benchmarks.cli.doctor import Check, diagnose, report
+from upliftlens.benchmarks.runs.store import open_store
+from upliftlens.benchmarks.system import environment
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -59,7 +60,7 @@ def test_the_commit_is_that_of_the_checkout_that_holds_the_package(
 
 def test_peak_memory_grows_by_what_is_allocated() -> None:
     code = (
-        "from upliftlens.benchmarks.environment import peak_memory as p; a = p(); "
+        "from upliftlens.benchmarks.system.environment import peak_memory as p; a = p(); "
         "b = bytearray(b'x') * 200_000_000; print(p() - a)"
     )
     grown = int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
@@ -117,7 +118,18 @@ def test_little_room_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert report([Check("x", "note", "[brackets]", "[fix]")]) == 0
 
 
-@pytest.mark.parametrize("module", ["records", "store", "results", "result_table", "environment", "tracking", "doctor"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "runs.records",
+        "runs.store",
+        "reports.selection",
+        "reports.sheet",
+        "system.environment",
+        "runs.tracking",
+        "cli.doctor",
+    ],
+)
 def test_reading_verbs_start_without_heavy_imports(module: str) -> None:
     heavy = ("jax", "flax", "pandas", "wandb")
     code = f"import sys, upliftlens.benchmarks.{module}; print([name for name in {heavy} if name in sys.modules])"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from upliftlens.benchmarks import fitting
-from upliftlens.benchmarks import plan as plans
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.experiment import run
-from upliftlens.benchmarks.plan import fit_identity, plan
-from upliftlens.benchmarks.prepare import quiet
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.runs import fit as fitting
+from upliftlens.benchmarks.runs import plan as plans
+from upliftlens.benchmarks.runs.plan import fit_identity, plan
+from upliftlens.benchmarks.runs.run import run
+from upliftlens.benchmarks.system.talk import quiet
 
 MONITORS = ("rmse", "logloss", "rmse/snips", "logloss/snips", "ndcg@10", "uplift@10/snips")
 

@@ -9,16 +9,16 @@ import pytest
 from flax import nnx
 from worlds import ITEMS, USERS, hyper, rows, training_data
 
-from upliftlens.benchmarks.batches import choose_layout, feed
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.training import Diverged, Stopping, fit
+from upliftlens.benchmarks.config.plugins import entry, names
+from upliftlens.benchmarks.training.feed import choose_layout, feed
+from upliftlens.benchmarks.training.loop import Diverged, Stopping, fit
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.losses import LOSSES
-from upliftlens.causal.objectives import NoOptions, Objective, Phase, naive
-from upliftlens.models import additive, mf, mf_features, mlp, two_tower
+from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, naive
+from upliftlens.models.backbones import additive, mf, mf_features, mlp, two_tower
+from upliftlens.models.backbones.dense import DenseOptions
 from upliftlens.models.contract import Backbone
-from upliftlens.models.dense import DenseOptions
 from upliftlens.models.gradient import gradient_method, score_all
-from upliftlens.models.registry import entry, names
 
 BACKBONES = {
     "additive": (additive.model, NoOptions()),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upliftlens.causal.grid import GridOptions, Knobs, capacity_of, grid, observed_rows, worsened
+from upliftlens.causal.worlds.grid import GridOptions, Knobs, capacity_of, grid, observed_rows, worsened
 
 OPTIONS = GridOptions(
     n_pairs=40_000,

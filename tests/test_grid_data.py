@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.data import configure, load, true_propensity, true_ratings
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.store import list_records, open_store
+from upliftlens.benchmarks.runs.store import list_records, open_store
+from upliftlens.causal.errors import UpliftlensError
 
 SMALL = ("data.n_users=60", "data.n_items=50", "data.test_per_user=6", "data.density=0.08")
 
@@ -20,7 +20,7 @@ def made(tmp_path, *changes):
 
 def test_the_log_is_drawn_with_the_stated_propensities(tmp_path):
     """Over masks of one world each pair is in the log as often as its propensity says."""
-    from upliftlens.benchmarks.data.known import log_and_test
+    from upliftlens.benchmarks.worlds.drawn import log_and_test
 
     config, world = made(tmp_path)
     p, ratings = true_propensity(config, tmp_path), true_ratings(config, tmp_path)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from upliftlens.benchmarks.cli import VERBS, main
+from upliftlens.benchmarks.cli.main import VERBS, main
 
 HELP = {  # what each verb takes, written down a second time: an option that is lost, or comes undocumented, shows
     "quickstart": "upliftlens run --help",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from upliftlens.causal.heterogeneity import Group, against, differ, estimate, group
+from upliftlens.causal.effects.heterogeneity import Group, against, differ, estimate, group
+from upliftlens.causal.effects.uplift import arm_difference
 from upliftlens.causal.intervals import benjamini_hochberg, ratio
-from upliftlens.causal.uplift import arm_difference
 
 
 def mean_group(values: np.ndarray, present: np.ndarray) -> Group:

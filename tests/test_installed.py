@@ -6,14 +6,14 @@ import pytest
 from plugin_sources import BACKBONE
 from shell import TINY, call, records
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.doctor import _plugins
-from upliftlens.models import registry
+from upliftlens.benchmarks.cli.doctor import _plugins
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config import plugins as registry
 
 OBJECTIVE = """
 from dataclasses import dataclass
 
-from upliftlens.causal.objectives import Objective, Phase
+from upliftlens.causal.objectives.objective import Objective, Phase
 from upliftlens.causal.options import Traced
 
 

@@ -9,15 +9,15 @@ import pytest
 from omegaconf import OmegaConf
 
 import upliftlens.configs.metrics
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluate import HeldOut, evaluate, monitor
-from upliftlens.benchmarks.evaluation import statistic_of, statistics_from, summaries, to_arrays
+from upliftlens.benchmarks.config import plugins as installed_registry
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate, monitor
+from upliftlens.benchmarks.evaluation.outcome import statistic_of, statistics_from, summaries, to_arrays
 from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, registry
-from upliftlens.benchmarks.typed import typed
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.intervals import Resampling, value
-from upliftlens.models import registry as installed_registry
 from upliftlens.models.contract import Method, TrainingData
 
 SHAPE = (13, 20)

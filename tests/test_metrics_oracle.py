@@ -9,12 +9,12 @@ import pytest
 import rax
 from scipy import stats
 
-from upliftlens.benchmarks.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.metrics import debiased as debiased_metrics
 from upliftlens.benchmarks.metrics import published as published_metrics
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, registry
-from upliftlens.benchmarks.ranking import tie_order
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.causal.intervals import Resampling
 from upliftlens.models.contract import Method, TrainingData

@@ -12,11 +12,11 @@ from scipy.stats import binom
 from studies import OPTIONS, logged
 
 from upliftlens.benchmarks import data
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.mining import _first_log, _halves, _predictions, mine, study
-from upliftlens.benchmarks.mining_features import features
-from upliftlens.causal.potential import draw
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.reports.effect_features import features
+from upliftlens.benchmarks.reports.effects import _first_log, _halves, _predictions, mine, study
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.worlds.potential import draw
 
 STUDIES = 1600
 WORLD = ("data=uplift-synthetic", "data.n_users=150", "data.n_items=60", "data.per_user=15")
@@ -158,7 +158,7 @@ def test_occupation_and_genres_have_a_row_for_each_level(tmp_path, monkeypatch, 
         return replace(made, users=users, items=made.items.assign(genres=genres))
 
     made = load(world, tmp_path)
-    monkeypatch.setattr("upliftlens.benchmarks.mining.load", load)
+    monkeypatch.setattr("upliftlens.benchmarks.reports.effects.load", load)
     words = ["effects", *WORLD, f"cache={tmp_path}", "features=[occupation,genres]", "--format", "csv"]
     assert main(words) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

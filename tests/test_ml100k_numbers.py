@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from shell import records
 
-from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.cli.main import main
 
 pytestmark = pytest.mark.slow
 SEEDS = "0,1"  # of the two that are compared

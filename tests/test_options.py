@@ -6,12 +6,12 @@ from functools import cache
 
 import pytest
 
-from upliftlens.benchmarks.compute import composed
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.typed import structural, traced_names, typed
+from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.plugins import names
+from upliftlens.benchmarks.config.typed import structural, traced_names, typed
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import above, at_least, share
-from upliftlens.models.registry import names
 
 
 @cache

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from shell import call, records
 from test_plugins import BACKBONE, SOLVER
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.overrides import quoted
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.overrides import quoted
+from upliftlens.causal.errors import UpliftlensError
 
 ODD = "my räw, [d]=a'ta\" {1} \\x.csv"
 

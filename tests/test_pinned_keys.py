@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from pinned_runs import REAL, RUNS, write_files
 
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.prepare import prepare, quiet
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.runs.prepare import prepare
+from upliftlens.benchmarks.system.talk import quiet
 
 PINNED = json.loads((Path(__file__).parent / "pinned_keys.json").read_text())
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from shell import records
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.curves import Contender, figure
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
-from upliftlens.benchmarks.overlap import overlap_figure
-from upliftlens.benchmarks.plots import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
-from upliftlens.benchmarks.store import Store, list_records, load_per_user
-from upliftlens.causal import qini
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
+from upliftlens.benchmarks.reports.curves import Contender, figure
+from upliftlens.benchmarks.reports.overlap import overlap_figure
+from upliftlens.benchmarks.reports.plots import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
+from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
+from upliftlens.causal.effects import qini
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 
 WORLD = (

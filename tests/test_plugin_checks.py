@@ -10,10 +10,12 @@ from plugin_sources import BACKBONE, SOLVER
 from shell import TINY, call, programs, records
 from worlds import ITEMS, training_data
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.causal.objectives import naive
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.plugins import from_file
+from upliftlens.causal.objectives.objective import naive
 from upliftlens.causal.options import NoOptions
-from upliftlens.models import additive, mf, two_tower
+from upliftlens.models.backbones import additive, mf, two_tower
+from upliftlens.models.backbones.dense import DenseOptions
 from upliftlens.models.checks import (
     BrokenContract,
     check_agreement,
@@ -24,8 +26,6 @@ from upliftlens.models.checks import (
     shapes_of,
 )
 from upliftlens.models.contract import Backbone, Hyper, Method, Solver
-from upliftlens.models.dense import DenseOptions
-from upliftlens.models.registry import from_file
 
 DATA = training_data()
 NONE = Hyper({}, {}, {})

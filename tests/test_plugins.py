@@ -14,16 +14,16 @@ from uplift_logs import random_log
 from worlds import ITEMS, USERS, training_data
 
 from upliftlens import models
-from upliftlens.benchmarks.batches import feed
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compute import composed
-from upliftlens.benchmarks.method import hyper as planned_hyper
-from upliftlens.benchmarks.method import method_of
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.training import fit
-from upliftlens.benchmarks.treated import recommendations
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.plugins import entry, names
+from upliftlens.benchmarks.runs.method import hyper as planned_hyper
+from upliftlens.benchmarks.runs.method import method_of
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.splits.parts import recommendations
+from upliftlens.benchmarks.training.feed import feed
+from upliftlens.benchmarks.training.loop import fit
 from upliftlens.models.contract import Backbone, Solver
-from upliftlens.models.registry import entry, names
 
 
 @pytest.fixture
@@ -146,8 +146,9 @@ def test_a_plugin_is_tuned_over_ranges_from_the_command_line(backbone, tmp_path)
 
 def test_no_model_is_left_out():
     """Every model that a file of models/ defines has an entry point, and with it the contract test above."""
-    files = (path.stem for path in Path(models.__file__).parent.glob("[!_]*.py"))
-    modules = (importlib.import_module(f"upliftlens.models.{name}") for name in files)
+    folder = Path(models.__file__).parent
+    files = (path.relative_to(folder).with_suffix("").parts for path in folder.rglob("[!_]*.py"))
+    modules = (importlib.import_module(".".join(("upliftlens.models", *parts))) for parts in files)
     defined = {one.name for module in modules for one in vars(module).values() if isinstance(one, Backbone | Solver)}
     group = "upliftlens.models"
     assert defined == {name for name in names(group) if not entry(group, name).source}

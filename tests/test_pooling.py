@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from stored import record
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.records import Record
-from upliftlens.benchmarks.result_table import summarise
-from upliftlens.benchmarks.results import require_one_experiment
-from upliftlens.benchmarks.store import open_store, save_run
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.reports.selection import require_one_experiment
+from upliftlens.benchmarks.reports.sheet import summarise
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.store import open_store, save_run
+from upliftlens.causal.errors import UpliftlensError
 
 RUN = record("a0")
 ARRAYS = {"users": np.arange(5, dtype=np.int32), "rmse": np.ones((5, 2))}

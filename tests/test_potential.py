@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from uplift_logs import random_world
 
-from upliftlens.causal.potential import (
+from upliftlens.causal.effects.treatment import dense
+from upliftlens.causal.worlds.potential import (
     draw,
     exposure_by_rank,
     fingerprint,
@@ -13,7 +14,6 @@ from upliftlens.causal.potential import (
     realised,
     rescaled,
 )
-from upliftlens.causal.treatment import dense
 
 FLOOR = 1e-6
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upliftlens.causal.generated_world import GeneratedOptions, generate
-from upliftlens.causal.potential import draw, fingerprint
+from upliftlens.causal.worlds.generated import GeneratedOptions, generate
+from upliftlens.causal.worlds.potential import draw, fingerprint
 
 PLAIN = GeneratedOptions(
     n_users=400,

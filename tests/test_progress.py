@@ -3,7 +3,7 @@
 import pytest
 from shell import call
 
-from upliftlens.benchmarks.progress import say, say_styled
+from upliftlens.benchmarks.system.talk import say, say_styled
 
 TEXTS = ("metrics.names=[rmse] was given", "kept in /tmp/[/x]/worlds", "[bold]title[/bold] [REC]")
 

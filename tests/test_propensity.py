@@ -5,10 +5,10 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
-from upliftlens.causal import propensity as models
 from upliftlens.causal.interactions import Interactions, interactions, padded, take
-from upliftlens.causal.lbfgs import lbfgs
-from upliftlens.causal.propensity_logistic import logistic_mf, logistic_regression
+from upliftlens.causal.propensities import propensity as models
+from upliftlens.causal.propensities.lbfgs import lbfgs
+from upliftlens.causal.propensities.logistic import logistic_mf, logistic_regression
 
 N_USERS, N_ITEMS = 30, 12
 RNG = np.random.default_rng(2)
@@ -131,7 +131,7 @@ def test_logistic_regression_agrees_with_newtons_method_on_the_written_out_desig
 
 def test_logistic_regression_does_not_depend_on_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = logistic_regression(LOG, X, Y, l2=0.7, iterations=2000).everywhere(EVERYONE)
-    monkeypatch.setattr("upliftlens.causal.propensity_logistic.CELLS", 7 * N_ITEMS)
+    monkeypatch.setattr("upliftlens.causal.propensities.logistic.CELLS", 7 * N_ITEMS)
     parts = logistic_regression(LOG, X, Y, l2=0.7, iterations=2000).everywhere(EVERYONE)
     np.testing.assert_allclose(parts, whole, atol=1e-6)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.propensity import NaiveBayesConfig, PropensityConfig, expose, without_mar_sample
+from upliftlens.benchmarks.propensities.exposure import NaiveBayesConfig, PropensityConfig, expose, without_mar_sample
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, take
 
 

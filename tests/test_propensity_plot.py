@@ -1,6 +1,6 @@
 """The overlap plot as text."""
 
-from upliftlens.benchmarks.propensity_diagnostics import BARS, overlap_lines, verdict
+from upliftlens.benchmarks.propensities.diagnostics import BARS, overlap_lines, verdict
 
 
 def test_bars_are_shares_over_one_scale_and_only_empty_bins_are_blank():

@@ -3,10 +3,10 @@
 import pytest
 from shell import records
 
-from upliftlens.benchmarks import compute
-from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.data import sources
 from upliftlens.benchmarks.data.fetch import FetchFailed
+from upliftlens.benchmarks.sweeps import app
 
 SMALL = (
     *("model=additive", "seed=0", "train.epochs=2", "metrics.interval.resamples=50", "progress=false"),
@@ -33,8 +33,8 @@ def offline(monkeypatch):
 def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     world = ("data.n_users=40", "data.n_items=200", "data.ratings_per_user=12", "data.test_per_user=4")
-    start = compute.run_app
-    monkeypatch.setattr(compute, "run_app", lambda verb, words: start(verb, [*words, *world]))  # else it is a large one
+    start = app.run_app
+    monkeypatch.setattr(app, "run_app", lambda verb, words: start(verb, [*words, *world]))  # else it is a large one
     places = (f"store={tmp_path}/runs", f"cache={tmp_path}/cache", f"logger.dir={tmp_path}")
     assert main(["quickstart", *SMALL, *places]) == 0
     out, err = capsys.readouterr()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.ranking import rank, targets, tie_order
+from upliftlens.benchmarks.evaluation.ranking import rank, targets, tie_order
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 from upliftlens.models.contract import TrainingData
 

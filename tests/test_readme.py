@@ -15,11 +15,11 @@ from flax import nnx
 from shell import TINY, call, records
 from worlds import ITEMS, USERS, training_data
 
-from upliftlens.benchmarks.cli import _ARGUMENTS, VERBS, _parser
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.readers import list_verb
-from upliftlens.models.registry import from_file
+from upliftlens.benchmarks.cli.main import _ARGUMENTS, VERBS, _parser
+from upliftlens.benchmarks.cli.readers import list_verb
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.plugins import from_file
+from upliftlens.benchmarks.runs.plan import plan
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = ROOT / "tests" / "plugins" / "my_model.py"
@@ -155,7 +155,7 @@ def test_the_model_is_a_choice_where_its_package_is_installed(tmp_path):
     (info / "entry_points.txt").write_text("[upliftlens.models]\ndistance = my_model:model\n")
     words = ["run", *TINY, f"store={store}", f"cache={tmp_path}", "model=distance", "model.dim=5"]
     done = subprocess.run(
-        [sys.executable, "-m", "upliftlens.benchmarks.cli", *words],
+        [sys.executable, "-m", "upliftlens.benchmarks.cli.main", *words],
         env={**os.environ, "PYTHONPATH": str(site)},
         cwd=tmp_path,
         capture_output=True,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from shell import call, records
 
-from upliftlens.benchmarks import remarks
+from upliftlens.benchmarks.evaluation import remarks
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
-from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import UpliftLog
 
 OPTIONS = UpliftOptions(chi=0.01, points=10, shrinkage=1.0)
 
@@ -62,7 +62,7 @@ def test_a_run_tells_how_many_rows_were_clipped(tmp_path, capsys):
             treated = int(rng.random() < 0.4)
             out.writerow([user, item, treated, int(rng.random() < 0.3), 1e-5 if treated and user < 6 else 0.4])
     words = ("data=uplift-log", f"data.path={path}", "model=popularity", "metrics.uplift.chi=0.002")
-    from upliftlens.benchmarks.cli import main
+    from upliftlens.benchmarks.cli.main import main
 
     assert main(["run", *words, f"store={tmp_path}", f"cache={tmp_path}"]) == 0
     cut = records(tmp_path)[0]["diagnostics"]["recommendations"]["clipped"]

@@ -14,12 +14,12 @@ from rich.console import Console
 from shell import call
 from stored import METRICS, record
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.records import Failure, Record, Summary
-from upliftlens.benchmarks.result_table import render, results, runs, shown, summarise
-from upliftlens.benchmarks.results import columns, metric_names, query
-from upliftlens.benchmarks.store import Store, claim, open_store, save_failure, save_run
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.reports.selection import columns, metric_names, query
+from upliftlens.benchmarks.reports.sheet import render, results, runs, shown, summarise
+from upliftlens.benchmarks.runs.records import Failure, Record, Summary
+from upliftlens.benchmarks.runs.store import Store, claim, open_store, save_failure, save_run
+from upliftlens.causal.errors import UpliftlensError
 
 RUNS = [
     record("a0", train_lr=0.01),

@@ -34,9 +34,23 @@ from objective_world import (
 )
 from scipy.special import expit
 
-from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
 from upliftlens.causal.losses import LOSSES, logistic, squared
-from upliftlens.causal.objectives import Objective
+from upliftlens.causal.objectives import (
+    cvib as objective_cvib,
+)
+from upliftlens.causal.objectives import (
+    dr as objective_dr,
+)
+from upliftlens.causal.objectives import (
+    implicit as objective_implicit,
+)
+from upliftlens.causal.objectives import (
+    ips as objective_ips,
+)
+from upliftlens.causal.objectives import (
+    multitask as objective_multitask,
+)
+from upliftlens.causal.objectives.objective import Objective
 from upliftlens.causal.sample import Batch
 
 

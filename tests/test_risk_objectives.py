@@ -36,9 +36,23 @@ from objective_world import (
 )
 from scipy.special import expit, logit
 
-from upliftlens.causal import objective_cvib, objective_dr, objective_implicit, objective_ips, objective_multitask
 from upliftlens.causal.losses import bpr, logistic, squared
-from upliftlens.causal.objectives import NoOptions, Objective, naive
+from upliftlens.causal.objectives import (
+    cvib as objective_cvib,
+)
+from upliftlens.causal.objectives import (
+    dr as objective_dr,
+)
+from upliftlens.causal.objectives import (
+    implicit as objective_implicit,
+)
+from upliftlens.causal.objectives import (
+    ips as objective_ips,
+)
+from upliftlens.causal.objectives import (
+    multitask as objective_multitask,
+)
+from upliftlens.causal.objectives.objective import NoOptions, Objective, naive
 from upliftlens.causal.sample import Batch, Sample
 
 

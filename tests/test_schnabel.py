@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upliftlens.causal import schnabel
+from upliftlens.causal.worlds import schnabel
 
 MARGINAL = np.array([0.5263, 0.2419, 0.1440, 0.0623, 0.0255])
 # true, then mean of IPS, SNIPS and naive over 50 draws, as published (rounded to three digits)

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upliftlens.benchmarks.data import schnabel
-from upliftlens.benchmarks.data.config import CompletionConfig, FactsConfig, SchnabelConfig
+from upliftlens.benchmarks.data.config import FactsConfig
 from upliftlens.benchmarks.data.registry import configure, load
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.worlds import schnabel
+from upliftlens.benchmarks.worlds.config import CompletionConfig, SchnabelConfig
+from upliftlens.causal.errors import UpliftlensError
 
 SHARES = (0.5263, 0.2419, 0.1440, 0.0623, 0.0255)
 CONFIG = SchnabelConfig(

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from uplift_logs import random_log
 
-from upliftlens.benchmarks.treated import recommendations
+from upliftlens.benchmarks.config.plugins import entry
+from upliftlens.benchmarks.config.plugins import names as registered
+from upliftlens.benchmarks.splits.parts import recommendations
 from upliftlens.causal.interactions import interactions, padded, take
 from upliftlens.models.contract import Hyper, Method, Recommendations, Solver, TrainingData
-from upliftlens.models.registry import entry
-from upliftlens.models.registry import names as registered
 
 N_USERS, N_ITEMS = 23, 17
 TRACED = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from upliftlens.causal.interactions import interactions, padded
-from upliftlens.models import ease, item_knn
 from upliftlens.models.contract import Hyper, TrainingData
+from upliftlens.models.solvers import ease, item_knn
 
 N_USERS, N_ITEMS = 60, 25
 

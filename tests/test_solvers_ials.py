@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from upliftlens.causal.interactions import interactions, padded
-from upliftlens.models import ials
 from upliftlens.models.contract import Hyper, TrainingData
+from upliftlens.models.solvers import ials
 
 N_USERS, N_ITEMS, DIM = 18, 13, 3
 ALPHA0, L2, NU = 0.3, 0.05, 0.8

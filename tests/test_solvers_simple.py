@@ -9,8 +9,8 @@ import pytest
 
 from upliftlens.causal.interactions import interactions, take
 from upliftlens.causal.options import NoOptions
-from upliftlens.models import history, popularity, random
 from upliftlens.models.contract import Hyper, TrainingData
+from upliftlens.models.solvers import history, popularity, random
 
 EMPTY = Hyper({}, {}, {})
 

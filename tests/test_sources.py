@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from upliftlens.models.sources import file_hash, source_hash
+from upliftlens.benchmarks.config.sources import file_hash, source_hash
 
 
 @pytest.fixture

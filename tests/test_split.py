@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_toys import FOLDER, config, dataset, random_log, same_rows
 
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.ml100k import fold_of_rows
-from upliftlens.benchmarks.split import KINDS, split
+from upliftlens.benchmarks.splits.kinds import KINDS, split
+from upliftlens.benchmarks.splits.official import fold_of_rows
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, take
 
 PARTITIONS = ("kfold", "leave_last", "temporal")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from split_toys import config, dataset, random_log, same_rows, with_overlap
 
-from upliftlens.benchmarks import prepare
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.leak import LeakReport
-from upliftlens.benchmarks.split import split
-from upliftlens.benchmarks.split_store import save_split
+from upliftlens.benchmarks.runs import prepare
+from upliftlens.benchmarks.splits.kinds import split
+from upliftlens.benchmarks.splits.leak import LeakReport
+from upliftlens.benchmarks.splits.store import save_split
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 
 PARTITIONS = ("kfold", "leave_last", "temporal")

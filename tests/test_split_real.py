@@ -9,12 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from upliftlens import configs
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import configure, load
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.sources import in_cache
-from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.split import Split, SplitConfig, split
-from upliftlens.benchmarks.typed import typed
+from upliftlens.benchmarks.splits.kinds import Split, SplitConfig, split
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, concatenate, take
 
 ROOT = Path(configs.__file__).parent

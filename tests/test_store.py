@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 from stored import record
 
-from upliftlens.benchmarks import arrays
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.store import (
+from upliftlens.benchmarks.runs.store import (
     Store,
     claim,
     list_records,
@@ -27,6 +25,8 @@ from upliftlens.benchmarks.store import (
     save_fit,
     save_run,
 )
+from upliftlens.benchmarks.system import npz as arrays
+from upliftlens.causal.errors import UpliftlensError
 
 Pair = namedtuple("Pair", "first second")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from processes import process
 from stored import record
 
-from upliftlens.benchmarks.store import Store, claim, list_records, open_store, save_run
+from upliftlens.benchmarks.runs.store import Store, claim, list_records, open_store, save_run
 
 _COMPUTE_ONCE = """
 for number in range(30):

@@ -13,9 +13,8 @@ import pytest
 from processes import process
 from stored import record
 
-from upliftlens.benchmarks import store as stores
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.store import (
+from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.runs.store import (
     Store,
     claim,
     list_records,
@@ -29,6 +28,7 @@ from upliftlens.benchmarks.store import (
     save_run,
     sweep,
 )
+from upliftlens.causal.errors import UpliftlensError
 
 _WRITE_FOREVER = """
 state = {"w": np.zeros(200_000, np.float32)}

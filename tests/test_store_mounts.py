@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 from shell import records, spawn
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.store import Store, list_records
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.runs.store import Store, list_records
 
 pytestmark = pytest.mark.slow  # every check is a process of its own
 

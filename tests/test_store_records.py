@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stored import record
 
-from upliftlens.benchmarks.records import SCHEMA, Failure, Summary, canonical_key, dumps, from_json, plain, to_json
+from upliftlens.benchmarks.runs.records import SCHEMA, Failure, Summary, dumps, from_json, plain, to_json
+from upliftlens.benchmarks.system.keys import canonical_key
 
 numbers = st.integers() | st.floats(allow_nan=False)
 plain_data = st.recursive(

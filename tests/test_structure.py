@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from upliftlens.benchmarks.compute import composed
-from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.plugins import entry, names
+from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.causal.losses import LOSSES
 from upliftlens.models.contract import Backbone, Solver
-from upliftlens.models.registry import entry, names
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"causal": {"causal"}, "models": {"causal", "models"}, "benchmarks": {"causal", "models", "benchmarks"}}
@@ -79,7 +79,7 @@ def test_every_choice_composes_into_a_plan(group):
 
 
 def test_the_namespace_is_importable_by_one_name_only():
-    import upliftlens.models.mf as there
+    import upliftlens.models.backbones.mf as there
 
-    assert there.__name__ == "upliftlens.models.mf"
-    assert Path(there.__file__).resolve() == (ROOT / "models" / "mf.py").resolve()
+    assert there.__name__ == "upliftlens.models.backbones.mf"
+    assert Path(there.__file__).resolve() == (ROOT / "models" / "backbones" / "mf.py").resolve()

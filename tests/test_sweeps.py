@@ -11,7 +11,7 @@ from shell import call, programs, records, spawn
 from test_plugins import BACKBONE
 from wandb_reader import read_run
 
-from upliftlens.benchmarks.compilation import compilations
+from upliftlens.benchmarks.training.programs import compilations
 
 
 def test_three_seeds_and_three_learning_rates_compile_one_program(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chisquare, norm
 
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.synthetic import DAY, START, SyntheticOptions, World, synthetic_world
+from upliftlens.causal.worlds.synthetic import DAY, START, SyntheticOptions, World, synthetic_world
 
 OPTIONS = SyntheticOptions(
     n_users=300,

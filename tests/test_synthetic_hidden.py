@@ -7,8 +7,8 @@ import pytest
 from test_synthetic import EVERYBODY, OPTIONS
 
 from upliftlens.benchmarks.data import configure, load
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.causal.synthetic import World, synthetic_world
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.worlds.synthetic import World, synthetic_world
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from upliftlens.benchmarks.data import configure
-from upliftlens.benchmarks.data.grid import world_of
-from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.robustness import relative_errors, remarks, robustness_cells
 from upliftlens.benchmarks.tables.table import Where, rendered
-from upliftlens.causal.grid import Knobs, capacity_of, observed_rows
+from upliftlens.benchmarks.worlds.grid import world_of
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.worlds.grid import Knobs, capacity_of, observed_rows
 
 SMALL = {
     **tables.definition("robustness"), "draws": 12, "figure": ["svg"], "knobs": {"propensity": [0.0, 1.0]},

@@ -7,15 +7,15 @@ import pytest
 from shell import records
 from test_tables import where
 
-from upliftlens.benchmarks.compare import compare
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
-from upliftlens.benchmarks.store import Store, load_per_user
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
+from upliftlens.benchmarks.reports.comparison import compare
+from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.evidence import Evidence, differences, evidence
 from upliftlens.benchmarks.tables.search import search
 from upliftlens.benchmarks.tables.table import Cell
 from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 
 WORLD = [

@@ -5,21 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.completion import complete
-from upliftlens.benchmarks.compute import prepare_overrides
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import prepare_overrides
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import configure
-from upliftlens.benchmarks.data.config import CompletionConfig
-from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
 from upliftlens.benchmarks.tables.estimators import estimator_cells
 from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.benchmarks.tables.run import planned
 from upliftlens.benchmarks.tables.table import KINDS, Cell, Table, Where, judged, rendered
-from upliftlens.benchmarks.typed import typed
+from upliftlens.benchmarks.worlds.completion import complete
+from upliftlens.benchmarks.worlds.config import CompletionConfig
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
-from upliftlens.causal.schnabel import dcg, exposure, predictions, rebucket
+from upliftlens.causal.worlds.schnabel import dcg, exposure, predictions, rebucket
 
 WORLD = ["data=synthetic", "data.n_users=60", "data.n_items=50", "data.ratings_per_user=15", "data.test_per_user=4"]
 CELLS = [

@@ -12,9 +12,9 @@ import yaml
 from stored import record
 from wandb_reader import read_run
 
-from upliftlens.benchmarks import tracking
-from upliftlens.benchmarks.records import Failure, Summary
-from upliftlens.benchmarks.tracking import LoggerConfig, WandbConfig, track, wandb_login
+from upliftlens.benchmarks.runs import tracking
+from upliftlens.benchmarks.runs.records import Failure, Summary
+from upliftlens.benchmarks.runs.tracking import LoggerConfig, WandbConfig, track, wandb_login
 
 LOSSES = {"a": [3.0, 1.0, 2.0], "b": [5.0, 4.0, 4.5], "c": [9.0, 8.0, math.nan]}
 

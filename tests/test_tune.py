@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.tune import narrowed, sample, spread
+from upliftlens.benchmarks.sweeps.search import narrowed, sample, spread
+from upliftlens.causal.errors import UpliftlensError
 
 SPACE = {
     "dim": {"choices": [8, 16, 32]},

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from uplift_logs import random_log
 
-from upliftlens.benchmarks.effects import Effects, gathered, lacking
-from upliftlens.benchmarks.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evidence import Effects, gathered, lacking
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, at, choose
-from upliftlens.benchmarks.truth import Truth
+from upliftlens.benchmarks.worlds.truth import Truth
+from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Resampling
-from upliftlens.causal.outcome_means import outcome_means
-from upliftlens.causal.potential import realised
+from upliftlens.causal.worlds.potential import realised
 from upliftlens.models.contract import Method, TrainingData
 
 USERS, ITEMS, K, CHI, SHRINKAGE, TIES = 14, 9, 3, 0.05, 4.0, 20

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from uplift_logs import log_of
 
-from upliftlens.causal import uplift
-from upliftlens.causal.potential import PotentialWorld, potential_world
-from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.effects import uplift
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.worlds.potential import PotentialWorld, potential_world
 
 WORLD = potential_world(
     mu1=np.array([[0.9, 0.3], [0.5, 0.8]]),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from uplift_logs import random_world
 
-from upliftlens.causal import qini, uplift
+from upliftlens.causal.effects import qini, uplift
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
-from upliftlens.causal.potential import draw, potential_world, ranks
+from upliftlens.causal.worlds.potential import draw, potential_world, ranks
 
 LOGS, USERS, ITEMS, TYPES = 2000, 400, 8, 4000
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from upliftlens.causal.treatment import UpliftLog, dense, overlap, uplift_log
-from upliftlens.causal.uplift import inverse_propensity
+from upliftlens.causal.effects.treatment import UpliftLog, dense, overlap, uplift_log
+from upliftlens.causal.effects.uplift import inverse_propensity
 
 GOOD: dict[str, Any] = {
     "user": [0, 0, 1, 1],

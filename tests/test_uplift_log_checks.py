@@ -3,8 +3,8 @@
 import pytest
 from uplift_logs import file_of, loaded, rows
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.causal.errors import UpliftlensError
 
 POLICIES = ("error", "first", "last")
 REFUSED = {

@@ -9,20 +9,21 @@ from shell import records
 from uplift_logs import file_of, loaded, rows
 
 from upliftlens.benchmarks import data
-from upliftlens.benchmarks import plan as plans
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compute import composed, prepare_overrides
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data.card import rows_of as rows_of_card
 from upliftlens.benchmarks.data.logged_rows import with_absent
-from upliftlens.benchmarks.data.uplift import rows_of
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.prepare import prepare, quiet
-from upliftlens.benchmarks.split import SplitConfig, split
-from upliftlens.benchmarks.treated import consumed, fitted_rows, recommendations, uplift_part
-from upliftlens.causal.outcome_means import outcome_means
-from upliftlens.causal.potential import draw
-from upliftlens.causal.treatment import UpliftLog
-from upliftlens.causal.treatment_propensity import additive_logistic
+from upliftlens.benchmarks.runs import plan as plans
+from upliftlens.benchmarks.runs.prepare import prepare
+from upliftlens.benchmarks.splits.kinds import SplitConfig, split
+from upliftlens.benchmarks.splits.parts import consumed, fitted_rows, recommendations, uplift_part
+from upliftlens.benchmarks.system.talk import quiet
+from upliftlens.benchmarks.worlds.potential_outcomes import rows_of
+from upliftlens.causal.effects.outcome_means import outcome_means
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.propensities.treatment import additive_logistic
+from upliftlens.causal.worlds.potential import draw
 
 SMALL = ["data.n_users=30", "data.n_items=20", "data.per_user=5"]
 

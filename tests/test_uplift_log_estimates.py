@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from uplift_logs import file_of, loaded, rows
 
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.prepare import Prepared, Reporter, prepare, quiet, training_data
-from upliftlens.benchmarks.split import SplitConfig, split
-from upliftlens.causal.treatment_propensity import additive_logistic
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.runs.prepare import Prepared, prepare, training_data
+from upliftlens.benchmarks.splits.kinds import SplitConfig, split
+from upliftlens.benchmarks.system.talk import Reporter, quiet
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.propensities.treatment import additive_logistic
 
 KFOLD = SplitConfig("kfold", 0.1, 0, folds=5, fold=0)
 

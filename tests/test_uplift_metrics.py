@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from uplift_logs import random_log, random_world
 
-from upliftlens.causal import uplift
-from upliftlens.causal.potential import ranks
-from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.effects import uplift
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.worlds.potential import ranks
 
 USERS, ITEMS, N = 3, 5, 2
 TAU = random_world(USERS, ITEMS, 7).tau.astype(np.float64)

@@ -5,7 +5,7 @@ import pytest
 from numpy_neighbours import cibn, cubn
 from uplift_logs import log_of, random_log
 
-from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import UpliftLog
 
 
 def plain_cubn(

@@ -9,10 +9,11 @@ import pytest
 from objective_world import view_of
 from uplift_logs import log_of, random_log
 
-from upliftlens.causal import objective_outcomes, objective_uplift
+from upliftlens.causal.effects.treatment import UpliftLog, dense
 from upliftlens.causal.losses import bpr, logistic, squared
+from upliftlens.causal.objectives import outcomes as objective_outcomes
+from upliftlens.causal.objectives import uplift as objective_uplift
 from upliftlens.causal.sample import Batch, Sample
-from upliftlens.causal.treatment import UpliftLog, dense
 
 USERS, ITEMS, CHI = 6, 8, 0.3
 MODULES = ("prediction", "control", "treated", "control_other", "treated_other")

@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 from shell import records
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compare import compare
-from upliftlens.benchmarks.evaluation import Evaluation, statistics_from
-from upliftlens.benchmarks.store import Store, load_per_user
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
+from upliftlens.benchmarks.reports.comparison import compare
+from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.causal.intervals import Resampling
 
 ESTIMATES = ("uplift@10/snips", "uplift@10/dr", "uplift@10/ips")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from uplift_logs import log_of, random_log
 
-from upliftlens.causal import qini
-from upliftlens.causal.treatment import UpliftLog
-from upliftlens.causal.uplift import inverse_propensity
+from upliftlens.causal.effects import qini
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.uplift import inverse_propensity
 
 
 def plain_curves(log: UpliftLog, score: np.ndarray, weight: np.ndarray) -> tuple[list[float], list[float], list[float]]:

@@ -7,7 +7,7 @@ import pytest
 from shell import records
 from wandb_reader import read_run
 
-from upliftlens.benchmarks.cli import main
+from upliftlens.benchmarks.cli.main import main
 
 NAMES = "metrics.names=[recall@10,cp@10,uplift@10/true,uplift@10/snips,uplift@10/dr]"
 

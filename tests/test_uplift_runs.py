@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from shell import records
 
-from upliftlens.benchmarks import data, experiment
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks import data
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.metrics.registry import at, registry
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.prepare import prepare, quiet
-from upliftlens.benchmarks.truth import Truth, TruthRead, hidden
-from upliftlens.causal.potential import ranks
+from upliftlens.benchmarks.runs import run as experiment
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.runs.prepare import prepare
+from upliftlens.benchmarks.system.talk import quiet
+from upliftlens.benchmarks.worlds.truth import Truth, TruthRead, hidden
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.worlds.potential import ranks
 from upliftlens.models.contract import Method, Solver
 
 WORLD = (

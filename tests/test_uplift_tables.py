@@ -7,14 +7,14 @@ import pytest
 from scipy import stats
 from shell import records
 
-from upliftlens.benchmarks.cli import main
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.plan import plan
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.table import Where
 from upliftlens.benchmarks.tables.uplift import remarks, uplift_cells
 from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
+from upliftlens.causal.errors import UpliftlensError
 
 ESTIMATORS = tables.definition("uplift-estimators")
 LEARNERS = tables.definition("uplift-ml-100k")

@@ -13,20 +13,20 @@ from test_gradient import BACKBONES
 from uplift_logs import random_log
 from worlds import hyper, training_data
 
-from upliftlens.benchmarks import experiment
-from upliftlens.benchmarks.batches import Wants, choose_layout, feed
-from upliftlens.benchmarks.compute import composed, prepare_overrides
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.prepare import quiet
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.plugins import entry, names
+from upliftlens.benchmarks.runs import run as experiment
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.splits.parts import logged, recommendations
+from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables.table import definition
-from upliftlens.benchmarks.training import fit
-from upliftlens.benchmarks.treated import logged, recommendations
-from upliftlens.benchmarks.truth import Truth
+from upliftlens.benchmarks.training.feed import Wants, choose_layout, feed
+from upliftlens.benchmarks.training.loop import fit
+from upliftlens.benchmarks.worlds.truth import Truth
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.causal.losses import LOSSES
 from upliftlens.models.gradient import gradient_method, module_offers
-from upliftlens.models.registry import entry, names
 
 USERS, ITEMS = 12, 9
 OBJECTIVES = {name: entry("upliftlens.objectives", name).value for name in names("upliftlens.objectives")}

@@ -5,12 +5,12 @@ import pytest
 from numpy_neighbours import cubn
 from scipy.special import expit
 
-from upliftlens.benchmarks.compute import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data import configure
-from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.frozen_world import definition
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.uplift_world import (
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.worlds.frozen import definition
+from upliftlens.benchmarks.worlds.semi_synthetic import (
     Fit,
     Trained,
     WorldDefinition,
@@ -21,10 +21,10 @@ from upliftlens.benchmarks.uplift_world import (
     watch_matrix,
     world_from,
 )
+from upliftlens.causal.effects.treatment import dense
+from upliftlens.causal.effects.uplift import causal_dcg
 from upliftlens.causal.interactions import Interactions, interactions
-from upliftlens.causal.potential import PotentialWorld, draw, fingerprint, ranks
-from upliftlens.causal.treatment import dense
-from upliftlens.causal.uplift import causal_dcg
+from upliftlens.causal.worlds.potential import PotentialWorld, draw, fingerprint, ranks
 
 TINY = Fit(dim=4, rate=0.05, l2=0.01, steps=300, spread=1.0)
 DEFINITION = WorldDefinition(

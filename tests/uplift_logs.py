@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import expit
 
 from upliftlens.benchmarks import data
-from upliftlens.causal.potential import PotentialWorld, potential_world
-from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.worlds.potential import PotentialWorld, potential_world
 
 
 def log_of(

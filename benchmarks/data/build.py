@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.config import DataConfig
+from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
 from upliftlens.benchmarks.data.features import Column, encode
 from upliftlens.benchmarks.data.filters import k_core, merged
-from upliftlens.benchmarks.dataset import Dataset, Features, Treatment
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, time_bits
 
 

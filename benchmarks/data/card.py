@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.dataset import Dataset
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.interactions import Interactions, take
 
 QUANTILES = (0, 25, 50, 75, 100)

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.causal.options import above, at_least
-from upliftlens.causal.synthetic import SyntheticOptions
+from upliftlens.causal.errors import UpliftlensError
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,6 @@ class BaseConfig:
             raise UpliftlensError(f"data.scale must be [lowest, highest], got {list(self.scale)}")
         if self.feedback == "explicit" and not self.scale[0] <= self.relevance <= self.scale[1]:
             raise UpliftlensError(f"data.relevance={self.relevance} lies outside of data.scale={list(self.scale)}")
-
-
-@dataclass(frozen=True)
-class DrawnConfig(BaseConfig):
-    """A data set that is drawn at random: ``draw`` is its seed."""
-
-    draw: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.draw < 0:
-            raise UpliftlensError(f"data.draw must be at least 0, got {self.draw}: it is a seed, e.g. data.draw=0")
 
 
 @dataclass(frozen=True)
@@ -141,70 +127,28 @@ def _require_ratings(columns: CsvColumns, feedback: str) -> None:
 
 
 @dataclass(frozen=True)
-class SyntheticConfig(DrawnConfig, SyntheticOptions):
-    """A generated world: its options, and its seed.
+class UpliftColumns:
+    """Header names, or positions from 0 in a file without header. ``propensity``: auto, null, or a column's name."""
 
-    ``misspecification`` in [0, 1]: the world ships propensities that are wrong by so much; None: it ships none.
-    """
-
-    misspecification: float | None
-
-
-@dataclass(frozen=True)
-class CompletionConfig:
-    """MF with biases under the squared loss: ``dim`` factors that start with sd ``init``, λ ``l2``, of which biases get
-    ``bias_penalty``, Adam with rate ``lr`` for ``epochs``."""
-
-    dim: int
-    init: float
-    l2: float
-    bias_penalty: float
-    lr: float
-    epochs: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        at_least(1, dim=self.dim, epochs=self.epochs)
-        at_least(0, init=self.init, l2=self.l2, bias_penalty=self.bias_penalty, seed=self.seed)
-        above(0, lr=self.lr)
-        if self.seed >= 2**32:
-            raise ValueError(f"seed must be below {2**32}, got {self.seed}")
+    user: str
+    item: str
+    treated: str
+    outcome: str
+    propensity: str | None
+    time: str | None
 
 
 @dataclass(frozen=True)
-class SchnabelConfig(DrawnConfig):
-    """A semi-synthetic world: the data set ``base`` completed, cut into ratings with shares ``marginal``, and observed.
+class UpliftLogConfig(DataConfig):
+    """A user's own log of recommendations.
 
-    Exposure is k·``alpha``^max(0, 4 − r), k such that a share ``density`` is observed; ``draw`` seeds exposure and test
-    set. ``test_per_user`` pairs of each user, drawn uniformly, test and never enter the log.
+    ``absent`` pairs of its users and items are dropped, or count as not recommended and not taken (zero).
+    ``propensity_l2`` penalises the propensities that have to be estimated, in at most ``propensity_iterations``.
     """
 
-    base: str
-    completion: CompletionConfig
-    marginal: tuple[float, ...]
-    alpha: float
-    density: float
-    test_per_user: int
-
-
-@dataclass(frozen=True)
-class GridConfig(DrawnConfig):
-    """A grid world (causal/grid.py) over ``n_users`` × ``n_items`` pairs, whose outcomes are what a method predicts.
-
-    A pair's rank among all, which gives its level, is that of √structure·⟨p_u, q_i⟩/√dim + √(1 − structure)·ε, all
-    standard normal: with ``structure`` 0 nothing can be learnt. ``prediction`` and ``loss`` are for table robustness.
-    ``misspecification`` in [0, 2]: the world ships propensities that are wrong by so much; None: it ships none.
-    """
-
-    n_users: int
-    n_items: int
-    levels: tuple[float, ...]
-    shares: tuple[float, ...]
-    exposure: tuple[float, ...]
-    density: float
-    dim: int
-    structure: float
-    prediction: tuple[tuple[float, ...], ...]
-    loss: Literal["absolute", "squared"]
-    test_per_user: int
-    misspecification: float | None
+    separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
+    header: bool
+    columns: UpliftColumns
+    absent: Literal["drop", "zero"]
+    propensity_l2: float
+    propensity_iterations: int

@@ -11,7 +11,7 @@ from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
 from upliftlens.benchmarks.data.scan import is_number
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError
 
 KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "number"}
 

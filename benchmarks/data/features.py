@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.dataset import Features
+from upliftlens.benchmarks.data.dataset import Features
 
 Kind = Literal["category", "number", "tags", "flag"]
 

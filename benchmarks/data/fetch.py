@@ -10,18 +10,16 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 
 from upliftlens.benchmarks.data.config import SourceConfig
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.locks import exclusive
-from upliftlens.benchmarks.whole_files import TEMPORARY, whole
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with (what is being done, bytes so far, bytes in all or None)."""
+from upliftlens.benchmarks.system.atomic import TEMPORARY, whole
+from upliftlens.benchmarks.system.locks import exclusive
+from upliftlens.benchmarks.system.talk import Progress
+from upliftlens.causal.errors import UpliftlensError
 
 PATIENCE = 20  # seconds without a byte before a download counts as failed
 PIP_PATIENCE = 300  # seconds for pip as a whole

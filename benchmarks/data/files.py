@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError
 
 DEPTH = 3  # folders below the given one that are looked into
 

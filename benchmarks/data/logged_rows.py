@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.filters import merged
-from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.effects.treatment import overlap, uplift_log
+from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.treatment import overlap, uplift_log
-from upliftlens.causal.treatment_propensity import additive_logistic
+from upliftlens.causal.propensities.treatment import additive_logistic
 
 MOST_ROWS = 100_000_000  # that absent=zero may make: some 4 GB
 
@@ -49,10 +49,8 @@ def estimated(
         UpliftlensError: if they can't be estimated.
     """
     l2, iterations = config.propensity_l2, config.propensity_iterations
-    try:
+    with located(where):
         return additive_logistic(rows.user, rows.item, treated, rows.n_users, rows.n_items, l2, iterations, fitted)
-    except ValueError as error:
-        raise UpliftlensError(f"{where}: {error}") from error
 
 
 def with_absent(log: pd.DataFrame, file: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError
 
 KEPT = 100  # problems named one by one; the rest is only counted
 

@@ -9,24 +9,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from upliftlens.benchmarks.choices import packaged
+from upliftlens.benchmarks.config.choices import packaged
+from upliftlens.benchmarks.config.plugins import load_point, place
+from upliftlens.benchmarks.config.plugins import names as installed_names
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data.build import Raw, build
 from upliftlens.benchmarks.data.coat import read_coat, read_yahoo
-from upliftlens.benchmarks.data.config import BaseConfig, CsvConfig, DataConfig, RecboleConfig
+from upliftlens.benchmarks.data.config import BaseConfig, CsvConfig, DataConfig, RecboleConfig, UpliftLogConfig
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.delimited import read_delimited, read_recbole
 from upliftlens.benchmarks.data.files import Files, open_files
 from upliftlens.benchmarks.data.movielens import read_100k, read_csv, read_dat
 from upliftlens.benchmarks.data.problems import BadData
+from upliftlens.benchmarks.data.recommendations import load_log, read_log
 from upliftlens.benchmarks.data.sources import in_cache, obtain
-from upliftlens.benchmarks.data.uplift import load_log, read_log
-from upliftlens.benchmarks.data.uplift_config import UpliftLogConfig
-from upliftlens.benchmarks.data.watch import Say, watched
-from upliftlens.benchmarks.data.worlds import WORLDS, Base
-from upliftlens.benchmarks.dataset import Dataset
-from upliftlens.benchmarks.errors import UpliftlensError, mendable, unknown
-from upliftlens.benchmarks.typed import typed
-from upliftlens.models.registry import load_point, place
-from upliftlens.models.registry import names as installed_names
+from upliftlens.benchmarks.system.talk import Say, watched
+from upliftlens.benchmarks.worlds.sources import WORLDS, Base
+from upliftlens.causal.errors import UpliftlensError, unknown
 
 GROUP = "upliftlens.data"
 
@@ -85,8 +84,7 @@ def plugins() -> dict[str, DataSource]:
     """
     found = {}
     for name in installed_names(GROUP):
-        with mendable():
-            point, source = load_point(GROUP, name)
+        point, source = load_point(GROUP, name)
         if not isinstance(source, DataSource):
             raise UpliftlensError(f"{place(point)} is a {type(source).__name__}: it must be a DataSource")
         found[source.name] = source
@@ -155,7 +153,7 @@ def _options(group: DictConfig, prefix: str) -> list[str]:
 
 
 def config_type(options: Mapping[str, Any]) -> type:
-    """The dataclass that the composed group ``data`` must fit, for ``benchmarks.typed.typed``.
+    """The dataclass that the composed group ``data`` must fit, for ``benchmarks.config.typed.typed``.
 
     Raises:
         UpliftlensError: if its name or format is not known.

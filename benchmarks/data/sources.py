@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from upliftlens.benchmarks.data.config import DataConfig, SourceConfig
-from upliftlens.benchmarks.data.fetch import FetchFailed, Progress, adopt, clear_disk_errors, fault, fetch, locked
+from upliftlens.benchmarks.data.fetch import FetchFailed, adopt, clear_disk_errors, fault, fetch, locked
 from upliftlens.benchmarks.data.files import Files, open_files
-from upliftlens.benchmarks.errors import UpliftlensError
+from upliftlens.benchmarks.system.talk import Progress
+from upliftlens.causal.errors import UpliftlensError
 
 
 class DataUnavailable(UpliftlensError):

@@ -18,8 +18,8 @@ class InProcess(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """One return per job; the work is in ``upliftlens.benchmarks.sweep``."""
-        from upliftlens.benchmarks.sweep import launch
+        """One return per job; the work is in ``upliftlens.benchmarks.sweeps.launch``."""
+        from upliftlens.benchmarks.sweeps.launch import launch
 
         return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
 

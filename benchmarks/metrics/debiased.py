@@ -16,7 +16,8 @@ record's diagnostics tell of p. The sums are ``causal.risk``'s by user, in float
 recomputed: numerator, denominator and each user's part of Σ_D ê. D and the ê of users without a test row are shared
 out equally. StableDR's p' is solved for once, on the whole test log, and kept in resamples.
 
-ê is the error that is expected of the prediction if the outcome is what ``causal.outcome_means.additive_means`` says,
+ê is the error that is expected of the prediction if the outcome is what
+``causal.effects.outcome_means.additive_means`` says,
 fitted to the method's training rows: values N(g, σ²), with (g − r̂)² + σ² and E|N(g − r̂, σ²)|; labels with
 probability g cut to [0, 1]. A doubly-robust estimate of a mean that is positive may be negative; its root is undefined.
 """

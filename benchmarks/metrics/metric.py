@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from upliftlens.causal.effects.outcome_means import AdditiveMeans
+from upliftlens.causal.effects.qini import groups
+from upliftlens.causal.effects.treatment import UpliftLog, overlap
+from upliftlens.causal.effects.uplift import inverse_propensity
 from upliftlens.causal.intervals import Sums, ratio
-from upliftlens.causal.outcome_means import AdditiveMeans
-from upliftlens.causal.qini import groups
-from upliftlens.causal.treatment import UpliftLog, overlap
-from upliftlens.causal.uplift import inverse_propensity
 from upliftlens.models.contract import Link
 
 

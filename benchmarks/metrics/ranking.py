@@ -1,7 +1,7 @@
 """Metrics of ranks: are the relevant items found, and how far up?
 
-This file defines the metrics; the ranks are those of ``benchmarks/ranking.py``, which scores all items and says who is
-a candidate.
+This file defines the metrics; the ranks are those of ``benchmarks/evaluation/ranking.py``, which scores all items
+and says who is a candidate.
 
 For a user with R ≥ 1 relevant test items at ranks r_1 < … < r_R among all candidates: h_k = #{j: r_j ≤ k} is the
 number of hits at cut-off k. Each metric is the mean over such users; users with R = 0 are undefined, left out and

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from upliftlens.benchmarks.data.uplift_config import SemiSyntheticConfig
-from upliftlens.benchmarks.errors import UpliftlensError, mendable, unknown
+from upliftlens.benchmarks.config.plugins import load_point, names, place
 from upliftlens.benchmarks.metrics import debiased, lists, pairs, published, ranking, uplift
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
+from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import at_least
-from upliftlens.models.registry import load_point, names, place
 
 GROUP = "upliftlens.metrics"
 MODULES = (pairs, ranking, lists, debiased, published, uplift)
@@ -59,8 +59,7 @@ def registry() -> dict[str, Metric]:
     """
     found = dict(BUILT_IN)
     for name in names(GROUP):
-        with mendable():
-            point, metric = load_point(GROUP, name)
+        point, metric = load_point(GROUP, name)
         if not isinstance(metric, Metric):
             raise UpliftlensError(f"{place(point)} is a {type(metric).__name__}: it must be a Metric")
         if metric.name in found and found[metric.name] is not metric:

@@ -1,4 +1,5 @@
-"""Metrics of what recommending changes. The formulas are those of ``causal.uplift`` and ``causal.qini``.
+"""Metrics of what recommending changes. The formulas are those of ``causal.effects.uplift`` and
+``causal.effects.qini``.
 
 Against a truth τ, which only worlds know (with ``/realised``: τ = Y^T − Y^C of the draw that tests; with ``/semi``: the
 τ of the semi-synthetic world that was fitted to all ratings of a plain rating log, frozen, for evaluation only):
@@ -24,8 +25,8 @@ from functools import partial
 import numpy as np
 
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Metric, Ranked, quotient
-from upliftlens.causal import qini as curves
-from upliftlens.causal import uplift
+from upliftlens.causal.effects import qini as curves
+from upliftlens.causal.effects import uplift
 
 _UNBOUNDED = (-np.inf, np.inf)
 _EFFECT = (-1.0, 1.0)

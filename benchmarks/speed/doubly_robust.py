@@ -13,12 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.batches import Wants, feed
-from upliftlens.benchmarks.compute import composed
-from upliftlens.benchmarks.method import hyper, method_of
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.prepare import Reporter, prepare, training_data
-from upliftlens.benchmarks.training import compiled
+from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.runs.method import hyper, method_of
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.runs.prepare import prepare, training_data
+from upliftlens.benchmarks.system.talk import Reporter
+from upliftlens.benchmarks.training.feed import Wants, feed
+from upliftlens.benchmarks.training.loop import compiled
 
 CASES = {
     "mf naive, tiles": ["model=mf"],

@@ -6,21 +6,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from upliftlens.benchmarks.completion import complete
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
-from upliftlens.benchmarks.data.config import CompletionConfig
-from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
-from upliftlens.benchmarks.typed import typed
-from upliftlens.causal.schnabel import (
-    absolute_error,
-    dcg,
-    estimates,
-    exposure,
-    predictions,
-    rebucket,
-    spreads,
-)
+from upliftlens.benchmarks.worlds.completion import complete
+from upliftlens.benchmarks.worlds.config import CompletionConfig
+from upliftlens.causal.errors import located
+from upliftlens.causal.worlds.schnabel import absolute_error, dcg, estimates, exposure, predictions, rebucket, spreads
 
 ESTIMATORS = ("ips", "snips", "naive")
 LEVEL = 0.95  # of the intervals over draws
@@ -31,7 +23,7 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
 
     Columns ``ips``, ``dcg50/ips`` …: the mean over draws with Student's interval of it. Columns ``sd/ips``,
     ``dcg50/sd/ips`` …: the standard deviation of the draws with its χ² interval, and as verdict whether the closed form
-    (``causal.schnabel.spreads``) is within three of its standard errors, sd/√(2(draws − 1)).
+    (``causal.worlds.schnabel.spreads``) is within three of its standard errors, sd/√(2(draws − 1)).
 
     ROTATED ranks the lowest rating first, so that its DCG is the same in every completion in which each user has k
     pairs of it.
@@ -39,16 +31,14 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     Raises:
         UpliftlensError: if the data can't be had.
     """
-    from upliftlens.benchmarks.compute import composed
+    from upliftlens.benchmarks.config.compose import composed
 
     data = composed(content["data"])["data"]
     dataset = load(typed(config_type(data), data, "data"), where.cache, where.say)
     completion = typed(CompletionConfig, content["completion"], "completion")
-    try:
+    with located("the table's world"):
         ratings = rebucket(complete(dataset.log, completion), np.asarray(content["marginal"]))
         p = exposure(ratings, content["alpha"], content["density"])
-    except ValueError as error:
-        raise UpliftlensError(f"the table's world: {error}") from error
     makes, ranks, draws = (np.random.default_rng([content["seed"], stream]) for stream in range(3))
     made = predictions(ratings, makes)
     k = int(content["cutoff"])

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluation import Evaluation, statistic_of
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistic_of
 from upliftlens.benchmarks.metrics.registry import choose
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, replicates, value
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.typed import typed
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import above, at_least
 

@@ -16,16 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data import configure
-from upliftlens.benchmarks.data.config import GridConfig
-from upliftlens.benchmarks.data.grid import world_of
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.tables.evidence import verdict
 from upliftlens.benchmarks.tables.robustness_plot import FORMATS, draw_panels
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.worlds.config import GridConfig
+from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal import risk
-from upliftlens.causal.grid import Grid, Knobs, capacity_of, observed_rows
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.intervals import Resampling, holm, p_value, percentile
+from upliftlens.causal.worlds.grid import Grid, Knobs, capacity_of, observed_rows
 
 ROUNDING = 1e-6  # errors are computed in single precision
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from upliftlens.benchmarks.errors import unknown
-from upliftlens.benchmarks.evaluation import Evaluation, from_arrays
-from upliftlens.benchmarks.experiment import run
-from upliftlens.benchmarks.plan import Plan, plan
-from upliftlens.benchmarks.prepare import Reporter
-from upliftlens.benchmarks.records import Record
-from upliftlens.benchmarks.store import Store, load_per_user
+from upliftlens.benchmarks.config.plugins import entry
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays
+from upliftlens.benchmarks.runs.plan import Plan, plan
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.run import run
+from upliftlens.benchmarks.runs.store import Store, load_per_user
+from upliftlens.benchmarks.system.talk import Reporter
 from upliftlens.benchmarks.tables.table import Where
+from upliftlens.causal.errors import unknown
 from upliftlens.causal.losses import LOSSES
-from upliftlens.models.registry import entry
 
 SILENT = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
 """One object for all runs of all tables, so that what is cached by it (data, splits, propensities) is shared."""
@@ -69,6 +69,6 @@ def evaluation_of(record: Record, where: Where) -> Evaluation:
 
 @lru_cache(maxsize=256)
 def _composed(options: tuple[str, ...]) -> Mapping[str, Any]:
-    from upliftlens.benchmarks.compute import composed
+    from upliftlens.benchmarks.config.compose import composed
 
     return composed([*options, "progress=false", "group=table"])

@@ -1,6 +1,7 @@
 """The search behind a tuned table: every row gets the same trials, judged on validation parts of the training log.
 
-Trial 0 is the row's configuration as it stands, the next are spread over its space (``benchmarks.tune.spread``), and
+Trial 0 is the row's configuration as it stands, the next are spread over its space
+(``benchmarks.sweeps.search.spread``), and
 the last ``refining`` ones over the part of it, ``narrow`` of each range, around the best of those before (choices
 have no nearer ones: where all are choices, no trial refines). Each is fitted to ``1 − validation`` of the log, once
 for each of the ``validation_seeds`` that draw the part left out, and judged (with patience, stopped early) by the
@@ -14,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.data import DataUnavailable
-from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.sweeps.search import narrowed, require_searchable, spread
 from upliftlens.benchmarks.tables.run import planned, record_of
 from upliftlens.benchmarks.tables.table import Where
-from upliftlens.benchmarks.tune import narrowed, require_searchable, spread
+from upliftlens.causal.errors import UpliftlensError
 
 
 class Winner(NamedTuple):

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.tables.options import overridden
+from upliftlens.causal.errors import UpliftlensError, unknown
 
 PACKAGE = "upliftlens.configs.table"
 

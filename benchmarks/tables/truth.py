@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from upliftlens.benchmarks.data import true_ratings
-from upliftlens.benchmarks.errors import UpliftlensError
-from upliftlens.benchmarks.evaluate import HeldOut, evaluate
-from upliftlens.benchmarks.evaluation import Evaluation
-from upliftlens.benchmarks.fitting import restore
-from upliftlens.benchmarks.plan import Plan
-from upliftlens.benchmarks.prepare import prepare
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.outcome import Evaluation
+from upliftlens.benchmarks.runs.fit import restore
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.tables.run import SILENT
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, take
 
 

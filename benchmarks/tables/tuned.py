@@ -10,13 +10,13 @@ column X between rows that were trained the same way, with Holm's correction ove
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from upliftlens.benchmarks.errors import unknown
-from upliftlens.benchmarks.records import Record
+from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.tables.evidence import Difference, Evidence, bounds, differences, evidence
 from upliftlens.benchmarks.tables.run import evaluation_of, fits, planned, record_of
 from upliftlens.benchmarks.tables.search import search
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
 from upliftlens.benchmarks.tables.truth import everywhere
+from upliftlens.causal.errors import unknown
 from upliftlens.causal.intervals import Resampling
 
 

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.evaluation import statistics_from
+from upliftlens.benchmarks.evaluation.outcome import statistics_from
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.plan import plan
-from upliftlens.benchmarks.records import Record
-from upliftlens.benchmarks.store import Store, load_per_user
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.store import Store, load_per_user
+from upliftlens.benchmarks.sweeps.search import tune
 from upliftlens.benchmarks.tables.run import record_of
 from upliftlens.benchmarks.tables.table import Cell, Where
-from upliftlens.benchmarks.tune import tune
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, ratio, replicates, value
 
 
@@ -201,7 +201,7 @@ def _order(
 
 
 def _composed(overrides: Sequence[str], where: Where) -> dict[str, Any]:
-    from upliftlens.benchmarks.compute import composed
+    from upliftlens.benchmarks.config.compose import composed
 
     return composed([*overrides, f"store={where.store}", f"cache={where.cache}", "progress=false", "group=table"])
 

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
-from upliftlens.benchmarks.errors import UpliftlensError
 from upliftlens.benchmarks.tables.table import Cell, Where
-from upliftlens.benchmarks.typed import typed
-from upliftlens.causal import uplift
+from upliftlens.causal.effects import uplift
+from upliftlens.causal.effects.outcome_means import outcome_means
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
-from upliftlens.causal.outcome_means import outcome_means
-from upliftlens.causal.potential import PotentialWorld, draw
-from upliftlens.causal.treatment import UpliftLog
+from upliftlens.causal.worlds.potential import PotentialWorld, draw
 
 _POINTS = 100  # effects are differences of shares: percentage points can be read
 
@@ -33,7 +33,7 @@ def uplift_estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cel
     Raises:
         UpliftlensError: for data whose truth is not known, or numbers out of their range.
     """
-    from upliftlens.benchmarks.compute import composed
+    from upliftlens.benchmarks.config.compose import composed
 
     started = time.perf_counter()
     data = composed(content["data"])["data"]

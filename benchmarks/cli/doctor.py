@@ -1,0 +1,166 @@
+"""``upliftlens doctor``: is everything here that a run needs? Each finding that isn't good names its fix."""
+
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import entry_points, metadata, requires
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from upliftlens.benchmarks.runs.store import ELSEWHERE, Store, list_records
+from upliftlens.benchmarks.runs.tracking import wandb_login
+from upliftlens.benchmarks.system.environment import cores, cpu, installed
+from upliftlens.causal.errors import UpliftlensError
+
+_LITTLE = 2 * 2**30  # bytes: MovieLens 32M unpacked, with room for results
+_NAME_FOLDERS = "set HOME, or name folders: cache= and store=, or --cache and --store"
+_NONE = 64 * 2**20  # bytes: below, a run or its data soon can't be written
+
+
+class Check(NamedTuple):
+    """One finding. ``broken`` makes runs fail; ``note`` is worth knowing; ``fix`` is empty where all is good."""
+
+    name: str
+    state: Literal["good", "note", "broken"]
+    finding: str
+    fix: str = ""
+
+
+def diagnose(cache: Path, store: Path) -> list[Check]:
+    """All checks; ``cache`` and ``store`` are the folders of downloaded data and of results. Uses no network."""
+    return [
+        _python(),
+        *_packages(),
+        _devices(),
+        _plugins(),
+        _home(),
+        _cache(cache.expanduser()),
+        _store(store.expanduser()),
+        _wandb(),
+    ]
+
+
+def report(checks: list[Check]) -> int:
+    """Prints the checks; the exit code: 1 if something is broken."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    marks = {"good": "[green]good[/]", "note": "[yellow]note[/]", "broken": "[red]broken[/]"}
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for check in checks:
+        fix = f"\n→ {escape(check.fix)}" if check.fix else ""
+        table.add_row(marks[check.state], check.name, escape(check.finding) + fix)
+    console = Console()
+    console.print(table)
+    broken = [check.name for check in checks if check.state == "broken"]
+    console.print(f"broken: {', '.join(broken)}" if broken else "Ready to run.")
+    return 1 if broken else 0
+
+
+def _python() -> Check:
+    from packaging.specifiers import SpecifierSet
+
+    asked, here = metadata("upliftlens")["Requires-Python"], platform.python_version()
+    finding = f"{here} on {platform.platform()}, {cpu()}, {cores()} cores"
+    if not SpecifierSet(asked).contains(here, prereleases=True):
+        return Check("python", "broken", f"{here}, but {asked} is needed", "make PYTHON=python3.12 dev")
+    return Check("python", "good", finding)
+
+
+def _packages() -> list[Check]:
+    """Versions against what the installed package asks for."""
+    from packaging.requirements import Requirement
+
+    asked = [Requirement(line) for line in requires("upliftlens") or ()]
+    checks = []
+    for one in asked:
+        if one.marker is not None:  # an optional extra
+            continue
+        found = installed(one.name)
+        if found is None:
+            checks.append(Check(one.name, "broken", "is not installed", f"pip install '{one}'"))
+        elif not one.specifier.contains(found, prereleases=True):
+            checks.append(
+                Check(one.name, "broken", f"{found} is installed, {one.specifier} is needed", f"pip install '{one}'")
+            )
+        else:
+            checks.append(Check(one.name, "good", found))
+    return checks
+
+
+def _devices() -> Check:
+    try:
+        import jax
+
+        devices = jax.devices()
+    except (ImportError, RuntimeError) as error:
+        return Check("devices", "broken", str(error).splitlines()[0], "JAX_PLATFORMS=cpu runs without the accelerator")
+    kinds = ", ".join(sorted({device.device_kind for device in devices}))
+    finding = f"{len(devices)} × {kinds} ({devices[0].platform})"
+    nvidia = any(Path("/dev").glob("nvidia[0-9]*"))
+    if devices[0].platform == "cpu" and nvidia:
+        return Check("devices", "note", f"{finding}, but this machine has an NVIDIA GPU", 'pip install "jax[cuda12]"')
+    return Check("devices", "good", finding)
+
+
+def _plugins() -> Check:
+    """Whether every installed plugin can be used: one that can't stops each run."""
+    from upliftlens.benchmarks.config.installed import register_installed
+    from upliftlens.benchmarks.metrics.registry import registry
+
+    try:
+        register_installed()
+        registry()
+    except UpliftlensError as error:
+        return Check("plugins", "broken", str(error), "mend it, or uninstall the package that it comes with")
+    groups = ("models", "objectives", "data", "metrics")
+    points = [point for group in groups for point in entry_points(group=f"upliftlens.{group}")]
+    others = sorted(point.name for point in points if point.dist is None or point.dist.name != "upliftlens")
+    return Check("plugins", "good", ", ".join(others) or "none installed")
+
+
+def _home() -> Check:
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return Check("home", "broken", "there is no home folder", _NAME_FOLDERS)
+    if not home.is_dir():
+        return Check("home", "note", f"{home} does not exist", _NAME_FOLDERS)
+    return Check("home", "good", str(home))
+
+
+def _cache(folder: Path) -> Check:
+    return _folder("cache", folder, "name another folder with cache=FOLDER (here: --cache FOLDER)", lambda: "")
+
+
+def _store(folder: Path) -> Check:
+    def content() -> str:
+        records, problems = list_records(Store(folder))
+        return f", {len(records)} runs" + (
+            f", {len(problems)} unreadable (see `upliftlens results`)" if problems else ""
+        )
+
+    return _folder("store", folder, f"name another folder with {ELSEWHERE}", content)
+
+
+def _folder(name: str, folder: Path, fix: str, content: Callable[[], str]) -> Check:
+    """Whether a folder can be written; one that doesn't exist is not made, its nearest parent is asked instead."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            free = shutil.disk_usage(there).free
+        finding = f"{folder}{content()}, {free / 2**30:.1f} GiB free" + ("" if there == folder else ", not made yet")
+    except (OSError, UpliftlensError) as error:
+        return Check(name, "broken", f"{folder} can't be used: {str(error).splitlines()[0]}", fix)
+    if free < _LITTLE:
+        return Check(name, "broken" if free < _NONE else "note", finding, "free some space, or " + fix)
+    return Check(name, "good", finding)
+
+
+def _wandb() -> Check:
+    found = wandb_login()
+    if found is None:
+        return Check("W&B", "good", "not logged in: logger=wandb keeps runs offline; `wandb login` changes that")
+    return Check("W&B", "good", f"logged in ({found}): logger=wandb logger.mode=online uploads runs")

@@ -1,0 +1,112 @@
+"""``upliftlens quickstart``: the sweep of configs/sweep/quickstart.yaml, its table, and what to type next."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+from rich.console import Console
+
+from upliftlens.benchmarks.config.choices import default
+from upliftlens.benchmarks.reports.sheet import Sheet, render, summarise
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.store import Store, load_per_user
+from upliftlens.benchmarks.system.talk import say, say_styled, table_console
+
+_REAL, _STAND_IN = "ml-100k", "synthetic"
+_IN_FULL = {_REAL: "MovieLens 100K"}
+_SIMULATED = (
+    "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings:",
+    "a simulation, not a measurement. Below 0: without being recommended, more of it would have been watched.",
+)
+_NUMBERS = ("no", "one", "two", "three", "four", "five")
+
+
+def quickstart_verb(arguments: Sequence[str]) -> int:
+    """Runs the sweep with whatever options the user adds, on a generated world where ML-100K can't be had."""
+    from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+    from upliftlens.benchmarks.config.overrides import swept
+    from upliftlens.benchmarks.sweeps.app import run_app
+
+    overrides = ["sweep=quickstart", "group=quickstart", *arguments]
+    config = composed([one for one in prepare_overrides(overrides) if not swept(one)])
+    chosen = not any(swept(one) and one.startswith("data=") for one in arguments) and config["data"]["name"]
+    stands_in = chosen == _REAL and not _can_be_had(config)
+    done = run_app("sweep", [*overrides, f"data={_STAND_IN}"] if stands_in else overrides)
+    done = list({one.key: one for one in done}.values())
+    store = Store(Path(config["store"]).expanduser())
+    sheet = summarise(done, ["seed"], [], lambda record: load_per_user(store, record.key))
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(f"\n{title(done, stands_in)}:", markup=False)
+    table_console().print(render(sheet, "table"))
+    tracked = Path(config["logger"].get("dir", "")).expanduser() / "wandb"
+    offline = "dir" in config["logger"] and any(tracked.glob("offline-run-*"))
+    uploads = f"    W&B offline runs: {tracked}    (`wandb sync` uploads them)" if offline else ""
+    out.print(f"Records: {store.root}/runs{uploads}", markup=False)
+    elsewhere = "" if config["store"] == default("store") else shlex.quote(config["store"])
+    split = [one for one in arguments if one.partition("=")[0].partition(".")[0] == "split" and not swept(one)]
+    for line in (*_explained(sheet), *_next(done, sheet, split, elsewhere)):
+        out.print(line, markup=False)
+    return 0
+
+
+def _can_be_had(config: Mapping[str, Any]) -> bool:
+    """Whether the data are there; fetches them, and tells why they can't be had."""
+    from upliftlens.benchmarks import data
+    from upliftlens.benchmarks.config.typed import typed
+    from upliftlens.benchmarks.data.config import DataConfig
+
+    wanted: DataConfig = typed(data.config_type(config["data"]), config["data"], "data")
+    try:
+        data.load(wanted, Path(config["cache"]).expanduser(), say)
+    except data.DataUnavailable as error:
+        say_styled((str(error), "yellow"))
+        stand_in = "ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data."
+        say_styled((stand_in, "bold yellow"))
+        return False
+    return True
+
+
+def title(records: Sequence[Record], stands_in: bool) -> str:
+    """What the records are of: data, splits, how many seeds, and what the intervals are over."""
+    names = " and ".join(dict.fromkeys(_IN_FULL.get(one.data["name"], one.data["name"]) for one in records))
+    splits = " and ".join(dict.fromkeys(map(_split_of, records)))
+    seeds = len({one.seed for one in records})
+    count = f"{_NUMBERS[seeds] if seeds < len(_NUMBERS) else seeds} seed{'s' if seeds > 1 else ''}"
+    level = f"{100 * records[0].config['metrics']['interval']['level']:.3g} %"
+    data = "SYNTHETIC world (ML-100K could not be had)" if stands_in else names
+    return f"{data}, {splits}, {count}; {level} intervals over users{' × seeds' if seeds > 1 else ''}"
+
+
+def _split_of(record: Record) -> str:
+    options = record.config["split"]
+    if options["name"] == "kfold":
+        return f"random fold {options['fold']} of {options['folds']}"
+    return f"split {options['name']}"
+
+
+def _explained(sheet: Sheet) -> list[str]:
+    """What a reader of these columns may stumble over."""
+    lines = []
+    if any("rmse" in row.metrics for row in sheet.rows) and not all("rmse" in row.metrics for row in sheet.rows):
+        lines.append("An empty cell: the model does not predict ratings.")
+    if "cp@10/semi" in sheet.metrics:
+        lines += _SIMULATED
+    return lines
+
+
+def _next(records: Sequence[Record], sheet: Sheet, split: Sequence[str], store: str) -> list[str]:
+    """Commands that go on from these records; ``split``: the user's options of it, ``store``: its folder, quoted."""
+    flag, option = (f" --store {store}", f" store={store}") if store else ("", "")
+    last = records[-1]
+    data = last.data["name"]
+    lines = [f"  upliftlens results --where data={data} --over seed --format md{flag}"]
+    metric = sheet.metrics[0]
+    methods = list(dict.fromkeys(one.model for one in records if metric in one.metrics))[-2:]
+    if len(methods) == 2:
+        lines.append(f"  upliftlens compare {' '.join(methods)} --metric {metric}{flag}")
+    options = " ".join([f"data={data}", *map(shlex.quote, split)])
+    lines.append(f"  upliftlens sweep {options} model=mf model.dim=16,64 'seed=range(0,5)'{option}")
+    lines.append(f"  upliftlens recommend {last.key[:8]} --user 42{flag}")
+    return ["Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":", *lines]

@@ -1,0 +1,101 @@
+"""The verbs that compute, as Hydra applications: ``run`` and ``sweep``; also composes configurations for others."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hydra_plugins.upliftlens.launcher import InProcess
+from upliftlens.benchmarks.config.choices import CONFIGS, groups, packaged
+from upliftlens.benchmarks.config.installed import register_installed
+from upliftlens.benchmarks.config.overrides import quoted, refuse_no_choice, refuse_unreadable, with_model_files
+from upliftlens.causal.errors import UpliftlensError, unknown
+
+
+def composed(overrides: Sequence[str], primary: str = "config") -> dict[str, Any]:
+    """The resolved configuration of a run as plain data, or that of another ``primary`` file of configs/.
+
+    Raises:
+        UpliftlensError: if it can't be composed.
+    """
+    try:
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            return resolved(compose(primary, overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides, primary) from None
+
+
+def prepare_overrides(arguments: Sequence[str]) -> list[str]:
+    """Arguments for Hydra, once what is installed is a choice like the others, with the defaults of its options.
+
+    Raises:
+        UpliftlensError: for a model file, a path or a choice that can't be.
+    """
+    register_installed()
+    OmegaConf.register_new_resolver("upliftlens.choices", _all_choices, replace=True)  # for --help
+    Plugins.instance().register(InProcess)  # Hydra's scan for plugins does not see editable installs
+    overrides = [quoted(one) for one in with_model_files(arguments)]
+    refuse_unreadable(overrides)
+    for one in overrides:
+        refuse_no_choice(one)
+    return overrides
+
+
+def _all_choices() -> str:
+    """A line per config group with its choices: Hydra's own list names the shared parts of configurations, too."""
+    lines = []
+    for group in sorted(groups() - {"table"}):
+        installed = (one.removesuffix(".yaml") for one in ConfigStore.instance().repo.get(group, {}))
+        if choices := {*packaged(group), *installed}:
+            lines.append(f"{group}: {', '.join(sorted(choices))}")
+    return "\n".join(lines)
+
+
+def explained(error: Exception, overrides: Sequence[str], primary: str = "config") -> UpliftlensError:
+    """Hydra's error in one or two lines, with the nearest name where one was unknown."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return unknown(f"{group} choice", name, [one for one in error.options if not one.startswith("_")])
+    cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
+    if str(error).startswith("Ambiguous value for argument '"):
+        return UpliftlensError(f"{str(error).split(chr(39))[1]} has several values: give them to `upliftlens sweep`")
+    if full_key := getattr(cause, "full_key", None):
+        parent, _, name = str(full_key).rpartition(".")
+        options = _options(parent, overrides, primary)
+        if options and name not in options:
+            return unknown(f"option '{full_key}': {parent or 'the configuration'} has no", name, options)
+    return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain data, without Hydra's own part."""
+    content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(content, dict)
+    return {str(name): value for name, value in content.items() if name not in ("hydra", "sweep")}
+
+
+def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
+    """What a section offers under the group choices (model=…) of the overrides."""
+    parser = OverridesParser.create()
+    choices = []
+    for text in overrides:
+        try:
+            parsed = parser.parse_override(text)
+        except HydraException:
+            continue
+        if parsed.key_or_group in groups() and not parsed.is_sweep_override():
+            choices.append(text)
+    try:
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            content: Any = resolved(compose(primary, overrides=choices))
+    except (HydraException, OmegaConfBaseException):
+        return []
+    for part in parent.split(".") if parent else ():
+        content = content.get(part) if isinstance(content, Mapping) else None
+    return list(content) if isinstance(content, Mapping) else []

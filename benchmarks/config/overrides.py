@@ -1,0 +1,167 @@
+"""What a user types, made ready for Hydra: models read from files, paths quoted, choices that are none refused."""
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from upliftlens.benchmarks.config.choices import NEEDED, groups, packaged
+from upliftlens.benchmarks.config.installed import register_file
+from upliftlens.causal.errors import UpliftlensError, unknown
+
+PATHS = ("data.path", "store", "cache", "logger.dir")
+"""Options that hold a path: any character goes, and no quotes of Hydra's are needed."""
+
+MOST_JOBS = 100_000
+"""Of one sweep: Hydra composes all of them before the first one starts."""
+
+_FILE = "model.file="
+_LONG = 100  # characters; no choice has such a name, and a file system refuses to look for much longer ones
+_PART = re.compile(r"""'[^']*'(?=,|$)|"[^"]*"(?=,|$)|[^,]+""")  # of values with commas between them
+
+
+def with_model_files(arguments: Sequence[str]) -> list[str]:
+    """Arguments without ``model.file=PATH[,PATH]``: each file's model becomes a choice of ``model``, by its name.
+
+    Where no model is named, those of the files are what runs. A model that is named beside them needs them named too:
+    ``model=mf,mine model.file=mine.py``.
+
+    Raises:
+        UpliftlensError: for a file that defines no model, two models of one name, or one that isn't named.
+    """
+    rest = [one for one in arguments if not one.startswith(_FILE)]
+    if len(rest) == len(arguments):
+        return rest
+    own: dict[str, str] = {}
+    for path in _paths([one.removeprefix(_FILE) for one in arguments if one.startswith(_FILE)]):
+        path = str(Path(path).expanduser().resolve())
+        name = register_file(path)
+        if name in own:
+            raise UpliftlensError(f"{path} and {own[name]} both define '{name}': rename one of the models")
+        own[name] = path
+    chosen = [one for one in rest if one.startswith("model=")]
+    if not chosen:
+        return [f"model={','.join(own)}", *rest]
+    named = chosen_of(chosen[-1])
+    for name, path in own.items():
+        if named and name not in named:
+            raise UpliftlensError(
+                f"model.file={path} defines '{name}', which {chosen[-1]} does not name: "
+                f"write model={name}, or in a sweep model={','.join([*named, name])}"
+            )
+    return rest
+
+
+def quoted(argument: str) -> str:
+    """An override with its path, if its option holds one, in Hydra's quotes; ``data.path`` made absolute.
+
+    Several files of a sweep are separated by commas, unless there is a file of that whole name. What already stands in
+    Hydra's quotes, or holds an interpolation ``${…}``, is taken as it is.
+
+    Raises:
+        UpliftlensError: for an empty path.
+    """
+    name, sign, value = argument.partition("=")
+    option = name.lstrip("+")
+    if not sign or option not in PATHS or "${" in value:
+        return argument
+    if not value.strip("'\" "):
+        raise UpliftlensError(f"{option}= is empty: name a path, or leave it out")
+    if option != "data.path":
+        return f"{name}={_quoted(_unquoted(value))}"
+    if value == "null":
+        return argument
+    paths = (str(Path(path).expanduser().resolve()) for path in _paths([value]))
+    return f"{name}={','.join(map(_quoted, paths))}"
+
+
+def refuse_no_choice(argument: str) -> None:
+    """Refuses a needed group without a choice (``~model``, ``model=null``), and a shared part of others as one.
+
+    Raises:
+        UpliftlensError: for either.
+    """
+    group = argument.lstrip("~").partition("=")[0]
+    if group not in groups():
+        return
+    chosen = chosen_of(argument)
+    if group in NEEDED and (argument.startswith("~") or "None" in chosen):
+        raise UpliftlensError(f"{argument}: a run needs a choice of {group}. There is: {', '.join(packaged(group))}")
+    for name in chosen:
+        if name.startswith("_") or len(name) > _LONG:
+            name = name if len(name) <= _LONG else f"{name[:_LONG]}…"
+            raise unknown(f"{group} choice", name, packaged(group))
+
+
+def refuse_unreadable(arguments: Sequence[str]) -> None:
+    """Refuses what Hydra's grammar takes and Hydra then stumbles over, and sweeps of nothing or without end.
+
+    Raises:
+        UpliftlensError: for an option without a name, a range that can't be, a sweep of no or too many jobs.
+    """
+    parser, jobs = OverridesParser.create(), 1
+    for argument in arguments:
+        if argument.startswith("-"):
+            continue
+        try:
+            parsed = parser.parse_override(argument)
+            values = sum(1 for _ in islice(parsed.sweep_iterator(), MOST_JOBS + 1)) if parsed.is_sweep_override() else 1
+        except HydraException as error:
+            if "LexerNoViableAlt" not in str(error):  # else told by Hydra in its own words
+                continue
+            raise UpliftlensError(
+                f"{argument} holds a sign that can't stand where it does: name options as in model.dim=8, "
+                "put a value with odd signs in quotes of its own ('option=\"a:b\"')"
+            ) from None
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UpliftlensError(f"{argument}: {error}") from None
+        if not parsed.key_or_group:
+            raise UpliftlensError(f"{argument} names no option: write option=value, as in seed=3")
+        if not values:
+            raise UpliftlensError(f"{argument} holds no value, so nothing would run")
+        jobs *= values
+    if jobs > MOST_JOBS:
+        raise UpliftlensError(f"this sweep has more than {MOST_JOBS:,} jobs: start it in parts")
+
+
+def swept(override: str) -> bool:
+    """Whether it gives an option several values."""
+    try:
+        return OverridesParser.create().parse_override(override).is_sweep_override()
+    except (HydraException, ValueError, TypeError):
+        return False
+
+
+def chosen_of(override: str) -> list[str]:
+    """The values of an override as text, several in a sweep; empty for one that only Hydra can spell out."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+        return [str(one) for one in parsed.sweep_iterator()] if parsed.is_sweep_override() else [str(parsed.value())]
+    except (HydraException, ValueError, TypeError):
+        return []
+
+
+def _paths(values: Sequence[str]) -> list[str]:
+    """Paths as typed: one to a value, or several with commas between them, as in a sweep."""
+    found = []
+    for value in map(_unquoted, values):
+        parts = [_unquoted(part) for part in _PART.findall(value)]
+        several = not Path(value).expanduser().exists() and any(Path(part).expanduser().exists() for part in parts)
+        found += parts if several else [value]
+    return found
+
+
+def _unquoted(value: str) -> str:
+    for mark in "'\"":
+        if len(value) > 1 and value[0] == value[-1] == mark and mark not in value[1:-1].replace(f"\\{mark}", ""):
+            return value[1:-1].replace(f"\\{mark}", mark)
+    return value
+
+
+def _quoted(path: str) -> str:
+    """In Hydra's single quotes, where backslashes are doubled before a quote and stand for themselves elsewhere."""
+    inside = re.sub(r"(\\*)'", r"\1\1\'", path)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", inside) + "'"

@@ -1,0 +1,65 @@
+"""What a data set is, once read: host-side arrays and tables."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.worlds.truth import Truth
+from upliftlens.causal.interactions import Interactions
+
+
+class Features(NamedTuple):
+    """``matrix`` f32[n, F], one column per name: one-hot for categories, 0/1 for tags, standardised for numbers."""
+
+    names: tuple[str, ...]
+    matrix: np.ndarray
+
+
+class Treatment(NamedTuple):
+    """What was recommended, one entry for each row of a log whose values are outcomes in [0, 1].
+
+    ``treated`` bool[N], Z = the pair was recommended; ``propensity`` f32[N], P(Z = 1) as recorded or, where
+    ``estimated``, as fitted: to all rows, or in a run to those it does not test on. ``redrawn``: the log is a training
+    draw and then a validation draw of the same pairs, in the same order (the test set being a third).
+    """
+
+    treated: np.ndarray
+    propensity: np.ndarray
+    estimated: bool
+    redrawn: bool
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A log with everything known about its users and items.
+
+    ``test`` is the test set that comes with the data, or None; ``test_kind`` says how its pairs were chosen:
+    ``mnar`` (by the users), ``mar`` (at random). ``users`` and ``items`` are the tables behind the
+    indices, row i describing index i; column ``id`` holds the raw id as text, ``title`` (items) is optional.
+    ``propensity`` f32[U, I], or None: P(the log holds the pair) as the data's authors ship it (Coat).
+    ``treatment`` and ``test_treatment`` belong to the rows of ``log`` and ``test``, or are None where nobody recorded
+    what was recommended. With them every logged pair is a row and its value an outcome; above 0 it was consumed.
+    ``truth``: what recommending changes, where the data come from a world that knows; for evaluation only.
+    ``relevance`` is the lowest value that counts as relevant; ``fingerprint`` is the sha256 of all that a run can see.
+    """
+
+    name: str
+    log: Interactions
+    users: pd.DataFrame
+    items: pd.DataFrame
+    user_features: Features
+    item_features: Features
+    scale: tuple[float, float]
+    relevance: float
+    feedback: Literal["explicit", "implicit"]
+    terms: str
+    source: str
+    fingerprint: str
+    test: Interactions | None = None
+    test_kind: Literal["mnar", "mar"] | None = None
+    propensity: np.ndarray | None = None
+    treatment: Treatment | None = None
+    test_treatment: Treatment | None = None
+    truth: Truth | None = None

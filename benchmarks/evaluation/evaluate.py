@@ -1,0 +1,260 @@
+"""Evaluation: predict the test pairs, rank all items, keep sums per user, reduce, and put an interval on each value."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from upliftlens.benchmarks.evaluation import evidence as causes
+from upliftlens.benchmarks.evaluation.evidence import NOTHING, Effects
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, summaries
+from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
+from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks, UpliftOptions
+from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose, choose_all
+from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import Array, Interactions, take
+from upliftlens.causal.intervals import Statistic, value
+from upliftlens.models.contract import Method, TrainingData
+
+Feedback = Literal["explicit", "implicit"]
+Scale = tuple[float, float]
+
+_PAIRS = 8192  # test pairs predicted per call: one compiled program whatever their number; changes no result
+
+
+def _undefined(metric: Metric) -> str:
+    """Why a metric that is possible has no value on these rows."""
+    if metric.evidence.startswith("logged"):
+        return "of the rows with overlap that it counts, none was recommended, or all were"
+    if metric.evidence == "imputed":
+        return "no propensities balance the imputed errors, or the estimate under the root is negative"
+    return "no user's rows define it (no relevant item, or only one class of labels)"
+
+
+_SELECT = (
+    "Fix: train.monitor= a metric that they have, more validation rows (split.validation), or a lower data.relevance"
+)
+
+
+class PairWeights(NamedTuple):
+    """``propensity`` f32[N]: P(the pair is among the rows) of each row, or None and ``missing``: why not."""
+
+    propensity: np.ndarray | None
+    missing: str
+
+
+UNWEIGHTED = PairWeights(None, "the rows come without propensities")
+
+
+class HeldOut(NamedTuple):
+    """Rows that were kept from training, and by what they are judged.
+
+    ``seen``: the rows that the method may have learned from; their items are no candidates unless the user has a held
+    out row for them. Relevant, and positive: value ≥ ``relevance``, or any row where ``feedback`` is implicit.
+    ``scale``: lowest and highest possible value.
+    ``effects``: what is known of what recommending changes. With a log of recommendations its users are ranked for as
+    well, and no seen item is a candidate: what is ranked must not depend on the held out outcomes.
+    ``weights``: of the rows, for metrics that are weighed by propensities.
+    """
+
+    rows: Interactions
+    seen: Interactions
+    relevance: float
+    scale: Scale
+    feedback: Feedback
+    effects: Effects = NOTHING
+    weights: PairWeights = UNWEIGHTED
+
+
+class _Exam(NamedTuple):
+    """Held out rows made ready (``held``, without padding): which are positive, their user's position, what to rank."""
+
+    held: HeldOut
+    positive: np.ndarray
+    row: np.ndarray
+    targets: Targets
+    options: UpliftOptions | None
+    outcome: AdditiveMeans | None = None
+
+
+def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, config: MetricsConfig) -> Evaluation:
+    """All metrics of ``config.names`` that the method and the test rows allow, for the users with test rows.
+
+    ``method.score`` and ``method.predict`` are compiled once per shape, whatever the state: keep one Method object for
+    runs of one structure.
+
+    Raises:
+        UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
+    """
+    exam = _prepare(test, config)
+    chosen = choose_all(config.names)
+    absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam, config))}
+    possible = [one for one in chosen if one.name not in absent]
+    statistics = _measure(method, state, data, _with_outcome(exam, method, data, possible, config), possible, config)
+    for name in [name for name, one in statistics.items() if not np.isfinite(value(one))]:
+        del statistics[name]
+        absent[name] = _undefined(choose(name).metric)
+    wanted = exam.targets
+    counts = {
+        "users": len(wanted.users),
+        "users_without_relevant": len(wanted.users) - len(np.unique(wanted.row)),
+        "test_pairs": len(exam.held.rows),
+        "relevant_pairs": len(wanted.row),
+        "seen_test_pairs": wanted.overlap,
+    }
+    return Evaluation(wanted.users, statistics, summaries(statistics, config.interval), absent, counts)
+
+
+def monitor(
+    method: Method, data: TrainingData, validation: HeldOut, name: str, config: MetricsConfig
+) -> Callable[[Any], float]:
+    """The value of one metric on validation rows as a function of the state: for early stopping, after every epoch.
+
+    Everything that doesn't depend on the state is done once, here; only what this metric needs is computed.
+    ``choose(name).metric.higher_is_better`` says which way to go.
+
+    Raises:
+        UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
+    """
+    chosen = choose(name)
+    exam = _prepare(validation, config)
+    reason = _impossible(chosen, method, exam, config)
+    if reason:
+        raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
+
+    exam = _with_outcome(exam, method, data, [chosen], config)
+
+    def measured(state: Any) -> float:
+        measure = value(_measure(method, state, data, exam, [chosen], config)[name])
+        if not np.isfinite(measure):
+            raise UpliftlensError(f"can't select by {name}: {_undefined(chosen.metric)}. {_SELECT}")
+        return measure
+
+    return measured
+
+
+def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
+    real = np.asarray(held.rows.weight) > 0
+    rows, weights = take(held.rows, real), held.weights
+    if weights.propensity is not None:
+        weights = weights._replace(propensity=weights.propensity[real].astype(np.float64))
+    implicit = held.feedback == "implicit"
+    positive = np.ones(len(rows), bool) if implicit else np.asarray(rows.value) >= held.relevance
+    log = held.effects.log
+    wanted = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
+    row = np.searchsorted(wanted.users, np.asarray(rows.user))
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, wanted, config.uplift)
+
+
+def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
+    """Why the method can't have the metric on this test set, or None."""
+    metric = chosen.metric
+    if not len(exam.held.rows):
+        return "the test set is empty"
+    if metric.weighted and exam.held.weights.propensity is None:
+        return exam.held.weights.missing
+    if metric.debiased and config.debiased is None:
+        return "it needs the options metrics.debiased.floor and metrics.debiased.shrinkage"
+    if metric.evidence in ("pairs", "imputed") and exam.held.feedback == "implicit":
+        return "an implicit log has no negative or graded pairs to predict"
+    if method.link not in metric.links:
+        links = " or a ".join(sorted(metric.links))
+        return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
+    if metric.evidence in causes.KINDS:
+        return causes.lacking(metric.evidence, exam.held.effects, exam.options)
+    if metric.evidence == "ranks" and not exam.positive.any():
+        return "no user has a relevant test item"
+    return None
+
+
+def _with_outcome(
+    exam: _Exam, method: Method, data: TrainingData, chosen: Sequence[Chosen], config: MetricsConfig
+) -> _Exam:
+    """With an outcome model of the training rows, where a metric imputes the errors of pairs without a test row."""
+    if config.debiased is None or not any(one.metric.evidence == "imputed" for one in chosen):
+        return exam
+    outcome = data.log.value if method.link == "rating" else data.positive
+    return exam._replace(outcome=additive_means(data.log, outcome, config.debiased.shrinkage))
+
+
+def _measure(
+    method: Method, state: Any, data: TrainingData, exam: _Exam, chosen: Sequence[Chosen], config: MetricsConfig
+) -> dict[str, Statistic]:
+    """Statistics of the chosen metrics, from only the evidence that they need."""
+    kinds = {one.metric.evidence for one in chosen}
+    state, data = jax.device_put((state, data))  # once, not once per block
+    evidence: dict[Evidence, Any] = {}
+    if kinds & {"pairs", "imputed"}:
+        evidence["pairs"] = _pairs(method, state, data, exam, config)
+    if "imputed" in kinds:
+        evidence["imputed"] = _imputed(method, state, data, exam, evidence["pairs"])
+    if kinds & {"ranks", "lists"}:
+        wanted = exam.targets
+        length = int(max((one.cutoff for one in chosen if one.metric.evidence == "lists"), default=0))
+        ranking = rank(method.score, state, data, wanted, config.block, config.tie_seed, length)
+        order = np.lexsort((ranking.rank, wanted.row))
+        relevant = np.bincount(wanted.row, minlength=len(wanted.users)).astype(np.float64)
+        evidence["ranks"] = Ranks(wanted.row[order], ranking.rank[order], relevant)
+        if length:
+            log = data.log
+            popularity = np.bincount(np.asarray(log.item), np.asarray(log.weight) > 0, log.n_items)
+            evidence["lists"] = Lists(ranking.lists, popularity)
+    if wanted_effects := kinds & set(causes.KINDS):
+        scores = score_matrix(method.score, state, data, exam.targets, config.block)
+        evidence |= causes.gathered(
+            wanted_effects, exam.held.effects, exam.options, exam.targets.users, scores, config.tie_seed
+        )
+    units = exam.targets.users.astype(np.int64)
+    return {
+        one.name: Statistic(
+            units, one.metric.sums(evidence[one.metric.evidence], one.cutoff), one.metric.reduce, one.metric.without
+        )
+        for one in chosen
+    }
+
+
+def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: MetricsConfig) -> Pairs:
+    """The held out rows beside what the method predicts for them."""
+    rows, scale, weights = exam.held.rows, exam.held.scale, exam.held.weights.propensity
+    prediction = _predictions(method, state, data, rows.user, rows.item, np.float64)
+    target, n_pairs = np.asarray(rows.value, np.float64), rows.n_users * rows.n_items
+    n_users = len(exam.targets.users)
+    return Pairs(exam.row, n_users, target, exam.positive, prediction, scale, weights, n_pairs, config.debiased)
+
+
+def _imputed(method: Method, state: Any, data: TrainingData, exam: _Exam, pairs: Pairs) -> Imputed:
+    """The same with the method's prediction for every pair, and an outcome model in the place of its value."""
+    assert exam.outcome is not None
+    rows = exam.held.rows
+    users, items = np.divmod(np.arange(pairs.n_pairs), rows.n_items)
+    everywhere = _predictions(method, state, data, users, items, np.float32).reshape(rows.n_users, rows.n_items)
+    return Imputed(pairs, exam.targets.users, np.asarray(rows.item, np.int64), everywhere, exam.outcome)
+
+
+@partial(jax.jit, static_argnums=0)
+def _predict(
+    predict: Callable[..., jax.Array], state: Any, data: TrainingData, users: jax.Array, items: jax.Array
+) -> jax.Array:
+    return predict(state, data, users, items)
+
+
+def _predictions(
+    method: Method, state: Any, data: TrainingData, user: Array, item: Array, dtype: type[np.floating[Any]]
+) -> np.ndarray:
+    """f[N] of the pairs (user i[N], item i[N]), from the method's float32."""
+    out = np.empty(len(user), dtype)
+    for start in range(0, len(user), _PAIRS):
+        rows = slice(start, start + _PAIRS)
+        users, items = (np.resize(ids[rows], _PAIRS).astype(np.int32) for ids in (user, item))
+        out[rows] = np.asarray(_predict(method.predict, state, data, users, items))[: len(user) - start]
+    bad = np.flatnonzero(~np.isfinite(out))
+    if len(bad):
+        where = f"user index {user[bad[0]]} and item index {item[bad[0]]}"
+        raise UpliftlensError(
+            f"the model's prediction for {where} is {out[bad[0]]}.\n"
+            "Has training diverged? Try a smaller train.lr or more regularisation."
+        )
+    return out

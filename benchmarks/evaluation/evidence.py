@@ -1,0 +1,81 @@
+"""What an evaluation knows of effects: the tested log of recommendations, the truth of a world, a frozen world."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.evaluation.ranking import tie_order
+from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Ranked, UpliftOptions
+from upliftlens.benchmarks.worlds.truth import Truth
+from upliftlens.causal.effects.outcome_means import outcome_means
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.worlds.potential import ranks
+
+KINDS: tuple[Evidence, ...] = ("logged", "logged+history", "logged+truth", "truth", "realised", "semi")
+_OF_LOG = frozenset(("logged", "logged+history", "logged+truth"))
+
+
+class Effects(NamedTuple):
+    """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted; without one
+    (or with an empty one) there is no doubly-robust estimate.
+
+    ``semi`` gives the effects τ f32[n_users, n_items] in a world fitted to rating data. Each may be None.
+    """
+
+    log: UpliftLog | None = None
+    history: UpliftLog | None = None
+    truth: Truth | None = None
+    semi: Callable[[], np.ndarray] | None = None
+
+
+NOTHING = Effects()
+
+
+def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> str | None:
+    """Why there is no evidence of this kind, or None."""
+    if kind in _OF_LOG and effects.log is None:
+        return "these rows do not say what was recommended"
+    if kind in _OF_LOG and options is None:
+        return "its options are not stated: use metrics=uplift"
+    if kind in _OF_LOG and effects.log is not None:
+        e = effects.log.propensity
+        if not ((e > 0) & (e < 1)).any():
+            return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
+    if kind == "logged+history" and not effects.history:  # nor an empty one
+        return "no log was trained on, and outcomes can't be predicted from the tested log itself"
+    if kind in ("logged+truth", "truth", "realised") and effects.truth is None:
+        return "the truth is not known here: the rows come from no world, or select a model"
+    if kind == "semi" and effects.semi is None:
+        return "a frozen world is for tests on rating data, with metrics=uplift_semi"
+    return None
+
+
+def gathered(
+    kinds: set[Evidence],
+    effects: Effects,
+    options: UpliftOptions | None,
+    users: np.ndarray,
+    score: np.ndarray,
+    tie_seed: int,
+) -> dict[Evidence, Ranked | Logged]:
+    """The wanted kinds of evidence on a method's scores f32[U, I] for ``users`` i[U], −inf where not to be ranked."""
+    rank = ranks(score, tie_order(score.shape[1], tie_seed))
+    found: dict[Evidence, Ranked | Logged] = {}
+    tau = None
+    if effects.truth is not None and kinds & {"truth", "logged+truth"}:
+        tau = effects.truth.tau[users]
+        found["truth"] = Ranked(rank, tau)
+    if effects.truth is not None and "realised" in kinds:
+        found["realised"] = Ranked(rank, effects.truth.realised()[users])
+    if effects.semi is not None and "semi" in kinds:
+        found["semi"] = Ranked(rank, effects.semi()[users])
+    if effects.log is not None and options is not None and kinds & _OF_LOG:
+        log = replace(effects.log, user=np.searchsorted(users, effects.log.user), n_users=len(users))
+        m1 = m0 = None
+        if effects.history:
+            m1, m0 = (mean[log.item] for mean in outcome_means(effects.history, options.shrinkage))
+        made = Logged(log, rank, score, m1, m0, tau, options)
+        found |= dict.fromkeys(kinds & _OF_LOG, made)
+    return found

@@ -1,0 +1,114 @@
+"""What an evaluation leaves behind: per-user sums of every metric, values with intervals, what is missing and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from upliftlens.benchmarks.metrics.registry import choose
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.intervals import (
+    Resampling,
+    Statistic,
+    Summary,
+    across_seeds,
+    informative,
+    interval,
+    replicates,
+    value,
+)
+
+
+class Evaluation(NamedTuple):
+    """One trained method on one test set.
+
+    ``users`` i32[U]: indices of the users with test rows. ``statistics[name].sums`` f64[U, S] are kept per user.
+    ``summaries[name]``: the value and its interval over users; n is the number of users for whom it is defined.
+    ``absent[name]``: why a metric that was asked for has no value. ``counts``: users, users_without_relevant,
+    test_pairs, relevant_pairs, seen_test_pairs (also seen in training, kept as candidates).
+    """
+
+    users: np.ndarray
+    statistics: dict[str, Statistic]
+    summaries: dict[str, Summary]
+    absent: dict[str, str]
+    counts: dict[str, int]
+
+
+def summaries(statistics: Mapping[str, Statistic], resampling: Resampling) -> dict[str, Summary]:
+    """Value and interval of each metric of one run; all see the same resamples."""
+    if not statistics:
+        return {}
+    replicated, _ = replicates(list(statistics.values()), resampling)
+    out = {}
+    for (name, statistic), row in zip(statistics.items(), replicated, strict=True):
+        metric = choose(name).metric
+        n = int(informative(statistic).sum())
+        out[name] = interval(value(statistic), row, n, resampling.level, metric.limits)
+    return out
+
+
+def over_seeds(evaluations: Sequence[Evaluation], name: str, resampling: Resampling) -> Summary:
+    """A table's entry: the mean over runs (seeds or folds) of a metric, with its interval over users × runs.
+
+    ``n`` counts the distinct users for whom it is defined in some run.
+
+    Raises:
+        UpliftlensError: if a run lacks the metric.
+    """
+    statistics = [statistic_of(one, name) for one in evaluations]
+    replicated, _ = replicates(statistics, resampling)
+    metric = choose(name).metric
+    n = len(np.unique(np.concatenate([one.units[informative(one)] for one in statistics])))
+    mean = float(np.mean([value(one) for one in statistics]))
+    return interval(mean, across_seeds(replicated, resampling), n, resampling.level, metric.limits)
+
+
+def statistic_of(evaluation: Evaluation, name: str) -> Statistic:
+    """The per-user sums of a metric.
+
+    Raises:
+        UpliftlensError: if the evaluation lacks it, with the reason.
+    """
+    if name not in evaluation.statistics:
+        reason = evaluation.absent.get(
+            name, "it wasn't among metrics.names: run it again with it, nothing is trained anew"
+        )
+        raise UpliftlensError(f"a run has no {name}: {reason}")
+    return evaluation.statistics[name]
+
+
+def to_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """``users`` and every metric's sums as plain arrays, for ``numpy.savez``; a sparse one becomes its three parts."""
+    arrays = {"users": evaluation.users}
+    for name, statistic in evaluation.statistics.items():
+        if isinstance(statistic.sums, np.ndarray):
+            arrays[name] = statistic.sums
+        else:
+            sums = statistic.sums
+            parts = {"data": sums.data, "indices": sums.indices, "indptr": sums.indptr, "shape": np.array(sums.shape)}
+            arrays |= {f"{name}:{part}": array for part, array in parts.items()}
+    return arrays
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray], diagnostics: Mapping[str, Any]) -> Evaluation:
+    """What a finished run keeps, ready to be resampled: its arrays as ``to_arrays`` wrote them, its diagnostics."""
+    return Evaluation(arrays["users"], statistics_from(arrays), {}, diagnostics.get("absent", {}), {})
+
+
+def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
+    """The statistics that ``to_arrays`` wrote, with the reductions of the metrics of today."""
+    units = arrays["users"].astype(np.int64)
+    statistics = {}
+    for key in arrays:
+        name, _, part = key.partition(":")
+        if key == "users" or part not in ("", "data"):
+            continue
+        sums: np.ndarray | sparse.csr_array = arrays[key]
+        if part:
+            csr = tuple(arrays[f"{name}:{one}"] for one in ("data", "indices", "indptr"))
+            sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
+        metric = choose(name).metric
+        statistics[name] = Statistic(units, sums, metric.reduce, metric.without)
+    return statistics

@@ -1,0 +1,119 @@
+"""How good a run's propensity is: numbers for its record, a verdict in words, and the overlap plot as text."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.causal.interactions import Interactions
+from upliftlens.causal.propensities.diagnostics import Fit, balance, calibration_error, diagnose, imbalance
+from upliftlens.causal.propensities.propensity import Propensity
+
+BINS = 20  # of equally many pairs, for the calibration error; of equal width in log p, for the overlap plot
+CALIBRATED = 5_000_000  # pairs that the calibration error is taken from: all of D, or so many drawn from it
+SEED = 0  # draws both
+BALANCED = 200_000  # pairs for the balance measure, which holds a row of features for each
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float) -> dict[str, Any]:
+    """What a record keeps of a clipped propensity, not normalised: what it is, ``diagnose``, the overlap's histogram.
+
+    Raises:
+        ValueError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
+    """
+    seen = p.pairs(log.user, log.item, log.value)
+    n_pairs = log.n_users * log.n_items
+    fit = Fit()
+    overlap: dict[str, Any] = {}
+    if p.rating_free:
+        rng = np.random.default_rng(SEED)
+        cells = np.arange(n_pairs) if n_pairs <= CALIBRATED else rng.integers(0, n_pairs, CALIBRATED)
+        users, items = np.divmod(cells, log.n_items)
+        if len(cells) == n_pairs:
+            everywhere = p.everywhere(np.arange(log.n_users)).ravel()
+        else:
+            everywhere = p.pairs(users, items, np.zeros(len(cells), np.float32))
+        keys = np.unique(np.asarray(log.user, np.int64) * log.n_items + log.item)
+        observed = keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] == cells
+        fit = fit._replace(ece=calibration_error(everywhere, observed, BINS))
+        some = rng.permutation(len(cells))[:BALANCED]
+        if ((everywhere[some] > 0) & (everywhere[some] < 1)).all():
+            fit = _balanced(fit, everywhere[some], observed[some], users[some], items[some], dataset)
+        low = float(max(everywhere.min(), 1e-6))
+        edges = np.geomspace(low, max(float(everywhere.max()), low * 1.001), BINS + 1)
+        overlap = {
+            "edges": edges.tolist(),
+            "observed": np.histogram(np.clip(seen, edges[0], edges[-1]), edges)[0].tolist(),
+            "all": np.histogram(np.clip(everywhere, edges[0], edges[-1]), edges)[0].tolist(),
+        }
+    judged = asdict(diagnose(seen, n_pairs, floor, fit))
+    return {
+        "name": p.name,
+        "assumes": p.assumes,
+        "uses_mar_data": p.uses_mar_data,
+        "rating_free": p.rating_free,
+        **judged,
+        "overlap": overlap,
+    }
+
+
+def _balanced(
+    fit: Fit, p: np.ndarray, observed: np.ndarray, users: np.ndarray, items: np.ndarray, dataset: Dataset
+) -> Fit:
+    """The fit with the balance of a constant and of both sides' features."""
+    sides = (dataset.user_features, users), (dataset.item_features, items)
+    features = np.hstack([np.ones((len(p), 1)), *(side.matrix[rows] for side, rows in sides)])
+    fit = fit._replace(bmse=balance(p, observed, features))
+    found = imbalance(p, observed, features[:, 1:])
+    if found is None:
+        return fit
+    names = [name for side, _ in sides for name in side.names]
+    return fit._replace(imbalance=found[0], feature=names[found[1]])
+
+
+def verdict(diagnostics: Mapping[str, Any]) -> str:
+    """What the propensity assumes, how far to trust it, its numbers, and the overlap plot where there is one."""
+    d = diagnostics
+    numbers = [
+        f"effective sample {d['effective_sample_size']:,.0f} of {d['n_observed']:,}",
+        f"largest weight {d['largest_weight']:{',.0f' if d['largest_weight'] >= 100 else '.3g'}}",
+        f"{d['clip_rate']:.1%} clipped",
+        f"Σ 1/p is {d['inverse_ratio']:.2f} ± {d['inverse_ratio_error']:.2f} of all pairs",
+        *(f"{name} {d[name.lower()]:.2g}" for name in ("ECE", "BMSE") if d[name.lower()] is not None),
+        *([f"imbalance {d['imbalance']:.2g} sd"] if d["imbalance"] is not None else []),
+    ]
+    return "\n".join(
+        [
+            f"propensity {d['name']}: {d['verdict']} ({d['reason']}); it assumes that {d['assumes']}",
+            f"  {', '.join(numbers)}",
+            *overlap_lines(d["overlap"]),
+        ]
+    )
+
+
+def overlap_lines(overlap: Mapping[str, Any]) -> list[str]:
+    """The overlap plot as text: the share of the observed pairs and of all pairs in bins of log p, over one scale.
+
+    Overlap is good where the two have the same support: an empty bin above, a full one below, and pairs of that
+    propensity are never seen.
+    """
+    if not overlap:
+        return []
+    edges, shares = overlap["edges"], {}
+    for name in ("observed", "all"):
+        counts = np.asarray(overlap[name], np.float64)
+        shares[name] = counts / max(counts.sum(), 1)
+    highest = max(float(share.max()) for share in shares.values())
+    return [
+        f"  {name + ' pairs':<14} p {edges[0]:.2g} {_bars(share / highest)} {edges[-1]:.2g}"
+        for name, share in shares.items()
+    ]
+
+
+def _bars(heights: np.ndarray) -> str:
+    """One character per height in [0, 1]; only an empty bin is blank."""
+    return "".join(" " if height == 0 else BARS[min(int(height * len(BARS)), len(BARS) - 1)] for height in heights)

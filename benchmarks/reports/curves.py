@@ -1,0 +1,80 @@
+"""Figures of finished runs: uplift and Qini curves, accuracy against uplift. ``upliftlens plot``.
+
+A run keeps the sums behind its curves per user (the metric ``auuc``), so its curves are drawn afterwards, with bands
+from the resamples of users that gave the run its intervals. Several runs of a method (seeds, folds) are averaged.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, over_seeds, statistic_of
+from upliftlens.benchmarks.reports.plots import Line, Point, line_plot, scatter_plot
+from upliftlens.causal.effects import qini
+from upliftlens.causal.intervals import Resampling, Statistic, across_seeds, draws
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = ("uplift", "qini", "scatter")
+
+
+class Contender(NamedTuple):
+    """A method by the name that the figure gives it, with its finished runs."""
+
+    name: str
+    runs: Sequence[Evaluation]
+
+
+def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval: Resampling) -> "Figure":
+    """The figure of a kind: ``uplift`` and ``qini`` curves, or a ``scatter`` of the metrics ``x`` and ``y``.
+
+    Raises:
+        UpliftlensError: for runs that lack what it shows.
+    """
+    if kind == "scatter":
+        points = [_point(one, x, y, interval) for one in contenders]
+        return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)
+    curves, label = {
+        "uplift": (qini.uplift_curves, "outcomes changed, per logged row"),
+        "qini": (qini.qini_curves, "incremental outcomes per user"),
+    }[kind]
+    lines = [_line(one, "auuc", curves, place, interval) for place, one in enumerate(contenders)]
+    if kind == "uplift" and all("auuc/true" in run.statistics for one in contenders for run in one.runs):
+        lines += [_true(_line(one, "auuc/true", curves, at, interval)) for at, one in enumerate(contenders)]
+    title = f"{kind.capitalize()} curves, debiased by 1/e ({interval.level:.0%} bands over users and runs)"
+    return line_plot(lines, title, "share of the logged rows, best ranked first", label)
+
+
+Curves = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Totals f64[5·G, R] -> share and value, f64[G + 1, R]."""
+
+
+def _line(contender: Contender, metric: str, curves: Curves, colour: int, interval: Resampling) -> Line:
+    values, drawn = [], []
+    for run in contender.runs:
+        one = statistic_of(run, metric)
+        scale = 1.0 / len(one.units) if curves is qini.qini_curves else 1.0
+        share, value = curves(_dense(one).sum(axis=0)[:, None])
+        resampled = [curves(_dense(one).T @ weights)[1] for weights in draws(len(one.units), interval, 100)]
+        values.append(scale * value[:, 0])
+        drawn.append(scale * np.concatenate(resampled, axis=1))
+    replicated = np.stack([across_seeds(np.stack(rows), interval) for rows in zip(*drawn, strict=True)])
+    tail = (1 - interval.level) / 2
+    low, high = np.nanquantile(replicated, [tail, 1 - tail], axis=1)
+    return Line(contender.name, share[:, 0], np.mean(values, axis=0), colour, low, high)
+
+
+def _true(line: Line) -> Line:
+    return line._replace(label="the truth", lo=None, hi=None, reference=True)
+
+
+def _dense(statistic: Statistic) -> np.ndarray:
+    assert isinstance(statistic.sums, np.ndarray)
+    return statistic.sums
+
+
+def _point(contender: Contender, x: str, y: str, interval: Resampling) -> Point:
+    across, up = (over_seeds(contender.runs, name, interval) for name in (x, y))
+    return Point(contender.name, across.value, up.value, (across.lo, across.hi), (up.lo, up.hi))

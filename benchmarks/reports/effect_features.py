@@ -1,0 +1,119 @@
+"""Features of users and items as groups of logged rows: which levels there are, and who is in them.
+
+A column of the user or item table is used as it is (gender), opened where its cells hold several values divided by
+``|`` (genres), or, where it holds many numbers (age, year), cut into quantiles. ``activity`` is no column: how many
+outcomes above 0 a user has. It would be circular to group rows by their own outcomes, so a row is grouped by what the
+user did in the other half of the log.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.options import at_least
+
+ACTIVITY = "activity"
+
+
+@dataclass(frozen=True)
+class MiningOptions:
+    """What ``upliftlens effects`` estimates; configs/effects.yaml says what each option is."""
+
+    estimator: Literal["naive", "ips", "snips", "dr"]
+    features: tuple[str, ...] | None
+    bins: int
+    max_levels: int
+    min_users: int
+    correction: Literal["holm", "bh", "none"]
+    level: float
+    chi: float
+    shrinkage: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        at_least(2, bins=self.bins, max_levels=self.max_levels, min_users=self.min_users)
+        at_least(0, seed=self.seed)
+        if not 0 < self.level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+
+
+class Feature(NamedTuple):
+    """``member`` bool[2, n, K]: whether user (or item) is in a level, for the rows of each half of the log.
+
+    ``partition``: nobody is in two levels.
+    """
+
+    name: str
+    side: Literal["user", "item"]
+    levels: tuple[str, ...]
+    member: np.ndarray
+    partition: bool
+
+
+def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: MiningOptions) -> list[Feature]:
+    """The features asked for, or all that can be used, users' first. ``half`` i8[N] in {0, 1} of every row.
+
+    Raises:
+        UpliftlensError: for an unknown feature, or one that was asked for and can't be used, with the reason.
+    """
+    columns = {name: ("user", dataset.users[name]) for name in dataset.users.columns if name != "id"}
+    columns |= {name: ("item", dataset.items[name]) for name in dataset.items.columns if name not in ("id", "title")}
+    known = [*columns, ACTIVITY]
+    wanted = options.features
+    for name in wanted or ():
+        if name not in known:
+            raise unknown(f"feature of {dataset.name}", name, known)
+    found = []
+    users_first = sorted(known, key=lambda one: columns.get(one, ("user",))[0] != "user")
+    for name in users_first if wanted is None else wanted:
+        made = _activity(log, half, options) if name == ACTIVITY else _column(name, *columns[name], options)
+        if isinstance(made, Feature):
+            found.append(made)
+        elif wanted:
+            raise UpliftlensError(f"feature '{name}' of {dataset.name} can't be used: {made}")
+    return found
+
+
+def _column(name: str, side: str, cells: pd.Series, options: MiningOptions) -> "Feature | str":
+    texts = cells.fillna("").astype(str).tolist()
+    tags = [[one for one in text.split("|") if one] for text in texts]
+    values = sorted({tag for row in tags for tag in row})
+    if len(values) > options.max_levels:
+        numbers = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
+        if np.isnan(numbers[[text != "" for text in texts]]).any():
+            return f"it has {len(values)} values, more than max_levels={options.max_levels}"
+        levels, member = _binned(numbers, options.bins)
+    else:
+        place = {value: at for at, value in enumerate(values)}
+        levels, member = tuple(values), np.zeros((len(texts), len(values)), bool)
+        for row, own in enumerate(tags):
+            member[row, [place[tag] for tag in own]] = True
+    if len(levels) < 2:
+        return "it has fewer than two values"
+    partition = bool((member.sum(axis=1) <= 1).all())
+    return Feature(name, "user" if side == "user" else "item", levels, np.stack([member, member]), partition)
+
+
+def _activity(log: UpliftLog, half: np.ndarray, options: MiningOptions) -> "Feature | str":
+    """Levels of a row's user by the outcomes in the half of the log that the row is not in."""
+    taken = (log.outcome > 0).astype(np.float64)
+    counts = np.stack([np.bincount(log.user[half != side], taken[half != side], log.n_users) for side in (0, 1)])
+    levels, member = _binned(counts.ravel(), options.bins)
+    if len(levels) < 2:
+        return "all users have the same number of outcomes"
+    return Feature(ACTIVITY, "user", levels, member.reshape(2, log.n_users, -1), True)
+
+
+def _binned(numbers: np.ndarray, bins: int) -> tuple[tuple[str, ...], np.ndarray]:
+    """Quantile bins f[n] -> names "lowest to highest" and bool[n, K]; NaN is in none. Equal numbers share a bin."""
+    known = numbers[np.isfinite(numbers)]
+    edges = np.unique(np.quantile(known, np.arange(1, bins) / bins, method="inverted_cdf"))
+    place = np.searchsorted(edges, numbers, side="left")
+    member = (place[:, None] == np.arange(len(edges) + 1)) & np.isfinite(numbers)[:, None]
+    member = member[:, member.any(axis=0)]
+    return tuple(f"{numbers[one].min():g} to {numbers[one].max():g}" for one in member.T), member

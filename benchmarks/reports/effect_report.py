@@ -1,0 +1,72 @@
+"""A study of effects as a table, and as a forest plot."""
+
+from math import nan
+from pathlib import Path
+
+from upliftlens.benchmarks.reports.effects import Study
+from upliftlens.benchmarks.reports.plots import ForestRow, forest_plot, save
+from upliftlens.benchmarks.reports.sheet import Row, Sheet
+from upliftlens.benchmarks.runs.records import Summary
+from upliftlens.causal.effects.heterogeneity import Estimate
+
+
+def sheet(study: Study) -> Sheet:
+    """A row for the overall effect, one per feature (do its levels differ?), one per level (unlike the overall?)."""
+    corrected = "p" if study.options.correction == "none" else f"p/{study.options.correction}"
+    known = study.true == study.true
+    rows = [
+        Row(
+            {"feature": "all", "level": "overall; p: of no effect", "rows": f"{study.rows}"},
+            _cells(study.overall, None, study.true, study.overall.p, nan, corrected),
+        )
+    ]
+    for one in study.features:
+        f = one.test
+        asked = f"differ? F({f.df1:.0f}, {f.df2:.0f}) = {f.statistic:.2f}" if f.p == f.p else "no test possible"
+        rows.append(
+            Row(
+                {"feature": one.name, "level": asked},
+                {"p": _alone(f.p), corrected: _alone(one.p)} if f.p == f.p else {},
+            )
+        )
+        for level in one.levels:
+            cells = _cells(level.effect, level.difference, level.true, level.difference.p, level.p, corrected)
+            rows.append(Row({"feature": one.name, "level": level.name, "rows": f"{level.rows}"}, cells))
+    metrics = ["effect", *(["true"] if known else []), "difference", "p"]
+    return Sheet(["feature", "level", "rows"], metrics if corrected == "p" else [*metrics, corrected], rows)
+
+
+def forest(study: Study, path: Path) -> None:
+    """The forest plot of a study: effects with intervals, true values beside them, features that differ marked.
+
+    Raises:
+        UpliftlensError: if the file can't be written.
+    """
+    rows = [ForestRow("overall", study.overall.value, study.overall.lo, study.overall.hi, study.true, False)]
+    alarm = 1 - study.options.level
+    for one in study.features:
+        mark = f"p = {one.p:.2g}" if one.p == one.p else "no test"
+        rows.append(ForestRow(f"{one.name} ({mark})", nan, nan, nan, nan, False))
+        rows += [
+            ForestRow(
+                f"  {level.name}", level.effect.value, level.effect.lo, level.effect.hi, level.true, level.p <= alarm
+            )
+            for level in one.levels
+        ]
+    title = f"Effect of recommending on {study.data} ({study.options.estimator}, {study.options.level:.0%} intervals)"
+    save(forest_plot(rows, title, "change in the outcome's mean"), path)
+
+
+def _cells(
+    effect: Estimate, difference: Estimate | None, true: float, p: float, p_corrected: float, name: str
+) -> dict[str, Summary]:
+    cells = {"effect": Summary(effect.value, effect.lo, effect.hi, effect.n), "true": _alone(true), "p": _alone(p)}
+    if difference is not None:
+        cells["difference"] = Summary(difference.value, difference.lo, difference.hi, difference.n)
+    if p_corrected == p_corrected:
+        cells[name] = _alone(p_corrected)
+    return cells
+
+
+def _alone(value: float) -> Summary:
+    return Summary(value, nan, nan, 0)

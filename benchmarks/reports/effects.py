@@ -1,0 +1,242 @@
+"""Preference mining: whom does recommending help? ``upliftlens effects``.
+
+The log is cut at random into two halves of its rows; outcome models and activity of one half serve the other, so that
+no row helps to predict or to group itself. Every level of a feature gets its effect, held against the overall effect;
+every feature gets one test of whether its levels differ. Both are corrected for their number. A level counts as
+different only if its feature does too: where nothing differs, at most 1 − level of all studies raise any alarm.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.data import config_type, load
+from upliftlens.benchmarks.data.dataset import Dataset, Treatment
+from upliftlens.benchmarks.reports.effect_features import Feature, MiningOptions, features
+from upliftlens.causal.effects import heterogeneity as tests
+from upliftlens.causal.effects import uplift
+from upliftlens.causal.effects.outcome_means import outcome_means
+from upliftlens.causal.effects.treatment import UpliftLog, overlap
+from upliftlens.causal.errors import UpliftlensError, located
+from upliftlens.causal.intervals import benjamini_hochberg, holm
+
+Correction = Callable[[Sequence[float]], list[float]]
+CORRECTIONS: dict[str, Correction] = {"holm": holm, "bh": benjamini_hochberg, "none": list}
+_IDLE = ("split", "metrics")  # groups that are there for data sets to state theirs (configs/_data.yaml)
+
+
+class Level(NamedTuple):
+    """One level of a feature: its effect, the same held against the overall effect, and in worlds the true effect.
+
+    ``rows``: with overlap. ``p``: of "as the overall effect", corrected. ``true`` is NaN where nobody knows it.
+    """
+
+    name: str
+    rows: int
+    effect: tests.Estimate
+    difference: tests.Estimate
+    true: float
+    p: float
+
+
+class Found(NamedTuple):
+    """A feature with its levels, and the test of whether they differ; ``p`` corrected for the number of features."""
+
+    name: str
+    levels: tuple[Level, ...]
+    test: tests.Heterogeneity
+    p: float
+
+
+class Study(NamedTuple):
+    """``data``: name of the data set. ``rows`` with overlap; ``overall`` effect and, in worlds, the true one."""
+
+    data: str
+    options: MiningOptions
+    rows: int
+    overall: tests.Estimate
+    true: float
+    features: tuple[Found, ...]
+
+
+def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
+    """The study of configs/effects.yaml with overrides; what was left out or estimated is told.
+
+    Raises:
+        UpliftlensError: for data without treatments, or as ``study``.
+    """
+    from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+
+    for one in overrides:
+        if one.lstrip("+~").partition("=")[0].partition(".")[0] in _IDLE:
+            raise UpliftlensError(f"{one}: effects are estimated from the log as it is, so leave that out")
+    config = composed(prepare_overrides(overrides), "effects")
+    config = {name: content for name, content in config.items() if name not in _IDLE}
+    data, cache = config.pop("data"), Path(config.pop("cache")).expanduser()
+    options = typed(MiningOptions, config, "effects")
+    dataset = load(typed(config_type(data), data, "data"), cache, say)
+    if dataset.treatment is None:
+        raise UpliftlensError(
+            f"{dataset.name} does not say what was recommended, so nothing can be said of effects: "
+            "use data=uplift-log data.path=FILE, or a world such as data=uplift-ml-100k"
+        )
+    return study(dataset, options, say)
+
+
+def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) -> Study:
+    """Effects of every level of every feature of a data set with treatments.
+
+    Raises:
+        UpliftlensError: if too few users have rows with overlap in both arms, an option is out of its range, or as
+            ``mining_features.features``.
+    """
+    assert dataset.treatment is not None
+    log = _first_log(dataset, dataset.treatment)
+    half = _halves(len(log), options.seed)
+    found = features(dataset, log, half, options)
+    with located(f"{dataset.name}"):
+        known = overlap(log)
+        m1, m0 = _predictions(log, half, options.shrinkage)
+        uplift.inverse_propensity(log, options.chi)
+    if out := known.always + known.never:
+        say(f"{out:,} of {len(log):,} rows have no overlap (propensity 0 or 1) and are left out")
+    if dataset.treatment.estimated:
+        say("propensities are estimated: what also depends on an unrecorded cause is biased")
+    tau = None if dataset.truth is None else dataset.truth.tau
+    truth = np.full(len(log), np.nan) if tau is None else tau[log.user, log.item].astype(np.float64)
+    measured = _Measured(log, known.usable, half, m1, m0, truth, options)
+    base = measured.sums(np.arange(len(log)))
+    both = base.sum(axis=0)
+    if min(with_rows := _users(both)) < options.min_users:
+        raise UpliftlensError(
+            f"{dataset.name}: {with_rows[0]} users have recommended rows and {with_rows[1]} have others, with overlap: "
+            f"too few to say what recommending changes, min_users={options.min_users}"
+        )
+    overall = tests.group(both[:, :4])
+    tested = [_feature(one, base, measured, overall, say) for one in found]
+    total = both.sum(axis=0)
+    return Study(
+        dataset.name,
+        options,
+        int(known.usable.sum()),
+        tests.estimate(overall.value, overall.influence, int(overall.present.sum()), options.level),
+        float(total[4] / total[5]),
+        tuple(_corrected(tested, options.correction)),
+    )
+
+
+def _halves(n: int, seed: int) -> np.ndarray:
+    # A stream of its own: a world's draw may have the same seed, and its treatments come from the very same numbers.
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))).integers(0, 2, n).astype(np.int8)
+
+
+def _first_log(dataset: Dataset, treatment: Treatment) -> UpliftLog:
+    """The log, or in a world its training draw: the rows that a learner trains on."""
+    rows = slice(len(dataset.log) // 2 if treatment.redrawn else len(dataset.log))
+    log = dataset.log
+    columns = (log.user[rows], log.item[rows], treatment.treated[rows], log.value[rows], treatment.propensity[rows])
+    return UpliftLog(*columns, log.n_users, log.n_items)
+
+
+def _taken(log: UpliftLog, rows: np.ndarray) -> UpliftLog:
+    columns = {name: getattr(log, name)[rows] for name in ("user", "item", "treated", "outcome", "propensity")}
+    return replace(log, **columns)
+
+
+def _predictions(log: UpliftLog, half: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+    """m1, m0 f64[N] of every row, from the items' mean outcomes in the half that the row is not in."""
+    out = np.empty((2, len(log)))
+    for side in (0, 1):
+        means = outcome_means(_taken(log, half != side), shrinkage)
+        rows = half == side
+        for arm, mean in enumerate(means):
+            out[arm, rows] = mean[log.item[rows]]
+    return out[0], out[1]
+
+
+class _Measured(NamedTuple):
+    log: UpliftLog
+    usable: np.ndarray
+    half: np.ndarray
+    m1: np.ndarray
+    m0: np.ndarray
+    truth: np.ndarray
+    options: MiningOptions
+
+    def sums(self, rows: np.ndarray) -> np.ndarray:
+        """f64[2, U, 7] of chosen rows, per half: the estimator's four sums, Σ τ, rows with overlap, those treated."""
+        return np.stack([self._half(rows[self.half[rows] == side]) for side in (0, 1)])
+
+    def _half(self, rows: np.ndarray) -> np.ndarray:
+        log, options = _taken(self.log, rows), self.options
+        usable = self.usable[rows]
+        if not usable.any():
+            return np.zeros((log.n_users, 7))
+        weight = np.ones(len(log))
+        match options.estimator:
+            case "naive":
+                sums = uplift.naive(log, weight)
+            case "ips":
+                sums = uplift.ips(log, weight, options.chi)
+            case "snips":
+                sums = uplift.snips(log, weight, options.chi)
+            case "dr":
+                sums = uplift.doubly_robust(log, weight, options.chi, self.m1[rows], self.m0[rows])
+        columns = (self.truth[rows], weight, log.treated)
+        counted = [np.bincount(log.user, np.where(usable, column, 0.0), log.n_users) for column in columns]
+        return np.concatenate([sums, np.stack(counted, axis=1)], axis=1)
+
+
+def _users(sums: np.ndarray) -> tuple[int, int]:
+    """How many users have treated and untreated rows with overlap."""
+    return int((sums[:, 6] > 0).sum()), int((sums[:, 5] > sums[:, 6]).sum())
+
+
+def _feature(
+    feature: Feature, base: np.ndarray, measured: _Measured, overall: tests.Group, say: Callable[[str], None]
+) -> Found:
+    options = measured.options
+    groups, levels, left_out = [], [], []
+    for place, name in enumerate(feature.levels):
+        member = feature.member[:, :, place]
+        if feature.side == "user":
+            sums = (base * member[:, :, None]).sum(axis=0)
+        else:
+            sums = measured.sums(np.flatnonzero(member[0][measured.log.item])).sum(axis=0)
+        one, rows = tests.group(sums[:, :4]), int(sums[:, 5].sum())
+        if min(with_rows := _users(sums)) < options.min_users:
+            left_out.append(f"{name} (users with recommended rows {with_rows[0]}, with others {with_rows[1]})")
+            continue
+        users = int(one.present.sum())
+        effect = tests.estimate(one.value, one.influence, users, options.level)
+        groups.append(one)
+        true = float(sums[:, 4].sum() / rows)
+        levels.append(Level(name, rows, effect, tests.against(one, overall, options.level), true, float("nan")))
+    if left_out:
+        say(f"{feature.name}: left out {', '.join(left_out)}: min_users={options.min_users} of each are needed")
+    return Found(feature.name, tuple(levels), tests.differ(groups, overall, feature.partition), float("nan"))
+
+
+def _corrected(found: Sequence[Found], correction: str) -> list[Found]:
+    """The features' p corrected over features; the levels' over all levels together, and at least the feature's."""
+    correct = CORRECTIONS[correction]
+    of_feature = _over(correct, [one.test.p for one in found])
+    of_level = iter(_over(correct, [level.difference.p for one in found for level in one.levels]))
+    out = []
+    for one, p in zip(found, of_feature, strict=True):
+        floor = 0.0 if correction == "none" else p
+        levels = tuple(level._replace(p=float(np.fmax(next(of_level), floor))) for level in one.levels)
+        out.append(one._replace(p=p, levels=levels))
+    return out
+
+
+def _over(correct: Correction, p_values: Sequence[float]) -> list[float]:
+    """The correction over the tests that could be made; NaN stays."""
+    out = np.array(p_values, np.float64)
+    made = np.isfinite(out)
+    out[made] = correct(out[made].tolist())
+    return [float(one) for one in out]

@@ -1,0 +1,202 @@
+"""Figures: forest plots, lines with bands, scatter with intervals. Drawn without a display, to .png, .svg or .pdf.
+
+Colours are Okabe & Ito's, told apart by colour-blind readers; lines also differ in their dashes, points in their shape.
+matplotlib is imported when the first figure is made.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from upliftlens.causal.errors import UpliftlensError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+FORMATS = (".png", ".svg", ".pdf")
+
+
+class ForestRow(NamedTuple):
+    """``value`` with its interval; NaN makes the label a heading. ``reference`` (the truth) is drawn if not NaN."""
+
+    label: str
+    value: float
+    lo: float
+    hi: float
+    reference: float
+    marked: bool
+
+
+class Line(NamedTuple):
+    """f64[G] each; ``lo`` and ``hi`` are the band, None without. Lines of one ``colour`` belong together.
+
+    ``reference``: dotted, what the line of its colour is held against.
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    colour: int
+    lo: np.ndarray | None = None
+    hi: np.ndarray | None = None
+    reference: bool = False
+
+
+class Point(NamedTuple):
+    """Two values, each with its interval (lo, hi), NaN where there is none."""
+
+    label: str
+    x: float
+    y: float
+    x_interval: tuple[float, float]
+    y_interval: tuple[float, float]
+
+
+class Histogram(NamedTuple):
+    """A panel: shares f64[B] of the observed and of all pairs in bins with ``edges`` f64[B + 1]."""
+
+    title: str
+    edges: np.ndarray
+    observed: np.ndarray
+    everything: np.ndarray
+
+
+def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure":
+    """A row per line, from above: the value with its interval; filled where ``marked``; the reference as a cross."""
+    height = 1.4 + 0.22 * len(rows)
+    figure, axes = _axes(title, (7.5, height))
+    overall = next((row for row in rows if row.value == row.value), None)
+    if overall is not None:
+        axes.axvline(overall.value, color="0.6", linewidth=0.8, linestyle="--", label=f"{overall.label} effect")
+    axes.axvline(0, color="0.6", linewidth=0.8)
+    for marked, name in ((True, "differs (corrected)"), (False, "no difference shown")):
+        chosen = [(place, row) for place, row in enumerate(rows) if row.marked == marked and row.value == row.value]
+        if not chosen:
+            continue
+        place, value = [at for at, _ in chosen], np.array([row.value for _, row in chosen])
+        ends = np.abs(np.array([(row.lo, row.hi) for _, row in chosen]).T - value)
+        style: dict[str, Any] = {"fmt": "o", "markersize": 4.5, "elinewidth": 1.2, "label": name}
+        axes.errorbar(
+            value, place, xerr=ends, color=COLOURS[1 if marked else 0], mfc=None if marked else "white", **style
+        )
+    known = [(place, row.reference) for place, row in enumerate(rows) if row.reference == row.reference]
+    if known:
+        axes.plot([value for _, value in known], [place for place, _ in known], "kx", markersize=5, label="true effect")
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
+    for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+        if row.value != row.value:
+            tick.set_fontweight("bold")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(x_label)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.45 / (height - 1.1)), ncols=4, frameon=False)
+    return figure
+
+
+def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> "Figure":
+    """Lines with their bands; references share one entry of the legend, by the label of the first."""
+    figure, axes = _axes(title, (7.0, 4.8))
+    for line in lines:
+        colour = COLOURS[line.colour % len(COLOURS)]
+        dash = ":" if line.reference else DASHES[line.colour // len(COLOURS) % len(DASHES)]
+        axes.plot(line.x, line.y, color=colour, linestyle=dash, label=None if line.reference else line.label)
+        if line.lo is not None and line.hi is not None:
+            axes.fill_between(line.x, line.lo, line.hi, color=colour, alpha=0.15, linewidth=0)
+    if (first := next((line for line in lines if line.reference), None)) is not None:
+        axes.plot([], [], color="0.3", linestyle=":", label=first.label)
+    axes.axhline(0, color="0.6", linewidth=0.8)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    _legend_beside(axes)
+    return figure
+
+
+def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str) -> "Figure":
+    """A point per method with its interval in both directions, named beside the axes, where names do not overlap."""
+    figure, axes = _axes(title, (7.0, 4.8))
+    for place, point in enumerate(points):
+        ends = [
+            None if np.isnan(interval).any() else np.abs(np.array(interval) - value)[:, None]
+            for value, interval in ((point.x, point.x_interval), (point.y, point.y_interval))
+        ]
+        axes.errorbar(
+            [point.x],
+            [point.y],
+            xerr=ends[0],
+            yerr=ends[1],
+            color=COLOURS[place % len(COLOURS)],
+            marker=MARKERS[(place + place // len(COLOURS)) % len(MARKERS)],
+            linestyle="none",
+            elinewidth=0.9,
+            label=point.label,
+        )
+    axes.axhline(0, color="0.6", linewidth=0.8)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    _legend_beside(axes)
+    return figure
+
+
+def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
+    """Two histograms in each panel, one above the other, over one logarithmic scale and one height."""
+    figure, first = _axes(panels[0].title, (7.0, 2.6 * len(panels)))
+    first.remove()
+    highest = 1.05 * max(float(max(one.observed.max(), one.everything.max())) for one in panels)
+    for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
+        axes.stairs(panel.everything, panel.edges, fill=True, color=COLOURS[5], alpha=0.5, label="all pairs")
+        axes.stairs(panel.observed, panel.edges, color=COLOURS[1], linewidth=1.5, label="observed pairs")
+        axes.set_title(panel.title, fontsize=9)
+        axes.set(xscale="log", ylim=(0, highest), ylabel="share of pairs")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=8, frameon=False)
+    axes.set_xlabel(x_label)
+    figure.tight_layout()
+    return figure
+
+
+def _legend_beside(axes: "Axes") -> None:
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+
+
+def check_path(path: Path) -> None:
+    """Refuses a path whose ending is no format of a figure: to be asked before anything expensive.
+
+    Raises:
+        UpliftlensError: for another ending than those of ``FORMATS``.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UpliftlensError(f"{path}: a figure is written as {', '.join(FORMATS)}: name the file like that")
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Writes a figure; the ending of the path says in which format.
+
+    Raises:
+        UpliftlensError: as ``check_path``, or for a path that can't be written.
+    """
+    check_path(path)
+    try:
+        path.expanduser().parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path.expanduser(), dpi=150, bbox_inches="tight")
+    except OSError as error:
+        raise UpliftlensError(f"{path}: {error.strerror}: name a file that can be written") from None
+
+
+def _axes(title: str, size: tuple[float, float]) -> "tuple[Figure, Axes]":
+    """A figure that belongs to no display and no global state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UpliftlensError("figures need matplotlib, which is not installed: pip install matplotlib") from None
+    figure = Figure(figsize=size)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes

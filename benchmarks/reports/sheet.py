@@ -1,0 +1,255 @@
+"""Records as a table: one row per run, or per group of runs that differ in nothing but their seed."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from upliftlens.benchmarks.reports.selection import (
+    REPETITIONS,
+    asks_for,
+    columns,
+    fields,
+    metric_names,
+    once_per_fit,
+    protocol,
+    query,
+    require_fields,
+    text,
+    unmet,
+)
+from upliftlens.benchmarks.runs.records import Record, Summary, dumps, plain, to_json
+from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
+from upliftlens.causal.errors import UpliftlensError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Format = Literal["table", "md", "csv", "json"]
+FORMATS: tuple[Format, ...] = ("table", "md", "csv", "json")
+
+_SHOWN = 8  # hex digits of a key that a person reads
+
+
+class Row(NamedTuple):
+    """``cells`` by column, ``metrics`` by name; either may lack an entry."""
+
+    cells: Mapping[str, str]
+    metrics: Mapping[str, Summary]
+
+
+class Sheet(NamedTuple):
+    """A table before it has a form."""
+
+    columns: list[str]
+    metrics: list[str]
+    rows: list[Row]
+
+
+class Answer(NamedTuple):
+    """What `upliftlens results` prints: ``body`` (text, or a table of rich) to stdout, ``remarks`` to stderr."""
+
+    body: "str | Table"
+    remarks: list[str]
+
+
+def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Format, over: Sequence[str]) -> Answer:
+    """The store's records that meet all conditions, in the form asked for.
+
+    ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold;
+    empty gives a row per run. Trials of a search are left out unless a condition asks for them. Files that could not be
+    read, and what was left out, are in the remarks.
+
+    Raises:
+        UpliftlensError: for an unknown field or metric, a condition that is none, or a store that is no folder.
+    """
+    everything, remarks = list_records(store)
+    records = query(everything, where)
+    if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
+        records = [record for record in records if not record.trial]
+        remarks = [*remarks, f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them."]
+    if form != "json" or over:
+        distinct = once_per_fit(records, metrics)
+        if measured := len(records) - len(distinct):
+            records = distinct
+            shows = "--format json shows" if metrics else "--metrics or --format json shows"
+            remarks = [*remarks, f"{measured} runs measure a fit that is shown already: {shows} them."]
+    if not everything:
+        remarks = [
+            *remarks,
+            f"No runs in {store.root} yet: start one (`upliftlens run model=mf`) or name another: --store FOLDER.",
+        ]
+    elif not records:
+        asked = f" meets {' and '.join(where)}" if where else " is to be shown"
+        remarks = [*remarks, f"None of the {len(everything)} runs in {store.root}{asked}."]
+        remarks += unmet(everything, where)
+    if over:
+        kept: dict[str, Mapping[str, Any]] = {}
+        for record in (one for one in records if one.status == "done"):
+            try:
+                record.config["metrics"]["interval"]
+                kept[record.key] = load_per_user(store, record.key)
+            except KeyError as lacking:
+                remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: its record lacks {lacking}"]
+            except UpliftlensError as damage:
+                remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: {damage}"]
+        sheet = summarise([one for one in records if one.key in kept], over, metrics, lambda one: kept[one.key])
+        return Answer(render(sheet, form), remarks)
+    if form == "json":
+        return Answer(dumps([to_json(record) for record in records]), remarks)
+    return Answer(render(runs(records, metrics), form), remarks)
+
+
+def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
+    """A row per run: key, status where one isn't done, what tells the runs apart, metrics, and errors."""
+    names = ["run", *(["status"] if any(one.status != "done" for one in records) else []), *columns(records)]
+    rows = []
+    for record in records:
+        flat = fields(record) | {"run": record.key}
+        cells = {name: text(flat[name]) for name in names if flat.get(name) is not None}
+        if record.error is not None:
+            cells["error"] = f"{record.error.type}: {record.error.message} ({record.error.traceback})"
+        rows.append(Row(cells, record.metrics))
+    names += ["error"] if any(one.error is not None for one in records) else []
+    return Sheet(names, metric_names(records, metrics), rows)
+
+
+def summarise(
+    records: Iterable[Record],
+    over: Sequence[str],
+    metrics: Sequence[str],
+    per_user: Callable[[Record], Mapping[str, Any]],
+) -> Sheet:
+    """A row per group of finished runs that agree in all that tells the records apart but the fields ``over``.
+
+    Each metric is the mean over the group's runs, with its interval over users × runs, recomputed from the per-user
+    sums that ``per_user`` loads (see ``causal.intervals.across_seeds``). A metric that is not in every run of a group
+    is left out; one whose sums weren't kept has no interval. Of a split only fold and seed can be averaged over.
+
+    Raises:
+        UpliftlensError: for an unknown field, one that makes another protocol, or runs that repeat nothing.
+    """
+    if other := [name for name in over if name.split(".")[0] == "split" and name not in REPETITIONS]:
+        raise UpliftlensError(
+            f"--over {other[0]} would average different ways to split: give --over {' '.join(REPETITIONS)}, which "
+            "averages the folds of one, and see a row for each split"
+        )
+    done = [record for record in records if record.status == "done"]
+    require_fields([fields(record) for record in done], over)
+    group = [name for name in columns(done) if name not in over]
+    members: dict[tuple[str, ...], list[Record]] = {}
+    folds = any(name in REPETITIONS for name in over)
+    for record in done:
+        flat = fields(record)
+        shown_cells = ("" if flat.get(name) is None else text(flat[name]) for name in group)
+        # What no column shows still tells experiments apart: the data, the split, the model's version and source.
+        data_and_split = (record.data["fingerprint"], protocol(record) if folds else record.split["fingerprint"])
+        code = text(record.diagnostics.get("model"))
+        members.setdefault((*shown_cells, *data_and_split, code), []).append(record)
+    for some in members.values():
+        _refuse_repeats(some, over)
+    names = metric_names(done, metrics)
+    rows = [
+        Row(dict(zip(group, values)) | {"runs": str(len(some))}, _means(some, names, per_user))
+        for values, some in members.items()
+    ]
+    return Sheet([*group, "runs"], names, rows)
+
+
+def _refuse_repeats(records: Sequence[Record], over: Sequence[str]) -> None:
+    """Two runs that agree even in the fields to average over differ in something else: no repetitions."""
+    seen: dict[tuple[str, ...], Record] = {}
+    for record in records:
+        flat = fields(record)
+        first = seen.setdefault(tuple(text(flat.get(name)) for name in over), record)
+        if first is not record:
+            raise UpliftlensError(
+                f"runs {first.key[:_SHOWN]} and {record.key[:_SHOWN]} agree in {', '.join(over)}, so they are no "
+                "repetitions of one experiment: narrow with --where"
+            )
+
+
+def render(sheet: Sheet, form: Format) -> "str | Table":
+    """The sheet as text in Markdown, CSV (a column each for value, lo, hi and n) or JSON, or as a table of rich."""
+    match form:
+        case "json":
+            rows = [{**row.cells, "metrics": {n: m._asdict() for n, m in row.metrics.items()}} for row in sheet.rows]
+            return dumps(plain(rows))
+        case "csv":
+            return _csv(sheet)
+        case "md":
+            head = [*sheet.columns, *sheet.metrics]
+            lines = [head, ["---"] * len(head), *(_line(sheet, row) for row in sheet.rows)]
+            return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        case "table":
+            return _table(sheet)
+
+
+def shown(value: float) -> str:
+    """A metric's value for people: three decimals, fewer for large numbers, two digits for tiny ones."""
+    if math.isnan(value):
+        return "–"
+    if value != 0 and abs(value) < 0.001:
+        return f"{value:.2g}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def with_interval(metric: Summary) -> str:
+    """``0.912 [0.905, 0.919]``; without an interval, the value alone."""
+    if math.isnan(metric.lo) or math.isnan(metric.hi):
+        return shown(metric.value)
+    return f"{shown(metric.value)} [{shown(metric.lo)}, {shown(metric.hi)}]"
+
+
+def _means(
+    records: Sequence[Record], names: Sequence[str], per_user: Callable[[Record], Mapping[str, Any]]
+) -> dict[str, Summary]:
+    from upliftlens.benchmarks.evaluation.outcome import Evaluation, over_seeds, statistics_from
+    from upliftlens.causal.intervals import Resampling
+
+    loaded = [per_user(record) for record in records]
+    kept = [statistics_from(arrays) if "users" in arrays else {} for arrays in loaded]
+    means = {}
+    for name in names:
+        if not all(name in record.metrics for record in records):
+            continue
+        if all(name in statistics for statistics in kept):
+            evaluations = [Evaluation(arrays["users"], one, {}, {}, {}) for arrays, one in zip(loaded, kept)]
+            interval = Resampling(**records[0].config["metrics"]["interval"])
+            means[name] = over_seeds(evaluations, name, interval)
+        else:
+            value = sum(record.metrics[name].value for record in records) / len(records)
+            means[name] = Summary(value, math.nan, math.nan, 0)
+    return means
+
+
+def _line(sheet: Sheet, row: Row) -> list[str]:
+    cells = [row.cells.get(name, "") for name in sheet.columns]
+    if sheet.columns[:1] == ["run"]:
+        cells[0] = cells[0][:_SHOWN]
+    return cells + [with_interval(row.metrics[name]) if name in row.metrics else "" for name in sheet.metrics]
+
+
+def _csv(sheet: Sheet) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    parts = ("", "/lo", "/hi", "/n")
+    writer.writerow([*sheet.columns, *(f"{name}{part}" for name in sheet.metrics for part in parts)])
+    for row in sheet.rows:
+        metrics = [row.metrics.get(name, ("",) * len(parts)) for name in sheet.metrics]
+        writer.writerow([*(row.cells.get(name, "") for name in sheet.columns), *(v for four in metrics for v in four)])
+    return out.getvalue().rstrip("\n")
+
+
+def _table(sheet: Sheet) -> "Table":
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in (*sheet.columns, *sheet.metrics):
+        table.add_column(escape(name), overflow="fold", justify="right" if name in sheet.metrics else "left")
+    for row in sheet.rows:
+        table.add_row(*map(escape, _line(sheet, row)))
+    return table

@@ -1,0 +1,124 @@
+"""Do the parts of a plan go together? What only the data can tell is left to the run; the rest is said before it."""
+
+from collections.abc import Sequence
+from contextlib import chdir
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.benchmarks.runs.learning import Learning
+from upliftlens.benchmarks.config.typed import structural, traced_names
+from upliftlens.causal.interactions import interactions
+from upliftlens.causal.losses import LOSSES, Loss
+from upliftlens.causal.objectives.objective import Objective
+from upliftlens.models.contract import Backbone, TrainingData
+from upliftlens.models.gradient import module_offers
+
+
+def check_learning(learning: Learning, optimizer: str, layout: str, feedback: str | None, weighted: bool) -> None:
+    """Refuses a backbone, loss, objective and optimiser that make no method together.
+
+    ``feedback``: the data's, None where their configuration doesn't state it. ``weighted``: there is a propensity.
+
+    Raises:
+        UpliftlensError: with what to choose instead.
+    """
+    model, objective = learning.model.value, learning.objective.value
+    if marked := traced_names(model.options):
+        raise UpliftlensError(
+            f"model {model.name}: {', '.join(marked)} is marked Traced, which only a Solver's option can be: "
+            "a backbone is built before the program runs"
+        )
+    _check_loss(learning.loss, objective, optimizer, feedback)
+    if "propensity" in objective.needs and not weighted:
+        raise UpliftlensError(
+            f"objective={objective.name} divides by propensities and there are none: "
+            "add propensity=popularity, or constant, naive_bayes, logistic, logistic_mf, given, oracle"
+        )
+    offers = _offers(model, structural(learning.options))
+    if offers is not None:
+        _check_module(model, objective, layout, offers)
+
+
+def _check_loss(loss: Loss, objective: Objective, optimizer: str, feedback: str | None) -> None:
+    if loss.link not in objective.links:
+        fitting = sorted(name for name, one in LOSSES.items() if one.link in objective.links)
+        raise UpliftlensError(
+            f"objective={objective.name} makes no sense with loss={loss.name}: use loss={' or loss='.join(fitting)}"
+        )
+    if feedback == "implicit" and not loss.pairwise and not objective.implicit and objective.needs <= _EXPLICIT:
+        raise UpliftlensError(
+            f"data.feedback=implicit holds positives only, and objective={objective.name} with loss={loss.name} would "
+            "learn that everything is one: use loss=bpr, objective=rel_mf loss=logistic, a solver such as model=ials, "
+            "or on a log of recommendations a learner of effects such as objective=dlce"
+        )
+    if loss.pairwise and optimizer == "lbfgs":
+        raise UpliftlensError(
+            f"train.optimizer=lbfgs needs the same function at every step, but loss={loss.name} draws "
+            "negatives anew: use train.optimizer=adam"
+        )
+
+
+def _check_module(model: Backbone, objective: Objective, layout: str, offers: frozenset[str]) -> None:
+    """``offers``: the methods of the model's module."""
+    if lacking := sorted(objective.requires - offers):
+        raise UpliftlensError(
+            f"objective={objective.name} needs {', '.join(lacking)} of the model's module, "
+            f"which {model.name} does not have"
+        )
+    if layout == "tiles" and "score_all" not in offers:
+        raise UpliftlensError(
+            f"train.layout=tiles needs score_all of the model's module, which {model.name} does not have: "
+            "use pairs or auto"
+        )
+
+
+SOLVERS_READ = ("epochs", "patience", "monitor", "refit")
+"""The options of ``train`` that apply to a solver too: of its stopping, not of its learning rule."""
+
+
+def unread(overrides: Sequence[str]) -> list[str]:
+    """The options among a run's overrides that a solver, which brings its own learning rule, does not read."""
+    found = []
+    for name in (one.lstrip("+~").partition("=")[0] for one in overrides):
+        group, _, option = name.partition(".")
+        if group in ("loss", "objective") or (group == "train" and option and option not in SOLVERS_READ):
+            found.append(name)
+    return found
+
+
+def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:
+    """Refuses a propensity of being observed for data that say what was recommended (``treated``).
+
+    Their rows are logged whatever came of them, and what is divided by is the log's own P(recommended). ``needs``: the
+    objective's.
+
+    Raises:
+        UpliftlensError: with what to choose instead.
+    """
+    if treated and (weighted or "propensity" in needs):
+        raise UpliftlensError(
+            f"{data} is a log of recommendations: its own propensities of being recommended are used, and one of being "
+            "observed means nothing there: use propensity=none, and an objective without one (e.g. naive, dlce, ulrmf)"
+        )
+
+
+_EXPLICIT = frozenset({"everything", "propensity"})
+"""What objectives of ratings read; one that reads something else has its own idea of what was not observed."""
+
+
+@lru_cache(maxsize=64)
+def _offers(model: Backbone, options: Any) -> frozenset[str] | None:
+    """The methods of the module; None for a backbone that can't be built for two users and items: the run will tell."""
+    rows, ones = np.arange(2), np.ones(2, np.float32)
+    log = jax.tree.map(jnp.asarray, interactions(rows, rows, ones, 2, 2))
+    data = TrainingData(log, jnp.asarray(ones), jnp.ones((2, 2)), jnp.ones((2, 2)))
+    try:
+        with chdir("."):  # where a plugin may leave it
+            return module_offers(model, options, data)
+    except (Exception, SystemExit):
+        return None

@@ -1,0 +1,34 @@
+"""What is said of a run that failed: which part, for a plugin which line, and where the traceback is."""
+
+import traceback
+
+from upliftlens.benchmarks.data.registry import source_file
+from upliftlens.causal.errors import UpliftlensError, as_sentence
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.system.keys import canonical_key
+from upliftlens.benchmarks.runs.store import Store, save_traceback
+from upliftlens.benchmarks.config.plugins import place_in
+
+
+class RunFailed(UpliftlensError):
+    """A run that started and failed: what happened, and where its traceback is."""
+
+
+def thrown(plan: Plan, error: BaseException) -> str:
+    """What went wrong, and in which line of a plugin, if it was in one."""
+    learned = [one.file for one in (plan.learning.model, plan.learning.objective) if one.source]
+    places = [place_in(file, error) for file in (*learned, source_file(plan.data)) if file]
+    where = next(filter(None, places), "")
+    what = as_sentence(error) if isinstance(error, OSError | MemoryError) else f"{type(error).__name__}: {error}"
+    return f"{where}{': ' if where else ''}{what}"
+
+
+def unprepared(store: Store, plan: Plan, error: BaseException) -> RunFailed:
+    """The failure of a run whose data could not be loaded, split or keyed, its traceback stored where that can be."""
+    chosen = f"data={plan.data.name} split={plan.split.name}"
+    name = canonical_key({group: plan.config[group] for group in ("data", "split", "propensity")})
+    try:
+        kept = f"(traceback: {save_traceback(store, name, ''.join(traceback.format_exception(error)))})"
+    except UpliftlensError:
+        kept = f"(its traceback can't be kept, as {store.root} can't be written)"
+    return RunFailed(f"{chosen} can't be prepared: {' '.join(thrown(plan, error).split())}\n{kept}")

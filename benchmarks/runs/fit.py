@@ -1,0 +1,212 @@
+"""From prepared data to a trained state: fit on training rows, stop by validation rows, fit again on both."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.training.feed import NOTHING, Feed, Wants, feed
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.evaluation.evidence import Effects
+from upliftlens.causal.errors import located, UpliftlensError
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, monitor
+from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
+from upliftlens.benchmarks.metrics.registry import choose, is_weighted
+from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
+from upliftlens.benchmarks.runs.prepare import Prepared, exposure, training_data
+from upliftlens.benchmarks.system.talk import Reporter
+from upliftlens.benchmarks.propensities.exposure import NOT_RANDOM_VALIDATION, Exposure, Part
+from upliftlens.benchmarks.system.talk import Epoch
+from upliftlens.benchmarks.training.loop import Fit, Stopping, fit
+from upliftlens.benchmarks.splits.parts import consumed, logged, redrawn, uplift_part
+from upliftlens.causal.interactions import Interactions
+from upliftlens.models.contract import Method, Solver, TrainingData
+
+NAMES = {"epoch": "epoch", "loss": "train/loss", "seconds": "train/seconds"}
+"""What an epoch's entries are called in a tracker; its validation value goes by the metric's name."""
+
+
+INFO = frozenset({"epochs", "best_epoch", "monitor", "validation", "refitted", "layout"})
+"""What is kept about a training beside its state."""
+
+
+def tracked(line: Mapping[str, float], monitored: str) -> dict[str, float]:
+    """An epoch's line in the names of a tracker."""
+    return {NAMES.get(key, f"validation/{monitored}"): value for key, value in line.items()}
+
+
+class Trained(NamedTuple):
+    """A fit with the data that its state was fitted on."""
+
+    method: Method
+    state: Any
+    data: TrainingData
+    info: Mapping[str, Any]
+
+
+def train(
+    plan: Plan, prepared: Prepared, reporter: Reporter, on_epoch: Callable[[int, Mapping[str, float]], None]
+) -> Trained:
+    """Fits on training rows, watched on validation rows, then, where asked, on both for as many epochs as were kept."""
+    parts = prepared.split
+    _require(plan, prepared.dataset)
+    data = training_data(prepared, refit=False)
+    method = method_of(plan, data)
+    refuse_disagreement(plan, data)
+    epochs = plan.train.epochs if method.max_epochs is None else min(plan.train.epochs, method.max_epochs)
+    name = monitor_name(plan, method, prepared.dataset)
+    if plan.trial and not len(parts.validation):
+        raise UpliftlensError("tuning selects on validation rows, and there are none: set split.validation above 0")
+    # A closed form has one state only: unless its validation value is asked for, there is nothing to watch.
+    watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
+    exposed = exposure(plan, reporter) if "propensity" in plan.needs or is_weighted(name) else None
+    stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
+
+    def supply(of: TrainingData) -> Feed:
+        full = plan.train.optimizer == "lbfgs"  # its line search needs one and the same function at every step
+        sizes: tuple[int | None, int | None] = (None, None) if full else (plan.train.batch_size, plan.train.tile_users)
+        return feed(
+            of, method.layout, method.link, *sizes, _wants(plan, exposed, of, "training" if of is data else "fit")
+        )
+
+    def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> Fit:
+        source = supply(of)
+
+        def told(number: int, line: Epoch) -> None:
+            reporter.epoch(stage, number, n, line)
+            if stage == "fit":
+                on_epoch(number, tracked(line, name))
+
+        return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
+
+    first = fitted(data, "fit", epochs, stopping)
+    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not redrawn(prepared.dataset)
+    best = [line["validation"] for line in first.epochs if line["epoch"] == first.best_epoch] if watching else [None]
+    info = {
+        "epochs": first.epochs,
+        "best_epoch": first.best_epoch,
+        "monitor": name,
+        "validation": best[0],
+        "refitted": refitted,
+        "layout": method.layout,
+    }
+    if not refitted:
+        return Trained(method, first.state, data, info)
+    everything = training_data(prepared, refit=True)
+    return Trained(method, fitted(everything, "refit", first.best_epoch, None).state, everything, info)
+
+
+def restore(plan: Plan, prepared: Prepared) -> Trained:
+    """The stored fit of a finished run, ready to score.
+
+    Raises:
+        UpliftlensError: if the store has no such fit, or a damaged one.
+    """
+    store = stores.Store(plan.store)
+    info = stores.load_fit(store, prepared.fit_key)
+    if info is None or not _whole(info):
+        state = "is missing" if info is None else "is damaged"
+        raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} {state}")
+    data = training_data(prepared, refit=info["refitted"])
+    method = method_of(plan, data)
+    template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))
+    state = stores.load_state(store, prepared.fit_key, template)
+    return revealed(plan, prepared, Trained(method, state, data, info))
+
+
+def _whole(info: Mapping[str, Any]) -> bool:
+    """Whether a stored ``info`` has what ``train`` put into it, which records, trackers and refits read."""
+    lines = info.get("epochs")
+    return (
+        info.keys() >= INFO
+        and isinstance(info["refitted"], bool)
+        and isinstance(info["monitor"], str)
+        and isinstance(lines, list)
+        and all(isinstance(line, dict) and "epoch" in line for line in lines)
+    )
+
+
+def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:
+    """The fit as it is, or, for the oracle, with the truth in the place of its state."""
+    model, truth = plan.learning.model.value, prepared.dataset.truth
+    if not isinstance(model, Solver) or model.needs != "truth" or truth is None:
+        return trained
+    return trained._replace(state=jnp.asarray(truth.tau))
+
+
+def _require(plan: Plan, dataset: Dataset) -> None:
+    model, objective = plan.learning.model.value, plan.learning.objective.value
+    if isinstance(model, Solver):
+        learner, needs = f"model={model.name}", model.needs
+    else:
+        learner = f"objective={objective.name}"
+        needs = "recommendations" if "recommendations" in plan.needs else "log"
+    if needs == "recommendations" and dataset.treatment is None:
+        raise UpliftlensError(
+            f"{learner} learns from what was recommended, which {dataset.name} does not say: "
+            "use data=uplift-ml-100k, uplift-synthetic or uplift-log"
+        )
+    if needs == "truth" and dataset.truth is None:
+        raise UpliftlensError(
+            f"{learner} ranks by the true effects, which are not known for {dataset.name}: "
+            "use data=uplift-ml-100k or uplift-synthetic"
+        )
+
+
+def monitor_name(plan: Plan, method: Method, dataset: Dataset) -> str:
+    """The validation metric that early stopping and tuning select by (see configs/train)."""
+    if plan.train.monitor != "auto":
+        return plan.train.monitor
+    if dataset.treatment is not None:
+        return AUTO_MONITORS["recommendations"]
+    if dataset.feedback != "explicit":
+        return AUTO_MONITORS["rank"]
+    # An objective that weighs its rows would be stopped, by rows that aren't weighed, before it differs from naive.
+    weighed = method.link != "rank" and "propensity" in plan.needs and plan.split.name not in NOT_RANDOM_VALIDATION
+    return AUTO_MONITORS[f"{method.link}, weighed" if weighed else method.link]
+
+
+def _wants(plan: Plan, exposed: Exposure | None, data: TrainingData, part: Part) -> Wants:
+    if not plan.needs:
+        return NOTHING
+    propensity = exposed.of(part, data.log) if exposed is not None and "propensity" in plan.needs else None
+    objective, triples = plan.learning.objective.value, None
+    if objective.triples is not None:
+        with located(f"objective={objective.name}"):
+            triples = objective.triples(logged(data), asdict(plan.learning.objective_options))
+    everything, recommended = "everything" in plan.needs, "recommendations" in plan.needs
+    return Wants(propensity, everything, plan.train.everything_share, recommended, triples)
+
+
+def _stopping(
+    plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str, exposed: Exposure | None
+) -> Stopping:
+    dataset, parts = prepared.dataset, prepared.split
+    validation = held_out(
+        dataset,
+        parts.validation,
+        consumed(dataset, parts.train),
+        Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "train")),
+        pair_weights(exposed, "validation", parts.validation, name),
+    )
+    watch = monitor(method, data, validation, name, plan.metrics)
+    return Stopping(watch, not choose(name).metric.higher_is_better, plan.train.patience)
+
+
+def held_out(
+    dataset: Dataset, rows: Interactions, seen: Interactions, effects: Effects, weights: PairWeights
+) -> HeldOut:
+    """Rows of a part of a data set as they are judged: of a log of recommendations, those with an outcome above 0."""
+    return HeldOut(consumed(dataset, rows), seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights)
+
+
+def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *names: str) -> PairWeights:
+    """The propensities of a part's rows for those of the metrics that are weighed by them, or why there are none."""
+    if exposed is None or not any(map(is_weighted, names)):
+        return PairWeights(None, "there is no propensity: add propensity=popularity, or another")
+    if isinstance(why := exposed.shares[part], str):
+        return PairWeights(None, why)
+    return PairWeights(exposed.of(part, rows), "")

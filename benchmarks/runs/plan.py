@@ -1,0 +1,231 @@
+"""From a composed configuration to a typed plan, checked before anything starts.
+
+A plan says what to load, split, train and measure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from upliftlens.benchmarks.propensities import exposure as propensities
+from upliftlens.benchmarks.config.choices import NEEDED, packaged
+from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
+from upliftlens.benchmarks.data import config_type
+from upliftlens.benchmarks.worlds.config import TREATED
+from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.benchmarks.runs.learning import Learning, learning
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
+from upliftlens.benchmarks.splits.kinds import SplitConfig
+from upliftlens.benchmarks.runs.tracking import LoggerConfig
+from upliftlens.benchmarks.runs.tracking import config_type as logger_type
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.causal.options import above, at_least
+from upliftlens.models.contract import Solver, Traced
+from upliftlens.models.descent import OPTIMIZERS, Schedule
+
+AUTO_MONITORS = {
+    "recommendations": "uplift@10/snips",
+    "rank": "ndcg@10",
+    "rating": "rmse",
+    "probability": "logloss",
+    "rating, weighed": "rmse/snips",
+    "probability, weighed": "logloss/snips",
+}
+"""The metrics that ``train.monitor=auto`` chooses from, by what the data say and the method predicts."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Config group ``train/``: see configs/train/default.yaml for what each option means."""
+
+    epochs: int
+    patience: int
+    monitor: str
+    refit: bool
+    optimizer: str
+    schedule: Schedule
+    lr: Traced[float]
+    l2: Traced[float]
+    layout: Literal["auto", "tiles", "pairs"]
+    dense_cells: int
+    batch_size: int
+    tile_users: int
+    everything_share: float
+
+    def __post_init__(self) -> None:
+        if self.monitor != "auto":
+            choose(self.monitor)
+        at_least(1, epochs=self.epochs)
+        at_least(0, patience=self.patience)
+        at_least(1, batch_size=self.batch_size, tile_users=self.tile_users)
+        at_least(0, l2=self.l2, dense_cells=self.dense_cells)
+        above(0, lr=self.lr, everything_share=self.everything_share)
+        if self.optimizer not in OPTIMIZERS:
+            raise unknown("train.optimizer", self.optimizer, OPTIMIZERS)
+
+
+@dataclass(frozen=True)
+class GeneralConfig:
+    """The options outside of the groups: see configs/config.yaml."""
+
+    seed: int
+    trial: bool
+    group: str | None
+    store: str
+    cache: str
+    budget: int
+    tune_seed: int
+    progress: bool
+
+    def __post_init__(self) -> None:
+        for name in ("store", "cache"):
+            if not getattr(self, name).strip():
+                raise UpliftlensError(f"{name}= is empty: name a folder, or leave it out")
+        if self.budget < 1:
+            raise UpliftlensError(f"budget={self.budget}: at least one trial is needed")
+        for name in ("seed", "tune_seed"):
+            if not 0 <= getattr(self, name) < 2**32:  # JAX would cut longer ones, so two seeds could be one
+                raise UpliftlensError(f"{name} must lie in 0 … 4294967295, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, typed. ``config`` is the same as plain data, as the record keeps it."""
+
+    config: Mapping[str, Any]
+    data: Any
+    split: SplitConfig
+    learning: Learning
+    propensity: Any
+    train: TrainConfig
+    metrics: MetricsConfig
+    logger: LoggerConfig
+    seed: int
+    trial: bool
+    group: str | None
+    store: Path
+    cache: Path
+    progress: bool
+
+    @property
+    def solver(self) -> bool:
+        """Whether the model brings its own learning rule, so that loss, objective and optimiser don't apply."""
+        return isinstance(self.learning.model.value, Solver)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the objective reads beside the observed rows: "everything", "propensity"."""
+        return frozenset() if self.solver else self.learning.objective.value.needs
+
+    @property
+    def weighted(self) -> bool:
+        """Whether there is a propensity."""
+        return self.propensity.name != "none"
+
+
+def plan(config: Mapping[str, Any]) -> Plan:
+    """The typed plan of a resolved configuration.
+
+    Raises:
+        UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
+    """
+    _require_groups(config)
+    metrics = typed(MetricsConfig, config["metrics"], "metrics")
+    if not metrics.names:
+        raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
+    choose_all(metrics.names)  # a typo in a name is found before anything starts
+    own = general(config)
+    made = Plan(
+        config=config,
+        data=typed(config_type(config["data"]), config["data"], "data"),
+        split=typed(SplitConfig, config["split"], "split"),
+        learning=learning(config),
+        propensity=typed(propensities.config_type(config["propensity"]), config["propensity"], "propensity"),
+        train=typed(TrainConfig, config["train"], "train"),
+        metrics=metrics,
+        logger=typed(logger_type(config["logger"]), config["logger"], "logger"),
+        seed=own.seed,
+        trial=own.trial,
+        group=own.group,
+        store=Path(own.store).expanduser().absolute(),
+        cache=Path(own.cache).expanduser().absolute(),
+        progress=own.progress,
+    )
+    check_exposure(f"data={made.data.name}", isinstance(made.data, TREATED), made.weighted, made.needs)
+    if not made.solver:
+        feedback = getattr(made.data, "feedback", None)
+        check_learning(made.learning, made.train.optimizer, made.train.layout, feedback, made.weighted)
+    return made
+
+
+def general(config: Mapping[str, Any]) -> GeneralConfig:
+    """The typed options outside of the groups.
+
+    Raises:
+        UpliftlensError: for one that is unknown, missing, of a wrong type, or out of range.
+    """
+    return typed(GeneralConfig, {name: value for name, value in config.items() if name not in NEEDED}, "")
+
+
+def ignored(plan: Plan, overrides: Sequence[str]) -> str | None:
+    """A sentence on the options among the overrides that the plan's model does not read, or None.
+
+    A solver has no loss and no objective; asked for one by name, it would answer for another method than was meant.
+    """
+    if not plan.solver or not (idle := unread(overrides)):
+        return None
+    return f"model={plan.learning.model.value.name} learns by a rule of its own and does not read {', '.join(idle)}"
+
+
+def _require_groups(config: Mapping[str, Any]) -> None:
+    for group in NEEDED:
+        section = config.get(group)
+        named = group in ("train", "metrics") or (isinstance(section, Mapping) and section.get("name"))
+        if not isinstance(section, Mapping) or not named:
+            raise UpliftlensError(
+                f"the configuration states no {group if named else f'{group}.name'}: "
+                f"choose one with {group}=…, from {', '.join(packaged(group))}"
+            )
+
+
+def fit_identity(plan: Plan) -> dict[str, Any]:
+    """All of a plan that may change what is learned, besides the data and the split: part of a fit's key.
+
+    Options that the run turns out not to read stand in it too (``train.batch_size`` where tiles are taken,
+    ``train.tile_users`` where they aren't). Which are read is known only with the data and the model's module, and a
+    list of them would have to follow every change of the code: a key that is too fine costs a repeated run, one that is
+    too coarse gives a wrong number.
+    """
+    model, objective = plan.learning.model, plan.learning.objective
+    identity: dict[str, Any] = {
+        "model": {"name": model.value.name, "version": model.value.version, "source": model.source},
+        "options": asdict(plan.learning.options),
+        "seed": plan.seed,
+        "trial": plan.trial,
+        # Early stopping depends on its metric, which by ``auto`` is one of several, and on the order of ties.
+        "ties": plan.metrics.tie_seed,
+        "monitor": [choose(name).metric.version for name in _monitors(plan.train.monitor)],
+    }
+    if plan.weighted and ("propensity" in plan.needs or is_weighted(plan.train.monitor)):
+        identity["propensity"] = propensities.identity(plan.propensity)
+    if is_debiased(plan.train.monitor) and plan.metrics.debiased is not None:
+        identity["debiased"] = asdict(plan.metrics.debiased)
+    if plan.solver:
+        train = {name: getattr(plan.train, name) for name in SOLVERS_READ}
+        return {**identity, "train": train}
+    return {
+        **identity,
+        "train": asdict(plan.train),
+        "loss": {"name": plan.learning.loss.name, "version": plan.learning.loss.version},
+        "objective": {
+            "name": objective.value.name,
+            "version": objective.value.version,
+            "source": objective.source,
+            "options": asdict(plan.learning.objective_options),
+        },
+    }
+
+
+def _monitors(name: str) -> tuple[str, ...]:
+    return tuple(AUTO_MONITORS.values()) if name == "auto" else (name,)

@@ -1,0 +1,138 @@
+"""A plan with its data: loaded, split, keyed, and cut into what a method may see."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.benchmarks.runs.compatible import check_exposure
+from upliftlens.benchmarks.data import load, true_propensity
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.metrics.registry import choose_all, is_debiased
+from upliftlens.benchmarks.runs.plan import Plan, fit_identity
+from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_mar_sample
+from upliftlens.benchmarks.propensities.diagnostics import verdict
+from upliftlens.benchmarks.system.keys import canonical_key
+from upliftlens.benchmarks.system.talk import Reporter, say_once
+from upliftlens.benchmarks.splits.kinds import Split, split
+from upliftlens.benchmarks.splits.parts import (
+    consumed,
+    estimated_without_test,
+    estimates_anew,
+    fitted_rows,
+    recommendations,
+    redrawn,
+    uplift_part,
+)
+from upliftlens.causal.interactions import Interactions, padded
+from upliftlens.models.contract import TrainingData
+
+# Logs are padded to a multiple of this: folds that differ by a few rows share a program. It changes no number.
+_CAPACITY_STEP = 1024
+
+
+class Prepared(NamedTuple):
+    """A plan with its data: what is trained on, what is tested on, and the keys of both."""
+
+    dataset: Dataset
+    split: Split
+    fit_key: str
+    key: str
+
+
+def prepare(plan: Plan, reporter: Reporter) -> Prepared:
+    """Loads and splits the data (once per process for equal configurations) and derives the run's keys.
+
+    What repeated pairs do to the split is told, once per process (``LeakReport.repeats``).
+
+    Raises:
+        UpliftlensError: if the data can't be had or split, or don't go together with the plan.
+    """
+    dataset, parts, _ = _data(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
+    check_exposure(dataset.name, dataset.treatment is not None, plan.weighted, plan.needs)  # a plugin's data, only now
+    # Estimates of uplift select models of data with treatments, so their options shape the fit.
+    selects = (
+        {} if dataset.treatment is None or plan.metrics.uplift is None else {"uplift": asdict(plan.metrics.uplift)}
+    )
+    fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **selects, **fit_identity(plan)}
+    fit_key = canonical_key(fitted)
+    versions = {one.name: one.metric.version for one in choose_all(plan.metrics.names)}
+    measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
+    if measured and not any(map(is_debiased, plan.metrics.names)):
+        del measured["metrics"]["debiased"]  # read by none of them
+    if plan.weighted and measured:
+        measured["propensity"] = identity(plan.propensity)
+    return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))
+
+
+def training_data(prepared: Prepared, refit: bool) -> TrainingData:
+    """What a method may see: training rows, with ``refit`` also the validation rows, padded to one shape for both."""
+    dataset, parts = prepared.dataset, prepared.split
+    most = fitted_rows(dataset, parts)
+    rows = most if refit else consumed(dataset, parts.train)
+    log = replace(padded(rows, _capacity(len(most))), time=None)
+    treated = uplift_part(dataset, parts, "fitted" if refit else "train")
+    most_treated = len(parts.train) + (0 if redrawn(dataset) else len(parts.validation))
+    relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
+    return TrainingData(
+        jax.tree.map(jnp.asarray, log),
+        jnp.asarray((relevant & (log.weight > 0)).astype(np.float32)),
+        jnp.asarray(dataset.user_features.matrix),
+        jnp.asarray(dataset.item_features.matrix),
+        dataset.scale,
+        None if treated is None else recommendations(treated, _capacity(most_treated)),
+    )
+
+
+def _capacity(n: int) -> int:
+    return -(-n // _CAPACITY_STEP) * _CAPACITY_STEP
+
+
+def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
+    """The plan's propensity, fitted once per process for equal configurations, its verdict told; None without one.
+
+    Raises:
+        UpliftlensError: if the data lack what it needs.
+    """
+    if not plan.weighted:
+        return None
+    return _exposure(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
+
+
+@lru_cache(maxsize=4)
+def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
+    dataset, parts, mar = _data(data, split_config, propensity, cache, say)
+    made = expose(
+        propensity, dataset, parts, mar, true_propensity(data, cache) if propensity.name == "oracle" else None
+    )
+    say(verdict(made.diagnostics))
+    return made
+
+
+@lru_cache(maxsize=4)
+def _data(
+    data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
+) -> tuple[Dataset, Split, Interactions | None]:
+    dataset, parts = _split(data, split_config, cache, say)
+    return dataset, *without_mar_sample(dataset, parts, propensity)
+
+
+@lru_cache(maxsize=4)
+def _split(data: Any, split_config: Any, cache: Any, say: Callable[[str], None]) -> tuple[Dataset, Split]:
+    dataset = _load(data, cache, say)
+    parts = split(dataset, split_config)
+    for repeat in parts.leak.repeats():
+        say_once(f"{dataset.name}, split {parts.name}: {repeat}", say)
+    if estimates_anew(dataset, data):
+        dataset, parts = estimated_without_test(dataset, parts, data)
+        say_once(f"{dataset.name}, split {parts.name}: the run's propensities are estimated without its test rows", say)
+    return dataset, parts
+
+
+@lru_cache(maxsize=2)
+def _load(data: Any, cache: Any, say: Callable[[str], None]) -> Dataset:
+    return load(data, cache, say)

@@ -1,0 +1,147 @@
+"""What a run leaves behind: one immutable record, its JSON, as it is stored."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from upliftlens.causal.intervals import Summary
+
+SCHEMA = 1
+
+Status = Literal["done", "failed", "running"]
+
+
+class Failure(NamedTuple):
+    """Why a run failed: the exception's class, its message, and the file with the traceback."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run, as it is stored.
+
+    ``key``         names training and evaluation
+    ``fit_key``     names the training alone: runs that differ in their metrics only share a fit
+    ``config``      the resolved configuration
+    ``data``        {name, fingerprint}; ``split``  {name, fingerprint, leak: the leak report}
+    ``loss``        None for a model that brings its own learning rule
+    ``metrics``     by name, e.g. ``recall@10``: value, interval, and the number of users behind it; NaN where undefined
+    ``timing``      seconds, by stage: prepare, compile, train, evaluate, total
+    ``peak_memory`` bytes of the process
+    ``environment`` see ``benchmarks.system.environment.collect``: provenance, not part of the key
+    ``epochs``      one row per epoch; ``diagnostics``  whatever a method reports about itself
+    ``created``, ``finished``  UTC, ISO 8601
+    ``sweep``       the name of the sweep that computed it, or None; one that merely found it has no share in it
+    """
+
+    key: str
+    fit_key: str
+    status: Status
+    config: Mapping[str, Any]
+    data: Mapping[str, Any]
+    split: Mapping[str, Any]
+    model: str
+    loss: str | None
+    objective: str
+    seed: int
+    environment: Mapping[str, Any]
+    created: str
+    metrics: Mapping[str, Summary] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
+    peak_memory: int | None = None
+    epochs: tuple[Mapping[str, Any], ...] = ()
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    error: Failure | None = None
+    finished: str | None = None
+    sweep: str | None = None
+
+    @property
+    def trial(self) -> bool:
+        """Whether it is a trial of a search: scored on validation rows, and never shown the test set."""
+        return bool(self.config.get("trial"))
+
+
+def now() -> str:
+    """The current time, UTC, ISO 8601 with microseconds: records stand in the order in which they were made."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """The record as strict JSON: NaN and infinity become null, but inside ``config`` infinity stays, as "inf"."""
+    fields = {name: value for name, value in vars(record).items() if name not in ("config", "metrics", "error")}
+    return {
+        "schema": SCHEMA,
+        **plain(fields),
+        "config": _plain(record.config, infinite=True),
+        "metrics": {name: plain(metric._asdict()) for name, metric in record.metrics.items()},
+        "error": None if record.error is None else record.error._asdict(),
+    }
+
+
+_READ = (("data", "name"), ("data", "fingerprint"), ("split", "name"), ("split", "fingerprint"))
+"""Entries that every reader of a record takes for granted."""
+
+
+def from_json(content: Mapping[str, Any]) -> Record:
+    """The record behind ``to_json``; a metric's null becomes NaN.
+
+    Raises:
+        ValueError: if it is no record, or one of a newer schema.
+    """
+    try:
+        if content["schema"] > SCHEMA:
+            raise ValueError(f"schema {content['schema']} is newer than this Upliftlens reads ({SCHEMA}): upgrade it")
+        fields = {name: value for name, value in content.items() if name != "schema"}
+        metrics = {name: _summary(**entry) for name, entry in content["metrics"].items()}
+        if missing := [f"{part}.{name}" for part, name in _READ if name not in content[part]]:
+            raise KeyError(missing[0])
+        error = None if content["error"] is None else Failure(**content["error"])
+        return Record(**{**fields, "metrics": metrics, "error": error, "epochs": tuple(content["epochs"])})
+    except (KeyError, TypeError, AttributeError) as cause:
+        raise ValueError(f"not a record of a run: {type(cause).__name__}: {cause}") from cause
+
+
+def plain(content: Any) -> Any:
+    """Plain data for strict JSON: NumPy scalars and arrays, paths and tuples converted, NaN and infinity as null.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    return _plain(content, infinite=False)
+
+
+def dumps(content: Any) -> str:
+    """Strict, indented JSON text."""
+    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def _summary(value: float | None, lo: float | None, hi: float | None, n: int) -> Summary:
+    value, lo, hi = (math.nan if one is None else float(one) for one in (value, lo, hi))
+    return Summary(value, lo, hi, n)
+
+
+def _plain(value: Any, infinite: bool) -> Any:
+    match value:
+        case np.generic() | np.ndarray():
+            return _plain(value.tolist(), infinite)
+        case float() if not math.isfinite(value):
+            return str(value) if infinite and math.isinf(value) else None
+        case Mapping():
+            return {str(name): _plain(entry, infinite) for name, entry in value.items()}
+        case list() | tuple():
+            return [_plain(entry, infinite) for entry in value]
+        case Path():
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise TypeError(f"a record holds plain data, not {type(value).__name__}: {value!r}")

@@ -1,0 +1,227 @@
+"""One run, from a plan to a record: load, split, fit, evaluate, store.
+
+The order of things that protects the numbers: the model is chosen on validation rows that were carved from the training
+rows; it is then fitted again on both; only a finished fit meets the test set, and only in ``evaluate``.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import chdir
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.training.programs import compilations, keep_programs
+from upliftlens.benchmarks.evaluation.evidence import Effects
+from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
+from upliftlens.benchmarks.evaluation.outcome import to_arrays
+from upliftlens.benchmarks.runs.failures import RunFailed, thrown, unprepared
+from upliftlens.benchmarks.runs.fit import Trained, held_out, pair_weights, restore, revealed, tracked, train
+from upliftlens.benchmarks.worlds.frozen import frozen_world
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.runs.prepare import Prepared, exposure, prepare
+from upliftlens.benchmarks.system.talk import Reporter
+from upliftlens.benchmarks.propensities.exposure import Exposure
+from upliftlens.benchmarks.runs.records import Record, Summary, now
+from upliftlens.benchmarks.evaluation.remarks import by_reason, clipped, unmeasured
+from upliftlens.benchmarks.system.talk import say_once
+from upliftlens.benchmarks.splits.store import save_split
+from upliftlens.benchmarks.runs.tracking import track
+from upliftlens.benchmarks.splits.parts import described, fitted_rows, uplift_part
+from upliftlens.benchmarks.worlds.truth import hidden
+
+
+def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
+    """The record of a plan, looked up if it is done, else computed and stored; and whether it was looked up.
+
+    Raises:
+        RunFailed: after the traceback is stored, and with it the failed record, unless it was the data that failed: a
+            record's key needs them.
+        UpliftlensError: if the data can't be had, or the store can't be written.
+    """
+    with chdir("."):  # a plugin may leave the folder, for which relative paths of the next run are meant
+        return _run(plan, reporter)
+
+
+def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
+    started = time.perf_counter()
+    fix_numerics()
+    keep_programs(plan.cache)
+    store, unwritable = stores.Store(plan.store), None
+    try:
+        stores.open_store(plan.store)
+    except UpliftlensError as error:
+        if not (store.root / "runs").is_dir():
+            raise
+        unwritable = error  # what is done can still be looked up
+    try:
+        prepared = prepare(plan, reporter)
+    except UpliftlensError:  # it says itself what a user can do
+        raise
+    except (Exception, SystemExit) as error:
+        raise unprepared(store, plan, error) from error
+    found = stores.load_record(store, prepared.key)
+    if found is not None and found.status == "done":
+        return found, True
+    if unwritable is not None:
+        raise unwritable
+    if not (store.root / "splits" / f"{prepared.split.fingerprint}.json").exists():
+        save_split(prepared.split, store.root / "splits")
+    record = _blank(plan, prepared)
+    with stores.claim(store, "runs", prepared.key, reporter.say, record):
+        found = stores.load_record(store, prepared.key)
+        if found is not None and found.status == "done":
+            return found, True
+        with track(plan.logger, record) as tracker:
+            record = replace(record, status="failed")  # whatever happens, until it is stored
+            try:
+                computed, per_user = _compute(plan, prepared, record, store, reporter, tracker.log_epoch, started)
+                stores.save_run(store, computed, per_user)
+                record = computed
+            except KeyboardInterrupt as error:
+                record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
+                raise
+            except (Exception, SystemExit) as error:  # a plugin may try to leave
+                record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
+                path = record.error.traceback if record.error else None
+                what = str(error) if isinstance(error, UpliftlensError) else thrown(plan, error)
+                raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})") from error
+            finally:
+                tracker.finish(record)
+    return record, False
+
+
+def _compute(
+    plan: Plan,
+    prepared: Prepared,
+    record: Record,
+    store: stores.Store,
+    reporter: Reporter,
+    on_epoch: Callable[[int, Mapping[str, float]], None],
+    started: float,
+) -> tuple[Record, Mapping[str, np.ndarray]]:
+    before = compilations()
+    ready = time.perf_counter()
+    with stores.claim(store, "fits", prepared.fit_key, reporter.say):
+        trained = _found(plan, prepared, store, reporter)
+        if trained is None:
+            with hidden():
+                trained = train(plan, prepared, reporter, on_epoch)
+            stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
+            trained = revealed(plan, prepared, trained)
+        else:
+            for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
+                on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
+    fitted = time.perf_counter()
+    exposed = exposure(plan, reporter)
+    metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
+    done = time.perf_counter()
+    programs = compilations().since(before)
+    timing = {
+        "prepare": ready - started,
+        "compile": programs.seconds,
+        "train": fitted - ready,
+        "evaluate": done - fitted,
+        "total": done - started,
+    }
+    finished = replace(
+        record,
+        status="done",
+        metrics=metrics,
+        timing=timing,
+        peak_memory=peak_memory(),
+        epochs=tuple(trained.info["epochs"]),
+        diagnostics={
+            **diagnostics,
+            "model": {"version": plan.learning.model.value.version, "source": plan.learning.model.source},
+            "propensity": None if exposed is None else exposed.diagnostics,
+            "uses_mar_data": exposed is not None and exposed.propensity.uses_mar_data,
+            "programs_compiled": programs.compiled,
+            "programs_read": programs.read,
+            **{name: trained.info[name] for name in ("monitor", "validation", "best_epoch", "layout")},
+        },
+        finished=now(),
+    )
+    return finished, per_user
+
+
+def _found(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Reporter) -> Trained | None:
+    """The stored fit, or None where there is none or its files are damaged: then it is fitted again."""
+    if not (store.folder("fits", prepared.fit_key) / "fit.json").exists():
+        return None
+    try:
+        return restore(plan, prepared)
+    except UpliftlensError as error:
+        reporter.say(f"{error}: fitting again")
+        return None
+
+
+def _measured(
+    plan: Plan, prepared: Prepared, trained: Trained, reporter: Reporter, exposed: Exposure | None
+) -> tuple[Mapping[str, Summary], Mapping[str, np.ndarray], dict[str, Any]]:
+    """Metrics, their per-user arrays and diagnostics: on the test set, or for a trial on validation rows only."""
+    if plan.trial:
+        return _validated(trained.info), {}, {}
+    dataset, parts = prepared.dataset, prepared.split
+    log = uplift_part(dataset, parts, "test")
+
+    def frozen() -> np.ndarray:
+        assert plan.metrics.world is not None
+        return frozen_world(dataset.log, dataset.fingerprint, plan.metrics.world, plan.cache, reporter.say).tau
+
+    rated = plan.metrics.world is not None and log is None and dataset.feedback == "explicit"
+    known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.truth, frozen if rated else None)
+    weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
+    test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
+    result = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
+    metrics = {name: Summary(*summary) for name, summary in result.summaries.items()}
+    if not metrics:
+        reasons = "; ".join(by_reason(result.absent))
+        raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
+    for remark in unmeasured(dataset.name, result.absent):
+        say_once(remark, reporter.say)
+    told = {}
+    if log is not None:
+        cut = clipped(log, plan.metrics.uplift)
+        told["recommendations"] = {**described(log, dataset), "clipped": cut}
+        if cut and plan.metrics.uplift is not None:
+            chi = plan.metrics.uplift.chi
+            say_once(
+                f"{dataset.name}: {cut:,} of {len(log):,} tested rows had a chance below metrics.uplift.chi={chi:g} of "
+                f"being what they are: each weighs {1 / chi:,.0f}, so estimates hang on them",
+                reporter.say,
+            )
+    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **told}
+
+
+def _validated(info: Mapping[str, Any]) -> Mapping[str, Summary]:
+    value = float("nan") if info["validation"] is None else info["validation"]
+    return {f"validation/{info['monitor']}": Summary(value, float("nan"), float("nan"), 0)}
+
+
+def _blank(plan: Plan, prepared: Prepared) -> Record:
+    learning = plan.learning
+    return Record(
+        key=prepared.key,
+        fit_key=prepared.fit_key,
+        status="running",
+        config=plan.config,
+        data={"name": prepared.dataset.name, "fingerprint": prepared.dataset.fingerprint},
+        split={
+            "name": prepared.split.name,
+            "fingerprint": prepared.split.fingerprint,
+            "leak": asdict(prepared.split.leak),
+        },
+        model=learning.model.value.name,
+        loss=None if plan.solver else learning.loss.name,
+        objective="" if plan.solver else learning.objective.value.name,
+        seed=plan.seed,
+        environment=collect(),
+        created=now(),
+        sweep=plan.group,
+    )

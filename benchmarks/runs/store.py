@@ -1,0 +1,233 @@
+"""The result store: a folder in which a finished run is never lost and a half-written one never seen.
+
+ROOT/fits/<fit_key>/   state.npz  fit.json        what training left: the state, the log of epochs, timings
+ROOT/runs/<key>/       per_user.npz  record.json  traceback.txt (of a failure)
+ROOT/tracebacks/       of runs whose data failed before they had a key
+ROOT/locks/            one file per claimed key, with the pid and the start of whoever holds it
+
+Every file appears by one atomic rename, after its bytes are on the disk. ``fit.json`` and ``record.json`` come last:
+what has none doesn't exist. A claim is an operating-system lock (flock): it ends with its process, however that dies,
+so "running" is never a stale remark. Any number of processes may share a store.
+"""
+
+import errno
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.system import npz as arrays
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.benchmarks.system.locks import exclusive, holders
+from upliftlens.benchmarks.runs.records import Failure, Record, dumps, from_json, plain, to_json
+from upliftlens.benchmarks.system.atomic import TEMPORARY, whole
+
+Kind = Literal["fits", "runs"]
+
+ELSEWHERE = "store=FOLDER (or --store FOLDER, for a verb that takes flags)"
+_STALE = 24 * 3600.0  # seconds after which a temporary file of a dead process is swept; no write takes a day
+
+
+class Store(NamedTuple):
+    """The folder of a result store. Reading functions take it as it is; ``open_store`` readies it for writing."""
+
+    root: Path
+
+    def folder(self, kind: Kind, key: str) -> Path:
+        """Where a fit or run lies."""
+        return self.root / kind / key
+
+
+def open_store(root: Path | str) -> Store:
+    """The store at ``root``: made if missing, proved writable, and once per process swept of what crashed ones left.
+
+    Raises:
+        UpliftlensError: if it isn't a folder, can't be written, or its disk is full.
+    """
+    store = Store(Path(root).expanduser())
+    with _writing(store):
+        for name in ("fits", "runs", "locks"):
+            (store.root / name).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=store.root) as probe:
+            probe.write(b"writable")
+    sweep(store.root.resolve())
+    return store
+
+
+@cache
+def sweep(root: Path) -> None:
+    """Deletes what crashed processes left, once per process: looking through thousands of runs takes a second."""
+    for leftover in root.glob(f"*/*/{TEMPORARY}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime > _STALE:
+                leftover.unlink()
+
+
+@contextmanager
+def claim(
+    store: Store, kind: Kind, key: str, waiting: Callable[[str], None], record: Record | None = None
+) -> Iterator[None]:
+    """Sole possession of a key while the block runs; other processes that claim it wait, then find the work done.
+
+    So: claim, look whether it is done by now, and only then compute. ``waiting`` is called once, with a sentence, if
+    another process is at it. ``record``: what ``list_records`` shows as running meanwhile.
+
+    Raises:
+        UpliftlensError: if the store can't be written or its file system has no locks.
+    """
+    note = {"record": None if record is None else to_json(record)}
+    with ExitStack() as stack:
+        with _writing(store):
+            told = f"{kind[:-1]} {key} is being computed by {{}}: waiting for it"
+            stack.enter_context(
+                exclusive(store.root / "locks" / f"{kind}-{key}.lock", lambda who: waiting(told.format(who)), note)
+            )
+            for leftover in store.folder(kind, key).glob(f"{TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)  # its writer held this claim, so it is dead
+        yield
+
+
+def save_fit(store: Store, key: str, state: Any, info: Mapping[str, Any]) -> None:
+    """Stores a trained state (a pytree of arrays) and plain data about its training; NaN is kept as null."""
+    folder = store.folder("fits", key)
+    with _writing(store):
+        _write(folder / "state.npz", lambda file: arrays.write(file, arrays.flatten(state), compress=False))
+        _write(folder / "fit.json", lambda file: file.write(dumps(plain(info)).encode()))
+
+
+def load_fit(store: Store, key: str) -> dict[str, Any] | None:
+    """The ``info`` of a stored fit, or None where there is none (or its file was damaged: then it is fitted again)."""
+    try:
+        content = json.loads((store.folder("fits", key) / "fit.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def load_state(store: Store, key: str, template: Any) -> Any:
+    """The state of a fit, in the structure of ``template`` (arrays, or the shapes that ``jax.eval_shape`` gives).
+
+    Raises:
+        UpliftlensError: if it is missing or damaged, or its arrays are not those of the template.
+    """
+    path = store.folder("fits", key) / "state.npz"
+    return arrays.unflatten(arrays.read(path), template, str(path))
+
+
+def save_run(store: Store, record: Record, per_user: Mapping[str, np.ndarray]) -> None:
+    """Stores a record with the arrays behind its metrics; it takes the place of an earlier attempt."""
+    folder = store.folder("runs", record.key)
+    with _writing(store):
+        _write(folder / "per_user.npz", lambda file: arrays.write(file, per_user, compress=True))
+        _write(folder / "record.json", lambda file: file.write(dumps(to_json(record)).encode()))
+
+
+def save_failure(store: Store, record: Record, error: BaseException, trace: str) -> Record:
+    """Stores a run as failed, with its traceback in a file of the run's folder; gives back the failed record."""
+    path = store.folder("runs", record.key) / "traceback.txt"
+    message = str(error) or type(error).__name__
+    failed = replace(record, status="failed", error=Failure(type(error).__name__, message, str(path)))
+    with _writing(store):
+        _write(path, lambda file: file.write(trace.encode()))
+        _write(path.with_name("record.json"), lambda file: file.write(dumps(to_json(failed)).encode()))
+    return failed
+
+
+def save_traceback(store: Store, name: str, trace: str) -> Path:
+    """Stores the traceback of a run that has no key yet; gives back its file, which the next one of the name replaces.
+
+    Raises:
+        UpliftlensError: if the store can't be written.
+    """
+    path = store.root / "tracebacks" / f"{name}.txt"
+    with _writing(store):
+        _write(path, lambda file: file.write(trace.encode()))
+    return path
+
+
+def load_record(store: Store, key: str) -> Record | None:
+    """The record of a run, done or failed; None where there is none or its file was damaged (then it is run again)."""
+    try:
+        return from_json(json.loads((store.folder("runs", key) / "record.json").read_bytes()))
+    except (OSError, ValueError):
+        return None
+
+
+def load_per_user(store: Store, key: str) -> dict[str, np.ndarray]:
+    """The arrays that ``save_run`` was given.
+
+    Raises:
+        UpliftlensError: if they are missing or damaged.
+    """
+    return arrays.read(store.folder("runs", key) / "per_user.npz")
+
+
+class Listing(NamedTuple):
+    """All records of a store, oldest first, and a sentence for each file that could not be read."""
+
+    records: list[Record]
+    problems: list[str]
+
+
+def list_records(store: Store) -> Listing:
+    """Every run of a store: done, failed, and those that a living process has claimed. A missing store is an empty one.
+
+    Raises:
+        UpliftlensError: if the store is not a folder.
+    """
+    if store.root.exists() and not store.root.is_dir():
+        raise UpliftlensError(f"{store.root} is not a folder of results: name one with {ELSEWHERE}")
+    claimed = [
+        note["record"] for note in holders(store.root / "locks", "runs-*.lock")
+    ]  # first: they may finish meanwhile
+    found: dict[str, Record] = {}
+    problems: list[str] = []
+    for path in sorted((store.root / "runs").glob("*/record.json")):
+        try:
+            record = from_json(json.loads(path.read_bytes()))
+            if record.key != path.parent.name:
+                raise ValueError(f"it is the record of {record.key}")
+        except (OSError, ValueError) as cause:
+            problems.append(f"{path} is skipped: {cause}. Running its job again replaces it")
+        else:
+            found[record.key] = record
+    for running in (from_json(content) for content in claimed if content is not None):
+        if running.key not in found or found[running.key].status != "done":
+            found[running.key] = running
+    return Listing(sorted(found.values(), key=lambda record: (record.created, record.key)), problems)
+
+
+@contextmanager
+def _writing(store: Store) -> Iterator[None]:
+    """Turns what the operating system says about the folder into what to do about it."""
+    try:
+        yield
+    except OSError as cause:
+        if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UpliftlensError(
+                f"the results folder {store.root} is on a full disk: free some space or choose another, {ELSEWHERE}.\n"
+                "Finished runs are safe; start the same command again and it continues."
+            ) from cause
+        if cause.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise UpliftlensError(
+                f"the results folder {store.root} can't be written ({cause.strerror}): choose another with {ELSEWHERE}"
+            ) from cause
+        if cause.errno in (errno.ENOTDIR, errno.EEXIST):
+            raise UpliftlensError(
+                f"{store.root} is not a folder, so it can't hold results: choose one with {ELSEWHERE}"
+            ) from cause
+        raise UpliftlensError(
+            f"the results folder {store.root} can't be used: {cause}. Choose another with {ELSEWHERE}"
+        ) from cause
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    with whole(path) as part, part.open("xb") as file:
+        write(file)

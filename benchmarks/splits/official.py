@@ -1,0 +1,61 @@
+"""The official folds of MovieLens 100K, rebuilt from the order of ``u.data``.
+
+The archive's own script ``mku.sh`` cuts ``u.data``, which is in random order, with head and tail: ``uK.test`` holds
+rows (K−1)·20000 … K·20000−1. ``ua.test`` holds each user's ratings 1–10 in the order of the file, ``ub.test`` 11–20.
+"""
+
+import hashlib
+
+import numpy as np
+
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.causal.errors import UpliftlensError
+
+U_DATA = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
+FOLDS = ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
+
+
+def official_test_rows(dataset: Dataset, fold: str) -> np.ndarray:
+    """The mask bool[100000] of the rows of an official test file.
+
+    Raises:
+        UpliftlensError: unless the log is, row by row, the unfiltered ``u.data``.
+    """
+    log = dataset.log
+    if hashlib.sha256(_as_u_data(dataset)).hexdigest() != U_DATA:
+        raise UpliftlensError(
+            f"split '{fold}' is defined on the 100,000 rows of MovieLens 100K as shipped, and {dataset.name} has "
+            f"{len(log):,} other rows: use data=ml-100k without filters, or split=kfold"
+        )
+    return fold_of_rows(log.user, fold)
+
+
+def fold_of_rows(user: np.ndarray, fold: str) -> np.ndarray:
+    """The mask of an official fold's test rows, for the users i32[N] of the rows in the order of the file."""
+    if fold in ("ua", "ub"):
+        first = {"ua": 0, "ub": 10}[fold]
+        position = _position(user)
+        return (first <= position) & (position < first + 10)
+    start = (int(fold[1]) - 1) * 20_000
+    row = np.arange(len(user))
+    return (start <= row) & (row < start + 20_000)
+
+
+def _position(user: np.ndarray) -> np.ndarray:
+    """How many earlier rows have the same user, for each row."""
+    order = np.argsort(user, kind="stable")
+    size = np.bincount(user)
+    start = np.cumsum(size) - size
+    position = np.empty(len(user), np.int64)
+    position[order] = np.arange(len(user)) - np.repeat(start, size)
+    return position
+
+
+def _as_u_data(dataset: Dataset) -> bytes:
+    """The log in the format of ``u.data``: raw user id, raw item id, rating, seconds; b"" if it can't be."""
+    log = dataset.log
+    if len(log) != 100_000 or log.time is None:
+        return b""
+    users, items = (table["id"].to_numpy(dtype=str) for table in (dataset.users, dataset.items))
+    columns = (users[log.user], items[log.item], log.value.astype(np.int64).astype(str), log.time.astype(str))
+    return "".join("\t".join(row) + "\n" for row in zip(*columns)).encode()

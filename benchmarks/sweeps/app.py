@@ -1,0 +1,83 @@
+"""``run`` and ``sweep`` as Hydra applications."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from hydra import main as hydra_main
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from hydra_plugins.upliftlens.launcher import node
+from upliftlens.benchmarks.config.choices import CONFIGS
+from upliftlens.benchmarks.config.compose import explained, prepare_overrides, resolved
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.system.keys import canonical_key
+from upliftlens.causal.errors import UpliftlensError
+
+
+def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
+    """Runs ``upliftlens run`` or ``upliftlens sweep`` with the arguments that follow the verb.
+
+    Returns the records of the jobs that this process did or found. In a sweep a failed job is told when it fails.
+
+    Raises:
+        UpliftlensError: for a configuration that can't be composed, and for whatever a run finds.
+        SweepFailed: after the last job of a sweep, if any failed.
+    """
+    from upliftlens.benchmarks.sweeps.jobs import Jobs
+
+    jobs = Jobs(sweep=verb == "sweep")
+    overrides = prepare_overrides(arguments)
+    if jobs.sweep:
+        overrides = ["--multirun", *overrides, *_group(overrides)]
+
+    def task(config: DictConfig) -> float:
+        hydra = HydraConfig.get()
+        try:
+            return jobs.run(resolved(config), hydra.overrides.task)
+        except UpliftlensError as error:
+            if hydra.launcher._target_ != node["_target_"]:
+                raise  # the job may be in another process: its launcher has to know
+            jobs.failed.append(error)  # raised past Hydra, it would come with a line of Hydra's own
+            return float("nan")
+
+    try:
+        _launch(verb, overrides, task)
+    except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there
+        if not jobs.sweep or error.errno == errno.EPIPE:
+            raise
+        store = next((one for one in reversed(overrides) if one.startswith("store=")), "store=runs")
+        raise UpliftlensError(
+            f"the sweep can't write {error.filename or 'into the folder sweeps'} of its store ({store}; "
+            f"{error.strerror}): free some space there, or choose another with store=FOLDER.\n"
+            "Nothing was started; finished runs are safe"
+        ) from None
+    return jobs.finished()
+
+
+def _launch(verb: str, overrides: Sequence[str], task: Callable[[DictConfig], float]) -> None:
+    """Has Hydra compose the configuration of each job and call ``task`` with it.
+
+    Raises:
+        UpliftlensError: for a configuration that can't be composed, and what the task raises.
+    """
+    # Hydra would print an error of its own and leave; the caller prints ours.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = [f"upliftlens {verb}", *overrides]
+    try:
+        hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from None
+
+
+def sweep_name(verb: str, overrides: Sequence[str]) -> str:
+    """The name of what a command starts: the same command has the same name, however often it is continued."""
+    return f"{verb}-{canonical_key({'overrides': sorted(overrides)})[:8]}"
+
+
+def _group(overrides: Sequence[str]) -> list[str]:
+    return [] if any(one.startswith("group=") for one in overrides) else [f"group={sweep_name('sweep', overrides)}"]

@@ -1,0 +1,72 @@
+"""Worlds of potential outcomes as data sets: three logs of every pair, and the truth behind them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
+from upliftlens.benchmarks.worlds.config import UpliftRatingsConfig, UpliftSyntheticConfig
+from upliftlens.benchmarks.worlds.drawn import generated
+from upliftlens.benchmarks.worlds.truth import Truth
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.errors import located
+from upliftlens.causal.interactions import Interactions, concatenate, interactions
+from upliftlens.causal.worlds.generated import generate
+from upliftlens.causal.worlds.potential import PotentialWorld, draw
+
+DRAWS = 3  # train, validation, test
+
+
+def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig | UpliftSyntheticConfig) -> Dataset:
+    """Three logs of a world, drawn with the seeds 3·draw, 3·draw + 1, 3·draw + 2, and the world as their truth.
+
+    ``like`` gives the users and the items with their features. Every pair has a row in every log: ``log`` holds the
+    training draw, then the validation draw, ``test`` the test draw.
+
+    Raises:
+        UpliftlensError: if a draw treats nobody, or everybody.
+    """
+    seeds = [DRAWS * config.draw + part for part in range(DRAWS)]
+    with located(f"data set '{config.name}'"):
+        train, validation, test = (draw(world, seed) for seed in seeds)
+    treated = np.concatenate([train.treated, validation.treated])
+    propensity = np.concatenate([train.propensity, validation.propensity])
+    return sealed(
+        replace(
+            like,
+            name=config.name,
+            log=concatenate(rows_of(train), rows_of(validation)),
+            test=rows_of(test),
+            test_kind="mar",
+            scale=config.scale,
+            relevance=config.relevance,
+            feedback=config.feedback,
+            terms=config.terms,
+            source=f"{like.source}, draw {config.draw}",
+            propensity=None,
+            treatment=Treatment(treated, propensity, estimated=False, redrawn=True),
+            test_treatment=Treatment(test.treated, test.propensity, estimated=False, redrawn=True),
+            truth=Truth(world, seeds[-1]),
+        )
+    )
+
+
+def rows_of(log: UpliftLog) -> Interactions:
+    """The log's pairs with their outcomes as values."""
+    return interactions(log.user, log.item, log.outcome, log.n_users, log.n_items)
+
+
+def synthetic(config: UpliftSyntheticConfig) -> Dataset:
+    """The generated world of these options; the only feature is the users' group, on which the effect depends.
+
+    Raises:
+        UpliftlensError: if an option is out of its range.
+    """
+    with located("data"):
+        world, group = generate(config, config.draw)
+    nothing = interactions(np.zeros(0), np.zeros(0), np.zeros(0), config.n_users, config.n_items)
+    groups = Features(("group=0", "group=1"), np.stack([group == 0, group == 1], axis=1).astype(np.float32))
+    like = generated(config, nothing, "generated", groups)
+    like = replace(like, users=like.users.assign(group=group.astype(str).astype(object)))
+    return from_world(world, like, config)

@@ -1,0 +1,163 @@
+"""What a recommendation list changes: measured against a world's truth, and estimated from a log.
+
+Every function returns sums per user; a reduction turns their total over users into the value, so that a resample of
+users recomputes ratios (``causal.intervals``). For a user u with list L_u (items that may not be recommended left out):
+
+    CP@N  = mean over users of (1/|L_u|) Σ_{i∈L_u} τ_ui
+    CDCG  = mean over users of Σ_i τ_ui / log2(1 + rank_ui)              over all ranked items
+    CAR   = mean over users of the mean over ranked items of τ_ui·rank_ui     (lower is better)
+    V(π)  = mean over users of Σ_i π(i|u) τ_ui
+
+With τ = Y^T − Y^C of one draw instead of μ1 − μ0 they are the metrics ``…/realised``; with the τ of a frozen
+semi-synthetic world, ``…/semi`` (Sato et al. 2019, 2020). From a log, with a weight w per row (1 in L and 0 outside
+for uplift@N; π(i|u) for the policy value) and e clipped to e ≥ χ where Z = 1, e ≤ 1 − χ where Z = 0:
+
+    naive  Σ wZY/Σ wZ − Σ w(1−Z)Y/Σ w(1−Z)
+    IPS    [Σ wZY/e − Σ w(1−Z)Y/(1−e)] / Σ w
+    SNIPS  Σ(wZY/e)/Σ(wZ/e) − Σ(w(1−Z)Y/(1−e))/Σ(w(1−Z)/(1−e))
+    DR     Σ w[m1 + Z(Y−m1)/e − m0 − (1−Z)(Y−m0)/(1−e)] / Σ w
+
+Sums run over the rows of all users (pooled). All four are a treated ratio minus a control ratio: a user's sums are
+f64[U, 4] = treated numerator, treated denominator, control numerator, control denominator.
+"""
+
+import numpy as np
+
+from upliftlens.causal.effects.treatment import UpliftLog, overlap
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.intervals import ratio
+
+
+def mean_over_users(totals: np.ndarray) -> np.ndarray:
+    """totals[0]/totals[1]: the reduction of sums f64[U, 2] (value, 1 where defined). NaN without a defined user."""
+    return ratio(totals[0], totals[1])
+
+
+def arm_difference(totals: np.ndarray) -> np.ndarray:
+    """totals[0]/totals[1] − totals[2]/totals[3]: the reduction of the estimators' sums f64[U, 4].
+
+    NaN where one of the arms is empty.
+    """
+    return ratio(totals[0], totals[1]) - ratio(totals[2], totals[3])
+
+
+def _defined(value: np.ndarray, where: np.ndarray) -> np.ndarray:
+    return np.stack([np.where(where, value, 0.0), where.astype(np.float64)], axis=1)
+
+
+def causal_precision(tau: np.ndarray, lists: np.ndarray) -> np.ndarray:
+    """CP@N: sums f64[U, 2] for ``mean_over_users``; ``tau`` f[U, I], ``lists`` i[U, N] items, −1 where a list ends."""
+    shown = lists >= 0
+    length = shown.sum(axis=1)
+    effect = np.where(shown, np.take_along_axis(tau, np.maximum(lists, 0), axis=1), 0.0).sum(axis=1, dtype=np.float64)
+    return _defined(ratio(effect, length.astype(np.float64)), length > 0)
+
+
+def causal_dcg(tau: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """CDCG: sums f64[U, 2] for ``mean_over_users``; ``rank`` i[U, I] from 1, 0 where an item isn't ranked."""
+    ranked = rank > 0
+    discount = np.divide(1.0, np.log2(1.0 + rank), out=np.zeros(rank.shape), where=ranked)
+    return _defined((tau * discount).sum(axis=1), ranked.sum(axis=1) > 0)
+
+
+def causal_average_rank(tau: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """CAR: sums f64[U, 2] for ``mean_over_users``; lower is better. ``rank`` as in ``causal_dcg``."""
+    count = (rank > 0).sum(axis=1).astype(np.float64)
+    return _defined(ratio((tau.astype(np.float64) * rank).sum(axis=1), count), count > 0)
+
+
+def uniform_policy(lists: np.ndarray, n_items: int) -> np.ndarray:
+    """π f64[U, n_items]: uniform over each user's list i[U, N] (−1 where it ends); zeros where a list is empty."""
+    member = membership(lists, n_items).astype(np.float64)
+    return np.divide(member, member.sum(axis=1, keepdims=True), out=member, where=member > 0)
+
+
+def logged_policy(propensity: np.ndarray) -> np.ndarray:
+    """π f64[U, I] of the logging policy: an item's share e/Σ_i e of what the user is expected to be recommended."""
+    e = propensity.astype(np.float64)
+    total = e.sum(axis=1, keepdims=True)
+    return np.divide(e, total, out=np.zeros(e.shape), where=total > 0)
+
+
+def membership(lists: np.ndarray, n_items: int) -> np.ndarray:
+    """bool[U, n_items]: whether an item is in the user's list i[U, N] (−1 where it ends)."""
+    member = np.zeros((len(lists), n_items), bool)
+    user, place = np.nonzero(lists >= 0)
+    member[user, lists[user, place]] = True
+    return member
+
+
+def row_weights(log: UpliftLog, per_pair: np.ndarray) -> np.ndarray:
+    """f64[N]: the entry of ``per_pair`` [U, I] (membership, or a policy) of every logged row."""
+    return per_pair[log.user, log.item].astype(np.float64)
+
+
+def _usable(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
+    return np.where(overlap(log).usable, weight, 0.0)
+
+
+def inverse_propensity(log: UpliftLog, chi: float) -> np.ndarray:
+    """f64[N]: 1/max(e, χ) where treated, 1/max(1 − e, χ) where not; 0 where there is no overlap.
+
+    Raises:
+        UpliftlensError: if χ is not in [0, 1), or no row has overlap.
+    """
+    if not 0 <= chi < 1:
+        raise UpliftlensError(f"the clipping constant chi must lie in [0, 1), got {chi}")
+    usable = overlap(log).usable
+    e = log.propensity.astype(np.float64)
+    own = np.maximum(np.where(log.treated, e, 1 - e), chi)
+    return np.divide(1.0, own, out=np.zeros(len(log)), where=usable)
+
+
+def _per_user(log: UpliftLog, columns: tuple[np.ndarray, ...]) -> np.ndarray:
+    return np.stack([np.bincount(log.user, column, minlength=log.n_users) for column in columns], axis=1)
+
+
+def _ratios(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
+    treated, control = weight * log.treated, weight * ~log.treated
+    return _per_user(log, (treated * log.outcome, treated, control * log.outcome, control))
+
+
+def naive(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
+    """The difference of mean outcomes: sums f64[U, 4]. Biased wherever what is recommended depends on taste."""
+    return _ratios(log, _usable(log, weight))
+
+
+def snips(log: UpliftLog, weight: np.ndarray, chi: float) -> np.ndarray:
+    """Self-normalised IPS: sums f64[U, 4]. Consistent, biased by O(1/n), and never outside of [−1, 1]."""
+    return _ratios(log, weight * inverse_propensity(log, chi))
+
+
+def ips(log: UpliftLog, weight: np.ndarray, chi: float) -> np.ndarray:
+    """Inverse propensity scoring: sums f64[U, 4]. Unbiased for χ = 0 and true propensities."""
+    nothing = np.zeros(len(log))
+    return doubly_robust(log, weight, chi, nothing, nothing)
+
+
+def doubly_robust(log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray, m0: np.ndarray) -> np.ndarray:
+    """DR: sums f64[U, 4]. ``m1``, ``m0`` f[N] predict Y^T and Y^C and were not fitted to this log's outcomes.
+
+    For χ = 0 unbiased if either the propensities or the predictions are right (Robins et al. 1994).
+    """
+    usable = _usable(log, weight)
+    inverse = weight * inverse_propensity(log, chi)
+    treated = usable * m1 + inverse * log.treated * (log.outcome - m1)
+    control = usable * m0 + inverse * ~log.treated * (log.outcome - m0)
+    return _per_user(log, (treated, usable, control, usable))
+
+
+def per_user_mean(sums: np.ndarray) -> np.ndarray:
+    """Sums f64[U, 2] of the mean over users of each user's own arm difference, from sums f64[U, 4].
+
+    The ``/user-mean`` of Sato et al. (2019), for comparison with papers: a user without rows in both arms drops out,
+    which biases it.
+    """
+    difference = arm_difference(sums.T)
+    return _defined(difference, np.isfinite(difference))
+
+
+def true_uplift(log: UpliftLog, weight: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    """Sums f64[U, 2] for ``mean_over_users``: Σ wτ / Σ w over the rows with overlap: what pooled estimators aim at."""
+    usable = _usable(log, weight)
+    return _per_user(log, (usable * tau[log.user, log.item], usable))

@@ -1,0 +1,40 @@
+"""Inverse propensity scoring.
+
+    ips    Σ_O (e/p) / |D|
+    snips  Σ_O (e/p) / Σ_O (1/p)    a ratio, so its minibatch gradient is biased: the full batch is the definition
+
+Schnabel et al. 2016, sections 3.3 and 4.
+With ``propensity`` as a sample's p: clip or normalise it where it is made. Public code often divides by the number of
+rows instead of |D|, which changes the size of the loss against the L2 term, not its minimum without one.
+"""
+
+from collections.abc import Callable, Mapping
+
+from upliftlens.causal import risk
+from upliftlens.causal.interactions import Array
+from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View, pairs_per_row
+from upliftlens.causal.sample import Batch
+
+
+def _ips(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed = batch.observed
+    error = view.error(view.score("prediction", observed), observed.target)
+    return risk.ips(error, observed.propensity, pairs_per_row(batch), observed.weight)
+
+
+def _snips(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed = batch.observed
+    error = view.error(view.score("prediction", observed), observed.target)
+    # Self-normalised: the number of pairs is not read, and may be unknown.
+    return risk.snips(error, observed.propensity, 1.0, observed.weight)
+
+
+def _objective(name: str, loss: Callable[[View, Batch, Mapping[str, Array]], Array]) -> Objective:
+    return Objective(name, NoOptions, (Phase(loss, moves=("prediction",)),), needs=frozenset({"propensity"}))
+
+
+ips = _objective("ips", _ips)
+"""Σ_O (e/p) / |D|."""
+
+snips = _objective("snips", _snips)
+"""Σ_O (e/p) / Σ_O (1/p)."""

@@ -1,0 +1,104 @@
+"""Training objectives: what is minimised, over which pairs, moving which modules.
+
+An objective names the modules it needs (each is built from the same backbone) and runs one or more phases per step.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import Array
+from upliftlens.causal.objectives.triples import DrawTriples
+from upliftlens.causal.options import NoOptions as NoOptions
+from upliftlens.causal.sample import Batch, Sample
+
+
+class View(NamedTuple):
+    """What a phase's loss sees of the modules.
+
+    ``score(module name, sample)`` -> f32 of the sample's shape, each call a pass of its own (with dropout another mask:
+    a loss calls it once and keeps the scores); ``error(score, target)`` is the per-pair loss ℓ;
+    ``module(name)`` is the Flax module itself, for objectives that use more than scores (``requires``);
+    ``predict(score)`` is the score in the unit of the loss's target (``Loss.predict``), for pseudo-labels.
+    """
+
+    score: Callable[[str, Sample], Array]
+    error: Callable[[Array, Array], Array]
+    module: Callable[[str], Any]
+    predict: Callable[[Array], Array]
+
+
+class Phase(NamedTuple):
+    """``loss(view, batch, hp) -> f32[]``, differentiated with respect to the modules named in ``moves`` only.
+
+    ``l2``: the objective's option that says what share of λ these modules are regularised with; all of it where None.
+    A nuisance (imputation, propensity) has a loss of another size than the prediction's, and λ another meaning there.
+    """
+
+    loss: Callable[[View, Batch, Mapping[str, Array]], Array]
+    moves: tuple[str, ...]
+    l2: str | None = None
+
+
+class Objective(NamedTuple):
+    """An objective.
+
+    ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D, "propensity"
+    where it divides by P(observed), "recommendations" where ``batch.observed`` is to stand for a log of recommendations
+    (all that was logged, recommended or not) instead of what was consumed.
+    ``requires``: methods that the backbone's module must have, e.g. "embed".
+    ``links``: the links of the losses it makes sense with (``Loss.link``).
+    ``triples(log, hp)``: which pairs of a log of recommendations a pairwise loss is summed over, for objectives that
+    need recommendations; it runs on the host, with the objective's floats.
+    ``differences``: modules that score a difference (an effect): their constant starts at 0, not at the mean target.
+    ``implicit``: made for logs of positives only: it says itself what a pair without a row counts as.
+    ``rank(view, sample, hp)``: what items are ranked by where that is not the prediction module's score.
+    ``link``: the unit of what is ranked by and predicted, where that is not the unit of the loss.
+    ``version`` is bumped when the objective's numbers change.
+    """
+
+    name: str
+    options: type
+    phases: tuple[Phase, ...]
+    modules: tuple[str, ...] = ("prediction",)
+    needs: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset({"rating", "probability", "rank"})
+    triples: Callable[[UpliftLog, Mapping[str, float]], DrawTriples] | None = None
+    differences: frozenset[str] = frozenset()
+    rank: Callable[[View, Sample, Mapping[str, Array]], Array] | None = None
+    link: Literal["rank"] | None = None
+    version: int = 1
+    implicit: bool = False
+
+
+def pairs_per_row(batch: Batch) -> Array:
+    """|D|/|O|: the ``n_pairs`` of a risk estimator over rows whose weights sum to 1, f[].
+
+    Raises:
+        UpliftlensError: if the batch was made without a density.
+    """
+    if batch.density is None:
+        raise UpliftlensError("this objective sums over all pairs: its batches need the density |O|/|D|")
+    return 1 / batch.density
+
+
+def all_pairs(batch: Batch) -> Sample:
+    """The sample of D.
+
+    Raises:
+        UpliftlensError: if the batch was made without one.
+    """
+    if batch.everything is None:
+        raise UpliftlensError("this objective sums over all pairs: its batches need a sample of everything")
+    return batch.everything
+
+
+def _naive(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed = batch.observed
+    return (observed.weight * view.error(view.score("prediction", observed), observed.target)).sum()
+
+
+naive = Objective("naive", NoOptions, phases=(Phase(_naive, moves=("prediction",)),))
+"""mean_O e: the average loss over what was observed, as if it were all there is."""

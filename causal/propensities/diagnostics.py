@@ -1,0 +1,191 @@
+"""How far to trust a propensity: what its weights 1/p do to an estimate, and whether it fits the exposure.
+
+With w = 1/p over the N observed pairs of |D|:
+
+    effective sample size   (Σ w)²/Σ w²; its share is that of N
+    largest weight          max w, and its share of Σ w
+    clip rate               share of O at or below the floor
+    inverse ratio           Σ_O 1/p / |D|, whose expectation is 1 for the true p, with standard error
+                            √(Σ_O (1 − p)/p²)/|D| (unbiased for the variance Σ_D (1 − p)/p)
+    ECE                     Σ_bins (n_b/|D|)·|mean p − mean o|, bins of equally many pairs
+    BMSE                    ‖mean_D[(o/p − (1 − o)/(1 − p))·φ]‖², φ features of the pair (Li et al. 2023, IPS-V2)
+    imbalance               max_f |mean_D[(o/p − (1 − o)/(1 − p))·z_f]| beyond two standard errors, z_f = φ_f − mean
+                            over sd: how many sd the weighted means of observed and unobserved pairs are apart where
+                            both sets of weights sum to |D| (else the total is in it, too)
+
+ECE, BMSE and imbalance need p on all of D and are absent for a propensity that is not defined there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import Array
+from upliftlens.causal.risk import check_propensity
+
+Verdict = Literal["good", "fair", "poor"]
+
+# What separates good | fair | poor; below the first number good, above the second poor. Rules of thumb, not theorems.
+LOST_SAMPLE = (0.75, 0.95)  # 1 − effective share of the sample
+TOP_WEIGHT = (0.01, 0.10)  # share of all weight that one pair carries
+CLIPPED = (0.05, 0.25)  # share of O that the floor has changed
+OFF_TOTAL = (0.10, 0.25)  # |Σ_O 1/p − |D||/|D|, beyond two standard errors
+MISCALIBRATED = (0.10, 0.50)  # ECE as a share of the mean of o
+IMBALANCED = (0.10, 0.25)  # standardised difference of a feature: Austin (2009) | Rubin (2001)
+
+
+class Fit(NamedTuple):
+    """How p fits the exposure on all of D; None for what isn't known. ``feature`` names the one out of balance most."""
+
+    ece: float | None = None
+    bmse: float | None = None
+    imbalance: float | None = None
+    feature: str | None = None
+
+
+NO_FIT = Fit()
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """The numbers of the module's table, and a verdict in words with its reasons."""
+
+    n_observed: int
+    effective_sample_size: float
+    effective_share: float
+    largest_weight: float
+    largest_share: float
+    clip_rate: float
+    inverse_ratio: float
+    inverse_ratio_error: float
+    ece: float | None
+    bmse: float | None
+    imbalance: float | None
+    verdict: Verdict
+    reason: str
+
+
+def diagnose(propensity: Array, n_pairs: int, floor: float, fit: Fit = NO_FIT) -> Diagnostics:
+    """Diagnostics of the propensities f[N] of the observed pairs, after clipping at ``floor``.
+
+    ``fit`` is what ``calibration_error``, ``balance`` and ``imbalance`` gave, where p is defined on all of D.
+
+    Raises:
+        UpliftlensError: if the log is empty or a propensity is not in (0, 1].
+    """
+    p = np.asarray(propensity, np.float64)
+    if p.size == 0:
+        raise UpliftlensError("the log is empty: a propensity can't be judged without an observed pair")
+    check_propensity(p)
+    w = 1 / p
+    size = w.sum() ** 2 / (w**2).sum()
+    ratio, error = w.sum() / n_pairs, np.sqrt(((1 - p) * w**2).sum()) / n_pairs
+    clip_rate = float((p <= floor * (1 + 1e-6)).mean())
+    lost = 1 - size / len(p)
+    off = max(0.0, abs(ratio - 1) - 2 * error)
+    findings = [
+        (lost, LOST_SAMPLE, f"its weights leave {size:,.0f} of {len(p):,} rows effective"),
+        (w.max() / w.sum(), TOP_WEIGHT, f"one pair carries {w.max() / w.sum():.0%} of all weight"),
+        (clip_rate, CLIPPED, f"{clip_rate:.0%} of the rows are clipped at {floor:g}"),
+        (
+            off,
+            OFF_TOTAL,
+            f"Σ 1/p over the log is {ratio:.2f} of the number of pairs, where 1 ± {error:.2f} is expected",
+        ),
+    ]
+    if fit.ece is not None:
+        relative = fit.ece * n_pairs / len(p)
+        findings.append((relative, MISCALIBRATED, f"its calibration error is {relative:.0%} of the exposure rate"))
+    if fit.imbalance is not None:
+        words = f"weighted, observed and unobserved pairs still differ by {fit.imbalance:.2f} sd in {fit.feature}"
+        findings.append((fit.imbalance, IMBALANCED, words))
+    verdict, reason = _judge(findings)
+    return Diagnostics(
+        len(p),
+        float(size),
+        float(1 - lost),
+        float(w.max()),
+        float(w.max() / w.sum()),
+        clip_rate,
+        float(ratio),
+        float(error),
+        fit.ece,
+        fit.bmse,
+        fit.imbalance,
+        verdict,
+        reason,
+    )
+
+
+def calibration_error(propensity: Array, observed: Array, bins: int) -> float:
+    """ECE of p f[...] against o in {0, 1} of the same shape, in ``bins`` bins of equally many pairs, ties together.
+
+    Raises:
+        UpliftlensError: if there is no pair, or the shapes differ.
+    """
+    p, o = np.asarray(propensity, np.float64).ravel(), np.asarray(observed, np.float64).ravel()
+    if p.shape != o.shape or not p.size:
+        raise UpliftlensError(f"calibration needs p and o of the same pairs, got {p.size} and {o.size}")
+    # The bin of a p is that of the middle of its equals in sorted order: so few distinct values still get bins apart.
+    ordered = np.sort(p)
+    middle = (np.searchsorted(ordered, p, side="left") + np.searchsorted(ordered, p, side="right")) / 2
+    index = (middle / p.size * bins).astype(int)
+    return float(np.abs(np.bincount(index, weights=p - o)).sum() / p.size)
+
+
+def balance(propensity: Array, observed: Array, features: Array) -> float:
+    """BMSE = ‖mean over pairs of (o/p − (1 − o)/(1 − p))·φ‖² for p f[N], o in {0, 1} f[N] and φ f[N, F].
+
+    Its expectation is 0 plus sampling variance for the true p, whatever φ. All p must lie in (0, 1).
+
+    Raises:
+        UpliftlensError: if a p is not in (0, 1), or the shapes differ.
+    """
+    gap, phi, _ = _weighed(propensity, observed, features)
+    return float(((gap[:, None] * phi).mean(axis=0) ** 2).sum())
+
+
+def imbalance(propensity: Array, observed: Array, features: Array) -> tuple[float, int] | None:
+    """The module's imbalance and the index of its feature, for p f[N], o in {0, 1} f[N] and φ f[N, F].
+
+    The standard error of a feature is that under the true p, √(mean z²·(1/p + 1/(1 − p))/N). None where no feature
+    varies.
+
+    Raises:
+        UpliftlensError: as ``balance``.
+    """
+    gap, phi, variance = _weighed(propensity, observed, features)
+    if not phi.size:
+        return None
+    spread = phi.std(axis=0)
+    varies = spread > 1e-9 * np.abs(phi).max(axis=0)  # the mean of equal numbers is off by rounding
+    z = np.divide(phi - phi.mean(axis=0), spread, out=np.zeros_like(phi), where=varies)
+    error = np.sqrt((z**2 * variance[:, None]).mean(axis=0) / len(z))
+    beyond = np.abs((gap[:, None] * z).mean(axis=0)) - 2 * error
+    worst = int(np.argmax(np.where(varies, beyond, -np.inf)))
+    return (max(0.0, float(beyond[worst])), worst) if varies[worst] else None
+
+
+def _weighed(propensity: Array, observed: Array, features: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """o/p − (1 − o)/(1 − p) f[N], φ f[N, F], and the variance of the first under the true p, 1/p + 1/(1 − p)."""
+    p, o = np.asarray(propensity, np.float64), np.asarray(observed, np.float64)
+    phi = np.asarray(features, np.float64)
+    if p.ndim != 1 or p.shape != o.shape or phi.shape[:1] != p.shape:
+        raise UpliftlensError(
+            f"balance needs p, o and features of the same pairs, got {p.shape}, {o.shape}, {phi.shape}"
+        )
+    if not ((p > 0) & (p < 1)).all():
+        raise UpliftlensError("balance divides by p and 1 − p: every propensity must lie strictly between 0 and 1")
+    return o / p - (1 - o) / (1 - p), phi, 1 / p + 1 / (1 - p)
+
+
+def _judge(findings: list[tuple[float, tuple[float, float], str]]) -> tuple[Verdict, str]:
+    poor = [words for value, (_, bad), words in findings if value > bad]
+    fair = [words for value, (fine, bad), words in findings if fine < value <= bad]
+    if poor:
+        return "poor", "; ".join(poor)
+    if fair:
+        return "fair", "; ".join(fair)
+    return "good", "no fault in its weights; whether exposure depends on the rating itself, a log can't show"

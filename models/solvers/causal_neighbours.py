@@ -1,0 +1,101 @@
+"""Causality-aware neighbourhoods, CUBN and CIBN (Sato et al. 2021), inside compiled programs.
+
+    ŝ_ui = Σ_v w_uv Z_vi Y_vi / (b + Σ_v w_uv Z_vi) − Σ_v w_uv (1−Z_vi) Y_vi / (b + Σ_v w_uv (1−Z_vi))      (CUBN)
+
+The outcome of those neighbours to whom the item was recommended, against that of the others. w is the cosine of
+two users' rows of outcomes (CUBN-O) or of treatments (CUBN-T), over the k nearest; CIBN is the same over items. The
+score estimates the effect in outcomes per recommendation, shrunk towards 0 by b. Nothing is minimised: the step's loss
+is 0. The matrices are dense: 4·n_users·n_items bytes each.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from upliftlens.causal.options import at_least
+from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.models.solvers.matrix import matrix_method
+
+_BLOCK = 128  # rows whose neighbours are sought at once; changes no number beyond rounding
+
+
+@dataclass(frozen=True)
+class Options:
+    """``basis`` of the similarity, ``neighbours`` ≥ 1 kept for each user or item, ``shrinkage`` b ≥ 0 in neighbours."""
+
+    basis: Literal["outcome", "treatment"]
+    neighbours: int
+    shrinkage: Traced[float]
+
+    def __post_init__(self) -> None:
+        at_least(1, neighbours=self.neighbours)
+        at_least(0, shrinkage=self.shrinkage)
+
+
+def dense(data: TrainingData) -> tuple[Array, Array, Array]:
+    """(logged, treated, outcome), f32[n_users, n_items] each; 0 where a pair was not logged."""
+    rows = data.recommendations
+    assert rows is not None, "the harness has refused data without recommendations"
+    cells = (rows.user, rows.item)
+    zeros = jnp.zeros((data.n_users, data.n_items))
+    return (
+        zeros.at[cells].max(rows.weight),
+        zeros.at[cells].max(rows.treated * rows.weight),
+        zeros.at[cells].max(rows.outcome * rows.weight),
+    )
+
+
+def scores(logged: Array, treated: Array, outcome: Array, basis: Array, neighbours: int, shrinkage: Array) -> Array:
+    """ŝ f32[n, m] for n rows with their neighbours among the rows; all arguments but the last two f32[n, m]."""
+    n = basis.shape[0]
+    norm = jnp.linalg.norm(basis, axis=1, keepdims=True)
+    unit = jnp.where(norm > 0, basis / jnp.where(norm > 0, norm, 1.0), 0.0)
+    control = logged - treated
+
+    def arm(weight: Array, exposed: Array) -> Array:
+        total = jnp.matmul(weight, outcome * exposed, precision="highest")
+        mass = shrinkage + jnp.matmul(weight, exposed, precision="highest")
+        return jnp.where(mass > 0, total / jnp.where(mass > 0, mass, 1.0), 0.0)
+
+    def block(first: Array) -> Array:
+        rows = jnp.minimum(first + jnp.arange(_BLOCK), n - 1)  # the last block repeats the last row
+        cosine = jnp.maximum(jnp.matmul(unit[rows], unit.T, precision="highest"), 0.0)
+        cosine = jnp.where(jnp.arange(n) == rows[:, None], 0.0, cosine)
+        if neighbours < n:
+            smallest = jax.lax.top_k(cosine, neighbours)[0][:, -1:]
+            cosine = jnp.where(cosine >= smallest, cosine, 0.0)
+        return arm(cosine, treated) - arm(cosine, control)
+
+    return jax.lax.map(block, jnp.arange(0, n, _BLOCK)).reshape(-1, basis.shape[1])[:n]
+
+
+@lru_cache
+def _build(basis: str, neighbours: int, by_item: bool) -> Method:
+    """One Method per structure, so that whoever compiles it compiles once, whatever the shrinkage is."""
+
+    def solve(data: TrainingData, hp: Hyper) -> Array:
+        logged, treated, outcome = (part.T if by_item else part for part in dense(data))
+        alike = outcome if basis == "outcome" else treated
+        found = scores(logged, treated, outcome, alike, neighbours, hp.model["shrinkage"])
+        return found.T if by_item else found
+
+    return matrix_method(solve)
+
+
+def _by_user(options: Options) -> Method:
+    return _build(options.basis, options.neighbours, False)
+
+
+def _by_item(options: Options) -> Method:
+    return _build(options.basis, options.neighbours, True)
+
+
+def _memory(options: Options, n_users: int, n_items: int) -> int:
+    return 4 * (10 * n_users * n_items + 4 * _BLOCK * max(n_users, n_items))
+
+
+cubn = Solver("cubn", Options, _by_user, _memory, needs="recommendations")
+cibn = Solver("cibn", Options, _by_item, _memory, needs="recommendations")

@@ -1,0 +1,83 @@
+"""EASE: a linear item-item model with a closed form (Steck, WWW 2019, "Embarrassingly shallow autoencoders").
+
+    minimise over B in R^(I×I)   ‖X − XB‖² + l2·‖B‖²   subject to diag(B) = 0
+    P = (XᵀX + l2·I)⁻¹           B_ij = −P_ij / P_jj for i ≠ j, 0 on the diagonal          (eq. 8)
+    s_u = X_u B
+
+X is the 0/1 history matrix of ``models.solvers.history``. Each column of B is the ridge regression of an item on all
+others.
+
+Time: 2·U·I² operations for the Gram matrix and 7/3·I³ for the inverse (Cholesky). All is float32: errors grow with the
+condition number of XᵀX + l2·I, at most σ²/l2 + 1 with σ² the largest eigenvalue of XᵀX. On ML-100K they stay below 1e-6
+of an entry of B for l2 ≥ 100 and below 3e-5 for l2 = 1. Where l2 is too small for the factorisation, the loss is NaN.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from upliftlens.causal.options import above
+from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
+
+
+@dataclass(frozen=True)
+class Options:
+    """``l2``: strength of the ridge penalty, in units of co-occurrence counts; > 0."""
+
+    l2: Traced[float]
+
+    def __post_init__(self) -> None:
+        above(0, l2=self.l2)
+
+
+class State(NamedTuple):
+    """``weights`` f32[n_items, n_items] is B; ``spans`` finds a user's history in the log."""
+
+    weights: Array
+    spans: Spans
+
+
+def weights(counts: Array, l2: Array) -> tuple[Array, Array]:
+    """B f32[I, I] and the minimum of the objective f32[], from G = XᵀX f32[I, I].
+
+    With A = G + l2·I and e_j − B_j = P_j / P_jj, column j's objective is (e_j − B_j)ᵀA(e_j − B_j) − l2 = 1/P_jj − l2.
+    """
+    eye = jnp.eye(counts.shape[0], dtype=counts.dtype)
+    inverse = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(counts + l2 * eye), eye)
+    diagonal = jnp.diagonal(inverse)
+    return jnp.where(eye > 0, 0.0, -inverse / diagonal), jnp.sum(1 / diagonal - l2)
+
+
+def _init(key: Array, data: TrainingData, hp: Hyper) -> State:
+    return State(jnp.zeros((data.n_items, data.n_items)), spans(data))
+
+
+def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
+    solution, objective = weights(gram(data, state.spans), hp.model["l2"])
+    return State(solution, state.spans), objective / data.n_users
+
+
+def _score(state: State, data: TrainingData, users: Array) -> Array:
+    return jnp.matmul(history(data, state.spans, users), state.weights, precision="highest")
+
+
+def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Array:
+    def pairs(users: Array, items: Array) -> Array:
+        return jnp.sum(history(data, state.spans, users) * state.weights.T[items], axis=1)
+
+    return in_blocks(pairs, users, items)
+
+
+def _method(options: Options) -> Method:
+    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+
+
+def _memory(options: Options, n_users: int, n_items: int) -> int:
+    # At the peak the Gram matrix, its Cholesky factor, the identity, P and B are alive.
+    return max(gram_bytes(n_users, n_items), 4 * 5 * n_items**2)
+
+
+model = Solver("ease", Options, _method, _memory)

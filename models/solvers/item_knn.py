@@ -1,0 +1,110 @@
+"""Item-kNN: items that are liked by the same people (Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS 2004).
+
+    G = XᵀX                                             G_ij = number of users with both
+    w_ij = G_ij / (√(G_ii·G_jj) + shrinkage), i ≠ j      cosine, damped for pairs that few users support
+    N_i  = the ``neighbours`` items j with the largest w_ij (ties: the lower index)
+    s_ui = Σ_{j in N_i} w_ij·X_uj
+
+X is the 0/1 history matrix of ``models.solvers.history``. The sum isn't divided by Σ w_ij: for ranking, much
+evidence should
+outweigh little. Only n_items × neighbours similarities are kept. Nothing is minimised: the step's loss is 0.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from upliftlens.causal.options import at_least
+from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
+
+_ITEMS = 256  # items whose neighbours are sought at once
+
+
+@dataclass(frozen=True)
+class Options:
+    """``neighbours``: how many are kept for each item (at most all); ``shrinkage``: in users; ≥ 0."""
+
+    neighbours: int
+    shrinkage: Traced[float]
+
+    def __post_init__(self) -> None:
+        at_least(1, neighbours=self.neighbours)
+        at_least(0, shrinkage=self.shrinkage)
+
+
+class State(NamedTuple):
+    """``neighbours`` i32[n_items, K] and their ``similarity`` f32[n_items, K]; ``spans`` finds a user's history."""
+
+    neighbours: Array
+    similarity: Array
+    spans: Spans
+
+
+def similarities(counts: Array, shrinkage: Array, neighbours: int) -> tuple[Array, Array]:
+    """The most similar items of each item, i32[I, neighbours], and w f32[I, neighbours], from G f32[I, I].
+
+    An item without positives has similarity 0 to all.
+    """
+    norm = jnp.sqrt(jnp.diagonal(counts))
+
+    def nearest(item: Array) -> tuple[Array, Array]:
+        divisor = norm[item] * norm + shrinkage
+        row = jnp.where(divisor > 0, counts[item] / jnp.where(divisor > 0, divisor, 1.0), 0.0).at[item].set(0.0)
+        value, index = jax.lax.top_k(row, neighbours)
+        return index, value
+
+    return jax.lax.map(nearest, jnp.arange(counts.shape[0]), batch_size=_ITEMS)
+
+
+def _init(data: TrainingData, neighbours: int) -> State:
+    shape = data.n_items, min(neighbours, data.n_items)
+    return State(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), spans(data))
+
+
+def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
+    found = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
+    return State(*found, state.spans), jnp.zeros(())
+
+
+def _score(state: State, data: TrainingData, users: Array) -> Array:
+    # Items run along the rows: then each neighbour is a gather of whole rows of B floats, which is fast.
+    x = history(data, state.spans, users).T
+
+    def add(total: Array, neighbour: tuple[Array, Array]) -> tuple[Array, None]:
+        index, similarity = neighbour
+        return total + similarity[:, None] * x[index], None
+
+    return jax.lax.scan(add, jnp.zeros_like(x), (state.neighbours.T, state.similarity.T))[0].T
+
+
+def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Array:
+    def pairs(users: Array, items: Array) -> Array:
+        x = jnp.take_along_axis(history(data, state.spans, users), state.neighbours[items], axis=1)
+        return jnp.sum(state.similarity[items] * x, axis=1)
+
+    return in_blocks(pairs, users, items)
+
+
+@lru_cache
+def _build(neighbours: int) -> Method:
+    """One Method per structure, so that whoever compiles it compiles once, whatever the shrinkage is."""
+
+    def init(key: Array, data: TrainingData, hp: Hyper) -> State:
+        return _init(data, neighbours)
+
+    return Method(init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+
+
+def _method(options: Options) -> Method:
+    return _build(options.neighbours)
+
+
+def _memory(options: Options, n_users: int, n_items: int) -> int:
+    return gram_bytes(n_users, n_items) + 8 * n_items * min(options.neighbours, n_items) + 8 * _ITEMS * n_items
+
+
+model = Solver("item_knn", Options, _method, _memory)

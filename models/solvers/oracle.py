@@ -1,0 +1,25 @@
+"""The oracle: ranks by the true effect τ of recommending, in worlds that know it. The ceiling of every uplift metric.
+
+It learns nothing and is shown nothing. After training the harness puts the true effects, f32[n_users, n_items], in the
+place of its state: the only model for which it does so.
+"""
+
+import jax.numpy as jnp
+
+from upliftlens.causal.options import NoOptions
+from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.solvers.matrix import matrix_bytes, matrix_method
+
+
+def _nothing(data: TrainingData, hp: Hyper) -> Array:
+    return jnp.zeros((data.n_users, data.n_items))
+
+
+_METHOD = matrix_method(_nothing)
+
+
+def _method(options: NoOptions) -> Method:
+    return _METHOD
+
+
+model = Solver("oracle", NoOptions, _method, matrix_bytes, needs="truth")

@@ -1,0 +1,42 @@
+"""Random: a fixed random order of all items for each user. The floor that every ranking metric is read against.
+
+s_ui = the i-th of n_items uniform draws in [0, 1) from the key of (seed, user). It learns nothing. The draws have 23
+random bits, so among many thousand items a few tie.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from upliftlens.causal.options import NoOptions
+from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.solvers.history import in_blocks
+
+
+def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
+    return jax.random.key_data(key)
+
+
+def _step(state: Array, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[Array, Array]:
+    return state, jnp.zeros(())
+
+
+def _score(state: Array, data: TrainingData, users: Array) -> Array:
+    key = jax.random.wrap_key_data(state)
+    # The user's id is folded in, not its place in the block: the order doesn't depend on how users are blocked.
+    return jax.vmap(lambda user: jax.random.uniform(jax.random.fold_in(key, user), (data.n_items,)))(users)
+
+
+def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Array:
+    def pairs(users: Array, items: Array) -> Array:
+        return jnp.take_along_axis(_score(state, data, users), items[:, None], axis=1)[:, 0]
+
+    return in_blocks(pairs, users, items)
+
+
+def _method(options: NoOptions) -> Method:
+    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+
+
+model = Solver("random", NoOptions, _method)
