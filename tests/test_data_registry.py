@@ -14,7 +14,7 @@ from rich.console import Console
 
 from upliftlens import configs
 from upliftlens.benchmarks import data
-from upliftlens.benchmarks.cli.cards import card_table, listing_table
+from upliftlens.benchmarks.cli.data import card_table, listing_table
 from upliftlens.benchmarks.config import plugins as installed_registry
 from upliftlens.benchmarks.data import registry
 from upliftlens.benchmarks.data.card import rows_of

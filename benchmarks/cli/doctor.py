@@ -1,5 +1,6 @@
 """``upliftlens doctor``: is everything here that a run needs? Each finding that isn't good names its fix."""
 
+import argparse
 import platform
 import shutil
 import tempfile
@@ -25,6 +26,15 @@ class Check(NamedTuple):
     state: Literal["good", "note", "broken"]
     finding: str
     fix: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``doctor`` has no flags of its own."""
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Prints every check; 1 if something is broken."""
+    return report(diagnose(Path(flags.cache), Path(flags.store)))
 
 
 def diagnose(cache: Path, store: Path) -> list[Check]:

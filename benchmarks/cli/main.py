@@ -1,17 +1,17 @@
-"""The command line. Verbs that compute take Hydra overrides (``option=value``); verbs that read take flags.
+"""The command line, one file of this folder per verb. Verbs that compute take Hydra overrides (``option=value``); verbs
+that read take flags.
 
 Nothing heavy is imported before a verb needs it: ``upliftlens --help`` answers at once.
 """
 
-import argparse
 import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
 
-from upliftlens.benchmarks.config.choices import default
-from upliftlens.causal.errors import UpliftlensError, as_sentence, did_you_mean, unknown
+from upliftlens.benchmarks.cli.parser import Parser, add_places
+from upliftlens.causal.errors import UpliftlensError, as_sentence, unknown
 
 VERBS = {
     "quickstart": "real ML-100K, five models, three seeds, one table: the whole thing in one command",
@@ -73,176 +73,25 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _dispatch(verb: str, rest: list[str]) -> int:
+def _dispatch(verb: str, words: list[str]) -> int:
+    """Calls the file of this folder that is named for the verb."""
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
-    if verb in ("run", "tune") and (named := [one for one in rest if one.startswith("sweep=") and one != "sweep=null"]):
-        raise UpliftlensError(f"{named[0]} is several runs: start it with `upliftlens sweep {named[0]}`")
-    if verb in ("run", "sweep"):
-        from upliftlens.benchmarks.sweeps.app import run_app
-
-        run_app(verb, rest)
-        return 0
-    if verb in ("tune", "quickstart"):
-        if "-h" in rest or "--help" in rest:
-            print(_HELP[verb])
-            return 0
-        from upliftlens.benchmarks.cli import quickstart
-        from upliftlens.benchmarks.sweeps import tell as verbs
-
-        return verbs.tune_verb(rest) if verb == "tune" else quickstart.quickstart_verb(rest)
-    from upliftlens.benchmarks.cli import figures as uplift_verbs
-    from upliftlens.benchmarks.cli import readers
-
-    parser = _parser(verb)
-    parsed = parser.parse_args(rest) if verb == "data" else parser.parse_intermixed_args(rest)
-    module = uplift_verbs if verb in ("effects", "plot") else readers
-    return int(getattr(module, f"{verb}_verb")(parsed))
+    module = import_module(f"upliftlens.benchmarks.cli.{verb}")
+    if not hasattr(module, "add_arguments"):  # it takes Hydra's overrides
+        return int(module.run(words))
+    parser = parser_of(verb)
+    flags = parser.parse_args(words) if verb == "data" else parser.parse_intermixed_args(words)
+    return int(module.run(flags))
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        typed = message.removeprefix("unrecognized arguments: ").split()
-        choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
-        parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
-        known = {option for parser in parsers for option in parser._option_string_actions}
-        wrong = [one.partition("=")[0] for one in typed if one[0] == "-" and one not in known]
-        hints = [did_you_mean(one, known).rstrip() for one in wrong]
-        hint = next(filter(None, hints), "")
-        print(f"error: {message}{': ' * bool(hint)}{hint}\nsee: {self.prog} --help", file=sys.stderr)
-        raise SystemExit(2)
-
-
-def _parser(verb: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=f"upliftlens {verb}", description=VERBS[verb].split("  ")[0], allow_abbrev=False)
+def parser_of(verb: str) -> Parser:
+    """The parser of a verb that takes flags."""
+    parser = Parser(prog=f"upliftlens {verb}", description=VERBS[verb].split("  ")[0], allow_abbrev=False)
     if verb not in ("list", "data", "effects"):
-        _places(parser)
-    _ARGUMENTS[verb](parser)
+        add_places(parser)
+    import_module(f"upliftlens.benchmarks.cli.{verb}").add_arguments(parser)
     return parser
-
-
-def _places(parser: argparse.ArgumentParser) -> None:
-    store, cache = default("store"), default("cache", "cache.yaml")
-    parser.add_argument("--store", default=store, help=f"folder of records (default: {store})")
-    parser.add_argument(
-        "--cache", default=cache, help=f"folder of downloaded data and compiled programs (default: {cache})"
-    )
-
-
-WHERE = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it found"
-
-
-def _results(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=WHERE)
-    parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
-    parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
-    parser.add_argument(
-        "--over",
-        nargs="+",
-        default=[],
-        metavar="FIELD",
-        help="average over these, e.g. seed split.fold: a row per method, interval over users × runs",
-    )
-
-
-def _compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "first", help="a method: model, model/loss/objective, or a filter such as model=mf,config.model.dim=8"
-    )
-    parser.add_argument("second")
-    parser.add_argument("--metric", default="ndcg@10")
-    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="for both sides")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-
-
-def _table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="as listed by `upliftlens list tables`")
-    parser.add_argument(
-        "options", nargs="*", metavar="KEY=VALUE", help="in place of what its definition states, e.g. seeds=[0,1]"
-    )
-    parser.add_argument("--format", choices=("md", "latex", "json"), default="md")
-
-
-def _effects(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "options",
-        nargs="*",
-        metavar="OPTION=VALUE",
-        help="data=uplift-log data.path=FILE, and what configs/effects.yaml states: features=[age,genres]",
-    )
-    parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
-    parser.add_argument("--plot", metavar="FILE", help="a forest plot: .png, .svg or .pdf")
-
-
-def _plot(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "kind", help="uplift or qini (a curve per method), scatter (a point per method), overlap (of propensities)"
-    )
-    parser.add_argument("methods", nargs="*", metavar="METHOD", help="as in compare; default: all in the store")
-    parser.add_argument("--out", required=True, metavar="FILE", help=".png, .svg or .pdf")
-    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="also != < >")
-    parser.add_argument("--x", default="ndcg@10", metavar="METRIC", help="of a scatter plot (default: ndcg@10)")
-    parser.add_argument("--y", default="uplift@10/snips", metavar="METRIC", help="(default: uplift@10/snips)")
-
-
-def _recommend(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="key of a finished run, or its beginning")
-    parser.add_argument("--user", required=True, help="raw id, as in the data")
-    parser.add_argument("-k", type=int, default=10, help="length of the list (default: 10)")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
-
-
-def _data(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|prepare|check|card")
-    _places(actions.add_parser("list", help="every known data set"))
-    for name, about in (
-        ("prepare", "get, verify and read a data set"),
-        ("check", "find what is wrong with a file, line by line"),
-        ("card", "counts, distributions, terms of use, fingerprint"),
-    ):
-        action = actions.add_parser(name, help=about)
-        _places(action)
-        action.add_argument("name", help="data set (or, for check, a file)")
-        action.add_argument(
-            "options", nargs="*", metavar="OPTION=VALUE", help="e.g. data.path=my.csv data.filter.user_core=5"
-        )
-
-
-def _list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what",
-        nargs="?",
-        help="models, losses, objectives, propensities, metrics, tables, data, splits, sweeps (default: all)",
-    )
-
-
-_ARGUMENTS = {
-    "results": _results,
-    "compare": _compare,
-    "table": _table,
-    "effects": _effects,
-    "plot": _plot,
-    "recommend": _recommend,
-    "data": _data,
-    "list": _list,
-    "doctor": lambda parser: None,
-}
-
-_HELP = {
-    "tune": """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
-
-Draws `budget` trials from the ranges that the model's configuration states (model.space); trial 0 is the
-configuration as it stands. Each is fitted on training rows, scored on validation rows and stored; none meets the test
-set. The best one is then run in full. Run again to continue; a larger budget repeats no trial. Options are those of
-`upliftlens run --help`.
-
-  upliftlens tune model=mf data=ml-100k budget=20""",
-    "quickstart": """upliftlens quickstart [OPTION=VALUE ...]
-
-Gets ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. Where ML-100K can't
-be had, the built-in synthetic world stands in. Options are those of `upliftlens run --help`. Run again: everything is
-looked up.""",
-}
 
 
 def _usage() -> str:
@@ -260,7 +109,3 @@ def _usage() -> str:
             "upliftlens VERB --help says more of each.",
         ]
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,8 +23,18 @@ _SIMULATED = (
 _NUMBERS = ("no", "one", "two", "three", "four", "five")
 
 
-def quickstart_verb(arguments: Sequence[str]) -> int:
+HELP = """upliftlens quickstart [OPTION=VALUE ...]
+
+Gets ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. Where ML-100K can't
+be had, the built-in synthetic world stands in. Options are those of `upliftlens run --help`. Run again: everything is
+looked up."""
+
+
+def run(arguments: Sequence[str]) -> int:
     """Runs the sweep with whatever options the user adds, on a generated world where ML-100K can't be had."""
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return 0
     from upliftlens.benchmarks.config.compose import composed, prepare_overrides
     from upliftlens.benchmarks.config.overrides import swept
     from upliftlens.benchmarks.sweeps.app import run_app

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from upliftlens.benchmarks.runs.records import Record, to_json
+from upliftlens.benchmarks.runs.records import DEFAULT_METRICS, Record, default_metrics, to_json
 from upliftlens.causal.errors import UpliftlensError, did_you_mean, unknown
 
 IDENTITY = ("data", "split", "model", "loss", "objective")
@@ -15,7 +15,6 @@ IDENTITY = ("data", "split", "model", "loss", "objective")
 REPETITIONS = ("split.fold", "split.seed")
 """The split's options that repeat one protocol; its name and every other option make another protocol."""
 
-DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
 
 _UNTOLD = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
 """Configuration of where a run was shown, how it was measured or searched for, not of what was trained: no column."""
@@ -187,15 +186,6 @@ def metric_names(records: Sequence[Record], wanted: Sequence[str]) -> list[str]:
         if there and name not in there:
             raise unknown("metric", name, there)
     return list(wanted) or default_metrics(there) or there
-
-
-def default_metrics(there: Iterable[str]) -> list[str]:
-    """The default metrics among those there are, each with its debiased estimates (``rmse/snips`` …) beside it."""
-    names, shown = list(there), []
-    for name in DEFAULT_METRICS:
-        shown += [name] if name in names else []
-        shown += [one for one in names if one.startswith(f"{name}/")]
-    return list(dict.fromkeys(shown))
 
 
 def text(value: Any) -> str:

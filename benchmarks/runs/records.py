@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,3 +145,14 @@ def _plain(value: Any, infinite: bool) -> Any:
             return value
         case _:
             raise TypeError(f"a record holds plain data, not {type(value).__name__}: {value!r}")
+
+
+DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
+
+def default_metrics(there: Iterable[str]) -> list[str]:
+    """The default metrics among those there are, each with its debiased estimates (``rmse/snips`` …) beside it."""
+    names, shown = list(there), []
+    for name in DEFAULT_METRICS:
+        shown += [name] if name in names else []
+        shown += [one for one in names if one.startswith(f"{name}/")]
+    return list(dict.fromkeys(shown))

@@ -33,6 +33,9 @@ quiet = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
+out = Console(highlight=False, soft_wrap=True)
+"""Standard output: results only."""
+
 WIDTH = 140
 """Columns of a table where the output is a file or a pipe, or a terminal too narrow to read it in."""
 

@@ -1,35 +1,27 @@
-"""The verbs that show effects: ``effects`` by feature, ``plot`` of finished runs. Each takes parsed flags."""
+"""``upliftlens plot``: figures of finished runs."""
 
 import argparse
 from pathlib import Path
 
-from upliftlens.benchmarks.cli.readers import err, label, one_per_pairing, pairing, runs_of
+from upliftlens.benchmarks.reports.methods import label, one_per_pairing, pairing, runs_of
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
-from upliftlens.benchmarks.system.talk import table_console
+from upliftlens.benchmarks.system.talk import console
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 
-def effects_verb(flags: argparse.Namespace) -> int:
-    """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
-    from upliftlens.benchmarks.reports.effect_report import forest, sheet
-    from upliftlens.benchmarks.reports.effects import mine
-    from upliftlens.benchmarks.reports.plots import check_path
-    from upliftlens.benchmarks.reports.sheet import render
-
-    if flags.plot:
-        check_path(Path(flags.plot))
-    study = mine(flags.options, lambda line: err.print(line, markup=False))
-    if flags.plot:
-        forest(study, Path(flags.plot))
-    body = render(sheet(study), flags.format)
-    if isinstance(body, str):
-        print(body)
-    else:
-        table_console().print(body)
-    return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``upliftlens plot``."""
+    parser.add_argument(
+        "kind", help="uplift or qini (a curve per method), scatter (a point per method), overlap (of propensities)"
+    )
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="as in compare; default: all in the store")
+    parser.add_argument("--out", required=True, metavar="FILE", help=".png, .svg or .pdf")
+    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="also != < >")
+    parser.add_argument("--x", default="ndcg@10", metavar="METRIC", help="of a scatter plot (default: ndcg@10)")
+    parser.add_argument("--y", default="uplift@10/snips", metavar="METRIC", help="(default: uplift@10/snips)")
 
 
-def plot_verb(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> int:
     """``upliftlens plot KIND [METHOD …] --out FILE``: of finished runs curves, a point per method, or propensities."""
     from upliftlens.benchmarks.evaluation.outcome import from_arrays
     from upliftlens.benchmarks.metrics.registry import in_full
@@ -49,7 +41,7 @@ def plot_verb(flags: argparse.Namespace) -> int:
     if flags.kind == "overlap":
         chosen = [one for name in flags.methods for one in runs_of(records, name)] if flags.methods else records
         save(overlap_figure(chosen), Path(flags.out))
-        err.print(f"{flags.out}: propensities of {len(chosen)} runs", markup=False)
+        console.print(f"{flags.out}: propensities of {len(chosen)} runs", markup=False)
         return 0
     records = once_per_fit(records, [x, y] if flags.kind == "scatter" else ["auuc"])
     contenders, drawn = [], []
@@ -67,5 +59,5 @@ def plot_verb(flags: argparse.Namespace) -> int:
     require_one_experiment(drawn)
     interval = Resampling(**drawn[0].config["metrics"]["interval"])
     save(figure(flags.kind, contenders, x, y, interval), Path(flags.out))
-    err.print(f"{flags.out}: {len(contenders)} methods", markup=False)
+    console.print(f"{flags.out}: {len(contenders)} methods", markup=False)
     return 0

@@ -1,0 +1,45 @@
+"""Flags of the verbs that read: errors with the nearest flag, and the folders that most of them take."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from upliftlens.benchmarks.config.choices import default
+from upliftlens.causal.errors import UpliftlensError, did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """Says which flag was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints one or two lines and leaves with 2."""
+        typed = message.removeprefix("unrecognized arguments: ").split()
+        choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
+        parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
+        known = {option for parser in parsers for option in parser._option_string_actions}
+        wrong = [one.partition("=")[0] for one in typed if one[0] == "-" and one not in known]
+        hints = [did_you_mean(one, known).rstrip() for one in wrong]
+        hint = next(filter(None, hints), "")
+        print(f"error: {message}{': ' * bool(hint)}{hint}\nsee: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """``--store`` and ``--cache``."""
+    store, cache = default("store"), default("cache", "cache.yaml")
+    parser.add_argument("--store", default=store, help=f"folder of records (default: {store})")
+    parser.add_argument(
+        "--cache", default=cache, help=f"folder of downloaded data and compiled programs (default: {cache})"
+    )
+
+
+def refuse_sweep(arguments: Sequence[str]) -> None:
+    """Refuses ``sweep=NAME`` where one run is meant.
+
+    Raises:
+        UpliftlensError: naming the verb that takes it.
+    """
+    named = [word for word in arguments if word.startswith("sweep=") and word != "sweep=null"]
+    if named:
+        raise UpliftlensError(f"{named[0]} is several runs: start it with `upliftlens sweep {named[0]}`")

@@ -1,0 +1,38 @@
+"""``upliftlens recommend``: a user's top list."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from upliftlens.benchmarks.runs.store import Store, list_records
+from upliftlens.benchmarks.system.talk import console, out
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``upliftlens recommend``."""
+    parser.add_argument("run", help="key of a finished run, or its beginning")
+    parser.add_argument("--user", required=True, help="raw id, as in the data")
+    parser.add_argument("-k", type=int, default=10, help="length of the list (default: 10)")
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+
+
+def run(flags: argparse.Namespace) -> int:
+    """``upliftlens recommend RUN --user U -k K``: titles and scores, without the items that the run was fitted on."""
+    from upliftlens.benchmarks.runs.recommend import find_run, recommend
+    from upliftlens.benchmarks.system.talk import quiet
+
+    store = Store(Path(flags.store).expanduser())
+    record = find_run(list_records(store).records, flags.run)
+    lines = recommend(record, {"store": flags.store, "cache": flags.cache}, flags.user, flags.k, quiet)
+    if flags.format == "json":
+        print(json.dumps([line._asdict() for line in lines], ensure_ascii=False, indent=1))
+        return 0
+    table = Table("", "item", "title", "score", box=None, pad_edge=False)
+    for line in lines:
+        table.add_row(*map(escape, (str(line.rank), line.item, line.title, f"{line.score:.3f}")))
+    console.print(f"{record.model} ({record.key}) for user {flags.user} of {record.data['name']}:", markup=False)
+    out.print(table)
+    return 0

@@ -1,0 +1,11 @@
+"""``upliftlens sweep``: many runs; the same command continues them."""
+
+from collections.abc import Sequence
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs every configuration that the overrides choose."""
+    from upliftlens.benchmarks.sweeps.app import run_app
+
+    run_app("sweep", arguments)
+    return 0
