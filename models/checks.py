@@ -39,7 +39,7 @@ def checked_model(value: Any, where: str) -> Backbone | Solver:
         raise BrokenContract(
             f"{where} is a {type(value).__name__}: it must be a Backbone or a Solver of models.contract"
         )
-    _check_record(value, where)
+    check_record(value, where)
     where = f"{where}, model '{value.name}'"
     if isinstance(value, Backbone):
         _check_call(value.build, "build", "options, data, rngs", where)
@@ -61,7 +61,7 @@ def checked_objective(value: Any, where: str) -> Objective:
         raise BrokenContract(
             f"{where} is a {type(value).__name__}: it must be an Objective of upliftlens.causal.objectives.objective"
         )
-    _check_record(value, where)
+    check_record(value, where)
     where = f"{where}, objective '{value.name}'"
     if not isinstance(value.phases, tuple) or not value.phases or not all(isinstance(p, Phase) for p in value.phases):
         raise BrokenContract(f"{where}: phases must be a tuple of one or more Phase(loss, moves)")
@@ -74,8 +74,12 @@ def checked_objective(value: Any, where: str) -> Objective:
     return value
 
 
-def _check_record(value: Any, where: str) -> None:
-    """Name, options and version, which models and objectives have alike."""
+def check_record(value: Any, where: str) -> None:
+    """Name, options and version, which all plugins with options have alike.
+
+    Raises:
+        BrokenContract: naming the field that is wrong and what belongs there.
+    """
     if not isinstance(value.name, str) or not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", value.name):
         raise BrokenContract(
             f'{where}: its name must be text of letters, digits, _ and -, as in "my_model", got {value.name!r}'

@@ -27,7 +27,7 @@ def call(verb: str, store: Path, *arguments: str) -> int:
 def spawn(verb: str, store: Path, *arguments: str) -> subprocess.Popen:
     """The same in a process of its own."""
     words = [verb, *TINY, f"store={store}", f"cache={store}/cache", *arguments]
-    command = [sys.executable, "-m", "upliftlens.benchmarks.cli.main", *words]
+    command = [sys.executable, "-m", "upliftlens.benchmarks.cli", *words]
     return subprocess.Popen(command, cwd=store.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

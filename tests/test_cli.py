@@ -108,7 +108,7 @@ def test_losses_that_see_what_was_not_observed_take_implicit_data():
 
 def test_output_that_cannot_be_written_is_said(store):
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "upliftlens.benchmarks.cli.main", "results", "--store", str(store)]
+        command = [sys.executable, "-m", "upliftlens.benchmarks.cli", "results", "--store", str(store)]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1 and done.stderr.strip() == "error: the output can't be written: No space left on device"
 

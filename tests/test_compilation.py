@@ -29,7 +29,7 @@ def first(untold, tmp_path_factory):
 
 
 def done(*words):
-    command = [sys.executable, "-m", "upliftlens.benchmarks.cli.main", *map(str, words)]
+    command = [sys.executable, "-m", "upliftlens.benchmarks.cli", *map(str, words)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=HERE, timeout=300)
     assert ended.returncode == 0 and "cache entry" not in ended.stderr, ended.stderr
 

@@ -23,11 +23,7 @@ def numeric(options):
     return [(name, value) for name, value in vars(options).items() if isinstance(value, int | float)]
 
 
-NUMERIC = [
-    (model, name)
-    for model in names("upliftlens.models")
-    for name, _ in numeric(plan(configured(model)).learning.options)
-]
+NUMERIC = [(model, name) for model in names("models") for name, _ in numeric(plan(configured(model)).learning.options)]
 
 
 @pytest.mark.parametrize(("model", "name"), NUMERIC, ids=lambda part: part)

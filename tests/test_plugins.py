@@ -108,7 +108,7 @@ def padding_that_looks_real(data):
     return replace(data, log=log, recommendations=shown)
 
 
-@pytest.mark.parametrize("name", names("upliftlens.models"))
+@pytest.mark.parametrize("name", names("models"))
 def test_every_model_keeps_the_contract(name):
     """Shapes, finiteness, block invariance, seeds as arguments, the same bits for the same key, padding ignored."""
     planned = plan(composed([f"model={name}", *TINY]))

@@ -155,7 +155,7 @@ def test_the_model_is_a_choice_where_its_package_is_installed(tmp_path):
     (info / "entry_points.txt").write_text("[upliftlens.models]\ndistance = my_model:model\n")
     words = ["run", *TINY, f"store={store}", f"cache={tmp_path}", "model=distance", "model.dim=5"]
     done = subprocess.run(
-        [sys.executable, "-m", "upliftlens.benchmarks.cli.main", *words],
+        [sys.executable, "-m", "upliftlens.benchmarks.cli", *words],
         env={**os.environ, "PYTHONPATH": str(site)},
         cwd=tmp_path,
         capture_output=True,

@@ -49,7 +49,7 @@ def _data(capacity: int = 150) -> TrainingData:
 
 
 def _solver(name: str) -> Solver:
-    solver = entry("upliftlens.models", name).value
+    solver = entry("models", name).value
     assert isinstance(solver, Solver)
     return solver
 

@@ -55,8 +55,8 @@ def test_every_folder_of_code_and_choices_is_packaged():
 
 
 def test_every_option_of_a_model_has_its_default_in_its_yaml():
-    for name in names("upliftlens.models"):
-        model = entry("upliftlens.models", name).value
+    for name in names("models"):
+        model = entry("models", name).value
         assert isinstance(model, (Backbone, Solver)) and model.name == name
         section = composed([f"model={name}"])["model"]
         fields = {field.name for field in dataclasses.fields(model.options)}
@@ -71,7 +71,7 @@ def test_every_choice_composes_into_a_plan(group):
         # Implicit data want a model that needs no negatives; an objective a propensity, a fitting loss, and towers.
         beside = {"data": ["model=popularity"], "sweep": ["model=popularity"]}.get(group, [])
         if group == "objective":
-            links = entry("upliftlens.objectives", path.stem).value.links
+            links = entry("objectives", path.stem).value.links
             loss = next(name for name, one in LOSSES.items() if one.link in links)
             beside = ["propensity=constant", "model=mlp", f"loss={loss}"]
         content = composed([f"{group}={path.stem}", *beside])

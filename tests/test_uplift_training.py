@@ -29,7 +29,7 @@ from upliftlens.causal.losses import LOSSES
 from upliftlens.models.gradient import gradient_method, module_offers
 
 USERS, ITEMS = 12, 9
-OBJECTIVES = {name: entry("upliftlens.objectives", name).value for name in names("upliftlens.objectives")}
+OBJECTIVES = {name: entry("objectives", name).value for name in names("objectives")}
 LEARNERS = {name: one for name, one in OBJECTIVES.items() if "recommendations" in one.needs}
 TABLE = definition("uplift-ml-100k")
 HP = {"chi": 0.2, "alpha": 0.3, "effect": 0.5}

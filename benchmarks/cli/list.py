@@ -25,9 +25,9 @@ def run(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.metrics.registry import registry as metrics
 
     kinds: dict[str, Callable[[], Sequence[str]]] = {
-        "models": lambda: names("upliftlens.models"),
+        "models": lambda: names("models"),
         "losses": lambda: packaged("loss"),
-        "objectives": lambda: names("upliftlens.objectives"),
+        "objectives": lambda: names("objectives"),
         "metrics": lambda: sorted(
             at(name, {"required": "@k", "optional": "[@k]", "never": ""}[one.at]) for name, one in metrics().items()
         ),

@@ -18,7 +18,7 @@ def register_installed() -> None:
     Raises:
         UpliftlensError: for one that can't be imported, or isn't what its group is of.
     """
-    for group, points in (("model", "upliftlens.models"), ("objective", "upliftlens.objectives")):
+    for group, points in (("model", "models"), ("objective", "objectives")):
         for name in sorted({*names(points)} - {*packaged(group)}):
             found = entry(points, name).value
             as_choice(group, found)

@@ -1,4 +1,8 @@
-"""Finds models and objectives by name or file; built-ins come through the same entry points as installed plugins."""
+"""Plugins: what an entry point of a group ``upliftlens.GROUP`` names. The built-ins come through the same doors.
+
+``GROUPS`` lists every kind of plugin. An entry point names one object of its group's contract, called like the entry
+point, or (where the group is of ``families``) a tuple of such objects.
+"""
 
 import contextlib
 import importlib.metadata
@@ -17,15 +21,41 @@ from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.config.sources import file_hash, source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.models.checks import checked_model, checked_objective
+from upliftlens.models.checks import check_record, checked_model, checked_objective
 from upliftlens.models.contract import Backbone, Solver
 
-_CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "upliftlens.models": checked_model,
-    "upliftlens.objectives": checked_objective,
-}
 _MACHINERY = (__file__, contextlib.__file__, importlib.__file__, importlib.metadata.__file__)
 _PLUGIN = "upliftlens_plugin_"  # begins the name of a module that was read from a model's file
+
+
+class Group(NamedTuple):
+    """A kind of plugin.
+
+    ``config``: the config group that chooses one by its name, or None; ``contract``: dotted paths of the classes that
+    its objects may have (by path, since most of them lie in rooms above this one); ``check(object, where)`` refuses an
+    object whose fields are wrong; ``families``: an entry point may name a tuple of objects.
+    """
+
+    config: str | None
+    contract: tuple[str, ...]
+    check: Callable[[Any, str], Any] = check_record
+    families: bool = False
+
+
+def _unchecked(value: Any, where: str) -> None:
+    return None
+
+
+GROUPS: dict[str, Group] = {
+    "models": Group(
+        "model", ("upliftlens.models.contract.Backbone", "upliftlens.models.contract.Solver"), checked_model
+    ),
+    "losses": Group("loss", ("upliftlens.causal.losses.Loss",), _unchecked),
+    "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
+    "data": Group("data", ("upliftlens.benchmarks.data.registry.DataSource",)),
+    "metrics": Group(None, ("upliftlens.benchmarks.metrics.metric.Metric",), _unchecked, families=True),
+}
+"""Every kind of plugin, by the last part of its entry-point group."""
 
 
 class Entry(NamedTuple):
@@ -40,26 +70,8 @@ class Entry(NamedTuple):
 
 
 def names(group: str) -> list[str]:
-    """The names that an entry-point group, e.g. ``upliftlens.models``, offers."""
+    """The names of the entry points of a group of ``GROUPS``."""
     return sorted(_points(group))
-
-
-def load_point(group: str, name: str) -> tuple[EntryPoint, Any]:
-    """An entry point and what it names, as it is; ``place`` says in errors where it is from.
-
-    Raises:
-        UpliftlensError: for an unknown name (with the nearest one), or an entry point that can't be imported.
-    """
-    points = _points(group)
-    if name not in points:
-        raise unknown(f"name in {group}", name, points)
-    with _importing(place(points[name])):
-        return points[name], points[name].load()
-
-
-def place(point: EntryPoint) -> str:
-    """What an entry point is called in errors."""
-    return f"{point.group}: '{point.name}' ({point.value})"
 
 
 @cache
@@ -67,19 +79,70 @@ def entry(group: str, name: str) -> Entry:
     """The object that an entry point names.
 
     Raises:
-        UpliftlensError: as ``load_point``, or for an object that is not what its group is of.
+        UpliftlensError: for an unknown name (with the nearest one), an entry point that can't be imported, an object
+            that is not what its group is of, or one with another name than its entry point.
     """
-    point, value = load_point(group, name)
-    where = place(point)
-    if check := _CHECKS.get(group):
-        check(value, where)
-        if value.name != name:
-            raise UpliftlensError(f"{where} is called '{value.name}': the entry point and the object need one name")
-    if point.dist is not None and point.dist.name == "upliftlens":
-        return Entry(value, "")
+    point, objects = _loaded(group, name)
+    if [value.name for value in objects] != [name]:
+        called = ", ".join(repr(value.name) for value in objects)
+        raise UpliftlensError(f"{place(point)} is called {called}: the entry point and the object need one name")
+    if built_in(point):
+        return Entry(objects[0], "")
     module = sys.modules[point.module]
     file = inspect.getfile(module)
-    return Entry(value, source_hash(Path(file), module.__package__ or ""), file)
+    return Entry(objects[0], source_hash(Path(file), module.__package__ or ""), file)
+
+
+def values(group: str) -> dict[str, Any]:
+    """All objects of a group by their names, families opened.
+
+    Raises:
+        UpliftlensError: as ``entry``, or if two objects share a name.
+    """
+    found: dict[str, Any] = {}
+    for name in names(group):
+        point, objects = _loaded(group, name)
+        for value in objects:
+            if found.setdefault(value.name, value) is not value:
+                raise UpliftlensError(
+                    f"two {group} are called '{value.name}'; one is {point.value}: rename or uninstall it"
+                )
+    return found
+
+
+def place(point: EntryPoint) -> str:
+    """What an entry point is called in errors."""
+    return f"{point.group}: '{point.name}' ({point.value})"
+
+
+def built_in(point: EntryPoint) -> bool:
+    """Whether an entry point is one of Upliftlens' own."""
+    return point.dist is not None and point.dist.name == "upliftlens"
+
+
+def installed(group: str) -> list[EntryPoint]:
+    """The entry points of a group that other packages brought."""
+    return [point for point in _points(group).values() if not built_in(point)]
+
+
+def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
+    """An entry point and the objects that it names, checked."""
+    kind, points = GROUPS[group], _points(group)
+    if name not in points:
+        raise unknown(f"name in upliftlens.{group}", name, points)
+    point = points[name]
+    where = place(point)
+    with _importing(where):
+        value = point.load()
+    family = kind.families and type(value) is tuple  # an object of a contract may be a NamedTuple
+    objects = value if family else (value,)
+    for each in objects:
+        classes = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
+        if not classes & set(kind.contract):
+            wanted = " or a ".join(path.rpartition(".")[2] for path in kind.contract)
+            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be a {wanted} ({kind.contract[0]})")
+        kind.check(each, where)
+    return point, objects
 
 
 def from_file(path: Path) -> Entry:
@@ -107,7 +170,7 @@ def _from_file(path: Path, own: str) -> Entry:
             f"both from upliftlens.models.contract{hint}"
         )
     model = checked_model(module.model, f"{path}: model")
-    if model.name in _points("upliftlens.models"):
+    if model.name in _points("models"):
         raise UpliftlensError(
             f"{path}: an installed model is called '{model.name}' too: give this one a name of its own"
         )
@@ -116,7 +179,7 @@ def _from_file(path: Path, own: str) -> Entry:
 
 def model_entry(name: str, file: str | None) -> Entry:
     """A model by its file where one is given, else by its name."""
-    return from_file(Path(file).resolve()) if file else entry("upliftlens.models", name)
+    return from_file(Path(file).resolve()) if file else entry("models", name)
 
 
 def place_in(file: str, error: BaseException) -> str:
@@ -126,7 +189,7 @@ def place_in(file: str, error: BaseException) -> str:
 
 
 def _points(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=group)}
+    return {point.name: point for point in entry_points(group=f"upliftlens.{group}")}
 
 
 def _load(path: Path) -> ModuleType:

@@ -10,8 +10,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from upliftlens.benchmarks.config.choices import packaged
-from upliftlens.benchmarks.config.plugins import load_point, place
-from upliftlens.benchmarks.config.plugins import names as installed_names
+from upliftlens.benchmarks.config.plugins import values
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data.build import Raw, build
 from upliftlens.benchmarks.data.coat import read_coat, read_yahoo
@@ -82,13 +81,7 @@ def plugins() -> dict[str, DataSource]:
     Raises:
         UpliftlensError: if an entry point cannot be imported or names something else.
     """
-    found = {}
-    for name in installed_names(GROUP):
-        point, source = load_point(GROUP, name)
-        if not isinstance(source, DataSource):
-            raise UpliftlensError(f"{place(point)} is a {type(source).__name__}: it must be a DataSource")
-        found[source.name] = source
-    return found
+    return values("data")
 
 
 def names() -> list[str]:

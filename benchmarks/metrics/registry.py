@@ -6,17 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from upliftlens.benchmarks.config.plugins import load_point, names, place
-from upliftlens.benchmarks.metrics import debiased, lists, pairs, published, ranking, uplift
+from upliftlens.benchmarks.config.plugins import values
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import at_least
-
-GROUP = "upliftlens.metrics"
-MODULES = (pairs, ranking, lists, debiased, published, uplift)
-BUILT_IN = {one.name: one for module in MODULES for one in module.METRICS}
 
 
 @dataclass(frozen=True)
@@ -52,22 +47,12 @@ class Chosen(NamedTuple):
 
 @cache
 def registry() -> dict[str, Metric]:
-    """All metrics by their name without cut-off: the built-in ones and the entry points of ``upliftlens.metrics``.
+    """All metrics by their name without cut-off: the entry points of the group ``metrics``, built in or installed.
 
     Raises:
         UpliftlensError: if an installed metric isn't a ``Metric``, or has the name of another one.
     """
-    found = dict(BUILT_IN)
-    for name in names(GROUP):
-        point, metric = load_point(GROUP, name)
-        if not isinstance(metric, Metric):
-            raise UpliftlensError(f"{place(point)} is a {type(metric).__name__}: it must be a Metric")
-        if metric.name in found and found[metric.name] is not metric:
-            raise UpliftlensError(
-                f"two metrics are called '{metric.name}'; one is {point.value}: rename or uninstall it"
-            )
-        found[metric.name] = metric
-    return found
+    return values("metrics")
 
 
 def choose(name: str) -> Chosen:

@@ -27,7 +27,7 @@ def learning(config: Mapping[str, Any]) -> Learning:
     """
     section = config["model"]
     model = model_entry(section["name"], section.get("file"))
-    objective = entry("upliftlens.objectives", config["objective"]["name"])
+    objective = entry("objectives", config["objective"]["name"])
     if config["loss"]["name"] not in LOSSES:
         raise unknown("loss", config["loss"]["name"], LOSSES)
     loss = LOSSES[config["loss"]["name"]]

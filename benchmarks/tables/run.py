@@ -49,7 +49,7 @@ def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Pla
 def fits(options: Sequence[str], where: Where) -> bool:
     """Whether the objective of a configuration makes sense with its loss; such a plan is refused otherwise."""
     config = _composed((*options, f"store={where.store}", f"cache={where.cache}"))
-    objective = entry("upliftlens.objectives", config["objective"]["name"]).value
+    objective = entry("objectives", config["objective"]["name"]).value
     return LOSSES[config["loss"]["name"]].link in objective.links
 
 
