@@ -1,4 +1,4 @@
-"""Options: the marker of those that a compiled program takes as arguments, and their ranges, which are part of the type.
+"""Options: the marker of those that a compiled program takes as arguments, and ranges, which are part of the type.
 
 An options class is a plain frozen dataclass: ``dim: Annotated[int, AtLeast(1)]``. It is checked once, where a
 configuration becomes one (``check_ranges``), not whenever one is made: inside of a program its floats are tracers.

@@ -52,7 +52,7 @@ GROUPS: dict[str, Group] = {
     ),
     "losses": Group("loss", ("upliftlens.causal.losses.Loss",), _unchecked),
     "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
-    "data": Group("data", ("upliftlens.benchmarks.data.registry.DataSource",)),
+    "data": Group("data", ("upliftlens.benchmarks.data.registry.DataSource",), _unchecked),
     "metrics": Group(None, ("upliftlens.benchmarks.metrics.metric.Metric",), _unchecked, families=True),
 }
 """Every kind of plugin, by the last part of its entry-point group."""
@@ -137,10 +137,11 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
     family = kind.families and type(value) is tuple  # an object of a contract may be a NamedTuple
     objects = value if family else (value,)
     for each in objects:
-        classes = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
-        if not classes & set(kind.contract):
-            wanted = " or a ".join(path.rpartition(".")[2] for path in kind.contract)
-            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be a {wanted} ({kind.contract[0]})")
+        own = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
+        if not own & set(kind.contract):
+            classes = [path.rpartition(".")[2] for path in kind.contract]
+            wanted = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
+            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be {wanted}")
         kind.check(each, where)
     return point, objects
 

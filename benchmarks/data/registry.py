@@ -23,7 +23,6 @@ from upliftlens.benchmarks.data.problems import BadData
 from upliftlens.benchmarks.data.recommendations import load_log, read_log
 from upliftlens.benchmarks.data.sources import in_cache, obtain
 from upliftlens.benchmarks.system.talk import Say, watched
-from upliftlens.benchmarks.worlds.sources import WORLDS, Base
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 GROUP = "upliftlens.data"
@@ -61,6 +60,12 @@ FORMATS: dict[str, Format] = {
     "recbole": Format(RecboleConfig, read_recbole),
     "uplift-log": Format(UpliftLogConfig, read_log),
 }
+
+
+def _worlds() -> Any:
+    from upliftlens.benchmarks.worlds.sources import WORLDS  # which is built on this room
+
+    return WORLDS
 
 
 class Listed(NamedTuple):
@@ -155,10 +160,10 @@ def config_type(options: Mapping[str, Any]) -> type:
     if name in plugins():
         return plugins()[name].options
     kind = str(options["format"]) if "format" in options else ""
-    if kind in WORLDS:
-        return WORLDS[kind].options
+    if kind in _worlds():
+        return _worlds()[kind].options
     if kind not in FORMATS:
-        raise unknown("data.format", kind, [*FORMATS, *WORLDS])
+        raise unknown("data.format", kind, [*FORMATS, *_worlds()])
     return FORMATS[kind].options
 
 
@@ -191,7 +196,7 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
     cache = Path(cache).expanduser()
     if config.name in plugins():
         return plugins()[config.name].load(config, cache, say)
-    if (world := WORLDS.get(config.format)) is not None:
+    if (world := _worlds().get(config.format)) is not None:
         return world.load(config, _base(cache, say), cache, say)
     with watched(say) as progress:
         files, origin = obtain(config, cache, progress)
@@ -202,17 +207,17 @@ def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
 
 def true_propensity(config: Any, cache: Path) -> np.ndarray | None:
     """P(the log holds the pair) f32[U, I] of a world with known truth; None for other data."""
-    world = WORLDS.get(getattr(config, "format", ""))
+    world = _worlds().get(getattr(config, "format", ""))
     return None if world is None or world.propensity is None else world.propensity(config, _base(cache))
 
 
 def true_ratings(config: Any, cache: Path) -> np.ndarray | None:
     """The rating f64[U, I] of every pair of a world with known ones; None for other data."""
-    world = WORLDS.get(getattr(config, "format", ""))
+    world = _worlds().get(getattr(config, "format", ""))
     return None if world is None or world.ratings is None else world.ratings(config, _base(cache))
 
 
-def _base(cache: Path, say: Say | None = None) -> Base:
+def _base(cache: Path, say: Say | None = None) -> Callable[[Any], Dataset]:
     return lambda base: load(configure(base) if isinstance(base, str) else base, cache, say)
 
 
