@@ -1,6 +1,6 @@
 """Names, configuration, what a method can't have, monitoring, keeping per-user sums."""
 
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import jax
@@ -118,9 +118,12 @@ def test_a_metric_named_twice():
 
 def install(monkeypatch, found):
     entry = EntryPoint("mine", "some_package:metric", "upliftlens.metrics")
-    monkeypatch.setattr(EntryPoint, "load", lambda self: found)
+    load = EntryPoint.load
+    monkeypatch.setattr(EntryPoint, "load", lambda self: found if self is entry else load(self))
     monkeypatch.setattr(
-        installed_registry, "entry_points", lambda group: [entry] if group == "upliftlens.metrics" else []
+        installed_registry,
+        "entry_points",
+        lambda group: [*entry_points(group=group), *([entry] if group == "upliftlens.metrics" else [])],
     )
     registry.cache_clear()
 
