@@ -100,7 +100,8 @@ def values(group: str) -> dict[str, Any]:
         UpliftlensError: as ``entry``, or if two objects share a name.
     """
     found: dict[str, Any] = {}
-    for name in names(group):
+    others = {point.name for point in installed(group)}
+    for name in sorted(names(group), key=others.__contains__):  # built-in first, so that an error names the other one
         point, objects = _loaded(group, name)
         for value in objects:
             if found.setdefault(value.name, value) is not value:
