@@ -96,7 +96,7 @@ def entry(group: str, name: str) -> Entry:
         raise UpliftlensError(f"{place(point)} is called {called}: the entry point and the object need one name")
     if built_in(point):
         return Entry(objects[0], "")
-    module = sys.modules[point.module]
+    module = opened(group, name)[0]
     file = inspect.getfile(module)
     return Entry(objects[0], source_hash(Path(file), module.__package__ or ""), file)
 
@@ -117,6 +117,12 @@ def values(group: str) -> dict[str, Any]:
                     f"two {group} are called '{value.name}'; one is {point.value}: rename or uninstall it"
                 )
     return found
+
+
+def opened(group: str, name: str) -> tuple[ModuleType, tuple[Any, ...]]:
+    """The module that an entry point leads to, and the objects that it names."""
+    point, objects = _loaded(group, name)
+    return sys.modules[point.module], objects
 
 
 def place(point: EntryPoint) -> str:
