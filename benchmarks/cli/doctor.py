@@ -127,9 +127,8 @@ def _plugins() -> Check:
         register_installed()
     except UpliftlensError as error:
         return Check("plugins", "broken", str(error), "mend it, or uninstall the package that it comes with")
-    others = [
-        f"{group}: {', '.join(sorted(point.name for point in brought(group)))}" for group in GROUPS if brought(group)
-    ]
+    theirs = {group: ", ".join(sorted(point.name for point in brought(group))) for group in GROUPS}
+    others = [f"{group}: {listed}" for group, listed in theirs.items() if listed]
     return Check("plugins", "good", "; ".join(others) or "none installed")
 
 

@@ -28,7 +28,8 @@ def about(group: str, name: str) -> str:
 
 def first_sentence(text: str) -> str:
     """Up to the first full stop before a capital letter, or the end of the paragraph; on one line, without the stop."""
-    return re.split(r"\.\s+(?=[A-Z`])", " ".join(text.split("\n\n")[0].split()))[0].rstrip(".")
+    paragraph = " ".join(text.split("\n\n")[0].replace("``", "").split())
+    return re.split(r"\.\s+(?=[A-Z])", paragraph)[0].rstrip(".")
 
 
 @cache

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from fnmatch import fnmatch
+from itertools import pairwise
 from types import ModuleType
 
 from upliftlens.benchmarks.config.choices import first_sentence
@@ -32,7 +33,7 @@ def abouts() -> dict[str, str]:
 def _below(module: ModuleType) -> dict[str, str]:
     """The docstrings below a module's definitions of metrics, by the metrics' names."""
     texts, body = {}, ast.parse(inspect.getsource(module)).body
-    for definition, after in zip(body, body[1:]):
+    for definition, after in pairwise(body):
         if isinstance(definition, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             metric = getattr(module, ast.unparse(definition.targets[0]), None)
             if isinstance(metric, Metric):
