@@ -32,8 +32,10 @@ class World:
     """What is true of the users and items of a data set that comes from a world, each part None if it isn't known.
 
     ``propensity`` and ``ratings`` are functions, called at every reading: a truth that is drawn again takes no memory
-    meanwhile. ``potential``: the outcomes with and without being recommended, ``test_seed`` the seed of the draw that
-    tests. Every reading raises ``TruthRead`` inside of ``hidden``; that there is something to read is no secret.
+    meanwhile. ``potential``: the outcomes with and without being recommended; ``test_seed``: of the draw that tests.
+    The data set's fingerprint holds ``potential`` alone: the two functions have to follow from what else it holds, as
+    a log does that is drawn from them. Every reading raises ``TruthRead`` inside of ``hidden``; that there is
+    something to read is no secret.
     """
 
     def __init__(
