@@ -1,4 +1,4 @@
-"""Small models as files of their own, as a user writes them."""
+"""Small plugins of every kind as files of their own, as a user writes them."""
 
 BACKBONE = """
 from dataclasses import dataclass
@@ -61,4 +61,104 @@ def method(options):
 
 
 model = Solver("shrunken_mean", Options, method)
+"""
+
+OBJECTIVE = """
+from dataclasses import dataclass
+
+from upliftlens.causal.objectives.objective import Objective, Phase
+from upliftlens.causal.options import Traced
+
+
+@dataclass(frozen=True)
+class Options:
+    factor: Traced[float] = 1.0
+
+
+def loss(view, batch, hp):
+    rows = batch.observed
+    return hp["factor"] * (rows.weight * view.error(view.score("prediction", rows), rows.target)).sum()
+
+
+objective = Objective("scaled", Options, (Phase(loss, ("prediction",)),))
+"""
+
+LOSS = '''"""Twice the squared error, of nobody (Nemo 1870). It is here to be installed."""
+
+from upliftlens.causal.losses import Loss
+
+loss = Loss("doubled", lambda score, target: 2 * (score - target) ** 2, lambda score: score, "rating")
+'''
+
+DATA = """
+from dataclasses import dataclass, replace
+
+from upliftlens.benchmarks.data import DataSource, configure, load, sealed
+
+SMALL = ("data.n_users=30", "data.n_items=20", "data.ratings_per_user=8", "data.test_per_user=2")
+
+
+@dataclass(frozen=True)
+class Options:
+    name: str = "borrowed"
+    draw: int = 0
+    span: tuple[float, ...] = (1.0, 2.0)
+
+
+def make(options, cache, say):
+    base = load(configure("synthetic", [*SMALL, f"data.draw={options.draw}"]), cache)
+    return sealed(replace(base, name=options.name))
+
+
+source = DataSource("borrowed", Options, make)
+"""
+
+WORLD = """
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from upliftlens.benchmarks.data import DataSource, World, configure, load, sealed
+
+SMALL = ("data.n_users=30", "data.n_items=20", "data.ratings_per_user=8", "data.test_per_user=2")
+
+
+@dataclass(frozen=True)
+class Options:
+    name: str = "flat"
+    p: float = 0.5
+
+
+def make(options, cache, say):
+    base = load(configure("synthetic", SMALL), cache)
+    world = World(propensity=lambda: np.full((30, 20), options.p, np.float32))
+    return sealed(replace(base, name="flat", world=world))
+
+
+source = DataSource("flat", Options, make)
+"""
+
+METRIC = """
+import numpy as np
+
+from upliftlens.benchmarks.metrics.metric import Metric, quotient
+
+
+def sums(pairs, cutoff):
+    count = np.bincount(pairs.row, minlength=pairs.n_users).astype(np.float64)
+    return np.stack([7 * count, count], axis=1)
+
+
+metric = Metric("seven", "pairs", sums, quotient, "pooled", True, (7.0, 7.0), "never")
+"""
+
+TABLE = """
+from upliftlens.benchmarks.tables.table import Cell, TableKind
+
+
+def cells(definition, where):
+    return [Cell("row", "column", definition["number"], 0.0, 1.0, None, "", ())]
+
+
+kind = TableKind("tiny", cells, lambda definition, cells: [f"{len(cells)} cell"], {"title": "Tiny", "number": 0.5})
 """

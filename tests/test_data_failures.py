@@ -55,15 +55,15 @@ def faulty(tmp_path, monkeypatch):
     """Installs a data set ``faulty`` that fails as its option says; the file of its source."""
     (tmp_path / "faulty_data.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
-    point = EntryPoint("faulty", "faulty_data:source", registry.GROUP)
+    point = EntryPoint("faulty", "faulty_data:source", "upliftlens.data")
 
     def points(group):
-        return [*entry_points(group=group), *([point] if group == registry.GROUP else [])]
+        return [*entry_points(group=group), *([point] if group == "upliftlens.data" else [])]
 
     monkeypatch.setattr(installed, "entry_points", points)
-    registry.plugins.cache_clear()
+    installed.entry.cache_clear()
     yield tmp_path / "faulty_data.py"
-    registry.plugins.cache_clear()
+    installed.entry.cache_clear()
     sys.modules.pop("faulty_data", None)
 
 

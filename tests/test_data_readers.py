@@ -258,7 +258,9 @@ def test_synthetic_is_the_world_without_its_truth(tmp_path: Path) -> None:
         SyntheticOptions(**{f: getattr(config, f) for f in SyntheticOptions.__dataclass_fields__}), 0
     )
     assert rows(d.log) == rows(world.log) and d.test is not None and rows(d.test) == rows(world.test)
-    assert d.test_kind == "mar" and d.propensity is None and d.truth is None
+    assert d.test_kind == "mar" and d.propensity is None
+    assert d.world is not None and d.world.ratings is None and not d.world.knows_effects
+    np.testing.assert_array_equal(d.world.propensity, world.truth.propensity(np.arange(40)))
     np.testing.assert_array_equal(d.user_features.matrix, world.user_features)
     assert data.load(replace(config, draw=1), tmp_path).fingerprint != d.fingerprint
     assert data.load(config, tmp_path).fingerprint == d.fingerprint

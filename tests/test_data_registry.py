@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 from io import StringIO
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from upliftlens import configs
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.data import card_table, listing_table
 from upliftlens.benchmarks.config import plugins as installed_registry
+from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.data import registry
 from upliftlens.benchmarks.data.card import rows_of
 from upliftlens.benchmarks.data.dataset import Dataset, Features
@@ -49,18 +50,18 @@ NOT_A_SOURCE = 3
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest):
     def points(group: str) -> list[EntryPoint]:
-        assert group == "upliftlens.data"
-        return [EntryPoint("tiny", getattr(request, "param", "tiny_plugin:TINY"), group)]
+        point = EntryPoint("tiny", getattr(request, "param", "tiny_plugin:TINY"), "upliftlens.data")
+        return [*entry_points(group=group), *([point] if group == point.group else [])]
 
     monkeypatch.setitem(sys.modules, "tiny_plugin", sys.modules[__name__])
     monkeypatch.setattr(installed_registry, "entry_points", points)
-    registry.plugins.cache_clear()
+    installed_registry.entry.cache_clear()
     yield
-    registry.plugins.cache_clear()
+    installed_registry.entry.cache_clear()
 
 
 def test_every_data_set_of_the_specification_is_there() -> None:
-    assert [name for name in data.names() if name not in data.plugins()] == BUILT_IN
+    assert packaged("data") == BUILT_IN
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -124,7 +125,7 @@ def test_a_plugin_is_a_data_set_like_any_other(installed: None, tmp_path: Path) 
 )
 def test_a_broken_plugin_is_named(installed: None, message: str) -> None:
     with pytest.raises(UpliftlensError, match=f"upliftlens.data: 'tiny' .*{message}"):
-        data.names()
+        data.configure("tiny")
 
 
 def test_tables_render(tmp_path: Path) -> None:

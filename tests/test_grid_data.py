@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.data import configure, load, true_propensity, true_ratings
+from upliftlens.benchmarks.data import configure, load
 from upliftlens.benchmarks.runs.store import list_records, open_store
 from upliftlens.causal.errors import UpliftlensError
 
@@ -22,8 +22,8 @@ def test_the_log_is_drawn_with_the_stated_propensities(tmp_path):
     """Over masks of one world each pair is in the log as often as its propensity says."""
     from upliftlens.benchmarks.worlds.drawn import log_and_test
 
-    config, world = made(tmp_path)
-    p, ratings = true_propensity(config, tmp_path), true_ratings(config, tmp_path)
+    _, world = made(tmp_path)
+    p, ratings = world.world.propensity, world.world.ratings
     assert p.mean() == pytest.approx(0.08 * (1 - 6 / 50), rel=1e-4)
     exposure, count, draws = p / (1 - 6 / 50), np.zeros(p.shape), 300
     for draw in range(draws):
@@ -34,13 +34,13 @@ def test_the_log_is_drawn_with_the_stated_propensities(tmp_path):
     z = (count - draws * p) / np.sqrt(draws * p * (1 - p))
     assert abs(z.mean()) < 0.1 and z.std() == pytest.approx(1, abs=0.06)
     np.testing.assert_array_equal(world.log.value, ratings[world.log.user, world.log.item])
-    assert world.test_kind == "mar" and world.propensity is None and world.truth is None
+    assert world.test_kind == "mar" and world.propensity is None and not world.world.knows_effects
 
 
 def test_levels_have_their_shares_and_set_the_exposure(tmp_path):
-    config, _ = made(tmp_path, "data.levels=[0,2,5]", "data.shares=[0.5,0.3,0.2]", "data.exposure=[1,1,3]",
+    _, world = made(tmp_path, "data.levels=[0,2,5]", "data.shares=[0.5,0.3,0.2]", "data.exposure=[1,1,3]",
                      "data.prediction=[[1,0,0],[0,1,0],[0,0,1]]", "data.scale=[0,5]")  # fmt: skip
-    p, ratings = true_propensity(config, tmp_path), true_ratings(config, tmp_path)
+    p, ratings = world.world.propensity, world.world.ratings
     np.testing.assert_allclose([(ratings == level).mean() for level in (0, 2, 5)], [0.5, 0.3, 0.2], atol=1e-3)
     assert p[ratings == 5].min() == pytest.approx(3 * p[ratings == 0].max(), rel=1e-5)
 
@@ -49,8 +49,7 @@ def test_structure_says_how_much_users_and_items_explain(tmp_path):
     """The share of the ratings' variance in the leading ``dim`` singular values, of the centred matrix."""
 
     def share(structure):
-        config, _ = made(tmp_path, f"data.structure={structure}", "data.dim=2")
-        ratings = true_ratings(config, tmp_path)
+        ratings = made(tmp_path, f"data.structure={structure}", "data.dim=2")[1].world.ratings
         values = np.linalg.svd(ratings - ratings.mean(), compute_uv=False) ** 2
         return values[:2].sum() / values.sum()
 
@@ -59,8 +58,8 @@ def test_structure_says_how_much_users_and_items_explain(tmp_path):
 
 def test_shipped_propensities_are_wrong_by_the_knob(tmp_path):
     def shipped(amount):
-        config, world = made(tmp_path, f"data.misspecification={amount}")
-        return world.propensity, true_propensity(config, tmp_path)
+        world = made(tmp_path, f"data.misspecification={amount}")[1]
+        return world.propensity, world.world.propensity
 
     for amount, holds in ((0, lambda p, true: np.allclose(p, true)), (1, lambda p, true: np.ptp(p) < 1e-8)):
         assert holds(*shipped(amount))

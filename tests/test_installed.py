@@ -1,34 +1,30 @@
 """What is installed by other packages: a choice like the built-in ones, or a clear error that names it."""
 
+import re
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import pytest
-from plugin_sources import BACKBONE
+from plugin_sources import BACKBONE, DATA, LOSS, METRIC, OBJECTIVE, SOLVER, TABLE, WORLD
 from shell import TINY, call, records
 
 from upliftlens.benchmarks.cli.doctor import _plugins
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config import plugins as registry
+from upliftlens.benchmarks.config.choices import groups
+from upliftlens.benchmarks.metrics.registry import registry as metrics
 
-OBJECTIVE = """
-from dataclasses import dataclass
-
-from upliftlens.causal.objectives.objective import Objective, Phase
-from upliftlens.causal.options import Traced
-
-
-@dataclass(frozen=True)
-class Options:
-    factor: Traced[float] = 1.0
-
-
-def loss(view, batch, hp):
-    rows = batch.observed
-    return hp["factor"] * (rows.weight * view.error(view.score("prediction", rows), rows.target)).sum()
-
-
-objective = Objective("scaled", Options, (Phase(loss, ("prediction",)),))
-"""
+PLUGINS = {  # of every group: name, attribute, source, what chooses it, what its configuration then states
+    "models": ("shrunken_mean", "model", SOLVER, "model=shrunken_mean", {"shrink": 5.0}),
+    "losses": ("doubled", "loss", LOSS, "loss=doubled", {}),
+    "objectives": ("scaled", "objective", OBJECTIVE, "objective=scaled", {"factor": 1.0}),
+    "data": ("borrowed", "source", DATA, "data=borrowed", {"draw": 0, "span": [1.0, 2.0]}),
+    "worlds": ("flat", "source", WORLD, "data=flat", {"p": 0.5}),
+    "metrics": ("seven", "metric", METRIC, "metrics.names=[seven]", None),
+    "tables": ("tiny", "kind", TABLE, None, None),
+}
+CHOICES = [group for group, (*_, chosen, _) in PLUGINS.items() if chosen]
 
 
 @pytest.fixture
@@ -45,10 +41,110 @@ def install(tmp_path, monkeypatch):
             return [*entry_points(group=group), *([point] if group == point.group else [])]
 
         monkeypatch.setattr(registry, "entry_points", points)
-        registry.entry.cache_clear()
+        clear()
 
     yield installed
+    clear()
+
+
+def clear():
     registry.entry.cache_clear()
+    metrics.cache_clear()
+
+
+def started(store, *words):
+    """A run on the tiny world, or on other data where the words choose them; the exit code."""
+    elsewhere = any(word.startswith("data=") for word in words)
+    tiny = [word for word in TINY if not (elsewhere and word.startswith("data"))]
+    return main(["run", *tiny, *words, f"store={store}", f"cache={store}/cache"])
+
+
+def test_every_group_is_tested_here():
+    assert PLUGINS.keys() | {"propensities", "splits"} == registry.GROUPS.keys() | {"propensities", "splits"}
+
+
+@pytest.mark.parametrize("group", CHOICES)
+def test_a_plugin_of_every_group_is_a_choice_with_its_defaults(group, install, tmp_path, capsys):
+    name, attribute, text, chosen, options = PLUGINS[group]
+    install(group, name, attribute, text)
+    assert started(tmp_path, chosen, *([] if group == "models" else ["model=mf"])) == 0
+    (record,) = records(tmp_path)
+    if options is None:
+        assert record["metrics"]["seven"]["value"] == 7.0
+    else:
+        config = registry.GROUPS[group].config
+        assert record["config"][config] == {"name": name, **options}
+    capsys.readouterr()
+    assert main(["list", {"worlds": "data"}.get(group, group)]) == 0
+    assert name in capsys.readouterr().out.split()
+    assert _plugins().finding == f"{group}: {name}"
+
+
+def test_an_installed_world_has_its_propensity_behind_the_door(install, tmp_path):
+    install("worlds", "flat", "source", WORLD)
+    words = ["data=flat", "data.p=0.125", "split=given", "model=mf", "propensity=oracle", "objective=ips"]
+    assert started(tmp_path, *words) == 0
+    (record,) = records(tmp_path)
+    assert record["diagnostics"]["propensity"]["largest_weight"] == 8
+
+
+def test_an_installed_table_is_computed_and_listed(install, tmp_path, capsys):
+    install("tables", "tiny", "kind", TABLE)
+    assert main(["table", "tiny", "number=0.25", "--store", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "**Tiny (number=0.25)**" in shown and "0.250 [0.000, 1.000]" in shown and "- 1 cell" in shown
+    assert main(["list"]) == 0
+    assert "robustness, schnabel-1, schnabel-2, tiny" in capsys.readouterr().out
+    assert _plugins().finding == "tables: tiny"
+
+
+def test_a_kind_of_tables_without_a_definition_is_no_table(install, capsys):
+    install("tables", "tiny", "kind", TABLE.replace(', {"title": "Tiny", "number": 0.5}', ""))
+    assert main(["table", "tiny"]) == 1
+    assert "unknown table 'tiny'" in capsys.readouterr().err
+
+
+def test_a_plugin_is_listed_with_the_first_sentence_of_its_module(install, capsys):
+    install("losses", "doubled", "loss", LOSS)
+    assert main(["list", "losses"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.rstrip().endswith("Twice the squared error, of nobody (Nemo 1870)") for line in lines)
+
+
+def test_the_source_of_an_installed_loss_is_part_of_the_key(install, tmp_path):
+    for factor in ("2", "3"):
+        install("losses", "doubled", "loss", LOSS.replace("2 *", f"{factor} *"))
+        assert call("run", tmp_path, "model=mf", "loss=doubled") == 0
+    assert len({record["fit_key"] for record in records(tmp_path)}) == 2
+
+
+def test_a_name_that_is_taken_is_refused(install, capsys):
+    install("losses", "squared", "loss", LOSS.replace("doubled", "squared"))
+    assert main(["run", *TINY, "model=mf"]) == 1
+    told = capsys.readouterr().err
+    assert "upliftlens.losses: 'squared' (installed_" in told and "another entry point has this name" in told
+
+
+def test_every_contract_and_config_group_exists():
+    for group, kind in registry.GROUPS.items():
+        assert kind.config is None or kind.config in groups(), group
+        for path in kind.contract:
+            module, _, name = path.rpartition(".")
+            contract = getattr(import_module(module), name)
+            assert f"{contract.__module__}.{contract.__qualname__}" == path
+            assert {"name", *kind.calls} <= set(dir(contract)) | {*contract.__annotations__}
+        assert registry.names(group), f"no built-in of {group} comes through the door"
+
+
+def test_contributing_has_a_row_for_every_group():
+    """Group, contract and config group stand in the table of extension points as in ``GROUPS``."""
+    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| `upliftlens\.(\w+)` \| (.*?) \| (.*?) \|", text, re.MULTILINE)
+    assert [group for group, *_ in rows] == list(registry.GROUPS)
+    for group, config, contract in rows:
+        kind = registry.GROUPS[group]
+        assert config == ("–" if kind.config is None else f"`{kind.config}=`"), group
+        assert re.findall("`(.*?)`", contract) == list(kind.contract), group
 
 
 def test_an_installed_objective_is_a_choice_with_its_options(install, tmp_path, capsys):
@@ -78,12 +174,29 @@ def test_an_installed_objective_is_a_choice_with_its_options(install, tmp_path, 
             "defaults of its options can't be used",
         ),
         ("objectives", "gone", "model = 1", "is a int: it must be an Objective"),
+        ("losses", "gone", "model = 1", "is a int: it must be a Loss"),
+        ("losses", "doubled", LOSS.replace("loss =", "model =").replace("score, target:", "score:"), "error is called"),
+        ("data", "gone", "model = 1", "is a int: it must be a DataSource"),
+        ("data", "borrowed", DATA.replace("source =", "model =").replace("True", "False"), "@dataclass(frozen=True)"),
+        (
+            "data",
+            "borrowed",
+            DATA.replace("source =", "model =").replace(' = "borrowed"', ""),
+            "give its options defaults (name)",
+        ),
+        ("data", "borrowed", DATA.replace("source =", "model =").replace('str = "b', 'str = "c'), "make it 'borrowed'"),
+        ("worlds", "flat", WORLD.replace("source =", "model =").replace(", say)", ")"), "load is called with"),
+        ("worlds", "float", WORLD.replace("source =", "model ="), "is called 'flat': the entry point and the object"),
+        ("metrics", "seven", METRIC.replace("metric =", "model =").replace(", cutoff", ""), "sums is called with"),
+        ("tables", "gone", "model = 1", "is a int: it must be a TableKind"),
+        ("tables", "tiny", TABLE.replace("kind =", "model =").replace("n, where", "n"), "cells is called with"),
     ],
 )
 def test_what_is_wrong_with_an_installed_plugin_is_said(group, name, text, expected, install, tmp_path, capsys):
     assert _plugins().state == "good"
     install(group, name, "model", text)
     assert _plugins().state == "broken" and expected in _plugins().finding
-    assert main(["run", *TINY, f"store={tmp_path}/runs"]) == 1
+    verb = ["list", "tables"] if group == "tables" else ["run", *TINY, f"store={tmp_path}/runs"]
+    assert main(verb) == 1
     shown = capsys.readouterr().err
     assert expected in shown and f"'{name}'" in shown and len(shown.strip().splitlines()) <= 2

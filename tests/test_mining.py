@@ -91,15 +91,15 @@ def test_correction_is_over_features_and_over_levels_and_no_level_without_its_fe
 
 def test_in_a_world_the_estimate_stands_beside_the_truth(tmp_path):
     made = data.load(data.configure("uplift-synthetic", [*WORLD[1:], "data.heterogeneity=1.5"]), tmp_path)
-    assert made.truth is not None and made.treatment is not None
-    assert (_first_log(made, made.treatment).outcome == draw(made.truth.world, 0).outcome).all()
+    assert made.world is not None and made.treatment is not None
+    assert (_first_log(made, made.treatment).outcome == draw(made.world.potential, 0).outcome).all()
     found = study(made, replace(OPTIONS, features=("group",)), quiet)
     (group,) = found.features
     for level, member in zip(group.levels, ("0", "1"), strict=True):
-        true = made.truth.tau[(made.users["group"] == member).to_numpy()].mean()
+        true = made.world.tau[(made.users["group"] == member).to_numpy()].mean()
         assert level.true == pytest.approx(true, abs=1e-6)
         assert level.effect.lo < true < level.effect.hi
-    assert found.true == pytest.approx(made.truth.tau.mean(), abs=1e-6)
+    assert found.true == pytest.approx(made.world.tau.mean(), abs=1e-6)
     assert group.p < 0.01 and group.levels[1].difference.lo > 0
 
 
@@ -165,7 +165,7 @@ def test_occupation_and_genres_have_a_row_for_each_level(tmp_path, monkeypatch, 
     found = {(row["feature"], row["level"]): row for row in rows}
     levels = [("occupation", job) for job in jobs] + [("genres", one) for one in ("comedy", "drama", "noir")]
     assert [place for place in found if place in levels] == levels and len(rows) == 1 + 2 + len(levels)
-    tau = made.truth.tau
+    tau = made.world.tau
     for feature, level in levels:
         if feature == "occupation":
             member = tau[users["occupation"] == level]

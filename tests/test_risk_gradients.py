@@ -34,7 +34,8 @@ from objective_world import (
 )
 from scipy.special import expit
 
-from upliftlens.causal.losses import LOSSES, logistic, squared
+from upliftlens.benchmarks.config.plugins import values
+from upliftlens.causal.losses import logistic, squared
 from upliftlens.causal.objectives import (
     cvib as objective_cvib,
 )
@@ -52,6 +53,8 @@ from upliftlens.causal.objectives import (
 )
 from upliftlens.causal.objectives.objective import Objective
 from upliftlens.causal.sample import Batch
+
+LOSSES = values("losses")
 
 
 @pytest.fixture(autouse=True)

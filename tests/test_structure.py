@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from upliftlens.benchmarks.config.compose import composed
-from upliftlens.benchmarks.config.plugins import entry, names
+from upliftlens.benchmarks.config.plugins import entry, names, values
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.causal.losses import LOSSES
 from upliftlens.models.contract import Backbone, Solver
 
 ROOT = Path(__file__).parent.parent
@@ -127,7 +126,7 @@ def test_every_choice_composes_into_a_plan(group):
         beside = {"data": ["model=popularity"], "sweep": ["model=popularity"]}.get(group, [])
         if group == "objective":
             links = entry("objectives", path.stem).value.links
-            loss = next(name for name, one in LOSSES.items() if one.link in links)
+            loss = next(name for name, one in values("losses").items() if one.link in links)
             beside = ["propensity=constant", "model=mlp", f"loss={loss}"]
         content = composed([f"{group}={path.stem}", *beside])
         assert plan(content).config == content

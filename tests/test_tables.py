@@ -7,6 +7,7 @@ import pytest
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import prepare_overrides
+from upliftlens.benchmarks.config.plugins import names as kinds
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.tables import table as tables
@@ -14,7 +15,7 @@ from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
 from upliftlens.benchmarks.tables.estimators import estimator_cells
 from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.benchmarks.tables.run import planned
-from upliftlens.benchmarks.tables.table import KINDS, Cell, Table, Where, judged, rendered
+from upliftlens.benchmarks.tables.table import Cell, Table, Where, judged, rendered
 from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import CompletionConfig
 from upliftlens.causal.errors import UpliftlensError
@@ -51,7 +52,7 @@ def test_every_definition_states_its_kind_and_title():
     assert {"schnabel-1", "schnabel-2"} <= set(tables.names())
     for name in tables.names():
         content = tables.definition(name)
-        assert content["title"] and content["kind"] in KINDS
+        assert content["title"] and content["kind"] in kinds("tables")
         for row in content["published"].values():
             assert set(row) <= set(content["tolerance"]), "a published number without a tolerance"
 

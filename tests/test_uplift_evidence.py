@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from uplift_logs import random_log
 
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.evaluation.evidence import Effects, gathered, lacking
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, at, choose
-from upliftlens.benchmarks.worlds.truth import Truth
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Resampling
@@ -50,7 +50,7 @@ def result(case):
     nothing = (np.zeros((n, 0), np.float32) for n in (USERS, ITEMS))
     seen_data = TrainingData(known, np.ones(len(known), np.float32), *nothing)
     config = MetricsConfig(NAMES, 5, TIES, Resampling(0.95, 40, 0), UpliftOptions(CHI, ITEMS * USERS, SHRINKAGE))
-    effects = Effects(log, history, Truth(world, 3), lambda: frozen)
+    effects = Effects(log, history, World(potential=world, test_seed=3), lambda: frozen)
     return evaluate(
         MATRIX, jax.numpy.asarray(scores), seen_data, HeldOut(test, known, 1.0, (0, 1), "implicit", effects), config
     )
@@ -87,7 +87,7 @@ def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(ca
         Resampling(0.95, 40, 0),
         UpliftOptions(CHI, 9, 1.0),
     )
-    effects = Effects(certain, history, Truth(world, 3))
+    effects = Effects(certain, history, World(potential=world, test_seed=3))
     none = interactions(np.zeros(0), np.zeros(0), np.zeros(0), USERS, ITEMS)
     found = evaluate(
         MATRIX, jax.numpy.asarray(scores), seen, HeldOut(test, none, 1.0, (0, 1), "implicit", effects), config

@@ -12,6 +12,7 @@ from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data.card import rows_of as rows_of_card
+from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.logged_rows import with_absent
 from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.prepare import prepare
@@ -37,7 +38,7 @@ def test_a_log_in_which_nothing_was_taken_is_refused(tmp_path):
 def test_a_log_keeps_every_column_in_its_row(tmp_path):
     table = rows()
     made = loaded(file_of(tmp_path / "log.csv", table, True))
-    assert made.treatment is not None and not made.treatment.estimated and made.truth is None
+    assert made.treatment is not None and not made.treatment.estimated and made.world is None
     found = [
         (made.users["id"][u], made.items["id"][i], int(z), float(y), pytest.approx(e, abs=1e-6))
         for u, i, z, y, e in zip(
@@ -215,7 +216,7 @@ def test_a_propensity_of_being_observed_is_refused_before_the_log_is_read(words,
 
 
 def test_a_propensity_of_being_observed_is_refused_for_a_plugins_log(tmp_path, monkeypatch):
-    monkeypatch.setattr(plans, "TREATED", ())
+    monkeypatch.setattr(UpliftLogConfig, "recommendations", False)
     words = ["data=uplift-log", f"data.path={file_of(tmp_path / 'log.csv', rows(), True)}", "model=popularity"]
     made = plans.plan(composed(prepare_overrides([*words, "propensity=popularity", f"cache={tmp_path}"])))
     with pytest.raises(UpliftlensError, match="log is a log of recommendations"):
@@ -224,14 +225,14 @@ def test_a_propensity_of_being_observed_is_refused_for_a_plugins_log(tmp_path, m
 
 def test_the_three_draws_are_those_of_the_world(tmp_path):
     made = data.load(data.configure("uplift-synthetic", [*SMALL, "data.draw=2"]), tmp_path)
-    assert made.truth is not None
+    assert made.world is not None
     parts = split(made, SplitConfig("draws", 0.5, 0))
     for part, rows_there, seed in (
         ("train", parts.train, 6),
         ("validation", parts.validation, 7),
         ("test", parts.test, 8),
     ):
-        drawn = draw(made.truth.world, seed)
+        drawn = draw(made.world.potential, seed)
         found = uplift_part(made, parts, part)
         assert found is not None and (rows_there.value == rows_of(drawn).value).all()
         for name in ("user", "item", "treated", "outcome", "propensity"):

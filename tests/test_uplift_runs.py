@@ -11,12 +11,12 @@ from shell import records
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.data.world import TruthRead, World, hidden
 from upliftlens.benchmarks.metrics.registry import at, registry
 from upliftlens.benchmarks.runs import run as experiment
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.system.talk import quiet
-from upliftlens.benchmarks.worlds.truth import Truth, TruthRead, hidden
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.worlds.potential import ranks
 from upliftlens.models.contract import Method, Solver
@@ -69,7 +69,7 @@ def test_every_model_has_every_uplift_metric_with_its_interval(store):
 
 def test_the_oracle_reaches_the_analytic_maximum_over_what_may_be_recommended(store):
     prepared = prepare(planned("model=oracle"), quiet)
-    truth, train = prepared.dataset.truth, prepared.split.train
+    truth, train = prepared.dataset.world, prepared.split.train
     assert truth is not None
     tau = truth.tau.astype(np.float64)
     taken = train.value > 0
@@ -95,9 +95,9 @@ def test_estimates_stand_near_the_truth_and_naive_ones_do_not(store):
 
 def test_the_logging_policy_ranks_by_what_was_recorded(store):
     prepared = prepare(planned("model=logged_propensity"), quiet)
-    truth, train = prepared.dataset.truth, prepared.split.train
+    truth, train = prepared.dataset.world, prepared.split.train
     assert truth is not None
-    score = truth.world.recorded.copy()
+    score = truth.potential.recorded.copy()
     taken = train.value > 0
     score[train.user[taken], train.item[taken]] = -np.inf
     rank = ranks(score, np.random.default_rng(20).permutation(40))
@@ -133,7 +133,7 @@ def test_a_metric_that_is_not_there_is_answered(asked, sentence, store, capsys):
 def test_random_ranking_changes_what_the_average_recommendation_does(store):
     """The mean effect of what may be recommended lies in the interval of random order's CP@10."""
     prepared = prepare(planned("model=random"), quiet)
-    truth, train = prepared.dataset.truth, prepared.split.train
+    truth, train = prepared.dataset.world, prepared.split.train
     assert truth is not None
     tau, taken = truth.tau.astype(np.float64), train.value > 0
     tau[train.user[taken], train.item[taken]] = np.nan
@@ -143,17 +143,17 @@ def test_random_ranking_changes_what_the_average_recommendation_does(store):
 
 
 def test_tuning_reads_no_truth_and_no_test(tmp_path, monkeypatch):
-    def fails(self: Truth) -> Any:
+    def fails(self: World, part: Any) -> Any:
         raise AssertionError("the truth was read")
 
-    monkeypatch.setattr(Truth, "world", property(fails))
+    monkeypatch.setattr(World, "_read", fails)
     record, _ = experiment.run(planned("model=cubn", "trial=true", f"store={tmp_path}"), quiet)
     assert set(record.metrics) == {"validation/uplift@10/snips"}
 
 
 def test_a_learner_that_reads_the_truth_is_stopped(tmp_path):
     wanted = planned("model=random", f"store={tmp_path}")
-    truth = prepare(wanted, quiet).dataset.truth
+    truth = prepare(wanted, quiet).dataset.world
     assert truth is not None
     honest = wanted.learning.model.value
 

@@ -15,6 +15,7 @@ from worlds import hyper, training_data
 
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.config.plugins import entry, names
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.runs import run as experiment
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.splits.parts import logged, recommendations
@@ -22,7 +23,6 @@ from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables.table import definition
 from upliftlens.benchmarks.training.feed import Wants, choose_layout, feed
 from upliftlens.benchmarks.training.loop import fit
-from upliftlens.benchmarks.worlds.truth import Truth
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.causal.losses import LOSSES
@@ -187,10 +187,10 @@ def run(tmp_path, *words: str):
 def test_no_row_of_the_table_learns_or_is_tuned_with_the_truth(row, tmp_path, monkeypatch):
     """A small version of each row, as its tuning runs it, in a world whose truth raises. Its defaults go together."""
 
-    def fails(self: Truth) -> Any:
+    def fails(self: World, part: Any) -> Any:
         raise AssertionError("the truth was read")
 
-    monkeypatch.setattr(Truth, "world", property(fails))
+    monkeypatch.setattr(World, "_read", fails)
     record = run(tmp_path, *TABLE["rows"][row], f"train.monitor={TABLE['criterion']}")
     assert set(record.metrics) == {"validation/uplift@10/snips"}
     if (objective := record.objective) in LEARNERS:

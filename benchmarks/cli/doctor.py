@@ -5,7 +5,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import entry_points, metadata, requires
+from importlib.metadata import metadata, requires
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -118,17 +118,18 @@ def _devices() -> Check:
 def _plugins() -> Check:
     """Whether every installed plugin can be used: one that can't stops each run."""
     from upliftlens.benchmarks.config.installed import register_installed
-    from upliftlens.benchmarks.metrics.registry import registry
+    from upliftlens.benchmarks.config.plugins import GROUPS, values
+    from upliftlens.benchmarks.config.plugins import installed as brought
 
     try:
+        for group in GROUPS:
+            values(group)
         register_installed()
-        registry()
     except UpliftlensError as error:
         return Check("plugins", "broken", str(error), "mend it, or uninstall the package that it comes with")
-    groups = ("models", "objectives", "data", "metrics")
-    points = [point for group in groups for point in entry_points(group=f"upliftlens.{group}")]
-    others = sorted(point.name for point in points if point.dist is None or point.dist.name != "upliftlens")
-    return Check("plugins", "good", ", ".join(others) or "none installed")
+    theirs = {group: ", ".join(sorted(point.name for point in brought(group))) for group in GROUPS}
+    others = [f"{group}: {listed}" for group, listed in theirs.items() if listed]
+    return Check("plugins", "good", "; ".join(others) or "none installed")
 
 
 def _home() -> Check:

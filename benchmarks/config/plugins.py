@@ -10,18 +10,18 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.config.sources import file_hash, source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.models.checks import check_record, checked_model, checked_objective
+from upliftlens.models.checks import check_call, check_record, checked_model, checked_objective
 from upliftlens.models.contract import Backbone, Solver
 
 _MACHINERY = (__file__, contextlib.__file__, importlib.__file__, importlib.metadata.__file__)
@@ -32,28 +32,36 @@ class Group(NamedTuple):
     """A kind of plugin.
 
     ``config``: the config group that chooses one by its name, or None; ``contract``: dotted paths of the classes that
-    its objects may have (by path, since most of them lie in rooms above this one); ``check(object, where)`` refuses an
-    object whose fields are wrong; ``families``: an entry point may name a tuple of objects.
+    its objects may have (by path, since most of them lie in rooms above this one); ``calls``: the functions among an
+    object's fields, by the positional arguments that they are called with; ``check(object, where)`` refuses an object
+    whose other fields are wrong; ``families``: an entry point may name a tuple of objects.
     """
 
     config: str | None
     contract: tuple[str, ...]
     check: Callable[[Any, str], Any] = check_record
     families: bool = False
+    calls: Mapping[str, str] = MappingProxyType({})
 
 
-def _unchecked(value: Any, where: str) -> None:
-    return None
-
+_LOAD = {"load": "options, cache, say"}
 
 GROUPS: dict[str, Group] = {
     "models": Group(
         "model", ("upliftlens.models.contract.Backbone", "upliftlens.models.contract.Solver"), checked_model
     ),
-    "losses": Group("loss", ("upliftlens.causal.losses.Loss",), _unchecked),
+    "losses": Group("loss", ("upliftlens.causal.losses.Loss",), calls={"error": "score, target", "predict": "score"}),
     "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
-    "data": Group("data", ("upliftlens.benchmarks.data.registry.DataSource",), _unchecked),
-    "metrics": Group(None, ("upliftlens.benchmarks.metrics.metric.Metric",), _unchecked, families=True),
+    "data": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
+    "worlds": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
+    "metrics": Group(
+        None,
+        ("upliftlens.benchmarks.metrics.metric.Metric",),
+        lambda metric, where: None,  # its name may have a slash
+        families=True,
+        calls={"sums": "evidence, cutoff", "reduce": "totals"},
+    ),
+    "tables": Group(None, ("upliftlens.benchmarks.tables.table.TableKind",), calls={"cells": "definition, where"}),
 }
 """Every kind of plugin, by the last part of its entry-point group."""
 
@@ -88,7 +96,7 @@ def entry(group: str, name: str) -> Entry:
         raise UpliftlensError(f"{place(point)} is called {called}: the entry point and the object need one name")
     if built_in(point):
         return Entry(objects[0], "")
-    module = sys.modules[point.module]
+    module = opened(group, name)[0]
     file = inspect.getfile(module)
     return Entry(objects[0], source_hash(Path(file), module.__package__ or ""), file)
 
@@ -109,6 +117,12 @@ def values(group: str) -> dict[str, Any]:
                     f"two {group} are called '{value.name}'; one is {point.value}: rename or uninstall it"
                 )
     return found
+
+
+def opened(group: str, name: str) -> tuple[ModuleType, tuple[Any, ...]]:
+    """The module that an entry point leads to, and the objects that it names."""
+    point, objects = _loaded(group, name)
+    return sys.modules[point.module], objects
 
 
 def place(point: EntryPoint) -> str:
@@ -144,6 +158,8 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
             wanted = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
             raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be {wanted}")
         kind.check(each, where)
+        for name_of, arguments in kind.calls.items():
+            check_call(getattr(each, name_of), name_of, arguments, where)
     return point, objects
 
 
@@ -191,7 +207,13 @@ def place_in(file: str, error: BaseException) -> str:
 
 
 def _points(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"upliftlens.{group}")}
+    points: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"upliftlens.{group}"):
+        other = points.setdefault(point.name, point)
+        if other.value != point.value:
+            theirs = other if built_in(point) else point
+            raise UpliftlensError(f"{place(theirs)}: another entry point has this name: rename or uninstall it")
+    return points
 
 
 def _load(path: Path) -> ModuleType:

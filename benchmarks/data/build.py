@@ -102,9 +102,9 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
 def sealed(dataset: Dataset) -> Dataset:
     """The data set with its fingerprint: sha256 of all that a run can see, the same on every platform.
 
-    Covered: ids, log, test set, features with their names, propensities, treatments, the truth of a world, scale,
-    relevance, feedback. Not covered: the
-    name, titles and other text of the tables, terms and source, none of which changes a number.
+    Covered: ids, log, test set, features with their names, propensities, treatments, a world of potential outcomes,
+    scale, relevance, feedback. Not covered: the name, titles and other text of the tables, terms and source, none of
+    which changes a number.
     """
     digest = hashlib.sha256(b"upliftlens data set 1\n")
 
@@ -136,8 +136,8 @@ def sealed(dataset: Dataset) -> Dataset:
     for label, treatment in (("treatment", dataset.treatment), ("test treatment", dataset.test_treatment)):
         if treatment is not None:
             add(label, treatment.treated, treatment.propensity, treatment.estimated, treatment.redrawn)
-    if dataset.truth is not None:
-        add("truth", dataset.truth.fingerprint)
+    if dataset.world is not None and dataset.world.fingerprint is not None:
+        add("truth", dataset.world.fingerprint)
     return replace(dataset, fingerprint=digest.hexdigest())
 
 

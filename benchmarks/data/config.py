@@ -1,7 +1,7 @@
 """The options of a data set as types. No field has a default: the files in configs/data state every one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from upliftlens.causal.errors import UpliftlensError
 
@@ -46,7 +46,12 @@ class FactsConfig:
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """What every data set states, wherever its rows come from."""
+    """What every data set states, wherever its rows come from.
+
+    ``recommendations``: whether the data say what was recommended (a plugin's options may state it in the same way).
+    """
+
+    recommendations: ClassVar[bool] = False
 
     name: str
     format: str
@@ -145,6 +150,8 @@ class UpliftLogConfig(DataConfig):
     ``absent`` pairs of its users and items are dropped, or count as not recommended and not taken (zero).
     ``propensity_l2`` penalises the propensities that have to be estimated, in at most ``propensity_iterations``.
     """
+
+    recommendations: ClassVar[bool] = True
 
     separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
     header: bool

@@ -6,6 +6,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw, ids_only
 from upliftlens.benchmarks.data.config import CsvConfig, DataConfig, RecboleConfig
+from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
@@ -123,3 +124,7 @@ def _not_numbers(cells: list[str], file: str, name: str) -> list[Problem]:
         for line, cell in enumerate(cells, start=2)
         if cell and not is_number(cell)
     ]
+
+
+csv = file_source("csv", CsvConfig, read_delimited)
+recbole = file_source("recbole", RecboleConfig, read_recbole)

@@ -1,4 +1,4 @@
-"""Worlds of potential outcomes as data sets, and logs of recommendations read from files."""
+"""Logs of recommendations, read from files."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw, build, ids_only, sealed
 from upliftlens.benchmarks.data.config import UpliftLogConfig
+from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
@@ -134,3 +135,6 @@ def _one_sided(made: Dataset) -> str:
         f"{int(alone[item].sum()):,} of the rows are of {int(alone.sum()):,} items that were always or never "
         "recommended: their propensities are the model's word alone"
     )
+
+
+uplift_log = file_source("uplift-log", UpliftLogConfig, read_log, load_log)

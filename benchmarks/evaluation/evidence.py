@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Ranked, UpliftOptions
-from upliftlens.benchmarks.worlds.truth import Truth
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.worlds.potential import ranks
@@ -19,14 +19,14 @@ _OF_LOG = frozenset(("logged", "logged+history", "logged+truth"))
 
 class Effects(NamedTuple):
     """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted; without one
-    (or with an empty one) there is no doubly-robust estimate.
+    (or with an empty one) there is no doubly-robust estimate. ``world``: the door to the true effects.
 
     ``semi`` gives the effects τ f32[n_users, n_items] in a world fitted to rating data. Each may be None.
     """
 
     log: UpliftLog | None = None
     history: UpliftLog | None = None
-    truth: Truth | None = None
+    world: World | None = None
     semi: Callable[[], np.ndarray] | None = None
 
 
@@ -45,7 +45,7 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
             return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
     if kind == "logged+history" and not effects.history:  # nor an empty one
         return "no log was trained on, and outcomes can't be predicted from the tested log itself"
-    if kind in ("logged+truth", "truth", "realised") and effects.truth is None:
+    if kind in ("logged+truth", "truth", "realised") and not (effects.world and effects.world.knows_effects):
         return "the truth is not known here: the rows come from no world, or select a model"
     if kind == "semi" and effects.semi is None:
         return "a frozen world is for tests on rating data, with metrics=uplift_semi"
@@ -64,11 +64,11 @@ def gathered(
     rank = ranks(score, tie_order(score.shape[1], tie_seed))
     found: dict[Evidence, Ranked | Logged] = {}
     tau = None
-    if effects.truth is not None and kinds & {"truth", "logged+truth"}:
-        tau = effects.truth.tau[users]
+    if effects.world is not None and kinds & {"truth", "logged+truth"} and (true := effects.world.tau) is not None:
+        tau = true[users]
         found["truth"] = Ranked(rank, tau)
-    if effects.truth is not None and "realised" in kinds:
-        found["realised"] = Ranked(rank, effects.truth.realised()[users])
+    if effects.world is not None and "realised" in kinds and (drawn := effects.world.realised()) is not None:
+        found["realised"] = Ranked(rank, drawn[users])
     if effects.semi is not None and "semi" in kinds:
         found["semi"] = Ranked(rank, effects.semi()[users])
     if effects.log is not None and options is not None and kinds & _OF_LOG:

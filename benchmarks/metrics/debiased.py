@@ -9,7 +9,7 @@ With e the error of a test pair, p = P(the pair is in the test log), D all users
     rmse/dr         √(mean_D ê + Σ_O ((e − ê)/p) / |D|)
     rmse/sndr       √(mean_D ê + Σ_O ((e − ê)/p) / Σ_O (1/p))
     rmse/stable-dr  √(Σ_O (e/p') / Σ_O (1/p'))               Σ_O (ê − mean_D ê)/p' = 0
-    mae/…, logloss/…, brier/…    the same without the root, with the errors of ``metrics.pairs``
+    mae/*, logloss/*, brier/*    as rmse/*, without the root, with the errors of ``metrics.pairs``
 
 They estimate what the plain metric would be over all pairs, if p (eib: ê; dr, sndr: one of the two) is right: the
 record's diagnostics tell of p. The sums are ``causal.risk``'s by user, in float64, so that every resample of users is

@@ -4,18 +4,20 @@
 Against a truth τ, which only worlds know (with ``/realised``: τ = Y^T − Y^C of the draw that tests; with ``/semi``: the
 τ of the semi-synthetic world that was fitted to all ratings of a plain rating log, frozen, for evaluation only):
 
-    cp@k    mean over users of the mean τ of their first k         cdcg   mean over users of Σ τ/log2(1 + rank)
-    car     mean over users of the mean of τ·rank; lower is better
+    cp@k, cp@k/*      mean over users of the mean τ of their first k (Sato et al. 2020)
+    cdcg, cdcg/*      mean over users of Σ τ/log2(1 + rank) (Sato et al. 2020)
+    car, car/*        mean over users of the mean of τ·rank; lower is better
 
 Estimated from the tested log of recommendations, pooled over users (``/user-mean``: the mean over users of their own
 estimate, for comparison with papers; biased, for users without both arms among their first k drop out):
 
-    uplift@k/naive, ips, snips, dr          the effect of recommending what stands among the first k
-    policy-value@k/ips, snips, dr           the effect of recommending uniformly from the first k
-    policy-gain@k/ips, snips, dr            that, minus the logged policy's: e/Σe over all items of the tested log, also
-                                            those that a list may not hold since the user has taken them before
-    auuc, qini (and /naive, unweighted)     area over the random line of the uplift and the Qini curve
+    uplift@k/*        the effect of recommending what stands among the first k
+    policy-value@k/*  the effect of recommending uniformly from the first k
+    policy-gain@k/*   policy-value minus the logged policy's: e/Σe over all items of the tested log, taken before or not
+    auuc, auuc/*      area over the random line of the uplift curve
+    qini, qini/*      area over the random line of the Qini curve
 
+by ``/naive`` (for curves: unweighted), ``/ips``, ``/snips`` or ``/dr``, the curves by inverse propensities.
 ``/true`` stands beside an estimate: what it would be if every row's τ were known. Rows without overlap are left out.
 """
 

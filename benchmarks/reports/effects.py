@@ -106,7 +106,7 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
         say(f"{out:,} of {len(log):,} rows have no overlap (propensity 0 or 1) and are left out")
     if dataset.treatment.estimated:
         say("propensities are estimated: what also depends on an unrecorded cause is biased")
-    tau = None if dataset.truth is None else dataset.truth.tau
+    tau = None if dataset.world is None else dataset.world.tau
     truth = np.full(len(log), np.nan) if tau is None else tau[log.user, log.item].astype(np.float64)
     measured = _Measured(log, known.usable, half, m1, m0, truth, options)
     base = measured.sums(np.arange(len(log)))

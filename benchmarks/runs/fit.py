@@ -16,7 +16,7 @@ from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, moni
 from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
-from upliftlens.benchmarks.runs.prepare import Prepared, exposure, training_data
+from upliftlens.benchmarks.runs.prepare import Prepared, training_data
 from upliftlens.benchmarks.system.talk import Reporter
 from upliftlens.benchmarks.propensities.exposure import NOT_RANDOM_VALIDATION, Exposure, Part
 from upliftlens.benchmarks.system.talk import Epoch
@@ -48,9 +48,16 @@ class Trained(NamedTuple):
 
 
 def train(
-    plan: Plan, prepared: Prepared, reporter: Reporter, on_epoch: Callable[[int, Mapping[str, float]], None]
+    plan: Plan,
+    prepared: Prepared,
+    exposed: Exposure | None,
+    reporter: Reporter,
+    on_epoch: Callable[[int, Mapping[str, float]], None],
 ) -> Trained:
-    """Fits on training rows, watched on validation rows, then, where asked, on both for as many epochs as were kept."""
+    """Fits on training rows, watched on validation rows, then, where asked, on both for as many epochs as were kept.
+
+    ``exposed``: the plan's propensity, if it has one.
+    """
     parts = prepared.split
     _require(plan, prepared.dataset)
     data = training_data(prepared, refit=False)
@@ -62,7 +69,6 @@ def train(
         raise UpliftlensError("tuning selects on validation rows, and there are none: set split.validation above 0")
     # A closed form has one state only: unless its validation value is asked for, there is nothing to watch.
     watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
-    exposed = exposure(plan, reporter) if "propensity" in plan.needs or is_weighted(name) else None
     stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
 
     def supply(of: TrainingData) -> Feed:
@@ -131,10 +137,10 @@ def _whole(info: Mapping[str, Any]) -> bool:
 
 def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:
     """The fit as it is, or, for the oracle, with the truth in the place of its state."""
-    model, truth = plan.learning.model.value, prepared.dataset.truth
-    if not isinstance(model, Solver) or model.needs != "truth" or truth is None:
+    model, world = plan.learning.model.value, prepared.dataset.world
+    if not isinstance(model, Solver) or model.needs != "truth" or world is None:
         return trained
-    return trained._replace(state=jnp.asarray(truth.tau))
+    return trained._replace(state=jnp.asarray(world.tau))
 
 
 def _require(plan: Plan, dataset: Dataset) -> None:
@@ -149,7 +155,7 @@ def _require(plan: Plan, dataset: Dataset) -> None:
             f"{learner} learns from what was recommended, which {dataset.name} does not say: "
             "use data=uplift-ml-100k, uplift-synthetic or uplift-log"
         )
-    if needs == "truth" and dataset.truth is None:
+    if needs == "truth" and not (dataset.world and dataset.world.knows_effects):
         raise UpliftlensError(
             f"{learner} ranks by the true effects, which are not known for {dataset.name}: "
             "use data=uplift-ml-100k or uplift-synthetic"

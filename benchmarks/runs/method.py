@@ -34,7 +34,7 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     if learning.model.source:
         check_module(model, options, shapes_of(data))
     dense = "score_all" in module_offers(model, options, data)
-    layout = choose_layout(train.layout, learning.loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
+    layout = choose_layout(train.layout, learning.loss.value.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
     if layout != "tiles" and train.optimizer == "lbfgs" and "everything" in plan.needs:
         raise UpliftlensError(
             f"train.optimizer=lbfgs needs the same sums at every step, and objective={learning.objective.value.name} "
@@ -44,7 +44,7 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     return _gradient_method(
         model,
         options,
-        learning.loss,
+        learning.loss.value,
         learning.objective.value,
         train.optimizer,
         train.schedule,

@@ -12,7 +12,6 @@ from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
 from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
 from upliftlens.benchmarks.data import config_type
-from upliftlens.benchmarks.worlds.config import TREATED
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.runs.learning import Learning, learning
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
@@ -152,7 +151,8 @@ def plan(config: Mapping[str, Any]) -> Plan:
         cache=Path(own.cache).expanduser().absolute(),
         progress=own.progress,
     )
-    check_exposure(f"data={made.data.name}", isinstance(made.data, TREATED), made.weighted, made.needs)
+    recommendations = getattr(made.data, "recommendations", False)
+    check_exposure(f"data={made.data.name}", recommendations, made.weighted, made.needs)
     if not made.solver:
         feedback = getattr(made.data, "feedback", None)
         check_learning(made.learning, made.train.optimizer, made.train.layout, feedback, made.weighted)
@@ -197,7 +197,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     list of them would have to follow every change of the code: a key that is too fine costs a repeated run, one that is
     too coarse gives a wrong number.
     """
-    model, objective = plan.learning.model, plan.learning.objective
+    model, loss, objective = plan.learning.model, plan.learning.loss, plan.learning.objective
     identity: dict[str, Any] = {
         "model": {"name": model.value.name, "version": model.value.version, "source": model.source},
         "options": asdict(plan.learning.options),
@@ -217,7 +217,11 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     return {
         **identity,
         "train": asdict(plan.train),
-        "loss": {"name": plan.learning.loss.name, "version": plan.learning.loss.version},
+        "loss": {
+            "name": loss.value.name,
+            "version": loss.value.version,
+            **({"source": loss.source} if loss.source else {}),  # a key of before losses could be installed stays
+        },
         "objective": {
             "name": objective.value.name,
             "version": objective.value.version,

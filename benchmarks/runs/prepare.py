@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.runs.compatible import check_exposure
-from upliftlens.benchmarks.data import load, true_propensity
+from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.metrics.registry import choose_all, is_debiased
 from upliftlens.benchmarks.runs.plan import Plan, fit_identity
@@ -106,9 +106,8 @@ def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
 @lru_cache(maxsize=4)
 def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
     dataset, parts, mar = _data(data, split_config, propensity, cache, say)
-    made = expose(
-        propensity, dataset, parts, mar, true_propensity(data, cache) if propensity.name == "oracle" else None
-    )
+    truth = dataset.world.propensity if propensity.name == "oracle" and dataset.world else None
+    made = expose(propensity, dataset, parts, mar, truth)
     say(verdict(made.diagnostics))
     return made
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.data.world import hidden
 from upliftlens.benchmarks.training.programs import compilations, keep_programs
 from upliftlens.benchmarks.evaluation.evidence import Effects
 from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
@@ -33,7 +34,6 @@ from upliftlens.benchmarks.system.talk import say_once
 from upliftlens.benchmarks.splits.store import save_split
 from upliftlens.benchmarks.runs.tracking import track
 from upliftlens.benchmarks.splits.parts import described, fitted_rows, uplift_part
-from upliftlens.benchmarks.worlds.truth import hidden
 
 
 def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
@@ -106,19 +106,19 @@ def _compute(
     started: float,
 ) -> tuple[Record, Mapping[str, np.ndarray]]:
     before = compilations()
+    exposed = exposure(plan, reporter)  # before the truth is hidden: the oracle's reads it
     ready = time.perf_counter()
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _found(plan, prepared, store, reporter)
         if trained is None:
             with hidden():
-                trained = train(plan, prepared, reporter, on_epoch)
+                trained = train(plan, prepared, exposed, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
             trained = revealed(plan, prepared, trained)
         else:
             for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
                 on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
     fitted = time.perf_counter()
-    exposed = exposure(plan, reporter)
     metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
     done = time.perf_counter()
     programs = compilations().since(before)
@@ -175,7 +175,7 @@ def _measured(
         return frozen_world(dataset.log, dataset.fingerprint, plan.metrics.world, plan.cache, reporter.say).tau
 
     rated = plan.metrics.world is not None and log is None and dataset.feedback == "explicit"
-    known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.truth, frozen if rated else None)
+    known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.world, frozen if rated else None)
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
     test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
     result = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
@@ -218,7 +218,7 @@ def _blank(plan: Plan, prepared: Prepared) -> Record:
             "leak": asdict(prepared.split.leak),
         },
         model=learning.model.value.name,
-        loss=None if plan.solver else learning.loss.name,
+        loss=None if plan.solver else learning.loss.value.name,
         objective="" if plan.solver else learning.objective.value.name,
         seed=plan.seed,
         environment=collect(),

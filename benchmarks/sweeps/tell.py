@@ -33,7 +33,7 @@ def label_of(planned: Plan) -> str:
     learning = planned.learning
     parts = [learning.model.value.name]
     if not planned.solver:
-        parts += [learning.loss.name, learning.objective.value.name]
+        parts += [learning.loss.value.name, learning.objective.value.name]
     return f"{planned.data.name} {planned.split.name}{fold} {'/'.join(parts)} seed={planned.seed}"
 
 

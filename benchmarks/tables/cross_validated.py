@@ -12,7 +12,7 @@ import numpy as np
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.tables.evidence import bounds, evidence
 from upliftlens.benchmarks.tables.run import evaluation_of, planned, record_of
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.causal.intervals import Resampling
 
 UNREAD = 50  # resamples of the folds' intervals, which nobody reads: few are soon done
@@ -64,3 +64,6 @@ def _winner(content: Mapping[str, Any], options: Sequence[str], criterion: str, 
         ]
         scores.append(sign * float(np.mean([record.metrics[criterion].value ** power for record in folds])))
     return points[int(np.argmin(scores))]
+
+
+kind = TableKind("cross-validated", cross_validated_cells)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import CompletionConfig
 from upliftlens.causal.errors import located
@@ -70,3 +70,6 @@ def _spread_cell(row: str, column: str, sd: float, draws: int, closed: float) ->
     return Cell(
         row, column, sd, low, high, None, f"{'is' if held else 'differs from'} the closed form {closed:.3f}", ()
     )
+
+
+kind = TableKind("estimators", estimator_cells)

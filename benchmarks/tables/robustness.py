@@ -18,7 +18,7 @@ import numpy as np
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.tables.evidence import verdict
 from upliftlens.benchmarks.tables.robustness_plot import FORMATS, draw_panels
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.worlds.config import GridConfig
 from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal import risk
@@ -209,3 +209,6 @@ def _bounds(
     errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
 ) -> tuple[float, float]:
     return percentile(summary(_resampled(errors, resampling)), resampling.level)
+
+
+kind = TableKind("robustness", robustness_cells, remarks)

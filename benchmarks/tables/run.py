@@ -16,7 +16,6 @@ from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.system.talk import Reporter
 from upliftlens.benchmarks.tables.table import Where
 from upliftlens.causal.errors import unknown
-from upliftlens.causal.losses import LOSSES
 
 SILENT = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
 """One object for all runs of all tables, so that what is cached by it (data, splits, propensities) is shared."""
@@ -50,7 +49,7 @@ def fits(options: Sequence[str], where: Where) -> bool:
     """Whether the objective of a configuration makes sense with its loss; such a plan is refused otherwise."""
     config = _composed((*options, f"store={where.store}", f"cache={where.cache}"))
     objective = entry("objectives", config["objective"]["name"]).value
-    return LOSSES[config["loss"]["name"]].link in objective.links
+    return entry("losses", config["loss"]["name"]).value.link in objective.links
 
 
 def record_of(made: Plan) -> Record:

@@ -14,7 +14,7 @@ from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.tables.evidence import Difference, Evidence, bounds, differences, evidence
 from upliftlens.benchmarks.tables.run import evaluation_of, fits, planned, record_of
 from upliftlens.benchmarks.tables.search import search
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.tables.truth import everywhere
 from upliftlens.causal.errors import unknown
 from upliftlens.causal.intervals import Resampling
@@ -186,3 +186,6 @@ def _difference_cell(block: str, label: str, pair: tuple[Found, Found], found: D
     mar = any(record.diagnostics["uses_mar_data"] for side in (first, second) for record in side.records)
     column = label.removeprefix(f"{first.row.name} ")
     return Cell(block + first.row.name, column, found.value, found.lo, found.hi, None, found.verdict, keys, mar)
+
+
+kind = TableKind("tuned", tuned_cells, remarks)

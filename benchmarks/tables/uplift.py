@@ -21,7 +21,7 @@ from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.sweeps.search import tune
 from upliftlens.benchmarks.tables.run import record_of
-from upliftlens.benchmarks.tables.table import Cell, Where
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, ratio, replicates, value
 
@@ -213,3 +213,6 @@ def _run(config: Mapping[str, Any]) -> Record:
 def _since(start: float, end: float | None = None) -> str:
     seconds = (time.perf_counter() if end is None else end) - start
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+kind = TableKind("uplift-learners", uplift_cells, remarks)

@@ -16,7 +16,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
-from upliftlens.benchmarks.tables.table import Cell, Where
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
@@ -38,10 +38,11 @@ def uplift_estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cel
     started = time.perf_counter()
     data = composed(content["data"])["data"]
     dataset = load(typed(config_type(data), data, "data"), where.cache, where.say)
-    if dataset.truth is None:
+    world = None if dataset.world is None else dataset.world.potential
+    if world is None:
         raise UpliftlensError(f"{dataset.name}: the truth is not known: use data=[data=uplift-synthetic], for instance")
     resampling = Resampling(content["level"], content["resamples"], content["seed"])
-    truth, logs = _simulated(dataset.truth.world, content)
+    truth, logs = _simulated(world, content)
     values: dict[str, list[float]] = {}
     covered: dict[str, list[bool]] = {}
     for number, (log, m1, m0) in enumerate(logs):
@@ -130,3 +131,6 @@ def _cells(row: str, error: np.ndarray, covered: np.ndarray, content: Mapping[st
         Cell(row, "rmse, pp", rmse, around[0], around[1], None, "", ()),
         Cell(row, "coverage, %", 100 * coverage, 100 * share.low, 100 * share.high, None, told, ()),
     ]
+
+
+kind = TableKind("uplift-estimators", uplift_estimator_cells)

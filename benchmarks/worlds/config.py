@@ -1,9 +1,9 @@
-"""The options of data sets that say what was recommended. No field has a default: configs/data states every one."""
+"""The options of worlds. No field has a default: configs/data states every one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from upliftlens.benchmarks.data.config import BaseConfig, DataConfig, UpliftLogConfig
+from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import above, at_least
 from upliftlens.causal.worlds.generated import GeneratedOptions
@@ -97,6 +97,8 @@ class GridConfig(DrawnConfig):
 class UpliftSyntheticConfig(DrawnConfig, GeneratedOptions):
     """A generated world of potential outcomes: its options, and ``draw``, which seeds the world and its three logs."""
 
+    recommendations: ClassVar[bool] = True
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -134,9 +136,7 @@ class SemiSyntheticConfig:
 class UpliftRatingsConfig(DrawnConfig):
     """Logs of the semi-synthetic ``world`` fitted to the ratings of the data set ``base``; ``draw`` seeds them."""
 
+    recommendations: ClassVar[bool] = True
+
     base: DataConfig
     world: SemiSyntheticConfig
-
-
-TREATED = (UpliftLogConfig, UpliftSyntheticConfig, UpliftRatingsConfig)
-"""The options of every built-in data set that says what was recommended."""

@@ -6,12 +6,14 @@ table robustness are given.
 """
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.contract import DataSource
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.worlds.config import GridConfig
 from upliftlens.benchmarks.worlds.drawn import generated, log_and_test, logged
 from upliftlens.causal.errors import UpliftlensError, located
@@ -58,7 +60,8 @@ def generate(config: GridConfig) -> Dataset:
     log, test = log_and_test(ratings_of(config), _square(config, TRUE, "exposure"), config.test_per_user, config.draw)
     recorded = None if config.misspecification is None else _recorded(config, config.misspecification)
     drawn = generated(config, log, f"generated (draw {config.draw})")
-    return sealed(replace(drawn, test=test, test_kind="mar", propensity=recorded))
+    world = World(partial(propensity_of, config), partial(ratings_of, config))
+    return sealed(replace(drawn, test=test, test_kind="mar", propensity=recorded, world=world))
 
 
 def propensity_of(config: GridConfig) -> np.ndarray:
@@ -80,3 +83,6 @@ def _recorded(config: GridConfig, misspecification: float) -> np.ndarray:
 def _square(config: GridConfig, knobs: Knobs, column: str) -> np.ndarray:
     values: np.ndarray = getattr(world_of(config, knobs), column)
     return values.reshape(config.n_users, config.n_items)
+
+
+source = DataSource("grid", GridConfig, lambda config, cache, say: generate(config))

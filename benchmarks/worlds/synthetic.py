@@ -1,21 +1,25 @@
 """A generated world as a data set: what a method may see of it, without the truth."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.contract import DataSource
 from upliftlens.benchmarks.data.dataset import Dataset, Features
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.system.environment import available_memory
 from upliftlens.benchmarks.worlds.config import SyntheticConfig
 from upliftlens.benchmarks.worlds.drawn import generated
 from upliftlens.causal.errors import UpliftlensError, located
-from upliftlens.causal.worlds.synthetic import World, synthetic_world
+from upliftlens.causal.worlds.synthetic import World as Generated
+from upliftlens.causal.worlds.synthetic import synthetic_world
 
 _ROW, _SIDE = 60, 100  # bytes of a row, with its copies while it is sorted, and of a user's or item's entry, at least
 
 
-def world_of(config: SyntheticConfig) -> World:
+def world_of(config: SyntheticConfig) -> Generated:
     """The world with its truth: for evaluation only.
 
     Raises:
@@ -45,7 +49,7 @@ def generate(config: SyntheticConfig) -> Dataset:
     recorded = None if config.misspecification is None else _recorded(world, config.misspecification)
     if len(world.test):
         drawn = replace(drawn, test=world.test, test_kind="mar")
-    return sealed(replace(drawn, propensity=recorded))
+    return sealed(replace(drawn, propensity=recorded, world=World(partial(propensity_of, config))))
 
 
 def propensity_of(config: SyntheticConfig) -> np.ndarray:
@@ -53,7 +57,7 @@ def propensity_of(config: SyntheticConfig) -> np.ndarray:
     return world_of(config).truth.propensity(np.arange(config.n_users))
 
 
-def _recorded(world: World, misspecification: float) -> np.ndarray:
+def _recorded(world: Generated, misspecification: float) -> np.ndarray:
     """f32[U, I]; raises UpliftlensError for a misspecification outside of [0, 1]."""
     if not 0 <= misspecification <= 1:
         raise UpliftlensError(f"data.misspecification must lie in [0, 1], got {misspecification}")
@@ -62,3 +66,6 @@ def _recorded(world: World, misspecification: float) -> np.ndarray:
 
 def _named(matrix: np.ndarray, side: str) -> Features:
     return Features(tuple(f"{side} feature {i}" for i in range(matrix.shape[1])), matrix.astype(np.float32))
+
+
+source = DataSource("synthetic", SyntheticConfig, lambda config, cache, say: generate(config))
