@@ -74,8 +74,8 @@ def checked_objective(value: Any, where: str) -> Objective:
     return value
 
 
-def check_record(value: Any, where: str) -> None:
-    """Name, options and version, which all plugins with options have alike.
+def check_record(value: Any, where: str, reserved: tuple[str, ...] = _RESERVED) -> None:
+    """Name, options and version, which all plugins with options have alike; no option has a ``reserved`` name.
 
     Raises:
         BrokenContract: naming the field that is wrong and what belongs there.
@@ -96,7 +96,7 @@ def check_record(value: Any, where: str) -> None:
         raise BrokenContract(
             f"{where}: write @dataclass(frozen=True) above {options.__name__}: options are part of a key"
         )
-    if taken := [f.name for f in dataclasses.fields(options) if f.name in _RESERVED]:
+    if taken := [f.name for f in dataclasses.fields(options) if f.name in reserved]:
         raise BrokenContract(f"{where}: an option can't be called {taken[0]}, which says something else: rename it")
     try:
         get_type_hints(options)

@@ -125,7 +125,7 @@ def _plugins() -> Check:
         registry()
     except UpliftlensError as error:
         return Check("plugins", "broken", str(error), "mend it, or uninstall the package that it comes with")
-    groups = ("models", "objectives", "data", "metrics")
+    groups = ("models", "objectives", "data", "metrics", "splits", "propensities")
     points = [point for group in groups for point in entry_points(group=f"upliftlens.{group}")]
     others = sorted(point.name for point in points if point.dist is None or point.dist.name != "upliftlens")
     return Check("plugins", "good", ", ".join(others) or "none installed")

@@ -31,10 +31,10 @@ def run(flags: argparse.Namespace) -> int:
         "metrics": lambda: sorted(
             at(name, {"required": "@k", "optional": "[@k]", "never": ""}[one.at]) for name, one in metrics().items()
         ),
-        "propensities": lambda: packaged("propensity"),
+        "propensities": lambda: names("propensities"),
         "tables": lambda: packaged("table"),
         "data": data_names,
-        "splits": lambda: packaged("split"),
+        "splits": lambda: names("splits"),
         "sweeps": lambda: packaged("sweep"),
     }
     if flags.what is not None and flags.what not in kinds:

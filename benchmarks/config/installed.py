@@ -8,17 +8,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.config.choices import packaged
-from upliftlens.benchmarks.config.plugins import entry, model_entry, names
+from upliftlens.benchmarks.config.plugins import GROUPS, entry, model_entry, names
 from upliftlens.causal.errors import UpliftlensError
 
 
 def register_installed() -> None:
-    """Makes installed models, objectives and data sets without a YAML of their own choices, with their defaults.
+    """Makes installed models, objectives, splits, propensities and data sets choices, with their defaults.
 
     Raises:
         UpliftlensError: for one that can't be imported, or isn't what its group is of.
     """
-    for group, points in (("model", "models"), ("objective", "objectives")):
+    for points in ("models", "objectives", "splits", "propensities"):
+        group = GROUPS[points].config
+        assert group is not None
         for name in sorted({*names(points)} - {*packaged(group)}):
             found = entry(points, name).value
             as_choice(group, found)

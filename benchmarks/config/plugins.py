@@ -46,6 +46,11 @@ def _unchecked(value: Any, where: str) -> None:
     return None
 
 
+def _check_named(value: Any, where: str) -> None:
+    """As ``check_record``, for options that state the name of their kind."""
+    check_record(value, where, reserved=())
+
+
 GROUPS: dict[str, Group] = {
     "models": Group(
         "model", ("upliftlens.models.contract.Backbone", "upliftlens.models.contract.Solver"), checked_model
@@ -53,6 +58,8 @@ GROUPS: dict[str, Group] = {
     "losses": Group("loss", ("upliftlens.causal.losses.Loss",), _unchecked),
     "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
     "data": Group("data", ("upliftlens.benchmarks.data.registry.DataSource",), _unchecked),
+    "splits": Group("split", ("upliftlens.benchmarks.splits.kinds.SplitKind",), _check_named),
+    "propensities": Group("propensity", ("upliftlens.benchmarks.propensities.kinds.PropensityKind",), _check_named),
     "metrics": Group(None, ("upliftlens.benchmarks.metrics.metric.Metric",), _unchecked, families=True),
 }
 """Every kind of plugin, by the last part of its entry-point group."""
@@ -130,7 +137,7 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
     """An entry point and the objects that it names, checked."""
     kind, points = GROUPS[group], _points(group)
     if name not in points:
-        raise unknown(f"name in upliftlens.{group}", name, points)
+        raise unknown(kind.config or f"name in upliftlens.{group}", name, points)
     point = points[name]
     where = place(point)
     with _importing(where):

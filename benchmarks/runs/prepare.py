@@ -14,7 +14,7 @@ from upliftlens.benchmarks.data import load, true_propensity
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.metrics.registry import choose_all, is_debiased
 from upliftlens.benchmarks.runs.plan import Plan, fit_identity
-from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_mar_sample
+from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_sample
 from upliftlens.benchmarks.propensities.diagnostics import verdict
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.benchmarks.system.talk import Reporter, say_once
@@ -25,7 +25,6 @@ from upliftlens.benchmarks.splits.parts import (
     estimates_anew,
     fitted_rows,
     recommendations,
-    redrawn,
     uplift_part,
 )
 from upliftlens.causal.interactions import Interactions, padded
@@ -76,7 +75,7 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     rows = most if refit else consumed(dataset, parts.train)
     log = replace(padded(rows, _capacity(len(most))), time=None)
     treated = uplift_part(dataset, parts, "fitted" if refit else "train")
-    most_treated = len(parts.train) + (0 if redrawn(dataset) else len(parts.validation))
+    most_treated = len(parts.train) + (0 if parts.redrawn else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
     return TrainingData(
         jax.tree.map(jnp.asarray, log),
@@ -118,7 +117,7 @@ def _data(
     data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
 ) -> tuple[Dataset, Split, Interactions | None]:
     dataset, parts = _split(data, split_config, cache, say)
-    return dataset, *without_mar_sample(dataset, parts, propensity)
+    return dataset, *without_sample(dataset, parts, propensity)
 
 
 @lru_cache(maxsize=4)
