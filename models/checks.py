@@ -6,6 +6,7 @@ All errors are of one or two lines and name the model and the fix.
 import dataclasses
 import inspect
 import re
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, get_args, get_type_hints
 
@@ -39,7 +40,7 @@ def checked_model(value: Any, where: str) -> Backbone | Solver:
         raise BrokenContract(
             f"{where} is a {type(value).__name__}: it must be a Backbone or a Solver of models.contract"
         )
-    check_record(value, where)
+    check_record(value, where, _RESERVED)
     where = f"{where}, model '{value.name}'"
     if isinstance(value, Backbone):
         _check_call(value.build, "build", "options, data, rngs", where)
@@ -61,7 +62,7 @@ def checked_objective(value: Any, where: str) -> Objective:
         raise BrokenContract(
             f"{where} is a {type(value).__name__}: it must be an Objective of upliftlens.causal.objectives.objective"
         )
-    check_record(value, where)
+    check_record(value, where, _RESERVED)
     where = f"{where}, objective '{value.name}'"
     if not isinstance(value.phases, tuple) or not value.phases or not all(isinstance(p, Phase) for p in value.phases):
         raise BrokenContract(f"{where}: phases must be a tuple of one or more Phase(loss, moves)")
@@ -74,8 +75,8 @@ def checked_objective(value: Any, where: str) -> Objective:
     return value
 
 
-def check_record(value: Any, where: str, reserved: tuple[str, ...] = _RESERVED) -> None:
-    """Name, options and version, which all plugins with options have alike; no option has a ``reserved`` name.
+def check_record(value: Any, where: str, reserved: Sequence[str] = ()) -> None:
+    """Name, options and version, which all plugins with options have alike; ``reserved``: no options' names.
 
     Raises:
         BrokenContract: naming the field that is wrong and what belongs there.

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_toys import FOLDER, config, dataset, random_log, same_rows
 
-from upliftlens.benchmarks.splits.kinds import KINDS, split
+from upliftlens.benchmarks.config.plugins import names
+from upliftlens.benchmarks.splits.kinds import split
 from upliftlens.benchmarks.splits.official import fold_of_rows
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, take
@@ -132,15 +133,16 @@ def test_a_misspelt_name_gets_a_hint() -> None:
     ("name", "changes", "match"),
     [
         ("kfold", {"fold": 5}, r"split\.fold=5"),
-        ("kfold", {"folds": 1, "fold": 0}, r"split\.folds=1"),
-        ("kfold", {"validation": 1.0}, r"split\.validation=1\.0"),
-        ("kfold", {"validation": -0.1}, r"split\.validation"),
-        ("kfold", {"seed": -1}, r"split\.seed"),
-        ("kfold", {"fold": None}, r"needs split\.fold"),
-        ("kfold", {"n": 3}, r"no option split\.n"),
-        ("leave_last", {"n": 0}, r"split\.n=0"),
+        ("kfold", {"fold": -1}, "fold must be at least 0, got -1"),
+        ("kfold", {"folds": 1, "fold": 0}, "folds must be at least 2, got 1"),
+        ("kfold", {"validation": 1.0}, r"validation must lie in \[0, 1\), got 1\.0"),
+        ("kfold", {"validation": -0.1}, "validation must lie in"),
+        ("kfold", {"seed": -1}, "seed must be at least 0"),
+        ("kfold", {"fold": None}, r"split\.fold"),
+        ("kfold", {"n": 3}, "unknown option of split 'n'"),
+        ("leave_last", {"n": 0}, "n must be at least 1"),
         ("leave_last", {"n": 100}, "no test row"),
-        ("temporal", {"share": 1.0}, r"split\.share"),
+        ("temporal", {"share": 1.0}, r"share must lie in \(0, 1\)"),
         ("temporal", {"share": 0.999}, "no training row"),
         ("given", {}, "without a test set"),
         ("u1", {}, "data=ml-100k without filters"),
@@ -159,8 +161,8 @@ def test_splits_by_time_need_times(name: str) -> None:
 
 
 def test_every_split_has_its_file_and_every_file_its_split() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(KINDS)
-    assert all(config(name).name == name for name in KINDS)
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(names("splits"))
+    assert all(config(name).name == name for name in names("splits"))
 
 
 def test_official_folds_count_rows_in_the_order_of_the_file() -> None:

@@ -46,11 +46,6 @@ def _unchecked(value: Any, where: str) -> None:
     return None
 
 
-def _check_named(value: Any, where: str) -> None:
-    """As ``check_record``, for options that state the name of their kind."""
-    check_record(value, where, reserved=())
-
-
 GROUPS: dict[str, Group] = {
     "models": Group(
         "model", ("upliftlens.models.contract.Backbone", "upliftlens.models.contract.Solver"), checked_model
@@ -58,8 +53,8 @@ GROUPS: dict[str, Group] = {
     "losses": Group("loss", ("upliftlens.causal.losses.Loss",), _unchecked),
     "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
     "data": Group("data", ("upliftlens.benchmarks.data.registry.DataSource",), _unchecked),
-    "splits": Group("split", ("upliftlens.benchmarks.splits.kinds.SplitKind",), _check_named),
-    "propensities": Group("propensity", ("upliftlens.benchmarks.propensities.kinds.PropensityKind",), _check_named),
+    "splits": Group("split", ("upliftlens.benchmarks.splits.kinds.SplitKind",)),
+    "propensities": Group("propensity", ("upliftlens.benchmarks.propensities.kinds.PropensityKind",)),
     "metrics": Group(None, ("upliftlens.benchmarks.metrics.metric.Metric",), _unchecked, families=True),
 }
 """Every kind of plugin, by the last part of its entry-point group."""
