@@ -1,6 +1,9 @@
 """Splits against their definitions, written a second time here in plain NumPy, on logs that hypothesis makes up."""
 
+import ast
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_toys import FOLDER, config, dataset, random_log, same_rows
 
+from upliftlens import benchmarks
 from upliftlens.benchmarks.config.plugins import names
 from upliftlens.benchmarks.splits.kinds import split
 from upliftlens.benchmarks.splits.official import fold_of_rows
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, take
 
+CODE = Path(benchmarks.__file__).parent
 PARTITIONS = ("kfold", "leave_last", "temporal")
 
 
@@ -163,6 +168,28 @@ def test_splits_by_time_need_times(name: str) -> None:
 def test_every_split_has_its_file_and_every_file_its_split() -> None:
     assert {path.stem for path in FOLDER.glob("*.yaml")} == set(names("splits"))
     assert all(config(name).name == name for name in names("splits"))
+
+
+def naming(tree: ast.AST) -> list[str]:
+    """Where code asks for a split by its name: compared with a name, or a case; and lists of such names."""
+    splits, places = set(names("splits")), []
+    for node in ast.walk(tree):
+        texts = {
+            part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        }
+        asks = re.search("split|name", ast.unparse(node)) if isinstance(node, ast.Compare | ast.Match) else None
+        lists = isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict) and len(texts) > 1 and texts <= splits
+        if lists or (asks and texts & splits):
+            places.append(ast.unparse(node))
+    return places
+
+
+def test_nobody_else_asks_for_a_split_by_its_name() -> None:
+    assert naming(ast.parse("if parts.name in ('kfold', *MORE): pass"))
+    assert naming(ast.parse("RANDOM = ('kfold', 'u1')")) and not naming(ast.parse("words = ('split=given', 'kfold')"))
+    files = [path for path in CODE.rglob("*.py") if path.parent.name != "splits"]
+    assert len(files) > 100
+    assert {path.name: places for path in files if (places := naming(ast.parse(path.read_text())))} == {}
 
 
 def test_official_folds_count_rows_in_the_order_of_the_file() -> None:
