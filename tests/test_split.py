@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from split_toys import FOLDER, config, dataset, random_log, same_rows
 
 from upliftlens import benchmarks
-from upliftlens.benchmarks.config.plugins import names
+from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.splits.kinds import split
 from upliftlens.benchmarks.splits.official import fold_of_rows
 from upliftlens.causal.errors import UpliftlensError
@@ -168,6 +168,25 @@ def test_splits_by_time_need_times(name: str) -> None:
 def test_every_split_has_its_file_and_every_file_its_split() -> None:
     assert {path.stem for path in FOLDER.glob("*.yaml")} == set(names("splits"))
     assert all(config(name).name == name for name in names("splits"))
+
+
+def test_each_kind_says_which_parts_are_random_samples() -> None:
+    """What a propensity is worth hangs on it: a part's share of the rows that fit, or why it has none."""
+    random = {name: "".join(part[0] for part, drawn in sampling_of(name) if drawn) for name in names("splits")}
+    assert random.pop("kfold") == random.pop("u1") == random.pop("u5") == "fvt"
+    assert random.pop("given") == "fv" and random.pop("ua") == random.pop("ub") == random.pop("draws") == "v"
+    assert random == {"leave_last": "", "temporal": "", "u2": "fvt", "u3": "fvt", "u4": "fvt"}
+    data = dataset(random_log(0), random_log(1, share=0.2))
+    shares = {name: split(data, config(name)).shares for name in (*PARTITIONS, "given")}
+    assert shares["kfold"]["fit"] == 1 and shares["kfold"]["test"] == pytest.approx(0.25, abs=0.01)
+    assert shares["kfold"]["training"] + shares["kfold"]["validation"] == shares["given"]["fit"] == 1
+    assert all("no random share" in str(shares[name]["test"]) for name in ("leave_last", "temporal", "given"))
+    assert all("no known propensity" in str(shares[name]["validation"]) for name in ("leave_last", "temporal"))
+    assert split(data, config("kfold", validation=0)).shares["validation"] == "there are no validation rows"
+
+
+def sampling_of(name: str) -> list[tuple[str, bool]]:
+    return list(entry("splits", name).value.sampling._asdict().items())
 
 
 def naming(tree: ast.AST) -> list[str]:

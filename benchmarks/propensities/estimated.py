@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from upliftlens.benchmarks.propensities.kinds import Known, PropensityKind, PropensityOptions
+from upliftlens.benchmarks.propensities.kinds import PropensityKind, PropensityOptions
 from upliftlens.causal.options import Above, AtLeast
 from upliftlens.causal.propensities import logistic as logistics
 from upliftlens.causal.propensities import propensity as models
-from upliftlens.causal.propensities.propensity import Propensity
 
 
 @dataclass(frozen=True)
@@ -34,24 +33,25 @@ class LogisticMFOptions(LogisticOptions):
     seed: Annotated[int, AtLeast(0)]
 
 
-def _constant(options: PropensityOptions, known: Known) -> Propensity:
-    return models.constant(known.log)
-
-
-def _popularity(options: PopularityOptions, known: Known) -> Propensity:
-    return models.popularity(known.log, options.power, options.scale)
-
-
-def _logistic(options: LogisticOptions, known: Known) -> Propensity:
-    features = known.dataset.user_features.matrix, known.dataset.item_features.matrix
-    return logistics.logistic_regression(known.log, *features, options.l2, options.iterations)
-
-
-def _logistic_mf(options: LogisticMFOptions, known: Known) -> Propensity:
-    return logistics.logistic_mf(known.log, options.dim, options.l2, options.seed, options.iterations)
-
-
-constant = PropensityKind("constant", PropensityOptions, _constant)
-popularity = PropensityKind("popularity", PopularityOptions, _popularity)
-logistic = PropensityKind("logistic", LogisticOptions, _logistic)
-logistic_mf = PropensityKind("logistic_mf", LogisticMFOptions, _logistic_mf)
+constant = PropensityKind("constant", PropensityOptions, lambda options, known: models.constant(known.log))
+popularity = PropensityKind(
+    "popularity",
+    PopularityOptions,
+    lambda options, known: models.popularity(known.log, options.power, options.scale),
+)
+logistic = PropensityKind(
+    "logistic",
+    LogisticOptions,
+    lambda options, known: logistics.logistic_regression(
+        known.log,
+        known.dataset.user_features.matrix,
+        known.dataset.item_features.matrix,
+        options.l2,
+        options.iterations,
+    ),
+)
+logistic_mf = PropensityKind(
+    "logistic_mf",
+    LogisticMFOptions,
+    lambda options, known: logistics.logistic_mf(known.log, options.dim, options.l2, options.seed, options.iterations),
+)

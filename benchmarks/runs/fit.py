@@ -84,7 +84,7 @@ def train(
         return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
 
     first = fitted(data, "fit", epochs, stopping)
-    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not parts.redrawn
+    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not parts.leak.redrawn
     best = [line["validation"] for line in first.epochs if line["epoch"] == first.best_epoch] if watching else [None]
     info = {
         "epochs": first.epochs,

@@ -75,7 +75,7 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     rows = most if refit else consumed(dataset, parts.train)
     log = replace(padded(rows, _capacity(len(most))), time=None)
     treated = uplift_part(dataset, parts, "fitted" if refit else "train")
-    most_treated = len(parts.train) + (0 if parts.redrawn else len(parts.validation))
+    most_treated = len(parts.train) + (0 if parts.leak.redrawn else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
     return TrainingData(
         jax.tree.map(jnp.asarray, log),

@@ -102,11 +102,6 @@ class Split:
     sampling: Sampling
 
     @property
-    def redrawn(self) -> bool:
-        """Whether the parts are draws of the same pairs, which no fit may put together."""
-        return self.leak.redrawn
-
-    @property
     def shares(self) -> dict[Part, float | str]:
         """By part, f such that its rows have propensity f·p, p being that of ``fit``; or why they have none."""
         n = max(len(self.train) + len(self.validation), 1)

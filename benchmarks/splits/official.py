@@ -66,11 +66,8 @@ def _as_u_data(dataset: Dataset) -> bytes:
 def _kind(fold: str) -> SplitKind:
     """u1 … u5 cut a log in random order, so their parts are random; ua and ub take ten rows of each user."""
     cut = fold not in ("ua", "ub")
-
-    def held_out(dataset: Dataset, options: SplitOptions) -> np.ndarray:
-        return official_test_rows(dataset, fold)
-
-    return SplitKind(fold, SplitOptions, held_out, random_rows, Sampling(fit=cut, validation=True, test=cut))
+    sampling = Sampling(fit=cut, validation=True, test=cut)
+    return SplitKind(fold, SplitOptions, lambda data, _: official_test_rows(data, fold), random_rows, sampling)
 
 
 u1, u2, u3, u4, u5, ua, ub = map(_kind, FOLDS)

@@ -10,7 +10,6 @@ from upliftlens.benchmarks.splits.at_random import random_rows
 from upliftlens.benchmarks.splits.kinds import Sampling, SplitKind, SplitOptions
 from upliftlens.benchmarks.splits.leak import among, pairs
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,6 @@ def _no_row(dataset: Dataset, options: SplitOptions) -> np.ndarray:
     return np.zeros(len(dataset.log), bool)
 
 
-def _second_half(log: Interactions, rows: np.ndarray, options: SplitOptions) -> np.ndarray:
-    return rows >= len(log) // 2
-
-
 given = SplitKind(
     "given",
     GivenOptions,
@@ -61,5 +56,11 @@ given = SplitKind(
     mend="split.overlap=drop leaves them out of training, split.overlap=keep follows the published protocol",
 )
 draws = SplitKind(
-    "draws", SplitOptions, _no_row, _second_half, Sampling(validation=True), given_test=True, redrawn=True
+    "draws",
+    SplitOptions,
+    _no_row,
+    lambda log, rows, options: rows >= len(log) // 2,  # the second draw
+    Sampling(validation=True),
+    given_test=True,
+    redrawn=True,
 )
