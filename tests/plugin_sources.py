@@ -162,3 +162,60 @@ def cells(definition, where):
 
 kind = TableKind("tiny", cells, lambda definition, cells: [f"{len(cells)} cell"], {"title": "Tiny", "number": 0.5})
 """
+
+SPLIT = """
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from upliftlens.benchmarks.splits.at_random import random_rows
+from upliftlens.benchmarks.splits.kinds import Sampling, SplitKind, SplitOptions
+from upliftlens.causal.options import AtLeast
+
+
+@dataclass(frozen=True)
+class Options(SplitOptions):
+    name: str = "every_nth"
+    validation: float = 0.1
+    seed: int = 0
+    n: Annotated[int, AtLeast(2)] = 4
+
+
+def held_out(dataset, options):
+    return np.arange(len(dataset.log)) % options.n == 0
+
+
+kind = SplitKind("every_nth", Options, held_out, random_rows, Sampling(fit=True, validation=True, test=True))
+"""
+
+PROPENSITY = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from upliftlens.benchmarks.propensities.kinds import PropensityKind, PropensityOptions
+from upliftlens.causal.propensities.propensity import Propensity
+
+
+@dataclass(frozen=True)
+class Options(PropensityOptions):
+    name: str = "by_user"
+    floor: float = 0.001
+    normalise: bool = False
+    power: float = 1.0
+
+
+def fit(options, known):
+    log = known.log
+    p = (np.bincount(log.user, minlength=log.n_users) / log.n_items).astype(np.float32) ** options.power
+    return Propensity(
+        "by_user",
+        lambda users, items, values: p[users],
+        lambda users: np.repeat(p[users][:, None], log.n_items, axis=1),
+        "exposure depends on the user only",
+    )
+
+
+kind = PropensityKind("by_user", Options, fit)
+"""

@@ -7,32 +7,35 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from upliftlens import configs
+from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data.dataset import Dataset, Features
-from upliftlens.benchmarks.splits.kinds import SplitConfig
+from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.interactions import Interactions, interactions
+from upliftlens.causal.options import check_ranges
 
 FOLDER = Path(configs.__file__).parent / "split"
 
 
-def config(name: str, **changes: object) -> SplitConfig:
+def config(name: str, **changes: object) -> SplitOptions:
     """The split as its YAML file states it, with some options changed."""
     values = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
-    return typed(SplitConfig, {**values, **changes}, "split")
+    options = typed(entry("splits", name).value.options, {**values, **changes}, "split")
+    check_ranges(options)
+    return options
 
 
 def dataset(log: Interactions, test: Interactions | None = None) -> Dataset:
     def table(n: int) -> pd.DataFrame:
         return pd.DataFrame({"id": [str(i) for i in range(n)]})
 
-    none = Features((), np.zeros((0, 0), np.float32))
     return Dataset(
         name="toy",
         log=log,
         users=table(log.n_users),
         items=table(log.n_items),
-        user_features=none,
-        item_features=none,
+        user_features=Features((), np.zeros((log.n_users, 0), np.float32)),
+        item_features=Features((), np.zeros((log.n_items, 0), np.float32)),
         scale=(1, 5),
         relevance=4,
         feedback="explicit",

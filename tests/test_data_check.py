@@ -12,7 +12,8 @@ from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.data import BadData
 from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.splits.kinds import SplitConfig, split
+from upliftlens.benchmarks.splits.by_time import LeaveLastOptions
+from upliftlens.benchmarks.splits.kinds import split
 from upliftlens.causal.errors import UpliftlensError
 
 HEAD = "user,item,rating\n"
@@ -158,7 +159,7 @@ def test_times_with_fractions_keep_their_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(fine.log.time, [1112486027.75, 1112486027.5, 1112486027.25])
     assert fine.fingerprint != read("1112486027.75 1112486027.5 1112486027.251").fingerprint
     assert whole.log.time is not None and whole.log.time.dtype == np.int64
-    config = SplitConfig("leave_last", validation=0.0, seed=0, n=1)
+    config = LeaveLastOptions("leave_last", validation=0.0, seed=0, n=1)
     assert [split(one, config).test.item.tolist() for one in (fine, whole)] == [[0], [0]]
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import pytest
-from plugin_sources import BACKBONE, DATA, LOSS, METRIC, OBJECTIVE, SOLVER, TABLE, WORLD
+from plugin_sources import BACKBONE, DATA, LOSS, METRIC, OBJECTIVE, PROPENSITY, SOLVER, SPLIT, TABLE, WORLD
 from shell import TINY, call, records
 
 from upliftlens.benchmarks.cli.doctor import _plugins
@@ -19,6 +19,14 @@ PLUGINS = {  # of every group: name, attribute, source, what chooses it, what it
     "models": ("shrunken_mean", "model", SOLVER, "model=shrunken_mean", {"shrink": 5.0}),
     "losses": ("doubled", "loss", LOSS, "loss=doubled", {}),
     "objectives": ("scaled", "objective", OBJECTIVE, "objective=scaled", {"factor": 1.0}),
+    "propensities": (
+        "by_user",
+        "kind",
+        PROPENSITY,
+        "propensity=by_user",
+        {"floor": 0.001, "normalise": False, "power": 1.0},
+    ),
+    "splits": ("every_nth", "kind", SPLIT, "split=every_nth", {"validation": 0.1, "seed": 0, "n": 4}),
     "data": ("borrowed", "source", DATA, "data=borrowed", {"draw": 0, "span": [1.0, 2.0]}),
     "worlds": ("flat", "source", WORLD, "data=flat", {"p": 0.5}),
     "metrics": ("seven", "metric", METRIC, "metrics.names=[seven]", None),
@@ -60,7 +68,7 @@ def started(store, *words):
 
 
 def test_every_group_is_tested_here():
-    assert PLUGINS.keys() | {"propensities", "splits"} == registry.GROUPS.keys() | {"propensities", "splits"}
+    assert PLUGINS.keys() == registry.GROUPS.keys()
 
 
 @pytest.mark.parametrize("group", CHOICES)
@@ -159,6 +167,67 @@ def test_an_installed_objective_is_a_choice_with_its_options(install, tmp_path, 
     capsys.readouterr()
     assert call("run", tmp_path, "model=mf", "objective=scaled", "objective.facto=3") == 1
     assert "did you mean 'factor'" in capsys.readouterr().err
+
+
+DEFAULTS = SPLIT[SPLIT.index("name: str") : SPLIT.index(" = 4") + 4]
+WEIGHED = ("model=additive", "objective=ips", "propensity=popularity")
+
+
+def test_an_installed_split_is_a_choice_and_says_which_parts_have_a_propensity(install, tmp_path, capsys):
+    install("splits", "every_nth", "kind", SPLIT)
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth") == 0
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth", "split.n=6") == 0
+    install("splits", "every_nth", "kind", SPLIT.replace("fit=True, validation=True, test=True", ""))
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth") == 0
+    fourth, sixth, unsaid = records(tmp_path)
+    rows = sum(fourth["split"]["leak"][part] for part in ("train", "validation", "test"))
+    assert (fourth["split"]["leak"]["test"], sixth["split"]["leak"]["test"]) == (-(-rows // 4), -(-rows // 6))
+    assert fourth["config"]["split"] == {"name": "every_nth", "validation": 0.1, "seed": 0, "n": 4}
+    assert "rmse/snips" in fourth["metrics"] and fourth["diagnostics"]["monitor"] == "rmse/snips"
+    assert "test rows of split=every_nth are no random share" in unsaid["diagnostics"]["absent"]["rmse/snips"]
+    assert unsaid["diagnostics"]["monitor"] == "rmse"
+    assert unsaid["split"]["leak"] == fourth["split"]["leak"]
+    assert unsaid["split"]["fingerprint"] != fourth["split"]["fingerprint"], "other code is another split"
+    capsys.readouterr()
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth", "propensity=oracle") == 1
+    assert "split=every_nth doesn't draw the training rows from it at random" in capsys.readouterr().err
+    assert call("run", tmp_path, "split=every_nth", "split.m=6") == 1
+    assert "split has no 'm': there is: n, name" in capsys.readouterr().err
+    assert main(["list", "splits"]) == 0 and "every_nth" in capsys.readouterr().out.split()
+
+
+def test_an_installed_propensity_is_a_choice_whose_code_is_in_the_key(install, tmp_path, capsys):
+    words = ("model=additive", "objective=ips", "propensity=by_user")
+    install("propensities", "by_user", "kind", PROPENSITY)
+    assert call("run", tmp_path, *words) == 0
+    assert "propensity by_user: " in (said := capsys.readouterr().err) and "depends on the user only" in said
+    assert call("run", tmp_path, *words, "propensity.power=0.5") == 0
+    install("propensities", "by_user", "kind", PROPENSITY.replace("0.001", "0.001  # edited"))
+    assert call("run", tmp_path, *words) == 0
+    plain, root, edited = records(tmp_path)
+    assert plain["config"]["propensity"] == {"name": "by_user", "floor": 0.001, "normalise": False, "power": 1.0}
+    assert len({one["fit_key"] for one in (plain, root, edited)}) == 3
+    assert plain["metrics"] == edited["metrics"] != root["metrics"]
+    assert plain["diagnostics"]["propensity"]["inverse_ratio"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "old", "new", "expected"),
+    [
+        ("splits", "every_nth", "% options.n == 0", "% options.n", r"held_out must give bool\[\d+\], got int64"),
+        ("splits", "every_nth", "Options(SplitOptions)", "Options", "'every_nth': derive Options from SplitOptions"),
+        ("splits", "every_nth", DEFAULTS, "n: int", r"give its options defaults \(name, validation, seed, n\)"),
+        ("propensities", "by_user", "(PropensityOptions)", "", "'by_user': derive Options from PropensityOptions"),
+    ],
+)
+def test_a_broken_split_or_propensity_is_refused_in_a_sentence(
+    group, name, old, new, expected, install, tmp_path, capsys
+):
+    text = SPLIT if group == "splits" else PROPENSITY
+    install(group, name, "kind", text.replace(old, new))
+    assert call("run", tmp_path, "model=additive", f"{group.replace('ies', 'y').rstrip('s')}={name}") == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert re.search(expected, shown) and "Traceback" not in shown, shown
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,22 @@ def test_without_an_overlap_there_are_the_sentence_and_the_numbers():
         "assumes": "a", "overlap": {}, "largest_weight": 15.42, "clip_rate": 0.021, "inverse_ratio": 0.98,
         "inverse_ratio_error": 0.013, "ece": None, "bmse": None, "imbalance": None,
     }  # fmt: skip
-    numbers = "effective sample 10 of 12, largest weight 15.4, 2.1% clipped, Σ 1/p is 0.98 ± 0.01 of all pairs"
-    assert verdict(told).splitlines() == ["propensity naive_bayes: good (r); it assumes that a", f"  {numbers}"]
+    weights = (
+        "weights 1/p: 12 rows count as 10 equally weighted ones (effective sample), the largest is 15.4, "
+        "2.1% are clipped at the floor"
+    )
+    total = "Σ 1/p is 0.98 ± 0.01 of all pairs (1 if the total is right)"
+    first = "propensity naive_bayes: good (r); it assumes that a"
+    assert verdict(told).splitlines() == [first, f"  {weights}", f"  {total}"]
     told |= {
         "overlap": {"edges": [0.01, 1.0], "observed": [3], "all": [9]},
         "ece": 0.00721,
         "bmse": 0.0099,
         "imbalance": 0.031,
     }
-    assert verdict(told).count("\n") == 3 and f"{numbers}, ECE 0.0072, BMSE 0.0099" in verdict(told)
+    fit = (
+        "calibration error (ECE) 0.0072, error of the features' balance (BMSE) 0.0099, "
+        "largest gap in a feature's mean (imbalance) 0.031 sd"
+    )
+    assert verdict(told).splitlines()[:3] == [first, f"  {weights}", f"  {total}, {fit}"]
+    assert len(verdict(told).splitlines()) == 5, "and the overlap"

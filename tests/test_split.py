@@ -1,6 +1,9 @@
 """Splits against their definitions, written a second time here in plain NumPy, on logs that hypothesis makes up."""
 
+import ast
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_toys import FOLDER, config, dataset, random_log, same_rows
 
-from upliftlens.benchmarks.splits.kinds import KINDS, split
+from upliftlens import benchmarks
+from upliftlens.benchmarks.config.plugins import entry, names
+from upliftlens.benchmarks.splits.kinds import split
 from upliftlens.benchmarks.splits.official import fold_of_rows
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, take
 
+CODE = Path(benchmarks.__file__).parent
 PARTITIONS = ("kfold", "leave_last", "temporal")
 
 
@@ -132,15 +138,16 @@ def test_a_misspelt_name_gets_a_hint() -> None:
     ("name", "changes", "match"),
     [
         ("kfold", {"fold": 5}, r"split\.fold=5"),
-        ("kfold", {"folds": 1, "fold": 0}, r"split\.folds=1"),
-        ("kfold", {"validation": 1.0}, r"split\.validation=1\.0"),
-        ("kfold", {"validation": -0.1}, r"split\.validation"),
-        ("kfold", {"seed": -1}, r"split\.seed"),
-        ("kfold", {"fold": None}, r"needs split\.fold"),
-        ("kfold", {"n": 3}, r"no option split\.n"),
-        ("leave_last", {"n": 0}, r"split\.n=0"),
+        ("kfold", {"fold": -1}, "fold must be at least 0, got -1"),
+        ("kfold", {"folds": 1, "fold": 0}, "folds must be at least 2, got 1"),
+        ("kfold", {"validation": 1.0}, r"validation must lie in \[0, 1\), got 1\.0"),
+        ("kfold", {"validation": -0.1}, "validation must lie in"),
+        ("kfold", {"seed": -1}, "seed must be at least 0"),
+        ("kfold", {"fold": None}, r"split\.fold"),
+        ("kfold", {"n": 3}, "unknown option of split 'n'"),
+        ("leave_last", {"n": 0}, "n must be at least 1"),
         ("leave_last", {"n": 100}, "no test row"),
-        ("temporal", {"share": 1.0}, r"split\.share"),
+        ("temporal", {"share": 1.0}, r"share must lie in \(0, 1\)"),
         ("temporal", {"share": 0.999}, "no training row"),
         ("given", {}, "without a test set"),
         ("u1", {}, "data=ml-100k without filters"),
@@ -159,8 +166,49 @@ def test_splits_by_time_need_times(name: str) -> None:
 
 
 def test_every_split_has_its_file_and_every_file_its_split() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(KINDS)
-    assert all(config(name).name == name for name in KINDS)
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(names("splits"))
+    assert all(config(name).name == name for name in names("splits"))
+
+
+def test_each_kind_says_which_parts_are_random_samples() -> None:
+    """What a propensity is worth hangs on it: a part's share of the rows that fit, or why it has none."""
+    random = {name: "".join(part[0] for part, drawn in sampling_of(name) if drawn) for name in names("splits")}
+    assert random.pop("kfold") == random.pop("u1") == random.pop("u5") == "fvt"
+    assert random.pop("given") == "fv" and random.pop("ua") == random.pop("ub") == random.pop("draws") == "v"
+    assert random == {"leave_last": "", "temporal": "", "u2": "fvt", "u3": "fvt", "u4": "fvt"}
+    data = dataset(random_log(0), random_log(1, share=0.2))
+    shares = {name: split(data, config(name)).shares for name in (*PARTITIONS, "given")}
+    assert shares["kfold"]["fit"] == 1 and shares["kfold"]["test"] == pytest.approx(0.25, abs=0.01)
+    assert shares["kfold"]["training"] + shares["kfold"]["validation"] == shares["given"]["fit"] == 1
+    assert all("no random share" in str(shares[name]["test"]) for name in ("leave_last", "temporal", "given"))
+    assert all("no known propensity" in str(shares[name]["validation"]) for name in ("leave_last", "temporal"))
+    assert split(data, config("kfold", validation=0)).shares["validation"] == "there are no validation rows"
+
+
+def sampling_of(name: str) -> list[tuple[str, bool]]:
+    return list(entry("splits", name).value.sampling._asdict().items())
+
+
+def naming(tree: ast.AST) -> list[str]:
+    """Where code asks for a split by its name: compared with a name, or a case; and lists of such names."""
+    splits, places = set(names("splits")), []
+    for node in ast.walk(tree):
+        texts = {
+            part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        }
+        asks = re.search("split|name", ast.unparse(node)) if isinstance(node, ast.Compare | ast.Match) else None
+        lists = isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict) and len(texts) > 1 and texts <= splits
+        if lists or (asks and texts & splits):
+            places.append(ast.unparse(node))
+    return places
+
+
+def test_nobody_else_asks_for_a_split_by_its_name() -> None:
+    assert naming(ast.parse("if parts.name in ('kfold', *MORE): pass"))
+    assert naming(ast.parse("RANDOM = ('kfold', 'u1')")) and not naming(ast.parse("words = ('split=given', 'kfold')"))
+    files = [path for path in CODE.rglob("*.py") if path.parent.name != "splits"]
+    assert len(files) > 100
+    assert {path.name: places for path in files if (places := naming(ast.parse(path.read_text())))} == {}
 
 
 def test_official_folds_count_rows_in_the_order_of_the_file() -> None:

@@ -6,18 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
+from split_toys import config
 
-from upliftlens import configs
-from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import configure, load
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.sources import in_cache
-from upliftlens.benchmarks.splits.kinds import Split, SplitConfig, split
+from upliftlens.benchmarks.splits.kinds import Split, split
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, concatenate, take
-
-ROOT = Path(configs.__file__).parent
 
 # sha256 and size in bytes of the files in the official archive (rows sorted by user, then item, as mku.sh leaves them)
 OFFICIAL = {
@@ -36,11 +32,6 @@ OFFICIAL = {
     "ub.base": ("237254d253b6ad7de84f919d041055428646254f34ed8f562703c899430cd881", 1_792_476),
     "ub.test": ("d54a72d05730d5892062734b2bec73e976f9b713d18c828a18b968d6cce442da", 186_697),
 }
-
-
-def config(name: str, **changes: object) -> SplitConfig:
-    values = OmegaConf.to_container(OmegaConf.load(ROOT / "split" / f"{name}.yaml"))
-    return typed(SplitConfig, {**values, **changes}, "split")
 
 
 def as_file(data: Dataset, log: Interactions) -> bytes:

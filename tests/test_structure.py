@@ -17,8 +17,8 @@ TOPS = ("causal", "models", "benchmarks")
 ROOMS = {
     "causal": "errors options interactions intervals risk losses sample effects worlds propensities objectives",
     "models": "contract checks descent starts gradient backbones solvers",
-    "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports tables "
-    "decisions conformance cli speed hydra_plugin",
+    "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports "
+    "tables decisions conformance cli speed hydra_plugin",
 }
 """The rooms (and files beside them) of each package, bottom up: imports go down only. README draws this very list."""
 

@@ -16,7 +16,7 @@ from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.logged_rows import with_absent
 from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.prepare import prepare
-from upliftlens.benchmarks.splits.kinds import SplitConfig, split
+from upliftlens.benchmarks.splits.kinds import SplitOptions, split
 from upliftlens.benchmarks.splits.parts import consumed, fitted_rows, recommendations, uplift_part
 from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.worlds.potential_outcomes import rows_of
@@ -226,7 +226,7 @@ def test_a_propensity_of_being_observed_is_refused_for_a_plugins_log(tmp_path, m
 def test_the_three_draws_are_those_of_the_world(tmp_path):
     made = data.load(data.configure("uplift-synthetic", [*SMALL, "data.draw=2"]), tmp_path)
     assert made.world is not None
-    parts = split(made, SplitConfig("draws", 0.5, 0))
+    parts = split(made, SplitOptions("draws", 0.5, 0))
     for part, rows_there, seed in (
         ("train", parts.train, 6),
         ("validation", parts.validation, 7),

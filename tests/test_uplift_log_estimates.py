@@ -9,12 +9,13 @@ from uplift_logs import file_of, loaded, rows
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import Prepared, prepare, training_data
-from upliftlens.benchmarks.splits.kinds import SplitConfig, split
+from upliftlens.benchmarks.splits.at_random import KFoldOptions
+from upliftlens.benchmarks.splits.kinds import split
 from upliftlens.benchmarks.system.talk import Reporter, quiet
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.propensities.treatment import additive_logistic
 
-KFOLD = SplitConfig("kfold", 0.1, 0, folds=5, fold=0)
+KFOLD = KFoldOptions("kfold", 0.1, 0, folds=5, fold=0)
 
 
 def prepared(path: Path, *words: str, reporter: Reporter = quiet) -> Prepared:

@@ -90,9 +90,12 @@ def title(records: Sequence[Record], stands_in: bool) -> str:
 
 
 def _split_of(record: Record) -> str:
+    from upliftlens.benchmarks.config.plugins import entry
+
     options = record.config["split"]
-    if options["name"] == "kfold":
-        return f"random fold {options['fold']} of {options['folds']}"
+    if {"fold", "folds"} <= options.keys():
+        random = "random " if entry("splits", options["name"]).value.sampling.test else ""
+        return f"{random}fold {options['fold']} of {options['folds']}"
     return f"split {options['name']}"
 
 

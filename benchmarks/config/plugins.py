@@ -52,6 +52,12 @@ GROUPS: dict[str, Group] = {
     ),
     "losses": Group("loss", ("upliftlens.causal.losses.Loss",), calls={"error": "score, target", "predict": "score"}),
     "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
+    "propensities": Group("propensity", ("upliftlens.benchmarks.propensities.kinds.PropensityKind",)),
+    "splits": Group(
+        "split",
+        ("upliftlens.benchmarks.splits.kinds.SplitKind",),
+        calls={"held_out": "dataset, options", "validation": "log, rows, options"},
+    ),
     "data": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
     "worlds": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
     "metrics": Group(
@@ -144,7 +150,7 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
     """An entry point and the objects that it names, checked."""
     kind, points = GROUPS[group], _points(group)
     if name not in points:
-        raise unknown(f"name in upliftlens.{group}", name, points)
+        raise unknown(kind.config or f"name in upliftlens.{group}", name, points)
     point = points[name]
     where = place(point)
     with _importing(where):

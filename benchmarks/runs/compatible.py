@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.causal.errors import UpliftlensError
 from upliftlens.benchmarks.config.plugins import values
-from upliftlens.benchmarks.runs.learning import Learning
 from upliftlens.benchmarks.config.typed import structural, traced_names
+from upliftlens.benchmarks.runs.learning import Learning
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective

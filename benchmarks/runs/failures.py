@@ -2,12 +2,12 @@
 
 import traceback
 
-from upliftlens.benchmarks.data.registry import source_file
-from upliftlens.causal.errors import UpliftlensError, as_sentence
-from upliftlens.benchmarks.runs.plan import Plan
-from upliftlens.benchmarks.system.keys import canonical_key
-from upliftlens.benchmarks.runs.store import Store, save_traceback
 from upliftlens.benchmarks.config.plugins import place_in
+from upliftlens.benchmarks.data.registry import source_file
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.runs.store import Store, save_traceback
+from upliftlens.benchmarks.system.keys import canonical_key
+from upliftlens.causal.errors import UpliftlensError, as_sentence
 
 
 class RunFailed(UpliftlensError):

@@ -7,21 +7,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.benchmarks.runs import store as stores
-from upliftlens.benchmarks.training.feed import NOTHING, Feed, Wants, feed
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.causal.errors import located, UpliftlensError
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, monitor
-from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
+from upliftlens.benchmarks.evaluation.evidence import Effects
 from upliftlens.benchmarks.metrics.registry import choose, is_weighted
+from upliftlens.benchmarks.propensities.exposure import Exposure
+from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, training_data
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.propensities.exposure import NOT_RANDOM_VALIDATION, Exposure, Part
-from upliftlens.benchmarks.system.talk import Epoch
+from upliftlens.benchmarks.splits.kinds import Part
+from upliftlens.benchmarks.splits.parts import consumed, logged, uplift_part
+from upliftlens.benchmarks.system.talk import Epoch, Reporter
+from upliftlens.benchmarks.training.feed import NOTHING, Feed, Wants, feed
 from upliftlens.benchmarks.training.loop import Fit, Stopping, fit
-from upliftlens.benchmarks.splits.parts import consumed, logged, redrawn, uplift_part
+from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
 
@@ -64,7 +64,7 @@ def train(
     method = method_of(plan, data)
     refuse_disagreement(plan, data)
     epochs = plan.train.epochs if method.max_epochs is None else min(plan.train.epochs, method.max_epochs)
-    name = monitor_name(plan, method, prepared.dataset)
+    name = monitor_name(plan, method, prepared)
     if plan.trial and not len(parts.validation):
         raise UpliftlensError("tuning selects on validation rows, and there are none: set split.validation above 0")
     # A closed form has one state only: unless its validation value is asked for, there is nothing to watch.
@@ -89,7 +89,7 @@ def train(
         return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
 
     first = fitted(data, "fit", epochs, stopping)
-    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not redrawn(prepared.dataset)
+    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not parts.leak.redrawn
     best = [line["validation"] for line in first.epochs if line["epoch"] == first.best_epoch] if watching else [None]
     info = {
         "epochs": first.epochs,
@@ -162,16 +162,16 @@ def _require(plan: Plan, dataset: Dataset) -> None:
         )
 
 
-def monitor_name(plan: Plan, method: Method, dataset: Dataset) -> str:
+def monitor_name(plan: Plan, method: Method, prepared: Prepared) -> str:
     """The validation metric that early stopping and tuning select by (see configs/train)."""
     if plan.train.monitor != "auto":
         return plan.train.monitor
-    if dataset.treatment is not None:
+    if prepared.dataset.treatment is not None:
         return AUTO_MONITORS["recommendations"]
-    if dataset.feedback != "explicit":
+    if prepared.dataset.feedback != "explicit":
         return AUTO_MONITORS["rank"]
     # An objective that weighs its rows would be stopped, by rows that aren't weighed, before it differs from naive.
-    weighed = method.link != "rank" and "propensity" in plan.needs and plan.split.name not in NOT_RANDOM_VALIDATION
+    weighed = method.link != "rank" and "propensity" in plan.needs and prepared.split.sampling.validation
     return AUTO_MONITORS[f"{method.link}, weighed" if weighed else method.link]
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.config.plugins import Entry, entry, model_entry
+from upliftlens.benchmarks.config.typed import typed
 
 
 class Learning(NamedTuple):

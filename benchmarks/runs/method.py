@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from upliftlens.benchmarks.training.feed import choose_layout
-from upliftlens.benchmarks.system.environment import available_memory
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.config.typed import structural, traced_names
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.system.environment import available_memory
+from upliftlens.benchmarks.training.feed import choose_layout
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.models.checks import check_agreement, check_method, check_module, shapes_of
 from upliftlens.models.contract import Hyper, Method, Solver, TrainingData
 from upliftlens.models.gradient import gradient_method, module_offers
@@ -34,7 +34,9 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     if learning.model.source:
         check_module(model, options, shapes_of(data))
     dense = "score_all" in module_offers(model, options, data)
-    layout = choose_layout(train.layout, learning.loss.value.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
+    layout = choose_layout(
+        train.layout, learning.loss.value.pairwise, dense, data.n_users, data.n_items, train.dense_cells
+    )
     if layout != "tiles" and train.optimizer == "lbfgs" and "everything" in plan.needs:
         raise UpliftlensError(
             f"train.optimizer=lbfgs needs the same sums at every step, and objective={learning.objective.value.name} "

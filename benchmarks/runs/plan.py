@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
-from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
+from upliftlens.benchmarks.config.plugins import entry
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type
-from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.runs.learning import Learning, learning
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
-from upliftlens.benchmarks.splits.kinds import SplitConfig
+from upliftlens.benchmarks.propensities import exposure as propensities
+from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
+from upliftlens.benchmarks.runs.learning import Learning, learning
 from upliftlens.benchmarks.runs.tracking import LoggerConfig
 from upliftlens.benchmarks.runs.tracking import config_type as logger_type
-from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.splits.kinds import SplitOptions
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.options import above, at_least
 from upliftlens.models.contract import Solver, Traced
 from upliftlens.models.descent import OPTIMIZERS, Schedule
@@ -94,7 +95,7 @@ class Plan:
 
     config: Mapping[str, Any]
     data: Any
-    split: SplitConfig
+    split: SplitOptions
     learning: Learning
     propensity: Any
     train: TrainConfig
@@ -138,9 +139,9 @@ def plan(config: Mapping[str, Any]) -> Plan:
     made = Plan(
         config=config,
         data=typed(config_type(config["data"]), config["data"], "data"),
-        split=typed(SplitConfig, config["split"], "split"),
+        split=_chosen("splits", config["split"], "split"),
         learning=learning(config),
-        propensity=typed(propensities.config_type(config["propensity"]), config["propensity"], "propensity"),
+        propensity=_chosen("propensities", config["propensity"], "propensity"),
         train=typed(TrainConfig, config["train"], "train"),
         metrics=metrics,
         logger=typed(logger_type(config["logger"]), config["logger"], "logger"),
@@ -176,6 +177,11 @@ def ignored(plan: Plan, overrides: Sequence[str]) -> str | None:
     if not plan.solver or not (idle := unread(overrides)):
         return None
     return f"model={plan.learning.model.value.name} learns by a rule of its own and does not read {', '.join(idle)}"
+
+
+def _chosen(points: str, section: Mapping[str, Any], where: str) -> Any:
+    """The typed options of a plugin that its section names."""
+    return typed(entry(points, str(section["name"])).value.options, section, where)
 
 
 def _require_groups(config: Mapping[str, Any]) -> None:

@@ -9,15 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.runs.compatible import check_exposure
 from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.metrics.registry import choose_all, is_debiased
-from upliftlens.benchmarks.runs.plan import Plan, fit_identity
-from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_mar_sample
 from upliftlens.benchmarks.propensities.diagnostics import verdict
-from upliftlens.benchmarks.system.keys import canonical_key
-from upliftlens.benchmarks.system.talk import Reporter, say_once
+from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_sample
+from upliftlens.benchmarks.runs.compatible import check_exposure
+from upliftlens.benchmarks.runs.plan import Plan, fit_identity
 from upliftlens.benchmarks.splits.kinds import Split, split
 from upliftlens.benchmarks.splits.parts import (
     consumed,
@@ -25,9 +23,10 @@ from upliftlens.benchmarks.splits.parts import (
     estimates_anew,
     fitted_rows,
     recommendations,
-    redrawn,
     uplift_part,
 )
+from upliftlens.benchmarks.system.keys import canonical_key
+from upliftlens.benchmarks.system.talk import Reporter, say_once
 from upliftlens.causal.interactions import Interactions, padded
 from upliftlens.models.contract import TrainingData
 
@@ -76,7 +75,7 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     rows = most if refit else consumed(dataset, parts.train)
     log = replace(padded(rows, _capacity(len(most))), time=None)
     treated = uplift_part(dataset, parts, "fitted" if refit else "train")
-    most_treated = len(parts.train) + (0 if redrawn(dataset) else len(parts.validation))
+    most_treated = len(parts.train) + (0 if parts.leak.redrawn else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
     return TrainingData(
         jax.tree.map(jnp.asarray, log),
@@ -117,7 +116,7 @@ def _data(
     data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
 ) -> tuple[Dataset, Split, Interactions | None]:
     dataset, parts = _split(data, split_config, cache, say)
-    return dataset, *without_mar_sample(dataset, parts, propensity)
+    return dataset, *without_sample(dataset, parts, propensity)
 
 
 @lru_cache(maxsize=4)

@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.runs import fit as fitting
-from upliftlens.benchmarks.training.programs import keep_programs
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.benchmarks.runs.plan import Plan, plan
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.evaluation.ranking import tie_order
+from upliftlens.benchmarks.runs import fit as fitting
+from upliftlens.benchmarks.runs.plan import Plan, plan
+from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.system.talk import Reporter
+from upliftlens.benchmarks.training.programs import keep_programs
+from upliftlens.causal.errors import UpliftlensError
 
 
 class Recommended(NamedTuple):

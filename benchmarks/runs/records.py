@@ -149,6 +149,7 @@ def _plain(value: Any, infinite: bool) -> Any:
 
 DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
 
+
 def default_metrics(there: Iterable[str]) -> list[str]:
     """The default metrics among those there are, each with its debiased estimates (``rmse/snips`` …) beside it."""
     names, shown = list(there), []

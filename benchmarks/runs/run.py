@@ -13,27 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.data.world import hidden
-from upliftlens.benchmarks.training.programs import compilations, keep_programs
-from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
-from upliftlens.causal.errors import UpliftlensError
 from upliftlens.benchmarks.evaluation.evaluate import evaluate
+from upliftlens.benchmarks.evaluation.evidence import Effects
 from upliftlens.benchmarks.evaluation.outcome import to_arrays
+from upliftlens.benchmarks.evaluation.remarks import by_reason, clipped, unmeasured
+from upliftlens.benchmarks.propensities.exposure import Exposure
+from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.failures import RunFailed, thrown, unprepared
 from upliftlens.benchmarks.runs.fit import Trained, held_out, pair_weights, restore, revealed, tracked, train
-from upliftlens.benchmarks.worlds.frozen import frozen_world
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, exposure, prepare
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs.records import Record, Summary, now
-from upliftlens.benchmarks.evaluation.remarks import by_reason, clipped, unmeasured
-from upliftlens.benchmarks.system.talk import say_once
-from upliftlens.benchmarks.splits.store import save_split
 from upliftlens.benchmarks.runs.tracking import track
 from upliftlens.benchmarks.splits.parts import described, fitted_rows, uplift_part
+from upliftlens.benchmarks.splits.store import save_split
+from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
+from upliftlens.benchmarks.system.talk import Reporter, say_once
+from upliftlens.benchmarks.training.programs import compilations, keep_programs
+from upliftlens.benchmarks.worlds.frozen import frozen_world
+from upliftlens.causal.errors import UpliftlensError
 
 
 def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:

@@ -23,11 +23,11 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.system import npz as arrays
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.benchmarks.system.locks import exclusive, holders
 from upliftlens.benchmarks.runs.records import Failure, Record, dumps, from_json, plain, to_json
+from upliftlens.benchmarks.system import npz as arrays
 from upliftlens.benchmarks.system.atomic import TEMPORARY, whole
+from upliftlens.benchmarks.system.locks import exclusive, holders
+from upliftlens.causal.errors import UpliftlensError
 
 Kind = Literal["fits", "runs"]
 

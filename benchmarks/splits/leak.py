@@ -19,7 +19,8 @@ class LeakReport:
     test row, of the same user, or, where ``order`` is "global", of anybody; None without times. ``order`` is what the
     split promises of time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
     whose user, or item, has no row in train. ``published``: a training row may be tested, by the published protocol.
-    ``redrawn``: the parts are independent draws of the outcomes of the same pairs, which no part tells of another.
+    ``redrawn``: the parts are independent draws of the outcomes of the same pairs, which no part tells of another; no
+    fit may put them together.
     """
 
     train: int

@@ -24,14 +24,9 @@ def consumed(dataset: Dataset, rows: Interactions) -> Interactions:
     return rows if dataset.treatment is None else take(rows, rows.value > 0)
 
 
-def redrawn(dataset: Dataset) -> bool:
-    """Whether the parts of a split are draws of the same pairs, which no fit may put together."""
-    return dataset.treatment is not None and dataset.treatment.redrawn
-
-
 def fitted_rows(dataset: Dataset, parts: Split) -> Interactions:
     """What has been seen by the time of the test: training and validation rows, or the training draw alone."""
-    return consumed(dataset, parts.train if redrawn(dataset) else concatenate(parts.train, parts.validation))
+    return consumed(dataset, parts.train if parts.leak.redrawn else concatenate(parts.train, parts.validation))
 
 
 def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
@@ -43,7 +38,7 @@ def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
         return _log(dataset.test, dataset.test_treatment, slice(None))
     rows = {"train": parts.train_rows, "validation": parts.validation_rows, "test": parts.test_rows}.get(part)
     if rows is None:
-        both = (parts.train_rows,) if redrawn(dataset) else (parts.train_rows, parts.validation_rows)
+        both = (parts.train_rows,) if parts.leak.redrawn else (parts.train_rows, parts.validation_rows)
         rows = np.concatenate(both)
     return _log(dataset.log, dataset.treatment, rows)
 

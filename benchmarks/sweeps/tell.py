@@ -29,7 +29,7 @@ def tell_failure(config: Mapping[str, Any], error: Exception) -> None:
 
 def label_of(planned: Plan) -> str:
     """What a person tells runs by: data, split with its fold, model with its loss and objective, seed."""
-    fold = "" if planned.split.fold is None else f":{planned.split.fold}"
+    fold = f":{planned.split.fold}" if hasattr(planned.split, "fold") else ""
     learning = planned.learning
     parts = [learning.model.value.name]
     if not planned.solver:
