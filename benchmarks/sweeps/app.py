@@ -36,7 +36,7 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     overrides = prepare_overrides(arguments)
     OmegaConf.register_new_resolver("upliftlens.allowed", _allowed, replace=True)  # for --help
     if jobs.sweep:
-        overrides = ["--multirun", *overrides, *_group(overrides)]
+        overrides = ["--multirun", *_group(overrides), *overrides]  # last, what may be a flag: --help
 
     def task(config: DictConfig) -> float:
         hydra = HydraConfig.get()
@@ -63,12 +63,15 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
 
 
 def _allowed(*, _root_: DictConfig) -> str:
-    """A line per option of a composed configuration that has a range or a fixed set of values."""
+    """A line per option of a composed configuration that has a range or a fixed set of values, or what is wrong."""
     from upliftlens.benchmarks.runs.plan import options_of
 
     names = [str(name) for name in _root_ if name != "hydra"]  # whose help is being resolved
     config: Any = OmegaConf.to_container(OmegaConf.masked_copy(_root_, names), resolve=True)
-    kinds = options_of(config)
+    try:
+        kinds = options_of(config)
+    except UpliftlensError as error:
+        return str(error)
     lines = [line for group in kinds for line in allowed(kinds[group], config[group] if group else config, group)]
     width = max(len(option) for option, _ in lines)
     return "\n".join(f"{option:<{width}}  {words}" for option, words in lines)
