@@ -16,13 +16,13 @@ Stein 1981). Intervals of nominal 95 % held the expected value of as many users 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import AtLeast, Within
 
 Sums: TypeAlias = np.ndarray | sparse.csr_array
 """f64[U, S], a row per user; sparse where S is large (a column per item, or per distinct score)."""
@@ -34,15 +34,11 @@ _CELLS = 1_000_000  # floats in one block of weights: bounds memory, changes no 
 class Resampling:
     """``level`` of the interval, e.g. 0.95; number of ``resamples``, at least one beyond each bound; ``seed``."""
 
-    level: float
-    resamples: int
-    seed: int
+    level: Annotated[float, Within(0, 1, "()")]
+    resamples: Annotated[int, AtLeast(1)]
+    seed: Annotated[int, AtLeast(0)]
 
     def __post_init__(self) -> None:
-        at_least(1, resamples=self.resamples)
-        at_least(0, seed=self.seed)
-        if not 0 < self.level < 1:
-            raise UpliftlensError(f"level must lie between 0 and 1, got {self.level}")
         if self.resamples * (1 - self.level) < 2 - 1e-9:  # else the bounds are the least and the largest of them
             least = math.ceil(2 / (1 - self.level) - 1e-9)
             raise UpliftlensError(

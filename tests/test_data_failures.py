@@ -118,22 +118,27 @@ DRAWN = ("synthetic", "grid", "schnabel-ml-100k", "uplift-synthetic", "uplift-ml
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_draw_below_zero_is_refused_with_its_fix(name):
-    sentence = r"data\.draw must be at least 0, got -1: it is a seed, e\.g\. data\.draw=0"
-    with pytest.raises(UpliftlensError, match=sentence):
+def test_a_draw_below_zero_is_refused(name):
+    with pytest.raises(UpliftlensError, match=r"data\.draw must be at least 0, got -1"):
         plan(composed([f"data={name}", "data.draw=-1"]))
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("data=schnabel-ml-100k", "data.completion.l2=-3"), r"data\.completion: l2 must be at least 0, got -3"),
-        (("data=schnabel-ml-100k", "data.completion.epochs=0"), r"data\.completion: epochs must be at least 1, got 0"),
-        (("data=schnabel-ml-100k", "data.completion.lr=0"), r"data\.completion: lr must be above 0, got 0"),
-        (("data=schnabel-ml-100k", "data.completion.seed=4294967296"), r"data\.completion: seed must be below"),
-        (("data=schnabel-ml-100k", "data.completion.seed=-1"), r"data\.completion: seed must be at least 0, got -1"),
-        (("data=uplift-ml-100k", "data.world.seed=-1"), r"data\.world: seed must be at least 0, got -1"),
-        (("metrics=uplift_semi", "metrics.world.seed=-1"), r"metrics\.world: seed must be at least 0, got -1"),
+        (("data=schnabel-ml-100k", "data.completion.l2=-3"), r"data\.completion\.l2 must be at least 0, got -3"),
+        (("data=schnabel-ml-100k", "data.completion.epochs=0"), r"data\.completion\.epochs must be at least 1, got 0"),
+        (("data=schnabel-ml-100k", "data.completion.lr=0"), r"data\.completion\.lr must be above 0, got 0"),
+        (
+            ("data=schnabel-ml-100k", "data.completion.seed=4294967296"),
+            r"data\.completion\.seed must lie in \[0, 4294967295\]",
+        ),
+        (
+            ("data=schnabel-ml-100k", "data.completion.seed=-1"),
+            r"data\.completion\.seed must lie in \[0, 4294967295\], got -1",
+        ),
+        (("data=uplift-ml-100k", "data.world.seed=-1"), r"data\.world\.seed must be at least 0, got -1"),
+        (("metrics=uplift_semi", "metrics.world.seed=-1"), r"metrics\.world\.seed must be at least 0, got -1"),
     ],
 )
 def test_what_a_world_is_made_of_has_its_ranges(words, sentence):

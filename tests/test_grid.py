@@ -101,20 +101,22 @@ def test_draws_observe_by_the_propensity_and_pad():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"shares": (0.5, 0.5)}, "share for each level"),
+        ({"shares": (0.5, 0.5)}, "a share for each level"),
         ({"shares": (0.5, 0.3, 0.3)}, "sum to 1"),
         ({"prediction": ((1.0, 0.0, 0.0),) * 2}, "row for each level"),
         ({"prediction": ((0.9, 0.0, 0.0),) * 3}, "sum to 1"),
-        ({"exposure": (0.1, 0.0, 1.0)}, "exposure"),
-        ({"density": 1.0}, "density"),
+        ({"prediction": ((1.0, 0.5, -0.5),) * 3}, r"prediction\[0\]\[2\] must lie in \[0, 1\]"),
+        ({"shares": (1.5, -0.3, -0.2)}, r"shares\[1\] must be above 0"),
+        ({"exposure": (0.1, 0.0, 1.0)}, r"exposure\[1\] must be above 0"),
+        ({"density": 1.0}, r"density must lie in \(0, 1\)"),
         ({"levels": (1.0,)}, "two levels"),
         ({"loss": "hinge"}, "unknown loss"),
-        ({"n_pairs": 0}, "at least 1"),
+        ({"n_pairs": 0}, "n_pairs must be at least 1"),
     ],
 )
 def test_bad_options_are_refused(wrong, sentence):
     with pytest.raises(ValueError, match=sentence):
-        replace(OPTIONS, **wrong)
+        world(replace(OPTIONS, **wrong))
 
 
 def test_worlds_that_cannot_be_are_refused():

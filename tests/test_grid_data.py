@@ -77,12 +77,12 @@ def test_the_same_draw_is_the_same_data_set(tmp_path):
     ("change", "sentence"),
     [
         ("data.density=0.9", "can't be reached"),
-        ("data.shares=[0.5,0.5]", "shares must name a positive share for each level"),
+        ("data.shares=[0.5,0.5]", "shares must name a share for each level"),
         ("data.levels=[1,2,3,4,9]", r"data\.levels must be .* in data\.scale"),
         ("data.levels=[1,1,2,3,4]", r"data\.levels must be two or more different"),
         ("data.n_items=1", r"leave an item: raise data\.n_items"),
         ("data.test_per_user=50", r"data\.test_per_user must lie in 1 … 49"),
-        ("data.structure=2", r"structure in \[0, 1\]"),
+        ("data.structure=2", r"data\.structure must lie in \[0, 1\], got 2"),
         ("data.misspecification=3", r"data\.misspecification must lie in \[0, 2\], got 3"),
     ],
 )

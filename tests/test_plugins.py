@@ -74,7 +74,7 @@ def test_a_solver_from_a_file_runs_and_its_traced_float_compiles_nothing(tmp_pat
     ("text", "words", "expected"),
     [
         (BACKBONE, ["model.dmi=3"], "did you mean 'dim'"),
-        (BACKBONE, ["model.dim=many"], "could not be converted to Integer"),
+        (BACKBONE, ["model.dim=many"], "model.dim must be a whole number, got many"),
         (
             BACKBONE.replace("scale: float", "scale: Traced[float]").replace(
                 "import Backbone", "import Backbone, Traced"

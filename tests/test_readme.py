@@ -29,7 +29,7 @@ MADE_LATER = ("NAME", "runs/", "dist/", ".typings/", ".venv/")  # placeholders, 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DELIBERATE = {  # shown because they fail
     "upliftlens run model.dmi=3": "did you mean 'dim'",
-    "upliftlens run model.file=my_model.py data=ml-100k model.dim=eight": "could not be converted to Integer",
+    "upliftlens run model.file=my_model.py data=ml-100k model.dim=eight": "model.dim must be a whole number, got eight",
 }
 
 

@@ -227,7 +227,7 @@ def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set
         ({"n_users": 0}, "n_users"),
         ({"test_per_user": 200}, "test_per_user"),
         ({"max_propensity": 0.0}, "max_propensity"),
-        ({"ratings_per_user": 0.0}, "ratings_per_user must be positive"),
+        ({"ratings_per_user": 0.0}, "ratings_per_user must be above 0, got 0"),
         ({"ratings_per_user": 181.0}, "181 ratings_per_user can't be reached"),
         ({"ratings_per_user": 150.0}, r"150 ratings_per_user can't be reached: .* 171 = .* 12[0-9] .* activity_skew"),
         ({"noise": 0.0}, "noise"),
@@ -235,7 +235,7 @@ def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set
         ({"feature_strength": 1.5}, "feature_strength"),
         ({"shares": (0.5, 0.4)}, "sum to 1"),
         ({"shares": (1.0,)}, "shares"),
-        ({"activity_skew": -1.0}, "negative"),
+        ({"activity_skew": -1.0}, "activity_skew must be at least 0, got -1"),
     ],
 )
 def test_options_out_of_range_are_refused_by_name(wrong: dict, word: str) -> None:

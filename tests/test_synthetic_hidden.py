@@ -60,7 +60,7 @@ def test_misspecification_goes_to_each_users_mean_in_the_inverse(hidden: World) 
 
 
 def test_a_negative_confounding_is_refused() -> None:
-    with pytest.raises(ValueError, match="confounding are negative"):
+    with pytest.raises(ValueError, match=r"confounding must be at least 0, got -0\.1"):
         synthetic_world(replace(OPTIONS, confounding=-0.1), seed=0)
 
 

@@ -195,18 +195,18 @@ def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
     [
         ("schnabel-1", "cutoff=-5", "cutoff must be at least 1"),
         ("schnabel-1", "draws=1", "draws must be at least 2"),
-        ("schnabel-1", "seed=-1", "seed must be at least 0"),
-        ("schnabel-1", "density=1.5", "density must be below 1"),
+        ("schnabel-1", "seed=-1", r"the table's seed must lie in \[0, 4294967295\], got -1"),
+        ("schnabel-1", "density=1.5", r"density must lie in \(0, 1\)"),
         ("schnabel-1", "completion={dim: x}", "completion.dim must be a whole number"),
         ("schnabel-1", "marginal=[a]", r"marginal\[0\] must be a number"),
         ("schnabel-2", "seeds=[]", "seeds is empty"),
         ("schnabel-2", "seeds=[1,1]", "seeds lists 1 more than once"),
-        ("schnabel-2", "seeds=[-1]", "seeds must lie in 0"),
+        ("schnabel-2", "seeds=[-1]", r"seeds\[0\] must lie in \[0, 4294967295\], got -1"),
         ("schnabel-2", "seeds=[0.5]", r"seeds\[0\] must be a whole number"),
         ("schnabel-2", "grid={model.dim: 4}", "grid.model.dim must be a list"),
         ("coat", "interval={level: 0.95, resamples: 10, seed: 0}", "resamples must be at least 40"),
-        ("coat", "validation=1.0", "validation must be below 1"),
-        ("uplift-estimators", "chi=0.5", "chi must be below 0.5"),
+        ("coat", "validation=1.0", r"validation must lie in \(0, 1\)"),
+        ("uplift-estimators", "chi=0.5", r"chi must lie in \[0, 0.5\)"),
     ],
 )
 def test_a_tables_options_have_ranges(name, change, message):

@@ -240,7 +240,7 @@ def _load(path: Path) -> ModuleType:
 
 @contextmanager
 def _importing(where: str) -> Iterator[None]:
-    """Turns whatever a plugin raises on import, leaving the program included, into a ValueError.
+    """Turns whatever a plugin raises on import, leaving the program included, into an UpliftlensError.
 
     A plugin that leaves the working directory is brought back: relative paths are the user's.
     """

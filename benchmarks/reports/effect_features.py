@@ -7,7 +7,7 @@ user did in the other half of the log.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import Above, AtLeast, Within
 
 ACTIVITY = "activity"
 
@@ -26,20 +26,14 @@ class MiningOptions:
 
     estimator: Literal["naive", "ips", "snips", "dr"]
     features: tuple[str, ...] | None
-    bins: int
-    max_levels: int
-    min_users: int
+    bins: Annotated[int, AtLeast(2)]
+    max_levels: Annotated[int, AtLeast(2)]
+    min_users: Annotated[int, AtLeast(2)]
     correction: Literal["holm", "bh", "none"]
-    level: float
-    chi: float
-    shrinkage: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        at_least(2, bins=self.bins, max_levels=self.max_levels, min_users=self.min_users)
-        at_least(0, seed=self.seed)
-        if not 0 < self.level < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+    level: Annotated[float, Within(0, 1, "()")]
+    chi: Annotated[float, Within(0, 1, "[)")]
+    shrinkage: Annotated[float, Above(0)]
+    seed: Annotated[int, AtLeast(0)]
 
 
 class Feature(NamedTuple):

@@ -77,7 +77,7 @@ def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
     config = composed(prepare_overrides(overrides), "effects")
     config = {name: content for name, content in config.items() if name not in _IDLE}
     data, cache = config.pop("data"), Path(config.pop("cache")).expanduser()
-    options = typed(MiningOptions, config, "effects")
+    options = typed(MiningOptions, config, "")
     dataset = load(typed(config_type(data), data, "data"), cache, say)
     if dataset.treatment is None:
         raise UpliftlensError(

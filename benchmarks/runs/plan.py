@@ -6,10 +6,10 @@ A plan says what to load, split, train and measure.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
-from upliftlens.benchmarks.config.plugins import entry
+from upliftlens.benchmarks.config.plugins import entry, model_entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
@@ -19,10 +19,10 @@ from upliftlens.benchmarks.runs.learning import Learning, learning
 from upliftlens.benchmarks.runs.tracking import LoggerConfig
 from upliftlens.benchmarks.runs.tracking import config_type as logger_type
 from upliftlens.benchmarks.splits.kinds import SplitOptions
-from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.options import above, at_least
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.options import SEEDS, Above, AtLeast
 from upliftlens.models.contract import Solver, Traced
-from upliftlens.models.descent import OPTIMIZERS, Schedule
+from upliftlens.models.descent import Optimizer, Schedule
 
 AUTO_MONITORS = {
     "recommendations": "uplift@10/snips",
@@ -39,54 +39,42 @@ AUTO_MONITORS = {
 class TrainConfig:
     """Config group ``train/``: see configs/train/default.yaml for what each option means."""
 
-    epochs: int
-    patience: int
+    epochs: Annotated[int, AtLeast(1)]
+    patience: Annotated[int, AtLeast(0)]
     monitor: str
     refit: bool
-    optimizer: str
+    optimizer: Optimizer
     schedule: Schedule
-    lr: Traced[float]
-    l2: Traced[float]
+    lr: Annotated[Traced[float], Above(0)]
+    l2: Annotated[Traced[float], AtLeast(0)]
     layout: Literal["auto", "tiles", "pairs"]
-    dense_cells: int
-    batch_size: int
-    tile_users: int
-    everything_share: float
+    dense_cells: Annotated[int, AtLeast(0)]
+    batch_size: Annotated[int, AtLeast(1)]
+    tile_users: Annotated[int, AtLeast(1)]
+    everything_share: Annotated[float, Above(0)]
 
     def __post_init__(self) -> None:
         if self.monitor != "auto":
             choose(self.monitor)
-        at_least(1, epochs=self.epochs)
-        at_least(0, patience=self.patience)
-        at_least(1, batch_size=self.batch_size, tile_users=self.tile_users)
-        at_least(0, l2=self.l2, dense_cells=self.dense_cells)
-        above(0, lr=self.lr, everything_share=self.everything_share)
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown("train.optimizer", self.optimizer, OPTIMIZERS)
 
 
 @dataclass(frozen=True)
 class GeneralConfig:
     """The options outside of the groups: see configs/config.yaml."""
 
-    seed: int
+    seed: Annotated[int, SEEDS]
     trial: bool
     group: str | None
     store: str
     cache: str
-    budget: int
-    tune_seed: int
+    budget: Annotated[int, AtLeast(1)]
+    tune_seed: Annotated[int, SEEDS]
     progress: bool
 
     def __post_init__(self) -> None:
         for name in ("store", "cache"):
             if not getattr(self, name).strip():
                 raise UpliftlensError(f"{name}= is empty: name a folder, or leave it out")
-        if self.budget < 1:
-            raise UpliftlensError(f"budget={self.budget}: at least one trial is needed")
-        for name in ("seed", "tune_seed"):
-            if not 0 <= getattr(self, name) < 2**32:  # JAX would cut longer ones, so two seeds could be one
-                raise UpliftlensError(f"{name} must lie in 0 … 4294967295, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -131,20 +119,21 @@ def plan(config: Mapping[str, Any]) -> Plan:
         UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
     """
     _require_groups(config)
-    metrics = typed(MetricsConfig, config["metrics"], "metrics")
+    kinds = options_of(config)
+    metrics: MetricsConfig = typed(kinds["metrics"], config["metrics"], "metrics")
     if not metrics.names:
         raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
     own = general(config)
     made = Plan(
         config=config,
-        data=typed(config_type(config["data"]), config["data"], "data"),
-        split=_chosen("splits", config["split"], "split"),
+        data=typed(kinds["data"], config["data"], "data"),
+        split=typed(kinds["split"], config["split"], "split"),
         learning=learning(config),
-        propensity=_chosen("propensities", config["propensity"], "propensity"),
-        train=typed(TrainConfig, config["train"], "train"),
+        propensity=typed(kinds["propensity"], config["propensity"], "propensity"),
+        train=typed(kinds["train"], config["train"], "train"),
         metrics=metrics,
-        logger=typed(logger_type(config["logger"]), config["logger"], "logger"),
+        logger=typed(kinds["logger"], config["logger"], "logger"),
         seed=own.seed,
         trial=own.trial,
         group=own.group,
@@ -158,6 +147,26 @@ def plan(config: Mapping[str, Any]) -> Plan:
         feedback = getattr(made.data, "feedback", None)
         check_learning(made.learning, made.train.optimizer, made.train.layout, feedback, made.weighted)
     return made
+
+
+def options_of(config: Mapping[str, Any]) -> dict[str, type]:
+    """The options class of each section of a resolved configuration; "" names that of the options outside of them.
+
+    Raises:
+        UpliftlensError: for an unknown name.
+    """
+    model = config["model"]
+    return {
+        "": GeneralConfig,
+        "data": config_type(config["data"]),
+        "split": entry("splits", config["split"]["name"]).value.options,
+        "model": model_entry(model["name"], model.get("file")).value.options,
+        "objective": entry("objectives", config["objective"]["name"]).value.options,
+        "propensity": entry("propensities", config["propensity"]["name"]).value.options,
+        "train": TrainConfig,
+        "metrics": MetricsConfig,
+        "logger": logger_type(config["logger"]),
+    }
 
 
 def general(config: Mapping[str, Any]) -> GeneralConfig:
@@ -177,11 +186,6 @@ def ignored(plan: Plan, overrides: Sequence[str]) -> str | None:
     if not plan.solver or not (idle := unread(overrides)):
         return None
     return f"model={plan.learning.model.value.name} learns by a rule of its own and does not read {', '.join(idle)}"
-
-
-def _chosen(points: str, section: Mapping[str, Any], where: str) -> Any:
-    """The typed options of a plugin that its section names."""
-    return typed(entry(points, str(section["name"])).value.options, section, where)
 
 
 def _require_groups(config: Mapping[str, Any]) -> None:

@@ -4,14 +4,16 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.upliftlens.launcher import node
+from upliftlens.benchmarks.config.allowed import allowed
 from upliftlens.benchmarks.config.choices import CONFIGS
 from upliftlens.benchmarks.config.compose import explained, prepare_overrides, resolved
 from upliftlens.benchmarks.runs.records import Record
@@ -32,8 +34,9 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
 
     jobs = Jobs(sweep=verb == "sweep")
     overrides = prepare_overrides(arguments)
+    OmegaConf.register_new_resolver("upliftlens.allowed", _allowed, replace=True)  # for --help
     if jobs.sweep:
-        overrides = ["--multirun", *overrides, *_group(overrides)]
+        overrides = ["--multirun", *_group(overrides), *overrides]  # last, what may be a flag: --help
 
     def task(config: DictConfig) -> float:
         hydra = HydraConfig.get()
@@ -57,6 +60,21 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
             "Nothing was started; finished runs are safe"
         ) from None
     return jobs.finished()
+
+
+def _allowed(*, _root_: DictConfig) -> str:
+    """A line per option of a composed configuration that has a range or a fixed set of values, or what is wrong."""
+    from upliftlens.benchmarks.runs.plan import options_of
+
+    names = [str(name) for name in _root_ if name != "hydra"]  # whose help is being resolved
+    config: Any = OmegaConf.to_container(OmegaConf.masked_copy(_root_, names), resolve=True)
+    try:
+        kinds = options_of(config)
+    except UpliftlensError as error:
+        return str(error)
+    lines = [line for group in kinds for line in allowed(kinds[group], config[group] if group else config, group)]
+    width = max(len(option) for option, _ in lines)
+    return "\n".join(f"{option:<{width}}  {words}" for option, words in lines)
 
 
 def _launch(verb: str, overrides: Sequence[str], task: Callable[[DictConfig], float]) -> None:

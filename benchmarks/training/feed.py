@@ -197,7 +197,7 @@ def _tiles(data: TrainingData, rows: _Rows, tile_users: int | None, wants: Wants
     sums = np.zeros_like(weights)
     np.add.at(sums, cells, (weight * rows.target)[real].astype(np.float32))
     if len(cells[0]) != np.count_nonzero(weights):
-        raise ValueError(
+        raise UpliftlensError(
             "a user has two rows for one item, which a dense tile can't hold: "
             "use data.filter.duplicates or train.layout=pairs"
         )

@@ -30,8 +30,6 @@ def world_of(config: GridConfig, knobs: Knobs) -> Grid:
         UpliftlensError: if an option or a knob is out of its range, or the density can't be reached.
     """
     n_pairs = config.n_users * config.n_items
-    if min(config.n_users, config.n_items, config.dim) < 1 or not 0 <= config.structure <= 1:
-        raise UpliftlensError("data: grid world: n_users, n_items and dim must be at least 1, structure in [0, 1]")
     different = len(set(config.levels)) == len(config.levels) > 1
     if not different or not config.scale[0] <= min(config.levels) <= max(config.levels) <= config.scale[1]:
         raise UpliftlensError(
@@ -75,8 +73,6 @@ def ratings_of(config: GridConfig) -> np.ndarray:
 
 
 def _recorded(config: GridConfig, misspecification: float) -> np.ndarray:
-    if not 0 <= misspecification <= 2:
-        raise UpliftlensError(f"data.misspecification must lie in [0, 2], got {misspecification:g}")
     return logged(_square(config, TRUE._replace(propensity=misspecification), "propensity"), config.test_per_user)
 
 

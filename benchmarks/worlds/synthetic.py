@@ -58,9 +58,7 @@ def propensity_of(config: SyntheticConfig) -> np.ndarray:
 
 
 def _recorded(world: Generated, misspecification: float) -> np.ndarray:
-    """f32[U, I]; raises UpliftlensError for a misspecification outside of [0, 1]."""
-    if not 0 <= misspecification <= 1:
-        raise UpliftlensError(f"data.misspecification must lie in [0, 1], got {misspecification}")
+    """f32[U, I]."""
     return world.truth.recorded_propensity(np.arange(world.log.n_users), misspecification)
 
 

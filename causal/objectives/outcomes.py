@@ -20,15 +20,15 @@ w < 1 shrinks τ̂ more, as λ/w would.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View
 from upliftlens.causal.objectives.uplift import RECOMMENDATIONS, CappedOptions, inverse_propensity, treatment
-from upliftlens.causal.options import Traced
+from upliftlens.causal.options import Above, Traced
 from upliftlens.causal.sample import Batch, Sample
 
 _LINKS = frozenset({"rating", "probability"})
@@ -128,14 +128,9 @@ def pseudo_outcome(view: View, rows: Sample, chi: Array) -> Array:
 
 @dataclass(frozen=True)
 class DROptions(CappedOptions):
-    """``chi`` as in dlce; ``effect``: w > 0, the weight of the effect's loss against λ."""
+    """``chi`` as in dlce; ``effect``: w, the weight of the effect's loss against λ."""
 
-    effect: Traced[float]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.effect > 0:
-            raise UpliftlensError(f"effect must be positive, got {self.effect}")
+    effect: Annotated[Traced[float], Above(0)]
 
 
 def _effect(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
