@@ -107,18 +107,18 @@ def _compute(
 ) -> tuple[Record, Mapping[str, np.ndarray]]:
     before = compilations()
     ready = time.perf_counter()
+    exposed = exposure(plan, reporter)  # before anything is hidden: a world's propensities are part of its truth
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _found(plan, prepared, store, reporter)
         if trained is None:
             with hidden():
-                trained = train(plan, prepared, reporter, on_epoch)
+                trained = train(plan, prepared, exposed, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
             trained = revealed(plan, prepared, trained)
         else:
             for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
                 on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
     fitted = time.perf_counter()
-    exposed = exposure(plan, reporter)
     metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
     done = time.perf_counter()
     programs = compilations().since(before)
