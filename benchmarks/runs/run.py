@@ -90,7 +90,7 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 path = record.error.traceback if record.error else None
                 what = str(error) if isinstance(error, UpliftlensError) else thrown(plan, error)
-                raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})") from error
+                raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})", prepared.key) from error
             finally:
                 tracker.finish(record)
     return record, False
