@@ -15,7 +15,8 @@ class InProcess(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what ``launch`` needs."""
-        self.hydra_context, self.jobs, self.config = hydra_context, task_function, config
+        self.hydra_context, self.config = hydra_context, config
+        self.jobs: Any = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One return per job; the work is in ``upliftlens.benchmarks.sweeps.launch``."""
