@@ -19,26 +19,23 @@ from upliftlens.benchmarks.config.overrides import quoted, refuse_no_choice, ref
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 
-def composed(overrides: Sequence[str], primary: str = "config") -> dict[str, Any]:
-    """The resolved configuration of a run as plain data, or that of another ``primary`` file of configs/.
+def composed(overrides: Sequence[str], primary: str = "config", resolve: bool = True) -> dict[str, Any]:
+    """The configuration of a run as plain data, or that of another ``primary`` file of configs/.
+
+    It is resolved, or its interpolations stand as they are, for ``changed``.
 
     Raises:
         UpliftlensError: if it can't be composed.
     """
-    return _composed(overrides, primary, True)
-
-
-def unresolved(overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a run with its interpolations as they stand, for ``changed``.
-
-    Raises:
-        UpliftlensError: if it can't be composed.
-    """
-    return _composed(overrides, "config", False)
+    try:
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            return plain(compose(primary, overrides=list(overrides)), resolve)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides, primary) from None
 
 
 def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """The resolved configuration with other values, ``NAME=VALUE`` each; ``content`` is that of ``unresolved``.
+    """The resolved configuration with other values, ``NAME=VALUE`` each; ``content``: of ``composed``, not resolved.
 
     Changes choose from no group (``model=mf``); so they cost no composition.
 
@@ -59,7 +56,7 @@ def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any
             section = within
         section[name] = parsed.value()
     try:
-        return resolved(OmegaConf.create(config))
+        return plain(OmegaConf.create(config))
     except OmegaConfBaseException as error:
         raise UpliftlensError(str(error).splitlines()[0]) from None
 
@@ -110,21 +107,8 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
     return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())
 
 
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain data, without Hydra's own part."""
-    return _plain(config, True)
-
-
-def _composed(overrides: Sequence[str], primary: str, resolve: bool) -> dict[str, Any]:
-    try:
-        with initialize_config_module(CONFIGS, version_base="1.3"):
-            return _plain(compose(primary, overrides=list(overrides)), resolve)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error, overrides, primary) from None
-
-
-def _plain(config: DictConfig, resolve: bool) -> dict[str, Any]:
-    """Hydra's part is left out before anything is resolved: only a job that runs within Hydra could."""
+def plain(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """A composed configuration as plain data, without Hydra's part, which only a job within Hydra could resolve."""
     job = OmegaConf.masked_copy(config, [str(name) for name in config if name not in ("hydra", "sweep")])
     content = OmegaConf.to_container(job, resolve=resolve, throw_on_missing=resolve)
     assert isinstance(content, dict)
@@ -144,7 +128,7 @@ def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
             choices.append(text)
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):
-            content: Any = resolved(compose(primary, overrides=choices))
+            content: Any = plain(compose(primary, overrides=choices))
     except (HydraException, OmegaConfBaseException):
         return []
     for part in parent.split(".") if parent else ():

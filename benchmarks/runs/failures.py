@@ -11,7 +11,7 @@ from upliftlens.benchmarks.config.plugins import place_in
 
 
 class RunFailed(UpliftlensError):
-    """A run that started and failed: what happened, and where its traceback is. ``key``: of its record, if it has one."""
+    """A run that started and failed: what happened, where its traceback is, and the key of its record if it has one."""
 
     def __init__(self, message: str, key: str | None = None) -> None:
         super().__init__(message)

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hydra_plugins.upliftlens.launcher import node
-from upliftlens.benchmarks.config.compose import resolved
+from upliftlens.benchmarks.config.compose import plain
 from upliftlens.benchmarks.runs.many import Outcome, Watch, run_many
 from upliftlens.benchmarks.runs.plan import Plan, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
@@ -64,7 +64,7 @@ class Jobs:
         """
         hydra, failures, value = HydraConfig.get(), len(self.failed), float("nan")
         try:
-            (value,) = self.run([self.planned(resolved(config), hydra.overrides.task)])
+            (value,) = self.run([self.planned(plain(config), hydra.overrides.task)])
         except UpliftlensError as error:
             self.failed.append(error)
         if self.failed[failures:] and hydra.launcher._target_ != node["_target_"]:

@@ -6,7 +6,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from upliftlens.benchmarks.config.compose import resolved
+from upliftlens.benchmarks.config.compose import plain
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.sweeps.jobs import Jobs
 from upliftlens.causal.errors import UpliftlensError
@@ -30,6 +30,6 @@ def launch(
 def _planned(context: HydraContext, jobs: Jobs, config: DictConfig, overrides: Sequence[str], number: int) -> Plan:
     job = context.config_loader.load_sweep_config(config, list(overrides))
     try:
-        return jobs.planned(resolved(job), job.hydra.overrides.task)
+        return jobs.planned(plain(job), job.hydra.overrides.task)
     except UpliftlensError as error:
         raise UpliftlensError(f"{error}\nNothing was started (job {number})") from None

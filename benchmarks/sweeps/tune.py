@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from upliftlens.benchmarks.config.compose import changed, unresolved
+from upliftlens.benchmarks.config.compose import changed, composed
 from upliftlens.benchmarks.runs.plan import Plan, general, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.app import sweep_name
@@ -18,7 +18,7 @@ def tune(overrides: Sequence[str], run: Callable[[Plan], Record], say: Callable[
     Raises:
         UpliftlensError: for what is wrong with the configuration itself, or if every trial failed.
     """
-    content = unresolved(overrides)
+    content = composed(overrides, resolve=False)
     settings = general(changed(content, ()))
     if settings.trial:
         raise UpliftlensError("trial=true is for tune to set: without it, the best trial is then run in full")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from upliftlens.benchmarks.config.compose import changed, unresolved
+from upliftlens.benchmarks.config.compose import changed, composed
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays
 from upliftlens.benchmarks.runs import many
@@ -59,4 +59,4 @@ def evaluation_of(record: Record, where: Where) -> Evaluation:
 
 @lru_cache(maxsize=256)
 def _composed(options: tuple[str, ...]) -> Mapping[str, Any]:
-    return unresolved([*options, "progress=false", "group=table"])
+    return composed([*options, "progress=false", "group=table"], resolve=False)

@@ -49,18 +49,8 @@ def search(content: Mapping[str, Any], options: Sequence[str], space: Space, whe
     parts = [[f"split.validation={content['validation']}", f"split.seed={s}"] for s in content["validation_seeds"]]
     refining = content["refining"] if any("choices" not in entry for entry in space.values()) else 0
     rule = spread if space else lambda *drawn: [[]]
-    trials, best = searches.search(
-        of,
-        record_of,
-        space,
-        rule,
-        content["trials"],
-        content["search_seed"],
-        failed,
-        parts,
-        refining,
-        content["narrow"],
-    )
+    budget, seed = content["trials"], content["search_seed"]
+    trials, best = searches.search(of, record_of, space, rule, budget, seed, failed, parts, refining, content["narrow"])
     winner = trials[best]
     epochs = max(1, round(float(np.mean([record.diagnostics["best_epoch"] for record in winner.records]))))
     whole = (f"train.epochs={epochs}", "split.validation=0")

@@ -1,20 +1,31 @@
 """From training data to the batches of one epoch: which layout there is, and its feed.
 
-A layout is a file of this folder with a function (data, link, sizes, wants) -> Feed, and a line of ``FEEDS``.
+A layout is a function (data, link, size, wants) -> Feed, in a file of this folder, and a line of ``FEEDS``. ``size`` is
+what a step takes at most, None for all.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from upliftlens.benchmarks.training.full import full
+import numpy as np
+
 from upliftlens.benchmarks.training.pairs import pairs
-from upliftlens.benchmarks.training.rows import NOTHING as NOTHING
-from upliftlens.benchmarks.training.rows import Feed as Feed
-from upliftlens.benchmarks.training.rows import Sizes, Wants
+from upliftlens.benchmarks.training.rows import NOTHING, Feed, Wants
 from upliftlens.benchmarks.training.tiles import tiles
 from upliftlens.benchmarks.training.triples import triples
 from upliftlens.models.contract import Layout, Link, TrainingData
 
-FEEDS: Mapping[Layout, Callable[[TrainingData, Link, Sizes, Wants], Feed]] = {
+
+def full(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
+    """The feed of the layout full: one step per epoch without a batch."""
+    return Feed(None, lambda rng: np.zeros((1, 0), np.int32), _cut_nothing, 1)
+
+
+def _cut_nothing(arrays: Any, index: Any) -> None:
+    return None
+
+
+FEEDS: Mapping[Layout, Callable[[TrainingData, Link, int | None, Wants], Feed]] = {
     "pairs": pairs,
     "tiles": tiles,
     "triples": triples,
@@ -50,4 +61,4 @@ def feed(
     Raises:
         ValueError: for data that the layout can't hold.
     """
-    return FEEDS[layout](data, link, Sizes(batch_size, tile_users), wants)
+    return FEEDS[layout](data, link, tile_users if layout == "tiles" else batch_size, wants)

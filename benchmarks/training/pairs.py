@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.training.rows import Feed, Order, Sizes, Wants, density_of, rows_of, steps_of
+from upliftlens.benchmarks.training.rows import Feed, Order, Wants, density_of, rows_of, steps_of
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Link, TrainingData
 
@@ -16,10 +16,10 @@ class _Pairs(NamedTuple):
     density: Array | None
 
 
-def pairs(data: TrainingData, link: Link, sizes: Sizes, wants: Wants) -> Feed:
+def pairs(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
     """The feed of the layout: D is drawn from uniformly, anew in each step, with weights that keep the expectation."""
     rows = rows_of(data, link, wants)
-    n_steps, size = steps_of(len(rows.user), sizes.batch_size)
+    n_steps, size = steps_of(len(rows.user), size)
     extra = n_steps * size - len(rows.user)
     scaled = rows.weight * (n_steps / max(rows.weight.sum(), 1))
     floats = [column for column in (rows.target, scaled, rows.propensity, rows.treated) if column is not None]

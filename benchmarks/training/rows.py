@@ -31,13 +31,6 @@ class Feed(NamedTuple):
     n_steps: int
 
 
-class Sizes(NamedTuple):
-    """How much a step takes at most: ``batch_size`` rows (pairs, triples), ``tile_users`` users; None takes all."""
-
-    batch_size: int | None
-    tile_users: int | None
-
-
 class Wants(NamedTuple):
     """What an objective reads beside the observed rows, or in their place.
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.training.rows import Feed, Order, Sizes, Wants, density_of, rows_of, steps_of
+from upliftlens.benchmarks.training.rows import Feed, Order, Wants, density_of, rows_of, steps_of
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Link, TrainingData
 
@@ -20,14 +20,14 @@ class _Tiles(NamedTuple):
     density: Array | None
 
 
-def tiles(data: TrainingData, link: Link, sizes: Sizes, wants: Wants) -> Feed:
+def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
     """The feed of the layout; an epoch of tiles holds D exactly.
 
     Raises:
         ValueError: if a user has two rows for one item.
     """
     rows = rows_of(data, link, wants)
-    n_steps, size = steps_of(data.n_users, sizes.tile_users)
+    n_steps, size = steps_of(data.n_users, size)
     weight, real = rows.weight, rows.weight > 0
     cells = (rows.user[real], rows.item[real])
     # One row more than there are users: an index beyond the last user finds a row of zeros.

@@ -3,25 +3,25 @@
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.training.rows import Feed, Order, Sizes, Wants, rows_of, steps_of
+from upliftlens.benchmarks.training.rows import Feed, Order, Wants, rows_of, steps_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.objectives.triples import whole_passes
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Link, TrainingData
 
 
-def triples(data: TrainingData, link: Link, sizes: Sizes, wants: Wants) -> Feed:
+def triples(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
     """The feed of the layout: of positive rows of the log, or what the objective draws from recommendations.
 
     Raises:
         UpliftlensError: if no row is positive.
     """
     if wants.triples is not None:
-        return _drawn(data, sizes.batch_size, wants)
+        return _drawn(data, size, wants)
     log, propensity = data.log, wants.propensity
     rows = np.flatnonzero(np.asarray(data.positive) * np.asarray(log.weight) > 0)
     # The number of steps comes from the padded log, so that a fit with and without its validation rows share a program.
-    n_steps, size = steps_of(len(log), sizes.batch_size)
+    n_steps, size = steps_of(len(log), size)
     if not len(rows):
         raise UpliftlensError("no training row is positive, so there is nothing to rank first: lower data.relevance")
     user, item = np.asarray(log.user)[rows], np.asarray(log.item)[rows]
@@ -56,11 +56,11 @@ def _cut_triples(arrays: None, index: tuple[Array, ...]) -> Batch:
     return Batch(Sample(user, item, ones, ones / user.shape[0], negative, *propensity))
 
 
-def _drawn(data: TrainingData, batch_size: int | None, wants: Wants) -> Feed:
+def _drawn(data: TrainingData, size: int | None, wants: Wants) -> Feed:
     rows, draw = rows_of(data, "rank", wants), wants.triples
     assert draw is not None and rows.propensity is not None and rows.treated is not None
     columns = (rows.user, rows.item, rows.target, rows.propensity, rows.treated)
-    n_steps, size = steps_of(len(data.log), batch_size)  # an epoch draws about as many triples as there are positives
+    n_steps, size = steps_of(len(data.log), size)  # an epoch draws about as many triples as there are positives
 
     def order(rng: np.random.Generator) -> Order:
         row, negative = draw(rng, n_steps * size)
