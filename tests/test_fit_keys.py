@@ -3,7 +3,7 @@
 import pytest
 
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
-from upliftlens.benchmarks.runs import fit as fitting
+from upliftlens.benchmarks.runs import feeding
 from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.plan import fit_identity, plan
 from upliftlens.benchmarks.runs.run import run
@@ -45,8 +45,8 @@ def test_lbfgs_sees_every_row_at_every_step(words, tmp_path, monkeypatch):
         seen.append((made.n_steps, len(data.log), made.arrays.packed.shape[0]))
         return made
 
-    feed = fitting.feed
-    monkeypatch.setattr(fitting, "feed", spied)
+    feed = feeding.feed
+    monkeypatch.setattr(feeding, "feed", spied)
     small = ("data.n_users=60", "data.n_items=40", "train.epochs=1", "model.dim=2", "trial=true", "train.layout=pairs")
     folders = (f"store={tmp_path}", f"cache={tmp_path}/cache")
     run(planned(*words, *small, "train.optimizer=lbfgs", "train.batch_size=7", *folders), quiet)

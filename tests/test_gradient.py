@@ -31,7 +31,7 @@ BACKBONES = {
 
 
 def test_no_backbone_is_left_out():
-    group = "upliftlens.models"
+    group = "models"
     known = {name: entry(group, name).value for name in names(group)}
     assert {name: model for name, (model, _) in BACKBONES.items()} == {
         name: model for name, model in known.items() if isinstance(model, Backbone)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upliftlens.benchmarks.sweeps.search import narrowed, sample, spread
+from upliftlens.benchmarks.sweeps.space import narrowed, sample, spread
 from upliftlens.causal.errors import UpliftlensError
 
 SPACE = {

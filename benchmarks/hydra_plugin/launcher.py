@@ -15,13 +15,14 @@ class InProcess(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what ``launch`` needs."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.hydra_context, self.config = hydra_context, config
+        self.jobs: Any = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One return per job; the work is in ``upliftlens.benchmarks.sweeps.launch``."""
         from upliftlens.benchmarks.sweeps.launch import launch
 
-        return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+        return launch(self.hydra_context, self.jobs, self.config, job_overrides, initial_job_idx)
 
 
 node: dict[str, Any] = {"_target_": "hydra_plugins.upliftlens.launcher.InProcess"}

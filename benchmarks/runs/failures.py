@@ -11,7 +11,11 @@ from upliftlens.causal.errors import UpliftlensError, as_sentence
 
 
 class RunFailed(UpliftlensError):
-    """A run that started and failed: what happened, and where its traceback is."""
+    """A run that started and failed: what happened, where its traceback is, and the key of its record if it has one."""
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def thrown(plan: Plan, error: BaseException) -> str:

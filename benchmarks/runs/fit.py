@@ -1,7 +1,6 @@
 """From prepared data to a trained state: fit on training rows, stop by validation rows, fit again on both."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import jax
@@ -13,15 +12,15 @@ from upliftlens.benchmarks.evaluation.evidence import Effects
 from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.runs.feeding import feed_of, rows
 from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
-from upliftlens.benchmarks.runs.prepare import Prepared, training_data
+from upliftlens.benchmarks.runs.prepare import Prepared
 from upliftlens.benchmarks.splits.kinds import Part
-from upliftlens.benchmarks.splits.parts import consumed, logged, uplift_part
+from upliftlens.benchmarks.splits.parts import consumed, uplift_part
 from upliftlens.benchmarks.system.talk import Epoch, Reporter
-from upliftlens.benchmarks.training.feed import NOTHING, Feed, Wants, feed
 from upliftlens.benchmarks.training.loop import Fit, Stopping, fit
-from upliftlens.causal.errors import UpliftlensError, located
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
 
@@ -60,7 +59,7 @@ def train(
     """
     parts = prepared.split
     _require(plan, prepared.dataset)
-    data = training_data(prepared, refit=False)
+    data = rows(prepared, refit=False).device
     method = method_of(plan, data)
     refuse_disagreement(plan, data)
     epochs = plan.train.epochs if method.max_epochs is None else min(plan.train.epochs, method.max_epochs)
@@ -71,15 +70,8 @@ def train(
     watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
     stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
 
-    def supply(of: TrainingData) -> Feed:
-        full = plan.train.optimizer == "lbfgs"  # its line search needs one and the same function at every step
-        sizes: tuple[int | None, int | None] = (None, None) if full else (plan.train.batch_size, plan.train.tile_users)
-        return feed(
-            of, method.layout, method.link, *sizes, _wants(plan, exposed, of, "training" if of is data else "fit")
-        )
-
     def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> Fit:
-        source = supply(of)
+        source = feed_of(plan, prepared, exposed, method, refit=stage == "refit")
 
         def told(number: int, line: Epoch) -> None:
             reporter.epoch(stage, number, n, line)
@@ -101,7 +93,7 @@ def train(
     }
     if not refitted:
         return Trained(method, first.state, data, info)
-    everything = training_data(prepared, refit=True)
+    everything = rows(prepared, refit=True).device
     return Trained(method, fitted(everything, "refit", first.best_epoch, None).state, everything, info)
 
 
@@ -116,7 +108,7 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
     if info is None or not _whole(info):
         state = "is missing" if info is None else "is damaged"
         raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} {state}")
-    data = training_data(prepared, refit=info["refitted"])
+    data = rows(prepared, refit=info["refitted"]).device
     method = method_of(plan, data)
     template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))
     state = stores.load_state(store, prepared.fit_key, template)
@@ -173,18 +165,6 @@ def monitor_name(plan: Plan, method: Method, prepared: Prepared) -> str:
     # An objective that weighs its rows would be stopped, by rows that aren't weighed, before it differs from naive.
     weighed = method.link != "rank" and "propensity" in plan.needs and prepared.split.sampling.validation
     return AUTO_MONITORS[f"{method.link}, weighed" if weighed else method.link]
-
-
-def _wants(plan: Plan, exposed: Exposure | None, data: TrainingData, part: Part) -> Wants:
-    if not plan.needs:
-        return NOTHING
-    propensity = exposed.of(part, data.log) if exposed is not None and "propensity" in plan.needs else None
-    objective, triples = plan.learning.objective.value, None
-    if objective.triples is not None:
-        with located(f"objective={objective.name}"):
-            triples = objective.triples(logged(data), asdict(plan.learning.objective_options))
-    everything, recommended = "everything" in plan.needs, "recommendations" in plan.needs
-    return Wants(propensity, everything, plan.train.everything_share, recommended, triples)
 
 
 def _stopping(

@@ -79,7 +79,10 @@ class GeneralConfig:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, typed. ``config`` is the same as plain data, as the record keeps it."""
+    """A run, typed. ``config`` is the same as plain data, as the record keeps it.
+
+    ``unread``: the options that were asked for by name and the model does not read.
+    """
 
     config: Mapping[str, Any]
     data: Any
@@ -95,6 +98,7 @@ class Plan:
     store: Path
     cache: Path
     progress: bool
+    unread: tuple[str, ...] = ()
 
     @property
     def solver(self) -> bool:
@@ -112,8 +116,8 @@ class Plan:
         return self.propensity.name != "none"
 
 
-def plan(config: Mapping[str, Any]) -> Plan:
-    """The typed plan of a resolved configuration.
+def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
+    """The typed plan of a resolved configuration; ``overrides``: what of it was asked for by name.
 
     Raises:
         UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
@@ -124,12 +128,12 @@ def plan(config: Mapping[str, Any]) -> Plan:
     if not metrics.names:
         raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
-    own = general(config)
+    own, learner = general(config), learning(config)
     made = Plan(
         config=config,
         data=typed(kinds["data"], config["data"], "data"),
         split=typed(kinds["split"], config["split"], "split"),
-        learning=learning(config),
+        learning=learner,
         propensity=typed(kinds["propensity"], config["propensity"], "propensity"),
         train=typed(kinds["train"], config["train"], "train"),
         metrics=metrics,
@@ -140,6 +144,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
         store=Path(own.store).expanduser().absolute(),
         cache=Path(own.cache).expanduser().absolute(),
         progress=own.progress,
+        unread=tuple(unread(overrides)) if isinstance(learner.model.value, Solver) else (),
     )
     recommendations = getattr(made.data, "recommendations", False)
     check_exposure(f"data={made.data.name}", recommendations, made.weighted, made.needs)
@@ -178,14 +183,25 @@ def general(config: Mapping[str, Any]) -> GeneralConfig:
     return typed(GeneralConfig, {name: value for name, value in config.items() if name not in NEEDED}, "")
 
 
-def ignored(plan: Plan, overrides: Sequence[str]) -> str | None:
-    """A sentence on the options among the overrides that the plan's model does not read, or None.
+def ignored(plan: Plan) -> str | None:
+    """A sentence on the options that were asked for and the plan's model does not read, or None."""
+    if not plan.unread:
+        return None
+    name = plan.learning.model.value.name
+    return f"model={name} learns by a rule of its own and does not read {', '.join(plan.unread)}"
+
+
+def refuse_ignored(plan: Plan) -> Plan:
+    """The plan, unless options were asked for that its model does not read.
 
     A solver has no loss and no objective; asked for one by name, it would answer for another method than was meant.
+
+    Raises:
+        UpliftlensError: naming the options.
     """
-    if not plan.solver or not (idle := unread(overrides)):
-        return None
-    return f"model={plan.learning.model.value.name} learns by a rule of its own and does not read {', '.join(idle)}"
+    if idle := ignored(plan):
+        raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
+    return plan
 
 
 def _require_groups(config: Mapping[str, Any]) -> None:

@@ -5,8 +5,6 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data import load
@@ -69,7 +67,7 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
 
 
 def training_data(prepared: Prepared, refit: bool) -> TrainingData:
-    """What a method may see: training rows, with ``refit`` also the validation rows, padded to one shape for both."""
+    """What a method may see, on the host: training rows, with ``refit`` also the validation rows, in one shape."""
     dataset, parts = prepared.dataset, prepared.split
     most = fitted_rows(dataset, parts)
     rows = most if refit else consumed(dataset, parts.train)
@@ -77,11 +75,11 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     treated = uplift_part(dataset, parts, "fitted" if refit else "train")
     most_treated = len(parts.train) + (0 if parts.leak.redrawn else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
+    features: tuple[Any, Any] = (dataset.user_features.matrix, dataset.item_features.matrix)
     return TrainingData(
-        jax.tree.map(jnp.asarray, log),
-        jnp.asarray((relevant & (log.weight > 0)).astype(np.float32)),
-        jnp.asarray(dataset.user_features.matrix),
-        jnp.asarray(dataset.item_features.matrix),
+        log,
+        (relevant & (log.weight > 0)).astype(np.float32),
+        *features,
         dataset.scale,
         None if treated is None else recommendations(treated, _capacity(most_treated)),
     )

@@ -89,7 +89,7 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 path = record.error.traceback if record.error else None
                 what = str(error) if isinstance(error, UpliftlensError) else thrown(plan, error)
-                raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})") from error
+                raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})", prepared.key) from error
             finally:
                 tracker.finish(record)
     return record, False
@@ -107,6 +107,7 @@ def _compute(
     before = compilations()
     exposed = exposure(plan, reporter)  # before the truth is hidden: the oracle's reads it
     ready = time.perf_counter()
+    exposed = exposure(plan, reporter)  # before anything is hidden: a world's propensities are part of its truth
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _found(plan, prepared, store, reporter)
         if trained is None:

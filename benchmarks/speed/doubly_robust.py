@@ -14,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.runs.feeding import rows
 from upliftlens.benchmarks.runs.method import hyper, method_of
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.runs.prepare import prepare, training_data
+from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.training.feed import Wants, feed
+from upliftlens.benchmarks.training.feed import feed
 from upliftlens.benchmarks.training.loop import compiled
+from upliftlens.benchmarks.training.rows import Wants
 
 CASES = {
     "mf naive, tiles": ["model=mf"],
@@ -40,7 +42,7 @@ def epoch(overrides: list[str]) -> Callable[[], float]:
     config = composed(["data=ml-100k", "propensity=popularity", *overrides])
     chosen = plan(config)
     prepared = prepare(chosen, Reporter(lambda sentence: None, lambda stage, number, total, line: None))
-    data = training_data(prepared, refit=False)
+    data = rows(prepared, refit=False).device
     method = method_of(chosen, data)
     wants = Wants()
     if chosen.needs:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data.config import UpliftLogConfig
@@ -13,7 +12,7 @@ from upliftlens.benchmarks.data.logged_rows import estimated
 from upliftlens.benchmarks.splits.kinds import Split
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.interactions import Interactions, concatenate, take
-from upliftlens.models.contract import Array, Recommendations, TrainingData
+from upliftlens.models.contract import Recommendations, TrainingData
 
 Part = Literal["train", "validation", "fitted", "test"]
 """``fitted`` is training and validation rows together, or the training draw alone where the parts are redrawn."""
@@ -86,11 +85,11 @@ def described(log: UpliftLog, dataset: Dataset) -> dict[str, int | str]:
 
 
 def recommendations(log: UpliftLog, capacity: int) -> Recommendations:
-    """The log for a method: sorted by user, filled up to ``capacity`` rows with rows of weight 0."""
+    """The log for a method, on the host: sorted by user, filled up to ``capacity`` rows with rows of weight 0."""
     order, missing = np.argsort(log.user, kind="stable"), capacity - len(log)
 
-    def column(values: np.ndarray, kind: type) -> Array:
-        return jnp.asarray(np.pad(values[order].astype(kind), (0, missing)))
+    def column(values: np.ndarray, kind: type) -> Any:
+        return np.pad(values[order].astype(kind), (0, missing))
 
     return Recommendations(
         user=column(log.user, np.int32),

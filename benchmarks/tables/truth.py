@@ -10,7 +10,7 @@ from upliftlens.benchmarks.evaluation.outcome import Evaluation
 from upliftlens.benchmarks.runs.fit import restore
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import prepare
-from upliftlens.benchmarks.tables.run import SILENT
+from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, take
 
@@ -21,7 +21,7 @@ def everywhere(made: Plan) -> Evaluation:
     Raises:
         UpliftlensError: if the data's ratings aren't all known, or the run was not done.
     """
-    prepared = prepare(made, SILENT)
+    prepared = prepare(made, quiet)
     trained = restore(made, prepared)
     dataset = prepared.dataset
     pairs = None if dataset.world is None else _pairs(dataset.world)

@@ -16,7 +16,7 @@ from upliftlens.benchmarks.tables.run import evaluation_of, fits, planned, recor
 from upliftlens.benchmarks.tables.search import search
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.tables.truth import everywhere
-from upliftlens.causal.errors import unknown
+from upliftlens.causal.errors import located, unknown
 from upliftlens.causal.intervals import Resampling
 
 
@@ -49,7 +49,8 @@ def tuned_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     resampling = Resampling(**content["interval"])
     found: dict[str, list[Found]] = {block: [] for block in content["blocks"]}
     for row in rows(content, where):
-        winner = search(content, [*row.options, *content["searched_on"]], row.space, where)
+        with located(row.name):
+            winner = search(content, [*row.options, *content["searched_on"]], row.space, where)
         where.say(f"{row.name} ({row.remark}): {' '.join(winner.changes)}, criterion {winner.criterion:.4f}")
         for block, own in content["blocks"].items():
             plans = [

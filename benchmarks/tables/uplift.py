@@ -16,11 +16,12 @@ import numpy as np
 
 from upliftlens.benchmarks.evaluation.outcome import statistics_from
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, load_per_user
-from upliftlens.benchmarks.sweeps.search import tune
-from upliftlens.benchmarks.tables.run import record_of
+from upliftlens.benchmarks.sweeps.search import search
+from upliftlens.benchmarks.sweeps.space import sample
+from upliftlens.benchmarks.sweeps.tune import searched
+from upliftlens.benchmarks.tables.run import configured, planned, record_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, ratio, replicates, value
@@ -44,17 +45,18 @@ def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     content = _chosen(content)
     rows = content["rows"]
     columns: Sequence[str] = content["columns"]
-    measured = _composed(content["common"], where)["metrics"]["names"]
+    measured = configured(content["common"], (), where)["metrics"]["names"]
     for name in (*columns, content["ordered_by"]):
         if name not in measured:
             raise unknown("column of the table (metrics.names)", name, measured)
     choose(content["criterion"])
-    winners = {row: _winner(row, own, content, where) for row, own in rows.items()}
+    options = {row: [*content["common"], *stated] for row, stated in rows.items()}
+    winners = {row: _winner(row, options[row], content, where) for row in rows}
     tuned = time.perf_counter()
     runs: dict[str, dict[int, list[Record]]] = {row: {} for row in rows}
     for row, draw, seed in _jobs(content):  # by draw: a draw's logs are made once
-        made = _composed([*content["common"], *rows[row], *winners[row], f"data.draw={draw}", f"seed={seed}"], where)
-        runs[row].setdefault(draw, []).append(_run(made))
+        job = planned(options[row], [*winners[row], f"data.draw={draw}", f"seed={seed}"], where)
+        runs[row].setdefault(draw, []).append(record_of(job))
         done = len(runs[row][draw])
         where.say(f"draw {draw}, {row}: {done} of {len(_seeds(row, content))} seeds, {_since(started)}")
     resampling = Resampling(**next(iter(runs[content["ceiling"]].values()))[0].config["metrics"]["interval"])
@@ -109,25 +111,30 @@ def _chosen(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**content, "rows": kept, "order": order}
 
 
-def _winner(row: str, own: Sequence[str], content: Mapping[str, Any], where: Where) -> list[str]:
-    """Overrides of the row's best trial by the criterion on the first draw's validation log; none without a space."""
-    first = [f"data.draw={content['draws'][0]}", f"seed={content['seeds'][0]}"]
-    options = [*content["common"], *own, *first, f"train.monitor={content['criterion']}"]
-    if content["trials"] < 2 or not _composed(options, where)["model"].get("space"):
-        return [f"train.monitor={content['criterion']}"]
-    found = tune(
-        lambda overrides: _composed(overrides, where),
-        _run,
-        options,
+def _winner(row: str, options: Sequence[str], content: Mapping[str, Any], where: Where) -> list[str]:
+    """Changes of the row's best trial by the criterion on the first draw's validation log; none without a space."""
+    judged = [f"train.monitor={content['criterion']}"]
+    stated = [f"data.draw={content['draws'][0]}", f"seed={content['seeds'][0]}", *judged]
+    config = configured(options, stated, where)
+    if content["trials"] < 2 or not config["model"].get("space"):
+        return judged
+
+    def failed(number: int, changes: Sequence[str], reason: str) -> None:
+        where.say(f"{row}: trial {number} failed: {reason}")
+
+    trials, best = search(
+        lambda changes: planned(options, [*stated, *changes], where),
+        record_of,
+        searched(config, [*options, *stated]),
+        sample,
         content["trials"],
         content["tune_seed"],
-        "table",
-        lambda sentence: where.say(f"{row}: {sentence}"),
+        failed,
     )
-    best = found.trials[found.best][0]
-    told = " ".join(best) or "as configured"
-    where.say(f"{row}: {told}, by {content['criterion']} on validation rows, {len(found.trials)} trials")
-    return [*best, f"train.monitor={content['criterion']}"]
+    chosen = trials[best].changes
+    settings = " ".join(chosen) or "as configured"
+    where.say(f"{row}: {settings}, by {content['criterion']} on validation rows, {len(trials)} trials")
+    return [*chosen, *judged]
 
 
 def _jobs(content: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
@@ -198,16 +205,6 @@ def _order(
         difference = ours.mean - theirs.mean
         cells.append(Cell(label, f"{name}, row vs row", difference, low, high, None, f"{held} (p {p:.2g})", keys))
     return cells
-
-
-def _composed(overrides: Sequence[str], where: Where) -> dict[str, Any]:
-    from upliftlens.benchmarks.config.compose import composed
-
-    return composed([*overrides, f"store={where.store}", f"cache={where.cache}", "progress=false", "group=table"])
-
-
-def _run(config: Mapping[str, Any]) -> Record:
-    return record_of(plan(config))
 
 
 def _since(start: float, end: float | None = None) -> str:
