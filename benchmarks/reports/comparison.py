@@ -17,7 +17,6 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import (
     Difference,
     Resampling,
-    Statistic,
     across_seeds,
     holm,
     informative,
@@ -84,11 +83,7 @@ def evidence(runs: Sequence[Evaluation], metric: str, resampling: Resampling) ->
     Raises:
         UpliftlensError: if a run lacks the metric.
     """
-    return evidence_of([statistic_of(one, metric) for one in runs], resampling)
-
-
-def evidence_of(statistics: Sequence[Statistic], resampling: Resampling) -> Evidence:
-    """As ``evidence``, from the statistic of each run."""
+    statistics = [statistic_of(one, metric) for one in runs]
     drawn, _ = replicates(statistics, resampling)
     defined = np.unique(np.concatenate([one.units[informative(one)] for one in statistics]))
     users = tuple(one.units for one in statistics)
@@ -128,18 +123,18 @@ def decided(family: Sequence[Difference], higher_is_better: bool, level: float) 
 
 
 def _better(one: Difference, p: float, up: bool, level: float) -> Literal["first", "second", "undecided"]:
-    if not _excludes_0(one.lo, one.hi) or p > 1 - level:
+    if not _excludes_0(one) or p > 1 - level:
         return "undecided"
     return "first" if (one.value > 0) == up else "second"
 
 
-def _excludes_0(lo: float, hi: float) -> bool:
-    return lo > 0 or hi < 0  # nor is a bound that is not a number evidence
+def _excludes_0(one: Difference | Decided) -> bool:
+    return one.lo > 0 or one.hi < 0  # a bound that is not a number is no evidence
 
 
 def in_a_cell(one: Decided) -> str:
     """What a difference means, for the cell of a table; its p is the corrected one."""
-    undecided = "undecided after correction" if _excludes_0(one.lo, one.hi) else "undecided: the interval holds 0"
+    undecided = "undecided after correction" if _excludes_0(one) else "undecided: the interval holds 0"
     words = {"first": "better", "second": "worse", "undecided": undecided}[one.better]
     return f"{words} (p {one.p_holm:.2g})"
 
@@ -217,6 +212,6 @@ def in_words(found: Comparison, first: str, second: str, level: float) -> list[s
         f"  {second:<24} {found.second:.4f}",
         f"  {'difference':<24} {found.difference:+.4f} {interval}, p = {found.p:.3g}, effect {found.effect:+.2f}",
         verdict(found, first, second, level),
-        f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the difference",
-        "over the spread of the users' differences, above 0 where the first is better; 0.2 is small, 0.8 large.",
+        f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the",
+        "difference over the spread of the users' differences, above 0 where the first is better; 0.2 is small.",
     ]

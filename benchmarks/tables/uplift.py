@@ -14,16 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.evaluation.outcome import statistics_from
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.reports.comparison import Evidence, bounds, decided, difference, evidence_of
+from upliftlens.benchmarks.reports.comparison import Evidence, bounds, decided, difference, evidence
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.sweeps.search import tune
-from upliftlens.benchmarks.tables.run import record_of
+from upliftlens.benchmarks.tables.run import evaluation_of, record_of
 from upliftlens.benchmarks.tables.table import Cell, Where
-from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.errors import located, unknown
 from upliftlens.causal.intervals import Resampling, across_seeds, percentile, ratio
 
 
@@ -144,13 +142,8 @@ def _seeds(row: str, content: Mapping[str, Any]) -> list[int]:
 def _measured(by_draw: Mapping[int, Sequence[Record]], name: str, resampling: Resampling, where: Where) -> _Measured:
     draws = []
     for records in by_draw.values():
-        statistics = []
-        for record in records:
-            if name not in record.metrics:
-                why = record.diagnostics["absent"].get(name, "it isn't among metrics.names")
-                raise UpliftlensError(f"run {record.key} has no {name}: {why}")
-            statistics.append(statistics_from(load_per_user(Store(where.store), record.key))[name])
-        draws.append(evidence_of(statistics, resampling))
+        with located(f"run {records[0].key}"):
+            draws.append(evidence([evaluation_of(record, where) for record in records], name, resampling))
     keys = tuple(record.key for records in by_draw.values() for record in records)
     mean, drawn = float(np.mean([one.mean for one in draws])), np.stack([one.drawn.mean(axis=0) for one in draws])
     defined = np.unique(np.concatenate([one.defined for one in draws]))
