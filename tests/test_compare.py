@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays, to_arrays
 from upliftlens.benchmarks.metrics.registry import registry
-from upliftlens.benchmarks.reports.comparison import compare, in_words, verdict
+from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell, in_words, verdict
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.intervals import Resampling, Statistic
+from upliftlens.causal.intervals import Difference, Resampling, Statistic
 
 SPEC = Resampling(0.9, 300, 0)
 
@@ -105,14 +105,26 @@ def test_one_run_of_what_the_seed_changes_gives_no_verdict_about_methods(shift, 
     assert verdict(fixed, "ease", "popularity", 0.9).startswith("ease is better" if shift else "undecided")
 
 
-def test_a_difference_whose_interval_holds_0_is_not_claimed_whatever_its_p():
-    """Skewed differences: the percentile interval and the recentred p can disagree, and both must agree."""
-    rng = np.random.default_rng(13)
-    for _ in range(200):
-        values = rng.pareto(1.2, size=12) - 0.6
-        pair = ([evaluation("ndcg@5", values)], [evaluation("ndcg@5", np.zeros(12))])
-        found = compare({"a": pair}, "ndcg@5", SPEC)["a"]
-        assert (found.better != "undecided") == ((found.lo > 0 or found.hi < 0) and found.p_holm <= 1 - SPEC.level)
+@pytest.mark.parametrize(("up", "ahead", "behind"), [(True, "first", "second"), (False, "second", "first")])
+def test_a_difference_is_claimed_by_its_interval_and_its_corrected_p(up, ahead, behind):
+    nan = float("nan")
+    family = [
+        Difference(0.2, 0.1, 0.3, 0.001), Difference(-0.2, -0.3, -0.1, 0.001), Difference(0.2, -0.01, 0.3, 0.001),
+        Difference(0.2, nan, nan, 0.001), Difference(0.2, 0.1, 0.3, 0.06),
+    ]  # fmt: skip
+    found = decided(family, up, 0.9)
+    assert [one.better for one in found] == [ahead, behind, "undecided", "undecided", ahead]
+    assert [one.p_holm for one in found] == pytest.approx([0.005, 0.005, 0.005, 0.005, 0.06])
+    found = decided([*family, family[-1]], up, 0.9)  # 0.06 alone is below 0.1, twice it is not
+    assert found[4].p_holm == pytest.approx(0.12) and found[4].better == "undecided"
+    words = [in_a_cell(found[place]).partition(" (p")[0] for place in (0, 1, 2, 4)]
+    good = ["better", "worse"] if up else ["worse", "better"]
+    assert words == [*good, "undecided: the interval holds 0", "undecided after correction"]
+
+
+def test_a_record_of_before_counts_as_that_of_a_random_method():
+    arrays = to_arrays(evaluation("ndcg@5", [1, 2]))
+    assert from_arrays(arrays, {}).random and not from_arrays(arrays, {"random": False}).random
 
 
 def test_what_cannot_be_compared():

@@ -94,10 +94,14 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
             except UpliftlensError as damage:
                 remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: {damage}"]
         sheet = summarise([one for one in records if one.key in kept], over, metrics, lambda one: kept[one.key])
-        return Answer(render(sheet, form), remarks)
-    if form == "json":
+    elif form == "json":
         return Answer(dumps([to_json(record) for record in records]), remarks)
-    return Answer(render(runs(records, metrics), form), remarks)
+    else:
+        sheet = runs(records, metrics)
+    if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
+        over_what = "users × the runs averaged" if over else "the users of the test set"
+        remarks = [*remarks, f"[lo, hi]: interval of the value over {over_what}, at the level metrics.interval.level."]
+    return Answer(render(sheet, form), remarks)
 
 
 def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:

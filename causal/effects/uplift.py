@@ -157,6 +157,19 @@ def doubly_robust(log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray
     return _arms(log, weight, _clipped(chi), m1, m0)
 
 
+ESTIMATORS = ("naive", "ips", "snips", "dr")
+
+
+def estimate(
+    name: str, log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray | None, m0: np.ndarray | None
+) -> np.ndarray:
+    """Sums f64[U, 4] of one of ``ESTIMATORS`` by its name; only "dr" needs ``m1`` and ``m0``."""
+    if name == "dr":
+        assert m1 is not None and m0 is not None
+        return doubly_robust(log, weight, chi, m1, m0)
+    return naive(log, weight) if name == "naive" else {"ips": ips, "snips": snips}[name](log, weight, chi)
+
+
 def per_user_mean(sums: np.ndarray) -> np.ndarray:
     """Sums f64[U, 2] of the mean over users of each user's own arm difference, from sums f64[U, 4].
 
