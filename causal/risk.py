@@ -22,6 +22,7 @@ mean_D ê.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -198,7 +199,7 @@ def balanced_propensity(propensity: Array, imputed: Array, imputed_mean: Array, 
     limit = lib.asarray(64.0, p.dtype)  # e^64·1/p still fits float32
     rounding = 16 * jnp.finfo(p.dtype).eps * count.sum()
     exists = (imbalance(-limit) >= -rounding) & (imbalance(limit) <= rounding)
-    loop = jax.lax.fori_loop if lib is jnp else _for_loop
+    loop = jax.lax.fori_loop if lib is jnp else _on_the_host
     low, high = loop(0, 80, halve, (-limit, limit))
     return lib.where(exists, 1 / inverse((low + high) / 2), lib.nan)
 
@@ -210,13 +211,12 @@ def by_user(terms: Terms, user: Array, n_users: int, pairs_per_user: float) -> t
     taking the ratio again gives the estimate's interval.
     """
     lib = _library(*terms, user)
-
-    def total(column: Array) -> Array:
-        return np.bincount(user, column, n_users) if lib is np else jax.ops.segment_sum(column, user, n_users)
-
-    numerator = total(terms.numerator)
-    shared_out = terms.denominator is None
-    return numerator, lib.full_like(numerator, pairs_per_user) if shared_out else total(terms.denominator)
+    sums = [
+        np.bincount(user, column, n_users) if lib is np else jax.ops.segment_sum(column, user, n_users)
+        for column in terms
+        if column is not None
+    ]
+    return sums[0], lib.full_like(sums[0], pairs_per_user) if terms.denominator is None else sums[1]
 
 
 def ratio_or_zero(numerator: Array, denominator: Array | float) -> Array:
@@ -234,10 +234,9 @@ def _library(*arrays: Any) -> Any:
     return jnp if any(isinstance(one, jax.Array) for one in arrays) else np
 
 
-def _for_loop(start: int, stop: int, step: Callable[[int, Any], Any], carry: Any) -> Any:
-    for number in range(start, stop):
-        carry = step(number, carry)
-    return carry
+def _on_the_host(start: int, stop: int, step: Callable[[int, Any], Any], carry: Any) -> Any:
+    """``jax.lax.fori_loop`` in Python."""
+    return reduce(lambda carry, number: step(number, carry), range(start, stop), carry)
 
 
 def check_propensity(propensity: Array, weight: Array | None = None) -> None:

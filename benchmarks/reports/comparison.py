@@ -74,7 +74,7 @@ class Comparison(NamedTuple):
     n: int
     better: Literal["first", "second", "undecided"]
     differs: bool
-    about: Literal["methods", "fits"]
+    about: Literal["methods", "fits"] = "methods"
 
 
 def evidence(runs: Sequence[Evaluation], metric: str, resampling: Resampling) -> Evidence:
@@ -173,24 +173,19 @@ def compare(pairs: Mapping[str, Contenders], name: str, resampling: Resampling) 
         for label, (first, second) in pairs.items()
     }
     family = differences(sides, name, resampling)
-    return {label: _comparison(name, *sides[label], family[label], _about(pairs[label])) for label in pairs}
+    alone = {label: any(len(side) == 1 and side[0].random for side in both) for label, both in pairs.items()}
+    return {label: _comparison(name, *sides[label], family[label], alone[label]) for label in pairs}
 
 
-def _about(both: Contenders) -> Literal["methods", "fits"]:
-    alone = any(len(side) == 1 and side[0].random for side in both)
-    return "fits" if alone else "methods"
-
-
-def _comparison(
-    name: str, first: Evidence, second: Evidence, one: Decided, about: Literal["methods", "fits"]
-) -> Comparison:
+def _comparison(name: str, first: Evidence, second: Evidence, one: Decided, alone: bool) -> Comparison:
     n = len(np.union1d(first.defined, second.defined))
     spread = float(np.nanstd((first.drawn - second.drawn).mean(axis=0)))
     sign = 1.0 if choose(name).metric.higher_is_better else -1.0
     effect = sign * one.value / (spread * np.sqrt(n)) if spread > 0 else float("nan")
-    better = one.better if about == "methods" else "undecided"
-    differs = one.better != "undecided"
-    return Comparison(name, first.mean, second.mean, *one[:3], effect, one.p, one.p_holm, n, better, differs, about)
+    found = Comparison(
+        name, first.mean, second.mean, *one[:3], effect, one.p, one.p_holm, n, one.better, one.better != "undecided"
+    )
+    return found._replace(better="undecided", about="fits") if alone else found
 
 
 def verdict(found: Comparison, first: str, second: str, level: float) -> str:

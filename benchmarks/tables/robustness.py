@@ -10,7 +10,7 @@ figure shows the first, a panel per knob.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -177,11 +177,8 @@ def _mean(errors: np.ndarray) -> np.ndarray:
     return errors.mean(axis=-1)
 
 
-class _Gap(NamedTuple):
-    """A row's difference, and whether it is of two biases that can't be told from 0."""
-
-    difference: Difference
-    unbiased: bool
+_Gap = tuple[Difference, bool]
+"""A row's difference, and whether it is of two biases that can't be told from 0."""
 
 
 def _gap(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling) -> _Gap:
@@ -193,14 +190,14 @@ def _gap(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resamp
     difference = paired(float(gap(errors)), gap(_resampled(errors, resampling)), errors.shape[1], resampling.level)
     signed = [_bounds(one, summary, resampling) for one in errors]
     unbiased = summary is _mean and all(below <= 0 <= above for below, above in signed)
-    return _Gap(difference, unbiased)
+    return difference, unbiased
 
 
 def _paired_cells(column: str, family: Mapping[str, _Gap], level: float) -> Iterator[Cell]:
-    differences = decided([gap.difference for gap in family.values()], higher_is_better=False, level=level)
-    for (row, gap), one in zip(family.items(), differences, strict=True):
+    differences = decided([difference for difference, _ in family.values()], higher_is_better=False, level=level)
+    for (row, (_, unbiased)), one in zip(family.items(), differences, strict=True):
         # Of two biases that can't be told from 0 the greater in size is chance, however sure its size is.
-        said = "undecided: neither can be told from 0" if gap.unbiased else in_a_cell(one)
+        said = "undecided: neither can be told from 0" if unbiased else in_a_cell(one)
         yield Cell(row, column, *one[:3], None, said, ())
 
 
