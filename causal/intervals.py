@@ -55,6 +55,15 @@ class Summary(NamedTuple):
     n: int
 
 
+class Difference(NamedTuple):
+    """First − second, paired: ``value`` with its interval, and the two-sided p of "no difference"."""
+
+    value: float
+    lo: float
+    hi: float
+    p: float
+
+
 class Statistic(NamedTuple):
     """What a metric keeps of one run.
 
@@ -183,6 +192,16 @@ def p_value(difference: float, replicated: np.ndarray) -> float:
     defined = replicated[np.isfinite(replicated)]
     tolerance = 1e-12 * max(1.0, abs(difference))  # equal up to rounding counts as equal
     return float((1 + (np.abs(defined - difference) >= abs(difference) - tolerance).sum()) / (1 + len(defined)))
+
+
+def paired(difference: float, replicated: np.ndarray, n: int, level: float) -> Difference:
+    """The difference of two values behind which ``n`` units stand, from the differences f64[R] of their replicates.
+
+    Both values must see the same resamples. One unit decides nothing: with n < 2 the bounds are NaN and p is 1.
+    """
+    if n < 2:
+        return Difference(difference, float("nan"), float("nan"), 1.0)
+    return Difference(difference, *percentile(replicated, level), p_value(difference, replicated))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

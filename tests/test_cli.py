@@ -183,6 +183,13 @@ def test_compare_pairs_the_runs(store, capsys):
     by_model = {one["model"]: one["metrics"]["ndcg@10"]["value"] for one in records(store)}
     assert found["difference"] == pytest.approx(by_model["mf"] - by_model["popularity"])
     assert found["lo"] <= found["difference"] <= found["hi"]
+    assert (found["about"], found["better"]) == ("fits", "undecided"), "one run of mf, which the seed changes"
+    assert reading("compare", store, "mf", "popularity", "--metric", "ndcg@10") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert found["verdict"] in shown and "what other seeds would give, one run can't say" in shown
+    assert "p: how often chance alone" in shown and "effect: the difference" in shown
+    flags = {one["model"]: one["diagnostics"]["random"] for one in records(store)}
+    assert flags["mf"] is True and flags["popularity"] is False
     assert reading("compare", store, "mf", "poplarity") == 1
     assert "did you mean 'popularity'" in capsys.readouterr().err
 

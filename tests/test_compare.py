@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays, to_arrays
 from upliftlens.benchmarks.metrics.registry import registry
-from upliftlens.benchmarks.reports.comparison import compare
+from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell, in_words, verdict
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.intervals import Resampling, Statistic
+from upliftlens.causal.intervals import Difference, Resampling, Statistic
 
 SPEC = Resampling(0.9, 300, 0)
 
 
-def evaluation(name, values, users=None):
-    """An evaluation with one mean metric of given per-user values."""
+def evaluation(name, values, users=None, random=False):
+    """An evaluation with one mean metric of given per-user values; by default the seed changes nothing."""
     values = np.asarray(values, float)
     units = np.arange(len(values)) if users is None else np.asarray(users)
     sums = np.stack([values, np.ones(len(values))], axis=1)
     statistic = Statistic(units, sums, registry()[name.partition("@")[0]].reduce)
-    return Evaluation(units, {name: statistic}, {}, {}, {})
+    return Evaluation(units, {name: statistic}, {}, {}, {}, random)
 
 
 def test_paired_p_values_are_uniform_when_nothing_differs_and_agree_with_the_t_test():
@@ -78,6 +78,53 @@ def test_seeds_count_in_a_comparison():
     assert compare({"a": (first, second)}, "ndcg@5", SPEC)["a"].better == "undecided"
     alone = compare({"a": (first[:1], second[:1])}, "ndcg@5", SPEC)["a"]
     assert alone.better == "first" and alone.lo == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("shift", "fits"), [(0.1, "differ"), (0.0, "can't be told apart")])
+def test_one_run_of_what_the_seed_changes_gives_no_verdict_about_methods(shift, fits):
+    rng = np.random.default_rng(12)
+    base = rng.random(60)
+
+    def side(random, runs=1):
+        moved = [base + shift * random + 0.01 * rng.normal(size=60) for _ in range(runs)]
+        return [evaluation("ndcg@5", one, random=random) for one in moved]
+
+    for pair in ((side(True), side(False)), (side(False), side(True)), (side(True), side(True))):
+        found = compare({"a": pair}, "ndcg@5", SPEC)["a"]
+        assert (found.about, found.better) == ("fits", "undecided")
+        said = verdict(found, "mf", "mlp", 0.9)
+        assert ("differ" if found.differs else "can't be told apart") in said
+        assert "what other seeds would give, one run can't say" in said and "better" not in said
+        assert said in in_words(found, "mf", "mlp", 0.9)
+    mixed = compare({"a": (side(True), side(False))}, "ndcg@5", SPEC)["a"]
+    assert fits in verdict(mixed, "mf", "ease", 0.9) and mixed.differs == bool(shift)
+    several = compare({"a": (side(True, 3), side(False, 3))}, "ndcg@5", SPEC)["a"]
+    assert several.about == "methods" and several.better == ("first" if shift else "undecided")
+    fixed = compare({"a": ([evaluation("ndcg@5", base + shift)], [evaluation("ndcg@5", base)])}, "ndcg@5", SPEC)["a"]
+    assert fixed.about == "methods" and fixed.better == ("first" if shift else "undecided")
+    assert verdict(fixed, "ease", "popularity", 0.9).startswith("ease is better" if shift else "undecided")
+
+
+@pytest.mark.parametrize(("up", "ahead", "behind"), [(True, "first", "second"), (False, "second", "first")])
+def test_a_difference_is_claimed_by_its_interval_and_its_corrected_p(up, ahead, behind):
+    nan = float("nan")
+    family = [
+        Difference(0.2, 0.1, 0.3, 0.001), Difference(-0.2, -0.3, -0.1, 0.001), Difference(0.2, -0.01, 0.3, 0.001),
+        Difference(0.2, nan, nan, 0.001), Difference(0.2, 0.1, 0.3, 0.06),
+    ]  # fmt: skip
+    found = decided(family, up, 0.9)
+    assert [one.better for one in found] == [ahead, behind, "undecided", "undecided", ahead]
+    assert [one.p_holm for one in found] == pytest.approx([0.005, 0.005, 0.005, 0.005, 0.06])
+    found = decided([*family, family[-1]], up, 0.9)  # 0.06 alone is below 0.1, twice it is not
+    assert found[4].p_holm == pytest.approx(0.12) and found[4].better == "undecided"
+    words = [in_a_cell(found[place]).partition(" (p")[0] for place in (0, 1, 2, 4)]
+    good = ["better", "worse"] if up else ["worse", "better"]
+    assert words == [*good, "undecided: the interval holds 0", "undecided after correction"]
+
+
+def test_a_record_of_before_counts_as_that_of_a_random_method():
+    arrays = to_arrays(evaluation("ndcg@5", [1, 2]))
+    assert from_arrays(arrays, {}).random and not from_arrays(arrays, {"random": False}).random
 
 
 def test_what_cannot_be_compared():

@@ -107,6 +107,13 @@ def test_state_keeps_its_structure_and_scores_are_finite(name: str) -> None:
 
 
 @names
+def test_the_seed_changes_what_a_method_says_it_changes(name: str) -> None:
+    data = _data()
+    first, second = (_scores(name, _fit(name, data, seed), data) for seed in (1, 2))
+    assert np.array_equal(first, second) != _method(name).random
+
+
+@names
 def test_rows_of_weight_zero_change_nothing(name: str) -> None:
     data = _data()
     expected = _scores(name, _fit(name, data), data)

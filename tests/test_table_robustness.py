@@ -100,7 +100,7 @@ def test_p_values_are_corrected_for_the_rows_of_a_column(made):
         ({"base": {"propensity": 0.0}}, "confounding, imputation is missing"),
         ({"knobs": {"propensity": []}}, "one or more values"),
         ({"knobs": {"propensity": [0.5, 0.5000000001]}}, "differ in six digits"),
-        ({"figure": ["pngg"]}, "did you mean 'png'"),
+        ({"figure": ["pngg"]}, r"a figure is written as \.png, \.svg, \.pdf"),
         ({"world": ["data=coat"]}, "changes of data=grid"),
     ],
 )

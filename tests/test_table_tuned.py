@@ -8,10 +8,9 @@ from shell import records
 from test_tables import where
 
 from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
-from upliftlens.benchmarks.reports.comparison import compare
+from upliftlens.benchmarks.reports.comparison import Evidence, compare, differences, evidence, in_a_cell
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.evidence import Evidence, differences, evidence
 from upliftlens.benchmarks.tables.search import search
 from upliftlens.benchmarks.tables.table import Cell
 from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells
@@ -89,7 +88,7 @@ def test_differences_are_those_of_compare(made):
     found = [evidence(side, "brier", resampling) for side in sides]
     # Twice the same comparison: Holm doubles the smaller p.
     both = differences({"a": (found[0], found[1]), "b": (found[0], found[1])}, "brier", resampling)
-    assert both["a"].p == pytest.approx(min(1.0, 2 * expected.p))
+    assert both["a"].p == expected.p and both["a"].p_holm == pytest.approx(min(1.0, 2 * expected.p))
 
 
 def test_it_resumes_without_repeating_anything(made):
@@ -235,11 +234,14 @@ def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation
 def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_no_evidence():
     few = Resampling(0.95, 100, 0)
     drawn = np.random.default_rng(0).normal(size=(2, 100))
-    side = Evidence(0.0, drawn, np.arange(3))
+    users = np.arange(3)
+    side = Evidence(0.0, drawn, (users, users), users)
     with pytest.raises(UpliftlensError, match=r"raise interval\.resamples"):
         differences({str(i): (side, side) for i in range(6)}, "auc", few)
-    unknown = Evidence(1.0, np.where(np.arange(100) < 90, np.nan, drawn), np.arange(3))
-    assert differences({"a": (unknown, side)}, "auc", few)["a"].verdict.startswith("undecided")
+    unknown = side._replace(mean=1.0, drawn=np.where(np.arange(100) < 90, np.nan, drawn))
+    assert in_a_cell(differences({"a": (unknown, side)}, "auc", few)["a"]).startswith("undecided: the interval")
+    with pytest.raises(UpliftlensError, match="1 runs against 2"):
+        differences({"a": (side._replace(users=(users,)), side)}, "auc", few)
 
 
 def test_differences_are_between_rows_trained_the_same_way(tmp_path):

@@ -114,7 +114,8 @@ def test_two_methods_are_compared_on_one_log(asked, store, capsys):
     assert found["metric"] == metric
     assert found["difference"] == pytest.approx(both["oracle"][metric] - both["random"][metric])
     assert found["lo"] < found["difference"] < found["hi"] and found["n"] == 60
-    assert found["better"] == ("first" if metric == "cp@10" else "undecided")
+    # A single run of random order: the two fits differ by their truth, of the methods nothing is decided.
+    assert (found["better"], found["about"], found["differs"]) == ("undecided", "fits", metric == "cp@10")
 
 
 @pytest.mark.parametrize(

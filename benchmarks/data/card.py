@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.causal.inequality import gini
 from upliftlens.causal.interactions import Interactions, take
 
 QUANTILES = (0, 25, 50, 75, 100)
@@ -160,14 +161,7 @@ def _distribution(value: np.ndarray) -> tuple[tuple[str, float], ...]:
 
 def _spread(counts: np.ndarray) -> Spread:
     quantiles = np.percentile(counts, QUANTILES)
-    return Spread(tuple(quantiles.tolist()), gini(counts))
-
-
-def gini(counts: np.ndarray) -> float:
-    """G = Σ_j (2j − n − 1)·x_(j) / (n·Σx), x sorted ascending, j from 1: half the relative mean absolute difference."""
-    x = np.sort(np.asarray(counts, np.float64))
-    n, total = len(x), x.sum()
-    return float(((2 * np.arange(1, n + 1) - n - 1) * x).sum() / (n * total)) if total else 0.0
+    return Spread(tuple(quantiles.tolist()), float(gini(counts)))
 
 
 def _spoken(spread: Spread) -> str:

@@ -105,7 +105,8 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
         "relevant_pairs": len(wanted.row),
         "seen_test_pairs": wanted.overlap,
     }
-    return Evaluation(wanted.users, statistics, summaries(statistics, config.interval), absent, counts)
+    values = summaries(statistics, config.interval)
+    return Evaluation(wanted.users, statistics, values, absent, counts, method.random)
 
 
 def monitor(

@@ -37,21 +37,8 @@ Estimator = Callable[[Logged, np.ndarray], np.ndarray]
 """Sums f64[U, 4] of the weighted rows of a log: treated numerator and denominator, then control's."""
 
 
-def _naive(logged: Logged, weight: np.ndarray) -> np.ndarray:
-    return uplift.naive(logged.log, weight)
-
-
-def _ips(logged: Logged, weight: np.ndarray) -> np.ndarray:
-    return uplift.ips(logged.log, weight, logged.options.chi)
-
-
-def _snips(logged: Logged, weight: np.ndarray) -> np.ndarray:
-    return uplift.snips(logged.log, weight, logged.options.chi)
-
-
-def _dr(logged: Logged, weight: np.ndarray) -> np.ndarray:
-    assert logged.m1 is not None and logged.m0 is not None
-    return uplift.doubly_robust(logged.log, weight, logged.options.chi, logged.m1, logged.m0)
+def _estimate(name: str, logged: Logged, weight: np.ndarray) -> np.ndarray:
+    return uplift.estimate(name, logged.log, weight, logged.options.chi, logged.m1, logged.m0)
 
 
 def _true(logged: Logged, weight: np.ndarray) -> np.ndarray:
@@ -138,19 +125,15 @@ def _against(evidence: Evidence, suffix: str) -> tuple[Metric, ...]:
 def _estimated() -> tuple[Metric, ...]:
     found = []
     ratio = uplift.arm_difference
-    for name, one, limits in (
-        ("naive", _naive, _EFFECT),
-        ("ips", _ips, _UNBOUNDED),
-        ("snips", _snips, _EFFECT),
-        ("dr", _dr, _UNBOUNDED),
-    ):
-        needed: Evidence = "logged+history" if one is _dr else "logged"  # what predicts the outcomes of DR
+    for name in uplift.ESTIMATORS:
+        one, limits = partial(_estimate, name), _EFFECT if name in ("naive", "snips") else _UNBOUNDED
+        needed: Evidence = "logged+history" if name == "dr" else "logged"  # what predicts the outcomes of DR
         sums, by_user = partial(_listed, one), partial(_listed_by_user, one)
         found += [
             Metric(f"uplift/{name}", needed, sums, ratio, "pooled", True, limits, "required"),
             Metric(f"uplift/{name}/user-mean", needed, by_user, quotient, "mean", True, limits, "required"),
         ]
-        if one is not _naive:
+        if name != "naive":
             gain, of_gain = partial(_gain, one), partial(_difference, ratio)
             found += [
                 Metric(

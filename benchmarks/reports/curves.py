@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.evaluation.outcome import Evaluation, over_seeds, statistic_of
+from upliftlens.benchmarks.metrics.registry import in_full
+from upliftlens.benchmarks.reports.methods import evaluations, finished, label, one_per_pairing, pairing, runs_of
+from upliftlens.benchmarks.reports.overlap import overlap_figure
 from upliftlens.benchmarks.reports.plots import Line, Point, line_plot, scatter_plot
+from upliftlens.benchmarks.reports.selection import once_per_fit, require_one_experiment
+from upliftlens.benchmarks.runs.store import Store, list_records
 from upliftlens.causal.effects import qini
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling, Statistic, across_seeds, draws
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("uplift", "qini", "scatter")
+KINDS = ("uplift", "qini", "scatter", "overlap")
 
 
 class Contender(NamedTuple):
@@ -25,6 +31,35 @@ class Contender(NamedTuple):
 
     name: str
     runs: Sequence[Evaluation]
+
+
+def figure_of(
+    store: Store, kind: str, methods: Sequence[str], where: Sequence[str], x: str, y: str
+) -> "tuple[Figure, str]":
+    """The figure of a kind over a store's finished runs, and what is on it; ``methods``: by name, empty for all.
+
+    Raises:
+        UpliftlensError: for an unknown kind or method, no run, or runs that lack what it shows or must not be pooled.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of plot", kind, KINDS)
+    x, y = in_full(x), in_full(y)
+    records = finished(list_records(store).records, where)
+    if kind == "overlap":
+        chosen = [one for name in methods for one in runs_of(records, name)] if methods else records
+        return overlap_figure(chosen), f"propensities of {len(chosen)} runs"
+    records = once_per_fit(records, [x, y] if kind == "scatter" else ["auuc"])
+    kept = {}
+    for name in methods or sorted({"/".join(label(one)) for one in records}):
+        runs = runs_of(records, name)
+        kept[name] = one_per_pairing(runs, sorted({pairing(one) for one in runs}), name)
+    if not kept:
+        raise UpliftlensError(f"no finished run in {store.root}{' meets ' if where else ''}{' '.join(where)}")
+    drawn = [one for runs in kept.values() for one in runs]
+    require_one_experiment(drawn)
+    contenders = [Contender(name, evaluations(store, runs)) for name, runs in kept.items()]
+    interval = Resampling(**drawn[0].config["metrics"]["interval"])
+    return figure(kind, contenders, x, y, interval), f"{len(contenders)} methods"
 
 
 def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval: Resampling) -> "Figure":

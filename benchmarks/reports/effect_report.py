@@ -9,6 +9,11 @@ from upliftlens.benchmarks.reports.sheet import Row, Sheet
 from upliftlens.benchmarks.runs.records import Summary
 from upliftlens.causal.effects.heterogeneity import Estimate
 
+EXPLAINED = (
+    "effect: what recommending changes in the outcome's mean. difference: a level's effect − the overall effect. p: "
+    "how often chance alone would make it as large; p/holm, p/bh: corrected for the number of tests."
+)
+
 
 def sheet(study: Study) -> Sheet:
     """A row for the overall effect, one per feature (do its levels differ?), one per level (unlike the overall?)."""

@@ -177,15 +177,7 @@ class _Measured(NamedTuple):
         if not usable.any():
             return np.zeros((log.n_users, 7))
         weight = np.ones(len(log))
-        match options.estimator:
-            case "naive":
-                sums = uplift.naive(log, weight)
-            case "ips":
-                sums = uplift.ips(log, weight, options.chi)
-            case "snips":
-                sums = uplift.snips(log, weight, options.chi)
-            case "dr":
-                sums = uplift.doubly_robust(log, weight, options.chi, self.m1[rows], self.m0[rows])
+        sums = uplift.estimate(options.estimator, log, weight, options.chi, self.m1[rows], self.m0[rows])
         columns = (self.truth[rows], weight, log.treated)
         counted = [np.bincount(log.user, np.where(usable, column, 0.0), log.n_users) for column in columns]
         return np.concatenate([sums, np.stack(counted, axis=1)], axis=1)

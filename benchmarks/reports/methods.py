@@ -1,15 +1,83 @@
-"""Which runs the name of a method means, and which of two methods' runs belong together."""
+"""Methods of a store by their names: which runs a name means, which belong together, and two of them compared."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays
+from upliftlens.benchmarks.metrics.registry import choose, in_full
+from upliftlens.benchmarks.reports.comparison import Comparison, compare, in_words, verdict
+from upliftlens.benchmarks.reports.selection import once_per_fit, query, require_one_experiment, unmet
+from upliftlens.benchmarks.runs.records import Record, dumps, plain
+from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.intervals import Resampling
+
+
+class Compared(NamedTuple):
+    """Two methods by ``names``, the ``runs`` of each, paired, and what they say at ``level``."""
+
+    names: tuple[str, str]
+    runs: tuple[list[Record], list[Record]]
+    found: Comparison
+    level: float
+
+
+def compared(store: Store, first: str, second: str, metric: str, where: Sequence[str]) -> Compared:
+    """Two methods of a store on the data, splits and seeds that both have; ``where``: conditions on both.
+
+    Raises:
+        UpliftlensError: for a method or metric that isn't there, nothing shared, or runs that must not be pooled.
+    """
+    metric, everything = in_full(metric), list_records(store).records
+    records = finished(everything, where)
+    if not records and (reasons := unmet(everything, where)):
+        raise UpliftlensError("\n".join(reasons))
+    records = once_per_fit(records, [metric])
+    sides = [measured(runs_of(records, name), metric) for name in (first, second)]
+    shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
+    if not shared:
+        raise UpliftlensError(
+            f"{first} and {second} share no data, split and seed in {store.root}: run both on the same ones"
+        )
+    require_one_experiment([one for one in (*sides[0], *sides[1]) if pairing(one) in shared])
+    left, right = (one_per_pairing(side, shared, name) for side, name in zip(sides, (first, second), strict=True))
+    contenders = evaluations(store, left), evaluations(store, right)
+    interval, title = Resampling(**left[0].config["metrics"]["interval"]), f"{first} against {second}"
+    found = compare({title: contenders}, metric, interval)[title]
+    return Compared((first, second), (left, right), found, interval.level)
+
+
+def as_text(one: Compared) -> list[str]:
+    """Lines for a reader."""
+    lines = [f"{one.found.metric} over {len(one.runs[0])} shared runs and {one.found.n} users, paired:"]
+    lines += in_words(one.found, *one.names, one.level)
+    recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for side in one.runs for run in side]
+    if choose(one.found.metric).metric.evidence in ("logged", "logged+history") and "estimated" in recorded:
+        lines.append(
+            "Propensities of recommending were estimated from the log: a hidden cause of both would mislead this."
+        )
+    return lines
+
+
+def as_json(one: Compared) -> str:
+    """The comparison's fields, the verdict in words, and the keys of the runs of each side."""
+    said = verdict(one.found, *one.names, one.level)
+    keys = [[run.key for run in side] for side in one.runs]
+    return dumps(plain({**one.found._asdict(), "verdict": said, "runs": keys}))
+
+
+def evaluations(store: Store, records: Sequence[Record]) -> list[Evaluation]:
+    """What the runs keep per user, ready to be resampled."""
+    return [from_arrays(load_per_user(store, one.key), one.diagnostics) for one in records]
+
+
+def finished(records: Sequence[Record], where: Sequence[str]) -> list[Record]:
+    """The finished runs that meet all conditions, without the trials of a search."""
+    return [one for one in query(records, where) if one.status == "done" and not one.trial]
 
 
 def runs_of(records: Sequence[Record], name: str) -> list[Record]:
     """The runs that ``model``, ``model/loss/objective`` or a list of conditions means."""
-    from upliftlens.benchmarks.reports.selection import query
-
     if "=" in name:
         found = query(records, name.split(","))
     else:

@@ -141,6 +141,7 @@ def _compute(
             "model": {"version": plan.learning.model.value.version, "source": plan.learning.model.source},
             "propensity": None if exposed is None else exposed.diagnostics,
             "uses_mar_data": exposed is not None and exposed.propensity.uses_mar_data,
+            "random": trained.method.random,
             "programs_compiled": programs.compiled,
             "programs_read": programs.read,
             **{name: trained.info[name] for name in ("monitor", "validation", "best_epoch", "layout")},

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.tables.evidence import bounds, evidence
+from upliftlens.benchmarks.reports.comparison import bounds, evidence
 from upliftlens.benchmarks.tables.run import evaluation_of, planned, record_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.causal.intervals import Resampling

@@ -14,6 +14,7 @@ import yaml
 
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.plugins import entry, installed
+from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 
@@ -138,23 +139,23 @@ def rendered(made: Table, how: str) -> str:
     parts = [[cell for cell in made.cells if (" vs " in cell.column) == paired] for paired in (False, True)]
     bodies = [_lines(part) for part in parts if part]
     if how == "md":
-        text = [f"**{made.title}**"]
-        for head, *body in bodies:
-            text += [
-                "",
-                f"| {' | '.join(head)} |",
-                f"|{'---|' * len(head)}",
-                *(f"| {' | '.join(one)} |" for one in body),
-            ]
-        return "\n".join([*text, "", LEGEND, *(f"- {remark}" for remark in made.remarks)])
-    text = [f"% {made.title}", f"% {LEGEND}", *(f"% {remark}" for remark in made.remarks)]
-    for lines in bodies:
-        text += [r"\begin{tabular}{l" + "r" * (len(lines[0]) - 1) + "}", r"\hline"]
-        text += [*(_escaped(" & ".join(line)) + r" \\" for line in lines), r"\hline", r"\end{tabular}"]
-    return "\n".join(text)
+        tables = [text for head, *body in bodies for text in ("", markdown(head, body, "---"))]
+        return "\n".join([f"**{made.title}**", *tables, "", *legend(made), *(f"- {one}" for one in made.remarks)])
+    comments = [f"% {one}" for one in (made.title, *legend(made), *made.remarks)]
+    return "\n".join([*comments, *(latex(head, body, len(head) - 1) for head, *body in bodies)])
 
 
-LEGEND = "Each cell: ours [95 % interval]; published; verdict."
+def legend(made: Table) -> list[str]:
+    """What the words in the cells mean, as far as they occur."""
+    lines = ["Each cell: ours [95 % interval]; published; verdict."]
+    if any("(p " in cell.verdict for cell in made.cells):
+        lines.append(
+            "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "
+            "large, corrected for the number of differences in the column (Holm)."
+        )
+    if any(cell.uses_mar_data for cell in made.cells):
+        lines.append("MAR data: ratings of pairs chosen at random (missing at random), used beside the log.")
+    return lines
 
 
 def _lines(cells: Sequence[Cell]) -> list[list[str]]:
@@ -170,7 +171,3 @@ def _text(cell: Cell | None) -> str:
     ours = f"{cell.value:.3f} [{cell.lo:.3f}, {cell.hi:.3f}]"
     published = None if cell.published is None else f"{cell.published:.3f}"
     return "; ".join(filter(None, (ours, published, cell.verdict, "uses MAR data" if cell.uses_mar_data else None)))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("_", r"\_").replace("%", r"\%")

@@ -10,8 +10,8 @@ column X between rows that were trained the same way, with Holm's correction ove
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from upliftlens.benchmarks.reports.comparison import Decided, Evidence, bounds, differences, evidence, in_a_cell
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.tables.evidence import Difference, Evidence, bounds, differences, evidence
 from upliftlens.benchmarks.tables.run import evaluation_of, fits, planned, record_of
 from upliftlens.benchmarks.tables.search import search
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
@@ -181,12 +181,12 @@ def _differences(
             yield _difference_cell(block, label, pairs[label], difference)
 
 
-def _difference_cell(block: str, label: str, pair: tuple[Found, Found], found: Difference) -> Cell:
+def _difference_cell(block: str, label: str, pair: tuple[Found, Found], found: Decided) -> Cell:
     first, second = pair
     keys = tuple(record.key for side in pair for record in side.records)
     mar = any(record.diagnostics["uses_mar_data"] for side in (first, second) for record in side.records)
     column = label.removeprefix(f"{first.row.name} ")
-    return Cell(block + first.row.name, column, found.value, found.lo, found.hi, None, found.verdict, keys, mar)
+    return Cell(block + first.row.name, column, *found[:3], None, in_a_cell(found), keys, mar)
 
 
 kind = TableKind("tuned", tuned_cells, remarks)

@@ -14,24 +14,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.evaluation.outcome import statistics_from
 from upliftlens.benchmarks.metrics.registry import choose
+from upliftlens.benchmarks.reports.comparison import Evidence, bounds, decided, difference, evidence
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
 from upliftlens.benchmarks.sweeps.tune import searched
-from upliftlens.benchmarks.tables.run import configured, planned, record_of
+from upliftlens.benchmarks.tables.run import configured, evaluation_of, planned, record_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
-from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.intervals import Resampling, across_seeds, holm, p_value, percentile, ratio, replicates, value
+from upliftlens.causal.errors import located, unknown
+from upliftlens.causal.intervals import Resampling, across_seeds, percentile, ratio
 
 
 class _Measured(NamedTuple):
-    """A metric of one row: the mean over its draws, and replicates f64[draws, R] of every draw's mean over seeds."""
+    """A metric of one row: its evidence, the mean over seeds of every draw standing for a run, and all runs' keys."""
 
-    mean: float
-    drawn: np.ndarray
+    evidence: Evidence
     keys: tuple[str, ...]
 
 
@@ -149,18 +147,14 @@ def _seeds(row: str, content: Mapping[str, Any]) -> list[int]:
 
 
 def _measured(by_draw: Mapping[int, Sequence[Record]], name: str, resampling: Resampling, where: Where) -> _Measured:
-    drawn, means = [], []
+    draws = []
     for records in by_draw.values():
-        statistics = []
-        for record in records:
-            if name not in record.metrics:
-                why = record.diagnostics["absent"].get(name, "it isn't among metrics.names")
-                raise UpliftlensError(f"run {record.key} has no {name}: {why}")
-            statistics.append(statistics_from(load_per_user(Store(where.store), record.key))[name])
-        drawn.append(replicates(statistics, resampling)[0].mean(axis=0))
-        means.append(np.mean([value(one) for one in statistics]))
+        with located(f"run {records[0].key}"):
+            draws.append(evidence([evaluation_of(record, where) for record in records], name, resampling))
     keys = tuple(record.key for records in by_draw.values() for record in records)
-    return _Measured(float(np.mean(means)), np.stack(drawn), keys)
+    mean, drawn = float(np.mean([one.mean for one in draws])), np.stack([one.drawn.mean(axis=0) for one in draws])
+    defined = np.unique(np.concatenate([one.defined for one in draws]))
+    return _Measured(Evidence(mean, drawn, tuple(one.users[0] for one in draws), defined), keys)
 
 
 def _values(
@@ -172,16 +166,14 @@ def _values(
     for row, metrics in found.items():
         for name in columns:
             one = metrics[name]
-            bounds = percentile(across_seeds(one.drawn, resampling), resampling.level)
-            cells.append(Cell(row, name, one.mean, *bounds, None, "", one.keys))
+            cells.append(Cell(row, name, one.evidence.mean, *bounds(one.evidence, resampling), None, "", one.keys))
         ours, best = metrics[columns[0]], found[ceiling][columns[0]]
-        bounds = percentile(
-            ratio(across_seeds(ours.drawn, resampling), across_seeds(best.drawn, resampling)), resampling.level
-        )
-        reached, verdict = ours.mean / best.mean, ""
+        shares = ratio(*(across_seeds(one.evidence.drawn, resampling) for one in (ours, best)))
+        low, high = percentile(shares, resampling.level)
+        reached, verdict = ours.evidence.mean / best.evidence.mean, ""
         if row in asked:
             verdict = f"{'reaches' if reached >= asked[row] else 'misses'} {asked[row]:g}"
-        cells.append(Cell(row, share, reached, *bounds, None, verdict, (*ours.keys, *best.keys)))
+        cells.append(Cell(row, share, reached, low, high, None, verdict, (*ours.keys, *best.keys)))
     return cells
 
 
@@ -190,20 +182,16 @@ def _order(
 ) -> list[Cell]:
     """Paired differences of the pairs that the definition orders.
 
-    One holds if its interval lies above 0 and its p, corrected by Holm for their number, is below 1 − level.
+    One holds if the first is told to be greater (``reports.comparison.decided``).
     """
     name = content["ordered_by"]
-    sides = [(found[first][name], found[second][name]) for first, second in content["order"]]
-    drawn = [across_seeds(ours.drawn - theirs.drawn, resampling) for ours, theirs in sides]
-    p_values = holm([p_value(ours.mean - theirs.mean, d) for (ours, theirs), d in zip(sides, drawn, strict=True)])
+    sides = {f"{first} > {second}": (found[first][name], found[second][name]) for first, second in content["order"]}
+    raw = [difference(label, ours.evidence, theirs.evidence, resampling) for label, (ours, theirs) in sides.items()]
+    held = {"first": "holds", "second": "reversed", "undecided": "undecided"}
     cells = []
-    for (first, second), (ours, theirs), d, p in zip(content["order"], sides, drawn, p_values, strict=True):
-        low, high = percentile(d, resampling.level)
-        told = p <= 1 - resampling.level
-        held = "holds" if low > 0 and told else "reversed" if high < 0 and told else "undecided"
-        label, keys = f"{first} > {second}", (*ours.keys, *theirs.keys)
-        difference = ours.mean - theirs.mean
-        cells.append(Cell(label, f"{name}, row vs row", difference, low, high, None, f"{held} (p {p:.2g})", keys))
+    for (label, (ours, theirs)), one in zip(sides.items(), decided(raw, True, resampling.level), strict=True):
+        verdict, keys = f"{held[one.better]} (p {one.p_holm:.2g})", (*ours.keys, *theirs.keys)
+        cells.append(Cell(label, f"{name}, row vs row", *one[:3], None, verdict, keys))
     return cells
 
 

@@ -7,8 +7,7 @@ estimator its outcome means; the truth is the mean effect of the list over the p
 """
 
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
 from upliftlens.causal.worlds.potential import PotentialWorld, draw
 
+_NAMES = uplift.ESTIMATORS
 _POINTS = 100  # effects are differences of shares: percentage points can be read
 
 
@@ -93,13 +93,7 @@ def _simulated(world: PotentialWorld, content: Mapping[str, Any]) -> tuple[float
 
 def _estimates(log: UpliftLog, m1: np.ndarray, m0: np.ndarray, chi: float) -> dict[str, Statistic]:
     weight = np.ones(len(log))
-    pooled: dict[str, Callable[[], np.ndarray]] = {
-        "naive": partial(uplift.naive, log, weight),
-        "ips": partial(uplift.ips, log, weight, chi),
-        "snips": partial(uplift.snips, log, weight, chi),
-        "dr": partial(uplift.doubly_robust, log, weight, chi, m1, m0),
-    }
-    units, sums = np.arange(log.n_users), {name: one() for name, one in pooled.items()}
+    units, sums = np.arange(log.n_users), {name: uplift.estimate(name, log, weight, chi, m1, m0) for name in _NAMES}
     return {
         **{name: Statistic(units, one, uplift.arm_difference) for name, one in sums.items()},
         **{

@@ -69,7 +69,7 @@ def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Ar
 
 
 def _method(options: Options) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:

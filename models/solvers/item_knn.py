@@ -92,7 +92,7 @@ def _build(neighbours: int) -> Method:
     def init(key: Array, data: TrainingData, hp: Hyper) -> State:
         return _init(data, neighbours)
 
-    return Method(init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+    return Method(init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
 
 
 def _method(options: Options) -> Method:
