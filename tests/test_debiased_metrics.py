@@ -147,13 +147,16 @@ def test_debiased_values_have_the_truth_as_their_mean():
     prediction = np.clip(rating + rng.normal(0, 1, rating.shape) * (6 - rating) / 3, 1, 5)
     p = 0.05 + 0.18 * (rating - 1)
     true = np.abs(rating - prediction).mean()
-    seen = {"mae": [], "mae/ips": [], "mae/snips": []}
-    for _ in range(1500):
-        row, item = np.nonzero(rng.random(p.shape) < p)
-        at = (row, item)
-        pairs = Pairs(row, USERS, rating[at], rating[at] >= 3, prediction[at], (1.0, 5.0), p[at], rating.size)
-        for name, values in seen.items():
-            values.append(measured(name, pairs))
+    draws, seen = 1500, {}
+    draw, *at = np.nonzero(rng.random((draws, *p.shape)) < p)
+    at = tuple(at)
+    # The sums of all draws at once, as of draws × USERS users; the value of each from its own.
+    row, everyone = draw * USERS + at[0], draws * USERS
+    pairs = Pairs(row, everyone, rating[at], rating[at] >= 3, prediction[at], (1.0, 5.0), p[at], draws * rating.size)
+    for name in ("mae", "mae/ips", "mae/snips"):
+        metric = choose(name).metric
+        sums = metric.sums(pairs, np.inf).reshape(draws, USERS, -1)
+        seen[name] = [value(Statistic(np.arange(USERS), each, metric.reduce)) for each in sums]
     error = {name: np.std(values) / np.sqrt(len(values)) for name, values in seen.items()}
     assert abs(np.mean(seen["mae/ips"]) - true) < 4 * error["mae/ips"]
     assert abs(np.mean(seen["mae"]) - true) > 20 * error["mae"]

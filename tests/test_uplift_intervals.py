@@ -8,7 +8,7 @@ from upliftlens.causal.effects import qini, uplift
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
 from upliftlens.causal.worlds.potential import draw, potential_world, ranks
 
-LOGS, USERS, ITEMS, TYPES = 2000, 400, 8, 4000
+LOGS, USERS, ITEMS, TYPES = 1200, 400, 8, 4000  # of the share of 1,200 logs, 2 points are 3.2 standard deviations
 
 
 @pytest.mark.slow
@@ -44,7 +44,7 @@ def test_coverage_over_logs_that_redraw_users() -> None:
             "naive": (uplift.naive(log, weight), uplift.arm_difference),
         }
         statistics = [Statistic(np.arange(USERS), one, reduce) for one, reduce in sums.values()]
-        drawn, _ = replicates(statistics, Resampling(0.95, 500, seed))
+        drawn, _ = replicates(statistics, Resampling(0.95, 300, seed))
         for name, replicated in zip(sums, drawn, strict=True):
             lo, hi = percentile(replicated, 0.95)
             if name == "naive":
