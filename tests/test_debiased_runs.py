@@ -9,10 +9,9 @@ import pytest
 from scipy.optimize import minimize
 from shell import call, records
 from test_gradient import BACKBONES
-from worlds import ITEMS, USERS, hyper, training_data
+from worlds import ITEMS, LOSSES, USERS, hyper, training_data
 from worlds import rows as real_rows
 
-from upliftlens.benchmarks.config.plugins import values
 from upliftlens.benchmarks.training.feed import Wants, choose_layout, feed
 from upliftlens.benchmarks.training.loop import fit
 from upliftlens.causal.objectives import (
@@ -33,8 +32,6 @@ from upliftlens.causal.objectives import (
 from upliftlens.causal.objectives.objective import naive
 from upliftlens.models.backbones import mf
 from upliftlens.models.gradient import gradient_method, module_offers
-
-LOSSES = values("losses")
 
 HP = {
     "balance": 0.7, "floor": 0.05, "confidence": 0.01, "joint": 1.0, "risk": 1.0,

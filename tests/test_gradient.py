@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from worlds import ITEMS, USERS, hyper, rows, training_data
+from worlds import ITEMS, LOSSES, USERS, hyper, rows, training_data
 
-from upliftlens.benchmarks.config.plugins import entry, names, values
+from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.training.feed import choose_layout, feed
 from upliftlens.benchmarks.training.loop import Diverged, Stopping, fit
 from upliftlens.causal.errors import UpliftlensError
@@ -18,8 +18,6 @@ from upliftlens.models.backbones import additive, mf, mf_features, mlp, two_towe
 from upliftlens.models.backbones.dense import DenseOptions
 from upliftlens.models.contract import Backbone
 from upliftlens.models.gradient import gradient_method, score_all
-
-LOSSES = values("losses")
 
 BACKBONES = {
     "additive": (additive.model, NoOptions()),

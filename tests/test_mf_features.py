@@ -6,16 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from worlds import ITEMS, USERS, hyper, rows, training_data
+from worlds import ITEMS, LOSSES, USERS, hyper, rows, training_data
 
-from upliftlens.benchmarks.config.plugins import values
 from upliftlens.benchmarks.training.feed import feed
 from upliftlens.benchmarks.training.loop import fit
 from upliftlens.causal.objectives.objective import naive
 from upliftlens.models.backbones import mf, mf_features
 from upliftlens.models.gradient import gradient_method
-
-LOSSES = values("losses")
 
 OPTIONS = mf.MFOptions(dim=3, init=0.1, bias_penalty=0.3)
 

@@ -33,8 +33,8 @@ from objective_world import (
     triples,
 )
 from scipy.special import expit
+from worlds import LOSSES
 
-from upliftlens.benchmarks.config.plugins import values
 from upliftlens.causal.losses import logistic, squared
 from upliftlens.causal.objectives import (
     cvib as objective_cvib,
@@ -53,8 +53,6 @@ from upliftlens.causal.objectives import (
 )
 from upliftlens.causal.objectives.objective import Objective
 from upliftlens.causal.sample import Batch
-
-LOSSES = values("losses")
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from worlds import LOSSES
 
 from upliftlens.benchmarks.config.compose import composed
-from upliftlens.benchmarks.config.plugins import entry, names, values
+from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.models.contract import Backbone, Solver
 
@@ -126,7 +127,7 @@ def test_every_choice_composes_into_a_plan(group):
         beside = {"data": ["model=popularity"], "sweep": ["model=popularity"]}.get(group, [])
         if group == "objective":
             links = entry("objectives", path.stem).value.links
-            loss = next(name for name, one in values("losses").items() if one.link in links)
+            loss = next(name for name, one in LOSSES.items() if one.link in links)
             beside = ["propensity=constant", "model=mlp", f"loss={loss}"]
         content = composed([f"{group}={path.stem}", *beside])
         assert plan(content).config == content

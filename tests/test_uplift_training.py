@@ -11,7 +11,7 @@ from flax import nnx
 from shell import programs
 from test_gradient import BACKBONES
 from uplift_logs import random_log
-from worlds import hyper, training_data
+from worlds import LOSSES, hyper, training_data
 
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.config.plugins import entry, names
@@ -25,7 +25,6 @@ from upliftlens.benchmarks.training.feed import Wants, choose_layout, feed
 from upliftlens.benchmarks.training.loop import fit
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, padded
-from upliftlens.causal.losses import LOSSES
 from upliftlens.models.gradient import gradient_method, module_offers
 
 USERS, ITEMS = 12, 9
