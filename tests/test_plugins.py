@@ -150,5 +150,5 @@ def test_no_model_is_left_out():
     files = (path.relative_to(folder).with_suffix("").parts for path in folder.rglob("[!_]*.py"))
     modules = (importlib.import_module(".".join(("upliftlens.models", *parts))) for parts in files)
     defined = {one.name for module in modules for one in vars(module).values() if isinstance(one, Backbone | Solver)}
-    group = "upliftlens.models"
+    group = "models"
     assert defined == {name for name in names(group) if not entry(group, name).source}
