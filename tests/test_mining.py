@@ -232,7 +232,7 @@ def test_the_verb_writes_every_format_and_the_figure(tmp_path, capsys):
         (["data=synthetic"], "does not say what was recommended"),
         (["estimater=dr"], "did you mean 'estimator'"),
         (["estimator=drr"], "did you mean 'dr'"),
-        (["level=2"], "level must lie between 0 and 1"),
+        (["level=2"], "level must lie in (0, 1), got 2"),
         (["features=[groop]"], "did you mean 'group'"),
         (["--plot", "f.txt"], "a figure is written as .png, .svg, .pdf"),
     ],

@@ -108,7 +108,7 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     space = {"train.l2": {"choices": [-1.0]}}
     winner = search(content, options, space, where(tmp_path, told))
     assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
-    assert len(told) == 1 and told[0].startswith("the trial train.l2=-1.0 failed: train: l2 must be at least 0")
+    assert len(told) == 1 and told[0].startswith("the trial train.l2=-1.0 failed: train.l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
         options = [*WORLD, "model=additive", "objective=dr_jl"]
         search(content, options, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
