@@ -27,10 +27,9 @@ def run(arguments: Sequence[str]) -> int:
         print(HELP)
         return 0
     refuse_sweep(arguments)
-    from upliftlens.benchmarks.config.compose import prepare_overrides
     from upliftlens.benchmarks.sweeps.tune import tune
 
-    search, final = tune(prepare_overrides(arguments), run_and_tell, say)
+    search, final = tune(arguments, run_and_tell, say)
     table = Table("trial", "options", escape(final.diagnostics["monitor"]), box=None, pad_edge=False)
     for number, trial in enumerate(search.trials):
         value = f"{trial.criterion:.4f}" if trial.records else "failed"
@@ -39,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     out = Console(highlight=False, soft_wrap=True)
     out.print(table)
     out.print(f"* best on validation rows. On the test set: {described(final)}", markup=False)
-    again = (*arguments, *search.winner.changes)
+    again = (*arguments, *search.trials[search.best].changes)
     best = " ".join(shlex.quote(text) for text in again if not text.startswith(("budget=", "tune_seed=")))
     out.print(f"Again: upliftlens run {best}", markup=False)
     return 0 if all(trial.records for trial in search.trials) else 1

@@ -14,14 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.config.compose import composed
-from upliftlens.benchmarks.runs.feeding import rows
+from upliftlens.benchmarks.runs.feeding import feed_of, rows
 from upliftlens.benchmarks.runs.method import hyper, method_of
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.runs.prepare import prepare
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.training.feed import feed
+from upliftlens.benchmarks.runs.prepare import exposure, prepare
+from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.training.loop import compiled
-from upliftlens.benchmarks.training.rows import Wants
 
 CASES = {
     "mf naive, tiles": ["model=mf"],
@@ -41,13 +39,10 @@ def epoch(overrides: list[str]) -> Callable[[], float]:
     """A function that trains one epoch and returns its seconds; the program is compiled already."""
     config = composed(["data=ml-100k", "propensity=popularity", *overrides])
     chosen = plan(config)
-    prepared = prepare(chosen, Reporter(lambda sentence: None, lambda stage, number, total, line: None))
+    prepared = prepare(chosen, quiet)
     data = rows(prepared, refit=False).device
     method = method_of(chosen, data)
-    wants = Wants()
-    if chosen.needs:
-        wants = Wants(np.full(len(data.log), 0.06, np.float32), True, chosen.train.everything_share)
-    source = feed(data, method.layout, method.link, chosen.train.batch_size, chosen.train.tile_users, wants)
+    source = feed_of(chosen, prepared, exposure(chosen, quiet), method, refit=False)
     hp = hyper(chosen, source.n_steps)
     init, run = compiled(method, source.cut)
     state = init(jax.random.key(0), data, hp)

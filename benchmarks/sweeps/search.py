@@ -37,11 +37,6 @@ class Search(NamedTuple):
     trials: tuple[Trial, ...]
     best: int
 
-    @property
-    def winner(self) -> Trial:
-        """The best trial."""
-        return self.trials[self.best]
-
 
 def search(
     planned: Callable[[Sequence[str]], Plan],

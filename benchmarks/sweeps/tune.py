@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from upliftlens.benchmarks.config.compose import changed, composed
+from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
 from upliftlens.benchmarks.runs.plan import Plan, general, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.app import sweep_name
@@ -12,14 +12,16 @@ from upliftlens.benchmarks.sweeps.space import Space, full_name, sample
 from upliftlens.causal.errors import UpliftlensError
 
 
-def tune(overrides: Sequence[str], run: Callable[[Plan], Record], say: Callable[[str], None]) -> tuple[Search, Record]:
-    """The search among the trials, and the record of the best one run in full, with the refit and the test set.
+def tune(arguments: Sequence[str], run: Callable[[Plan], Record], say: Callable[[str], None]) -> tuple[Search, Record]:
+    """The search that the arguments ask for, and the record of its best trial run in full, with refit and test set.
 
     Raises:
         UpliftlensError: for what is wrong with the configuration itself, or if every trial failed.
     """
+    overrides = prepare_overrides(arguments)
     content = composed(overrides, resolve=False)
-    settings = general(changed(content, ()))
+    config = changed(content, ())
+    settings = general(config)
     if settings.trial:
         raise UpliftlensError("trial=true is for tune to set: without it, the best trial is then run in full")
     named = sweep_name("tune", [text for text in overrides if not text.startswith("budget=")])
@@ -31,9 +33,9 @@ def tune(overrides: Sequence[str], run: Callable[[Plan], Record], say: Callable[
     def failed(number: int, changes: Sequence[str], reason: str) -> None:
         say(f"trial {number} failed: {reason}")
 
-    space = searched(content, overrides)
-    trials = search(planned, run, space, sample, settings.budget, settings.tune_seed, failed)
-    return trials, run(planned(trials.winner.changes))
+    space = searched(config, overrides)
+    result = search(planned, run, space, sample, settings.budget, settings.tune_seed, failed)
+    return result, run(planned(result.trials[result.best].changes))
 
 
 def searched(content: Mapping[str, Any], overrides: Sequence[str]) -> Space:
