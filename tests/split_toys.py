@@ -12,7 +12,6 @@ from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data.dataset import Dataset, Features
 from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.interactions import Interactions, interactions
-from upliftlens.causal.options import check_ranges
 
 FOLDER = Path(configs.__file__).parent / "split"
 
@@ -20,9 +19,7 @@ FOLDER = Path(configs.__file__).parent / "split"
 def config(name: str, **changes: object) -> SplitOptions:
     """The split as its YAML file states it, with some options changed."""
     values = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
-    options = typed(entry("splits", name).value.options, {**values, **changes}, "split")
-    check_ranges(options)
-    return options
+    return typed(entry("splits", name).value.options, {**values, **changes}, "split")
 
 
 def dataset(log: Interactions, test: Interactions | None = None) -> Dataset:

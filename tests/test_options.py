@@ -39,9 +39,7 @@ UNBOUNDED = {  # numbers that may be anything, and why
     "metrics.world.offset": "as above",
     "objective.reference": "a matching score",
 }
-CHOICES = [
-    (group, name) for group in NEEDED if group not in ("split", "propensity", "loss") for name in packaged(group)
-]
+CHOICES = [(group, name) for group in NEEDED if group != "loss" for name in packaged(group)]
 
 
 def leaves(hint, value, path):

@@ -27,3 +27,11 @@ class InProcess(Launcher):
 
 node: dict[str, Any] = {"_target_": "hydra_plugins.upliftlens.launcher.InProcess"}
 ConfigStore.instance().store(group="hydra/launcher", name="in_process", node=node, provider="upliftlens")
+
+# The sweeper's class can't be imported before Hydra has loaded its plugins; its choice is known with this file.
+sweeper: dict[str, Any] = {
+    "_target_": "hydra_plugins.upliftlens.sweeper.Product",
+    "max_batch_size": None,
+    "params": None,
+}
+ConfigStore.instance().store(group="hydra/sweeper", name="product", node=sweeper, provider="upliftlens")

@@ -1,10 +1,8 @@
 """A shell around Hydra's sweeper, which composes every job once more than is needed where the launcher is ours."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_store import ConfigStore
 
 from hydra_plugins.upliftlens.launcher import node
 
@@ -17,11 +15,3 @@ class Product(BasicSweeper):
         assert self.config is not None
         if self.config.hydra.launcher._target_ != node["_target_"]:
             super().validate_batch_is_legal(batch)
-
-
-_node: dict[str, Any] = {
-    "_target_": "hydra_plugins.upliftlens.sweeper.Product",
-    "max_batch_size": None,
-    "params": None,
-}
-ConfigStore.instance().store(group="hydra/sweeper", name="product", node=_node, provider="upliftlens")
