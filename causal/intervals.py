@@ -113,20 +113,23 @@ def replicates(statistics: Sequence[Statistic], resampling: Resampling) -> tuple
 
     All statistics see the *same* resample of the union of their users, so their differences are paired.
     """
-    units = np.unique(np.concatenate([one.units for one in statistics]))
-    rows = [np.searchsorted(units, one.units) for one in statistics]
-    transposed = [_transposed(one.sums) for one in statistics]
-    slopes = [None if one.without is None else (value(one), _slopes(one.without(one.sums))) for one in statistics]
-    largest = max(len(units), *(one.sums.shape[1] for one in statistics))
+    units = np.unique(np.concatenate([statistic.units for statistic in statistics]))
+    rows = [np.searchsorted(units, statistic.units) for statistic in statistics]
+    transposed = [_transposed(statistic.sums) for statistic in statistics]
+    slopes = [
+        None if statistic.without is None else (value(statistic), _slopes(statistic.without(statistic.sums)))
+        for statistic in statistics
+    ]
+    largest = max(len(units), *(statistic.sums.shape[1] for statistic in statistics))
     out = np.empty((len(statistics), resampling.resamples))
     start = 0
     for weights in draws(len(units), resampling, max(1, _CELLS // max(1, largest))):
         stop = start + weights.shape[1]
-        for index, one in enumerate(statistics):
+        for index, statistic in enumerate(statistics):
             mine = weights if len(rows[index]) == len(units) else weights[rows[index]]
             linear = slopes[index]
             out[index, start:stop] = (
-                one.reduce(transposed[index] @ mine) if linear is None else linear[0] + linear[1] @ mine
+                statistic.reduce(transposed[index] @ mine) if linear is None else linear[0] + linear[1] @ mine
             )
         start = stop
     return out, len(units)
@@ -211,7 +214,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
-    return [float(one) for one in adjusted]
+    return [float(item) for item in adjusted]
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
@@ -221,4 +224,4 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     stepped = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
-    return [float(one) for one in adjusted]
+    return [float(item) for item in adjusted]

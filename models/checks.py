@@ -115,15 +115,15 @@ def check_call(call: Any, what: str, arguments: str, where: str) -> None:
     if not callable(call):
         raise BrokenContract(f"{where}: {what} must be callable as {what}({arguments}), got {call!r}")
     # The metaclass of Flax modules takes anything and hands it on to __init__.
-    made, own = (call.__init__, (call,)) if isinstance(call, type) else (call, ())  # type: ignore[misc]
+    result, mine = (call.__init__, (call,)) if isinstance(call, type) else (call, ())  # type: ignore[misc]
     try:
-        signature = inspect.signature(made)
+        signature = inspect.signature(result)
     except (TypeError, ValueError):  # builtins without a signature
         return
     try:
-        signature.bind(*own, *arguments.split(", "))
+        signature.bind(*mine, *arguments.split(", "))
     except TypeError as error:
-        takes = f"{getattr(made, '__qualname__', what)}{signature}"
+        takes = f"{getattr(result, '__qualname__', what)}{signature}"
         raise BrokenContract(f"{where}: {what} is called with ({arguments}), but {takes}: {error}") from None
 
 
@@ -154,9 +154,9 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
 
     def gives(method: str, *ids: Any) -> Any:
         def call(data: TrainingData, *ids: Any) -> Any:
-            own = built(data)
-            own.eval()
-            return getattr(own, method)(*ids)
+            mine = built(data)
+            mine.eval()
+            return getattr(mine, method)(*ids)
 
         return jax.eval_shape(call, data, *ids)
 
@@ -192,7 +192,7 @@ def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> No
         return
     stepped, loss = jax.eval_shape(method.step, state, data, None, key, hp)
     _require_shape(where, "the loss of step(…)", loss, ())
-    before, after = (jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", one) for one in (state, stepped))
+    before, after = (jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", item) for item in (state, stepped))
     if before != after:
         raise BrokenContract(f"{where}: step must give a state like that of init, {before}, got {after}")
 
@@ -244,7 +244,7 @@ def _rows(data: TrainingData) -> int:
 
 
 def _require_shape(where: str, call: str, got: Any, shape: tuple[int, ...]) -> None:
-    found = f"{got.dtype}{list(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}"
+    result = f"{got.dtype}{list(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}"
     if not hasattr(got, "shape") or got.shape != shape or not jnp.issubdtype(got.dtype, jnp.floating):
-        wanted = f"float32{list(shape)}"
-        raise BrokenContract(f"{where}: {call} must give {wanted}, got {found}")
+        expected = f"float32{list(shape)}"
+        raise BrokenContract(f"{where}: {call} must give {expected}, got {result}")

@@ -64,12 +64,12 @@ def params(seed: int = 3) -> Params:
 
 def view_of(modules: Params, loss=logistic) -> View:  # type: ignore[no-untyped-def]
     def module(name: str) -> SimpleNamespace:
-        own = modules[name]
+        mine = modules[name]
 
         def tower(user: jax.Array, item: jax.Array) -> jax.Array:
-            return jnp.tanh(jnp.concatenate([user, item], -1)) @ own["tower"]
+            return jnp.tanh(jnp.concatenate([user, item], -1)) @ mine["tower"]
 
-        return SimpleNamespace(embed=lambda u, i: (own["users"][u], own["items"][i]), tower=tower)
+        return SimpleNamespace(embed=lambda u, i: (mine["users"][u], mine["items"][i]), tower=tower)
 
     def score(name: str, sample: Sample) -> jax.Array:
         table = modules[name]["table"]

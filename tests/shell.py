@@ -38,5 +38,5 @@ def programs(diagnostics: dict) -> int:
 
 def records(store: Path) -> list[dict]:
     """All stored records as plain JSON, oldest first."""
-    found = [json.loads(path.read_text()) for path in store.glob("runs/*/record.json")]
-    return sorted(found, key=lambda record: record["created"])
+    result = [json.loads(path.read_text()) for path in store.glob("runs/*/record.json")]
+    return sorted(result, key=lambda record: record["created"])

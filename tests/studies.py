@@ -37,12 +37,12 @@ def logged(rng: np.random.Generator, n_users: int = 90, n_items: int = 18, by_ge
     outcome = rng.random(shape) < taste[:, None] + np.where(treated, effect[:, None], 0.0)
     user, item = (place.ravel() for place in np.indices(shape))
     users = pd.DataFrame({"id": np.arange(n_users), "gender": gender, "age": age}).astype(str)
-    genres = [GENRES[one % len(GENRES)] for one in range(n_items)]
+    genres = [GENRES[this_item % len(GENRES)] for this_item in range(n_items)]
     return Dataset(
         name="logged",
         log=interactions(user, item, outcome.ravel().astype(np.float32), *shape),
         users=users,
-        items=pd.DataFrame({"id": [str(one) for one in range(n_items)], "genres": genres}),
+        items=pd.DataFrame({"id": [str(this_item) for this_item in range(n_items)], "genres": genres}),
         user_features=Features((), np.zeros((n_users, 0), np.float32)),
         item_features=Features((), np.zeros((n_items, 0), np.float32)),
         scale=(0.0, 1.0),

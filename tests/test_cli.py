@@ -141,13 +141,13 @@ def test_results_of_an_empty_store_and_of_unknown_fields(store, tmp_path, capsys
 
 
 def test_a_model_that_ranks_has_no_rmse_and_says_why(store):
-    (popularity,) = [one for one in records(store) if one["model"] == "popularity"]
+    (popularity,) = [record for record in records(store) if record["model"] == "popularity"]
     assert "rmse" not in popularity["metrics"] and "rmse" in popularity["diagnostics"]["absent"]
     assert popularity["loss"] is None
 
 
 def test_recommend_excludes_what_the_run_was_fitted_on_and_nothing_else(store, capsys):
-    key = next(one["key"] for one in records(store) if one["model"] == "mf")
+    key = next(record["key"] for record in records(store) if record["model"] == "mf")
     flags = ("--user", "3", "-k", "50", "--format", "json", "--cache", str(store / "cache"))
     assert reading("recommend", store, key[:6], *flags) == 0
     lines = json.loads(capsys.readouterr().out)
@@ -157,7 +157,7 @@ def test_recommend_excludes_what_the_run_was_fitted_on_and_nothing_else(store, c
     from upliftlens.benchmarks.runs.prepare import prepare
     from upliftlens.benchmarks.system.talk import quiet
 
-    parts = prepare(plan(next(one["config"] for one in records(store) if one["model"] == "mf")), quiet).split
+    parts = prepare(plan(next(record["config"] for record in records(store) if record["model"] == "mf")), quiet).split
     seen = {int(item) for part in (parts.train, parts.validation) for item in part.item[part.user == 3]}
     assert seen and len(lines) == 30 - len(seen)
     shown = {int(line["item"]) for line in lines}
@@ -173,23 +173,23 @@ def test_recommend_excludes_what_the_run_was_fitted_on_and_nothing_else(store, c
     ],
 )
 def test_recommend_says_what_is_wrong(words, expected, store, capsys):
-    key = next(one["key"] for one in records(store) if one["model"] == "mf")
+    key = next(record["key"] for record in records(store) if record["model"] == "mf")
     assert reading("recommend", store, *[word.format(key=key) for word in words], "--cache", str(store / "cache")) == 1
     assert expected in capsys.readouterr().err
 
 
 def test_compare_pairs_the_runs(store, capsys):
     assert reading("compare", store, "mf", "popularity", "--metric", "ndcg@10", "--format", "json") == 0
-    found = json.loads(capsys.readouterr().out)
-    by_model = {one["model"]: one["metrics"]["ndcg@10"]["value"] for one in records(store)}
-    assert found["difference"] == pytest.approx(by_model["mf"] - by_model["popularity"])
-    assert found["lo"] <= found["difference"] <= found["hi"]
-    assert (found["about"], found["better"]) == ("fits", "undecided"), "one run of mf, which the seed changes"
+    content = json.loads(capsys.readouterr().out)
+    by_model = {record["model"]: record["metrics"]["ndcg@10"]["value"] for record in records(store)}
+    assert content["difference"] == pytest.approx(by_model["mf"] - by_model["popularity"])
+    assert content["lo"] <= content["difference"] <= content["hi"]
+    assert (content["about"], content["better"]) == ("fits", "undecided"), "one run of mf, which the seed changes"
     assert reading("compare", store, "mf", "popularity", "--metric", "ndcg@10") == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert found["verdict"] in shown and "what other seeds would give, one run can't say" in shown
+    assert content["verdict"] in shown and "what other seeds would give, one run can't say" in shown
     assert "p: how often chance alone" in shown and "effect: the difference" in shown
-    flags = {one["model"]: one["diagnostics"]["random"] for one in records(store)}
+    flags = {record["model"]: record["diagnostics"]["random"] for record in records(store)}
     assert flags["mf"] is True and flags["popularity"] is False
     assert reading("compare", store, "mf", "poplarity") == 1
     assert "did you mean 'popularity'" in capsys.readouterr().err
@@ -243,8 +243,8 @@ def test_data_verbs_on_a_file_of_ones_own(tmp_path, capsys):
 )
 def test_what_hydra_would_stumble_over_is_an_error_of_a_line(words, message, tmp_path, capsys):
     assert main([*words, f"store={tmp_path}/runs"]) == 1
-    told = capsys.readouterr().err
-    assert message in told and len(told) < 1000 and not records(tmp_path / "runs")
+    said = capsys.readouterr().err
+    assert message in said and len(said) < 1000 and not records(tmp_path / "runs")
 
 
 def test_in_a_sweep_options_that_a_solver_does_not_read_are_told_once(tmp_path, capsys):
@@ -255,9 +255,9 @@ def test_in_a_sweep_options_that_a_solver_does_not_read_are_told_once(tmp_path, 
 
 def test_a_run_that_measures_nothing_fails_with_the_reason(tmp_path, capsys):
     assert call("run", tmp_path, "model=popularity", "metrics.names=[rmse]") == 1
-    told = capsys.readouterr().err
-    assert "nothing could be measured. rmse: rmse is for methods that predict a rating" in told
-    assert [one["status"] for one in records(tmp_path)] == ["failed"]
+    said = capsys.readouterr().err
+    assert "nothing could be measured. rmse: rmse is for methods that predict a rating" in said
+    assert [record["status"] for record in records(tmp_path)] == ["failed"]
 
 
 def test_a_finished_run_is_found_in_a_store_that_can_not_be_written(tmp_path, monkeypatch, capsys):

@@ -50,22 +50,22 @@ def test_direction_and_correction():
 
     for name, better in (("mae", "second"), ("recall@5", "first")):
         pairs = {"clear": (runs(name, high), runs(name, low)), "same": (runs(name, same), runs(name, low))}
-        found = compare(pairs, name, SPEC)
-        assert found["clear"].better == better and found["same"].better == "undecided"
-        assert (found["clear"].effect > 0) == (better == "first")
-        assert found["clear"].difference > 0 and found["clear"].lo > 0.09
-        assert found["clear"].p == pytest.approx(1 / 301) and found["clear"].p_holm == pytest.approx(2 / 301)
+        comparison = compare(pairs, name, SPEC)
+        assert comparison["clear"].better == better and comparison["same"].better == "undecided"
+        assert (comparison["clear"].effect > 0) == (better == "first")
+        assert comparison["clear"].difference > 0 and comparison["clear"].lo > 0.09
+        assert comparison["clear"].p == pytest.approx(1 / 301) and comparison["clear"].p_holm == pytest.approx(2 / 301)
         swapped = compare({"x": (runs(name, low), runs(name, high))}, name, SPEC)["x"]
         assert swapped.better == {"first": "second", "second": "first"}[better]
-        assert swapped.difference == -found["clear"].difference
+        assert swapped.difference == -comparison["clear"].difference
 
 
 def test_many_equal_methods_raise_few_false_alarms():
     rng = np.random.default_rng(10)
     alarms = []
     for _ in range(60):
-        pairs = {str(i): tuple([evaluation("ndcg@5", one)] for one in rng.normal(size=(2, 40))) for i in range(8)}
-        alarms.append(any(one.better != "undecided" for one in compare(pairs, "ndcg@5", SPEC).values()))
+        pairs = {str(i): tuple([evaluation("ndcg@5", item)] for item in rng.normal(size=(2, 40))) for i in range(8)}
+        alarms.append(any(item.better != "undecided" for item in compare(pairs, "ndcg@5", SPEC).values()))
     assert np.mean(alarms) < 0.25  # 10 % is meant; without correction it would be 57 %
 
 
@@ -74,7 +74,7 @@ def test_seeds_count_in_a_comparison():
     rng = np.random.default_rng(11)
     base = rng.normal(size=(3, 500))
     shift = np.array([0.3, -0.1, -0.05])[:, None]
-    first, second = ([evaluation("ndcg@5", one) for one in side] for side in (base + shift, base))
+    first, second = ([evaluation("ndcg@5", item) for item in side] for side in (base + shift, base))
     assert compare({"a": (first, second)}, "ndcg@5", SPEC)["a"].better == "undecided"
     alone = compare({"a": (first[:1], second[:1])}, "ndcg@5", SPEC)["a"]
     assert alone.better == "first" and alone.lo == pytest.approx(0.3)
@@ -87,15 +87,15 @@ def test_one_run_of_what_the_seed_changes_gives_no_verdict_about_methods(shift, 
 
     def side(random, runs=1):
         moved = [base + shift * random + 0.01 * rng.normal(size=60) for _ in range(runs)]
-        return [evaluation("ndcg@5", one, random=random) for one in moved]
+        return [evaluation("ndcg@5", item, random=random) for item in moved]
 
     for pair in ((side(True), side(False)), (side(False), side(True)), (side(True), side(True))):
-        found = compare({"a": pair}, "ndcg@5", SPEC)["a"]
-        assert (found.about, found.better) == ("fits", "undecided")
-        said = verdict(found, "mf", "mlp", 0.9)
-        assert ("differ" if found.differs else "can't be told apart") in said
+        result = compare({"a": pair}, "ndcg@5", SPEC)["a"]
+        assert (result.about, result.better) == ("fits", "undecided")
+        said = verdict(result, "mf", "mlp", 0.9)
+        assert ("differ" if result.differs else "can't be told apart") in said
         assert "what other seeds would give, one run can't say" in said and "better" not in said
-        assert said in in_words(found, "mf", "mlp", 0.9)
+        assert said in in_words(result, "mf", "mlp", 0.9)
     mixed = compare({"a": (side(True), side(False))}, "ndcg@5", SPEC)["a"]
     assert fits in verdict(mixed, "mf", "ease", 0.9) and mixed.differs == bool(shift)
     several = compare({"a": (side(True, 3), side(False, 3))}, "ndcg@5", SPEC)["a"]
@@ -112,12 +112,12 @@ def test_a_difference_is_claimed_by_its_interval_and_its_corrected_p(up, ahead, 
         Difference(0.2, 0.1, 0.3, 0.001), Difference(-0.2, -0.3, -0.1, 0.001), Difference(0.2, -0.01, 0.3, 0.001),
         Difference(0.2, nan, nan, 0.001), Difference(0.2, 0.1, 0.3, 0.06),
     ]  # fmt: skip
-    found = decided(family, up, 0.9)
-    assert [one.better for one in found] == [ahead, behind, "undecided", "undecided", ahead]
-    assert [one.p_holm for one in found] == pytest.approx([0.005, 0.005, 0.005, 0.005, 0.06])
-    found = decided([*family, family[-1]], up, 0.9)  # 0.06 alone is below 0.1, twice it is not
-    assert found[4].p_holm == pytest.approx(0.12) and found[4].better == "undecided"
-    words = [in_a_cell(found[place]).partition(" (p")[0] for place in (0, 1, 2, 4)]
+    result = decided(family, up, 0.9)
+    assert [item.better for item in result] == [ahead, behind, "undecided", "undecided", ahead]
+    assert [item.p_holm for item in result] == pytest.approx([0.005, 0.005, 0.005, 0.005, 0.06])
+    result = decided([*family, family[-1]], up, 0.9)  # 0.06 alone is below 0.1, twice it is not
+    assert result[4].p_holm == pytest.approx(0.12) and result[4].better == "undecided"
+    words = [in_a_cell(result[place]).partition(" (p")[0] for place in (0, 1, 2, 4)]
     good = ["better", "worse"] if up else ["worse", "better"]
     assert words == [*good, "undecided: the interval holds 0", "undecided after correction"]
 
@@ -128,17 +128,17 @@ def test_a_record_of_before_counts_as_that_of_a_random_method():
 
 
 def test_what_cannot_be_compared():
-    one, other = evaluation("ndcg@5", [1, 2]), evaluation("ndcg@5", [1, 2], [0, 2])
+    item, other = evaluation("ndcg@5", [1, 2]), evaluation("ndcg@5", [1, 2], [0, 2])
     with pytest.raises(UpliftlensError, match="run 1 of each side has different test users"):
-        compare({"a": ([one], [other])}, "ndcg@5", SPEC)
+        compare({"a": ([item], [other])}, "ndcg@5", SPEC)
     with pytest.raises(UpliftlensError, match="1 runs against 2; it needs the same seeds"):
-        compare({"a": ([one], [one, one])}, "ndcg@5", SPEC)
+        compare({"a": ([item], [item, item])}, "ndcg@5", SPEC)
     with pytest.raises(UpliftlensError, match="a run has no recall@5"):
-        compare({"a": ([one], [one])}, "recall@5", SPEC)
+        compare({"a": ([item], [item])}, "recall@5", SPEC)
 
 
 def test_one_user_decides_nothing():
-    one, other = evaluation("ndcg@5", [1]), evaluation("ndcg@5", [0])
-    found = compare({"a": ([one], [other])}, "ndcg@5", SPEC)["a"]
-    assert found.difference == 1 and np.isnan([found.lo, found.hi, found.effect]).all()
-    assert found.better == "undecided" and found.p == 1
+    item, other = evaluation("ndcg@5", [1]), evaluation("ndcg@5", [0])
+    result = compare({"a": ([item], [other])}, "ndcg@5", SPEC)["a"]
+    assert result.difference == 1 and np.isnan([result.lo, result.hi, result.effect]).all()
+    assert result.better == "undecided" and result.p == 1

@@ -34,9 +34,9 @@ def test_a_damaged_fit_is_fitted_again(content, store, capsys):
 
 def test_damaged_records_leave_the_others_readable(store, capsys):
     first, second = records(store)
-    for one in (first, second):
-        path = store / "runs" / one["key"] / "record.json"
-        path.write_text(json.dumps({**one, "config": {k: v for k, v in one["config"].items() if k != "trial"}}))
+    for item in (first, second):
+        path = store / "runs" / item["key"] / "record.json"
+        path.write_text(json.dumps({**item, "config": {k: v for k, v in item["config"].items() if k != "trial"}}))
     assert main(["results", "--store", str(store), "--over", "seed", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["runs"] == "2"
     assert main(["compare", "popularity", "popularity", "--store", str(store)]) == 0
@@ -83,7 +83,7 @@ def test_data_that_cannot_be_had_are_tried_once_in_a_sweep(tmp_path, monkeypatch
         raise DataUnavailable(config.name, [("the network", "is away")], "plug it in")
 
     monkeypatch.setattr(prepare, "load", offline)
-    words = [one for one in TINY if not one.startswith("data")]
+    words = [item for item in TINY if not item.startswith("data")]
     assert main(["sweep", *words, f"store={tmp_path}/runs", "data=ml-1m,ml-10m", "model=random", "seed=0,1,2"]) == 1
     shown = capsys.readouterr().err
     assert tried == ["ml-1m", "ml-10m"] and shown.count("plug it in") == 2
@@ -103,7 +103,7 @@ def test_a_full_disk_is_said_of_the_folder_that_is_on_it(tmp_path, monkeypatch, 
     assert f"{tmp_path}/runs" in shown and "No space left" in shown and "None" not in shown
     assert "Nothing was started" in shown
     monkeypatch.setattr("upliftlens.benchmarks.data.fetch.exclusive", full)
-    words = [one for one in TINY if not one.startswith("data")]
+    words = [item for item in TINY if not item.startswith("data")]
     assert main(["run", *words, f"store={tmp_path}/runs", f"cache={tmp_path}/cache", "data=ml-1m"]) == 1
     shown = capsys.readouterr().err
     assert "the cache can't be used" in shown and "cache=FOLDER" in shown and "store" not in shown

@@ -51,9 +51,9 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(ending: str, tmp_path: Path
         broken = bytearray(whole)
         broken[bit // 8] ^= 1 << bit % 8
         path.write_bytes(broken)
-        found = content(path)
-        assert found in (None, CONTENT), f"bit {bit} gave other numbers without a word"
-        refused += found is None
+        result = content(path)
+        assert result in (None, CONTENT), f"bit {bit} gave other numbers without a word"
+        refused += result is None
     assert refused > 0.9 * FLIPS
 
 

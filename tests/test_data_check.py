@@ -36,8 +36,8 @@ def findings(
     path = tmp_path / file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     config = at(path, name, *options)
-    found = data.check(path, config)
-    problems = [] if found is None else found.problems
+    result = data.check(path, config)
+    problems = [] if result is None else result.problems
     if problems:
         with pytest.raises(BadData) as raised:
             data.load(config, tmp_path / "cache")
@@ -160,7 +160,7 @@ def test_times_with_fractions_keep_their_order(tmp_path: Path) -> None:
     assert fine.fingerprint != read("1112486027.75 1112486027.5 1112486027.251").fingerprint
     assert whole.log.time is not None and whole.log.time.dtype == np.int64
     config = LeaveLastOptions("leave_last", validation=0.0, seed=0, n=1)
-    assert [split(one, config).test.item.tolist() for one in (fine, whole)] == [[0], [0]]
+    assert [split(item, config).test.item.tolist() for item in (fine, whole)] == [[0], [0]]
 
 
 def test_blanks_around_an_id_are_no_part_of_it(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_the_other_jobs_of_a_sweep_run(faulty, tmp_path, capsys):
     assert started("sweep", tmp_path / "runs", f"data.fault={','.join(FAULTS)},none") == 1
     shown = capsys.readouterr().err
     assert shown.count("can't be prepared") == len(FAULTS) and f"{len(FAULTS)} of {len(FAULTS) + 1} runs" in shown
-    assert [one["status"] for one in records(tmp_path / "runs")] == ["done"]
+    assert [record["status"] for record in records(tmp_path / "runs")] == ["done"]
     assert len(list((tmp_path / "runs" / "tracebacks").iterdir())) == len(FAULTS)
 
 

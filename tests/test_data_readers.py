@@ -151,9 +151,9 @@ def test_coat_layout(tmp_path: Path) -> None:
 )
 def test_coat_findings(tmp_path: Path, train: str, line: int, column: str | None, what: str) -> None:
     folder = written(tmp_path / "coat", COAT | {"train.ascii": train})
-    found = data.check(folder, options_of("coat"))
-    assert found is not None
-    (problem,) = found.problems
+    result = data.check(folder, options_of("coat"))
+    assert result is not None
+    (problem,) = result.problems
     assert (problem.line, problem.column) == (line, column) and what in problem.what
 
 

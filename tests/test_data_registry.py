@@ -131,10 +131,10 @@ def test_a_broken_plugin_is_named(installed: None, message: str) -> None:
 def test_tables_render(tmp_path: Path) -> None:
     console = Console(width=200, record=True, file=StringIO())
     console.print(listing_table(data.listing(tmp_path)))
-    made = data.configure(
+    config = data.configure(
         "synthetic", ["data.n_users=30", "data.n_items=20", "data.ratings_per_user=5", "data.test_per_user=2"]
     )
-    card = data.card(data.load(made, tmp_path))
+    card = data.card(data.load(config, tmp_path))
     console.print(card_table(card))
     text = console.export_text()
     assert "32,000,204" in text and "generated (draw 0)" in text and "60 rows, missing at random" in text

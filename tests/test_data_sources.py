@@ -171,9 +171,9 @@ def test_a_local_official_archive_stays_in_the_cache(server: Server, tmp_path: P
 def test_a_given_path_is_an_order(server: Server, tmp_path: Path) -> None:
     config = config_for(server.url, server.body)
     data.load(config, tmp_path / "cache")
-    own = tmp_path / "own.zip"
-    own.write_bytes(archive(5))
-    assert len(data.load(replace(config, path=str(own)), tmp_path / "cache").log) == 5
+    mine = tmp_path / "own.zip"
+    mine.write_bytes(archive(5))
+    assert len(data.load(replace(config, path=str(mine)), tmp_path / "cache").log) == 5
     with pytest.raises(UpliftlensError, match="does not exist"):
         data.load(replace(config, path=str(tmp_path / "typo.zip")), tmp_path / "cache")
     assert len(data.load(config, tmp_path / "cache").log) == 2000
@@ -227,7 +227,7 @@ def test_a_disk_that_is_too_small_for_pip_is_one_sentence(tmp_path: Path, monkey
     monkeypatch.setattr("upliftlens.benchmarks.data.fetch.subprocess.run", lambda *args, **kwargs: done)
     source = SourceConfig("a.whl", None, "some-package==1.0", None, None, None)
     with pytest.raises(UpliftlensError, match="free some space, or name another folder, cache=FOLDER"):
-        fetch(source, tmp_path / "a.whl", lambda *told: None)
+        fetch(source, tmp_path / "a.whl", lambda *item: None)
 
 
 def test_a_file_where_the_cache_should_be(server: Server, tmp_path: Path) -> None:
@@ -249,8 +249,8 @@ def test_two_processes_fetch_once(server: Server, tmp_path: Path) -> None:
     second = client(server, tmp_path)
     assert second.stderr is not None and "waiting for process" in second.stderr.readline()
     server.gate.set()
-    (one, _), (two, _) = first.communicate(timeout=60), second.communicate(timeout=60)
-    assert (first.returncode, second.returncode) == (0, 0) and one == two != "" and server.requests == 1
+    (item, _), (two, _) = first.communicate(timeout=60), second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0) and item == two != "" and server.requests == 1
     assert left(tmp_path) == ["a.zip"]
 
 

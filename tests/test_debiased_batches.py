@@ -59,7 +59,7 @@ def batches(layout, wants=WANTS, size=50, tile=6, seed=2, link="rating"):
     return [source.cut(source.arrays, jax.tree.map(lambda a, s=s: jnp.asarray(a[s]), order)) for s in range(steps)]
 
 
-@pytest.mark.parametrize("objective", LINEAR, ids=lambda one: one.name)
+@pytest.mark.parametrize("objective", LINEAR, ids=lambda item: item.name)
 def test_tiles_add_up_to_the_full_gradient(objective):
     """Every epoch of tiles visits all of D once: the mean over its steps is exact, not only in expectation."""
     expected = gradient(objective, full())
@@ -89,8 +89,8 @@ def test_pairs_drawn_from_everything_are_unbiased(share):
     error = draws.std(0) / np.sqrt(len(draws))
     assert (np.abs(draws.mean(0) - expected) < 5 * error + 1e-6).all()
     assert np.abs(expected).max() > 20 * error.max() / 5, "the test could not tell a wrong scale"
-    one = source.order(rng)
-    assert one[1].shape == (source.n_steps, round(share * one[0].shape[1]))
+    item = source.order(rng)
+    assert item[1].shape == (source.n_steps, round(share * item[0].shape[1]))
 
 
 @pytest.mark.parametrize("layout", ["tiles", "pairs"])

@@ -41,8 +41,8 @@ def imputed(seed=0):
 
 
 def measured(name, known):
-    one = choose(name)
-    return value(Statistic(np.arange(USERS), one.metric.sums(known, one.cutoff), one.metric.reduce))
+    item = choose(name)
+    return value(Statistic(np.arange(USERS), item.metric.sums(known, item.cutoff), item.metric.reduce))
 
 
 ERRORS = {
@@ -91,9 +91,11 @@ def test_imputed_values_are_the_risk_estimators_of_the_whole_log(name):
         "stable-dr": risk.stable_dr(rows, mean),
     }
     with jax.enable_x64(True):
-        wanted = {key: float(one(error, pairs.propensity, EVERYONE * ITEMS)) for key, one in estimators.items()}
-    assert len({round(each, 6) for each in wanted.values()}) == 4
-    for key, each in wanted.items():
+        expected = {
+            key: float(estimator(error, pairs.propensity, EVERYONE * ITEMS)) for key, estimator in estimators.items()
+        }
+    assert len({round(each, 6) for each in expected.values()}) == 4
+    for key, each in expected.items():
         assert measured(f"{name}/{key}", known) == pytest.approx(root(each), rel=1e-9)
 
 
@@ -170,8 +172,8 @@ def published(pairs, k, ties=200):
     for _ in range(ties):
         ndcg, precision, recall = [], [], []
         for user in range(USERS):
-            own = pairs.row == user
-            y, s = pairs.positive[own].astype(float), pairs.prediction[own]
+            mine = pairs.row == user
+            y, s = pairs.positive[mine].astype(float), pairs.prediction[mine]
             if not y.sum():
                 continue
             order = np.lexsort((rng.random(len(s)), -s))[:k]

@@ -63,7 +63,7 @@ def cases():
 @pytest.mark.parametrize(("objective", "backbone"), list(cases()))
 def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone, quick_compilation):
     model, options = BACKBONES[backbone]
-    loss = next(one for one in LOSSES.values() if one.link in objective.links)
+    loss = next(this_loss for this_loss in LOSSES.values() if this_loss.link in objective.links)
     dense = "score_all" in module_offers(model, options, DATA)
     layout = choose_layout("auto", loss.pairwise, dense, USERS, ITEMS, 10**6)
     learner = gradient_method(model, options, loss, objective, "adam", "constant", layout)
@@ -128,7 +128,7 @@ def test_the_optimum_of_mf_ips_agrees_with_scipy():
         slope = np.zeros((USERS, ITEMS))
         slope[user, item] = 2 * residual / p / (USERS * ITEMS)
         by_part = (slope @ w, slope.T @ v, slope.sum(1), slope.sum(0), slope.sum())
-        gradient = np.concatenate([np.ravel(one) for one in by_part]) + 2 * scale * theta
+        gradient = np.concatenate([np.ravel(this_item) for this_item in by_part]) + 2 * scale * theta
         return (residual**2 / p).sum() / (USERS * ITEMS) + (scale * theta**2).sum(), gradient
 
     start = np.random.default_rng(1).normal(0, 0.3, ends[-1] + 1)
@@ -147,8 +147,8 @@ def test_the_imputation_has_a_share_of_lambda_of_its_own():
         hp = hyper(l2=l2)._replace(objective={"imputation_l2": jnp.float32(share)})
         done = fit(learner, DATA, feed(DATA, "tiles", "rating", 64, 8, wants), hp, 0, 10, None, lambda n, line: None)
         scores[objective.name] = jax.tree.leaves((done.state.params[module], done.state.constants[module]))
-    for own, alone in zip(scores["dr"], scores["naive"], strict=True):
-        np.testing.assert_allclose(own, alone, atol=1e-6)
+    for score, alone in zip(scores["dr"], scores["naive"], strict=True):
+        np.testing.assert_allclose(score, alone, atol=1e-6)
     shared = [phase.l2 for objective in OBJECTIVES for phase in objective.phases if "imputation" in phase.moves]
     assert shared == ["imputation_l2"] * 6
 
@@ -175,9 +175,9 @@ def test_a_propensity_goes_from_configuration_to_record(tmp_path, capsys):
     assert "propensity popularity:" in said
     assert re.search(r"done .* rmse \d\.\d+  rmse/snips \d\.\d+  recall@10", said), "debiased beside naive"
     (record,) = records(tmp_path)
-    told = record["diagnostics"]["propensity"]
-    assert told["verdict"] == "good" and sum(told["overlap"]["all"]) == 40 * 30 and told["ece"] < 1e-6
-    assert 0 < told["effective_sample_size"] <= told["n_observed"]
+    this_said = record["diagnostics"]["propensity"]
+    assert this_said["verdict"] == "good" and sum(this_said["overlap"]["all"]) == 40 * 30 and this_said["ece"] < 1e-6
+    assert 0 < this_said["effective_sample_size"] <= this_said["n_observed"]
     assert record["diagnostics"]["uses_mar_data"] is False
     assert {"rmse", "rmse/snips", "mae", "mae/snips"} <= set(record["metrics"])
     assert record["metrics"]["rmse/snips"]["value"] != record["metrics"]["rmse"]["value"]
@@ -193,14 +193,19 @@ def test_a_propensity_goes_from_configuration_to_record(tmp_path, capsys):
 )
 def test_a_run_says_what_is_wrong_with_its_propensity(options, verdict, reason, tmp_path, capsys):
     assert call("run", tmp_path, "model=additive", "objective=ips", *options) == 0
-    told = records(tmp_path)[0]["diagnostics"]["propensity"]
-    assert told["verdict"] == verdict and re.search(reason, told["reason"])
-    assert f"{told['name']}: {verdict} ({told['reason']})" in capsys.readouterr().err
+    said = records(tmp_path)[0]["diagnostics"]["propensity"]
+    assert said["verdict"] == verdict and re.search(reason, said["reason"])
+    assert f"{said['name']}: {verdict} ({said['reason']})" in capsys.readouterr().err
 
 
 def test_every_risk_estimator_debiases_the_test_log(tmp_path, capsys):
     estimators = ("ips", "snips", "clipped", "eib", "dr", "sndr", "stable-dr")
-    names = ["rmse", *(f"rmse/{one}" for one in estimators), *(f"mae/{one}" for one in estimators), "brier/dr"]
+    names = [
+        "rmse",
+        *(f"rmse/{estimator}" for estimator in estimators),
+        *(f"mae/{estimator}" for estimator in estimators),
+        "brier/dr",
+    ]
     options = ("model=additive", f"metrics.names=[{','.join(names)}]", "metrics.interval.resamples=60")
     options += ("metrics.debiased.floor=0.1",)
     assert call("run", tmp_path, *options, "propensity=popularity") == 0
@@ -210,9 +215,9 @@ def test_every_risk_estimator_debiases_the_test_log(tmp_path, capsys):
         call("run", tmp_path, "model=popularity", "data.feedback=implicit", "metrics.names=[rmse/eib,recall@10]") == 0
     )
     first, shrunk, without, implicit = records(tmp_path)
-    values = {name: found["value"] for name, found in first["metrics"].items()}
+    values = {name: result["value"] for name, result in first["metrics"].items()}
     assert set(values) == set(names) - {"brier/dr"} and len(set(values.values())) == len(values)
-    assert all(found["lo"] < found["value"] < found["hi"] for found in first["metrics"].values())
+    assert all(result["lo"] < result["value"] < result["hi"] for result in first["metrics"].values())
     assert "predict a probability" in first["diagnostics"]["absent"]["brier/dr"]
     changed = {name for name in values if shrunk["metrics"][name]["value"] != values[name]}
     assert changed == {name for name in values if name.partition("/")[2] in ("eib", "dr", "sndr", "stable-dr")}
@@ -229,11 +234,11 @@ def test_only_what_reads_a_propensity_is_trained_again_for_another(tmp_path):
     )  # fmt: skip
     for options in runs:
         assert call("run", tmp_path, "model=additive", *options) == 0
-    found = records(tmp_path)
-    assert len({one["key"] for one in found}) == 6
+    stored = records(tmp_path)
+    assert len({item["key"] for item in stored}) == 6
     by = {}
-    for one in found:
-        by.setdefault(one["fit_key"], []).append((one["objective"], one["config"]["propensity"]["name"]))
+    for item in stored:
+        by.setdefault(item["fit_key"], []).append((item["objective"], item["config"]["propensity"]["name"]))
     assert sorted(map(len, by.values())) == [1, 1, 1, 3], "three naive runs share their fit"
 
 
@@ -241,7 +246,7 @@ def test_naive_bayes_takes_its_sample_out_of_the_test_set(tmp_path):
     options = ("model=additive", "split=given", "objective=ips", "propensity=naive_bayes")
     assert call("run", tmp_path, *options, "propensity.mar_share=0.25") == 0
     assert call("run", tmp_path, *options, "propensity.mar_share=0") == 0
-    first, second = sorted(records(tmp_path), key=lambda one: one["diagnostics"]["evaluation"]["test_pairs"])
+    first, second = sorted(records(tmp_path), key=lambda record: record["diagnostics"]["evaluation"]["test_pairs"])
     assert first["diagnostics"]["uses_mar_data"] and not second["diagnostics"]["uses_mar_data"]
     assert first["diagnostics"]["evaluation"]["test_pairs"] == 120
     assert second["diagnostics"]["evaluation"]["test_pairs"] == 160
@@ -266,7 +271,10 @@ def test_naive_bayes_takes_its_sample_out_of_the_test_set(tmp_path):
     ],
 )
 def test_bad_requests_are_refused_with_the_fix(tmp_path, capsys, options, fragment):
-    assert call("run", tmp_path, *(["model=mf"] if not any("model=" in one for one in options) else []), *options) == 1
+    assert (
+        call("run", tmp_path, *(["model=mf"] if not any("model=" in option for option in options) else []), *options)
+        == 1
+    )
     shown = capsys.readouterr().err
     assert fragment in " ".join(shown.split()), shown
     assert "Traceback" not in shown

@@ -99,10 +99,10 @@ def test_a_propensity_blind_to_what_drives_exposure_is_poor_and_the_true_one_is_
     o = RNG.random(40_000) < p
     phi = np.column_stack([np.full(40_000, 7.0), noise, group])
     verdicts = {}
-    for name, one in (("true", p), ("constant", np.full(40_000, o.mean()))):
-        size, worst = imbalance(one, o, phi)
-        fit = Fit(calibration_error(one, o, 10), balance(one, o, phi), size, ("none", "noise", "group")[worst])
-        verdicts[name] = diagnose(one[o], 40_000, 0.01, fit)
+    for name, item in (("true", p), ("constant", np.full(40_000, o.mean()))):
+        size, worst = imbalance(item, o, phi)
+        fit = Fit(calibration_error(item, o, 10), balance(item, o, phi), size, ("none", "noise", "group")[worst])
+        verdicts[name] = diagnose(item[o], 40_000, 0.01, fit)
     assert verdicts["true"].verdict == "good" and verdicts["true"].imbalance < 0.05
     assert verdicts["constant"].verdict == "poor" and "sd in group" in verdicts["constant"].reason
     assert verdicts["constant"].ece < 1e-9
@@ -117,8 +117,8 @@ def test_a_propensity_blind_to_what_drives_exposure_is_poor_and_the_true_one_is_
 
 def test_what_chance_puts_out_of_balance_is_not_held_against_the_true_propensity() -> None:
     p = RNG.uniform(0.02, 0.2, 2000)
-    found = [imbalance(p, RNG.random(2000) < p, RNG.normal(size=(2000, 1)))[0] for _ in range(400)]
-    assert 0.01 < np.mean(np.array(found) > 0) < 0.09, "two standard errors: one in twenty-two"
+    result = [imbalance(p, RNG.random(2000) < p, RNG.normal(size=(2000, 1)))[0] for _ in range(400)]
+    assert 0.01 < np.mean(np.array(result) > 0) < 0.09, "two standard errors: one in twenty-two"
     many = [imbalance(p, RNG.random(2000) < p, RNG.normal(size=(2000, 30)))[0] for _ in range(100)]
     assert np.mean(np.array(many) > IMBALANCED[0]) < 0.25 and max(many) < IMBALANCED[1], "the worst of thirty features"
 

@@ -35,11 +35,11 @@ def built(monkeypatch):
 
 def states(store):
     """Of each run: its metrics and the arrays of its state."""
-    found = {}
-    for one in records(store):
-        with np.load(store / "fits" / one["fit_key"] / "state.npz") as state:
-            found[one["key"]] = one["metrics"], {name: state[name].tobytes() for name in state.files}
-    return found
+    result = {}
+    for record in records(store):
+        with np.load(store / "fits" / record["fit_key"] / "state.npz") as state:
+            result[record["key"]] = record["metrics"], {name: state[name].tobytes() for name in state.files}
+    return result
 
 
 def test_a_sweep_over_seeds_and_floats_builds_each_feed_once(built, tmp_path, monkeypatch):

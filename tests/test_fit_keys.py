@@ -21,9 +21,9 @@ def test_a_new_version_of_any_metric_that_auto_may_stop_by_is_another_fit(monito
     before, choose = fit_identity(planned()), plans.choose
 
     def renewed(name: str):
-        found = choose(name)
-        newer = found.metric._replace(version=found.metric.version + 1)
-        return found._replace(metric=newer) if name == monitor else found
+        result = choose(name)
+        newer = result.metric._replace(version=result.metric.version + 1)
+        return result._replace(metric=newer) if name == monitor else result
 
     monkeypatch.setattr(plans, "choose", renewed)
     assert fit_identity(planned()) != before
@@ -41,9 +41,9 @@ def test_lbfgs_sees_every_row_at_every_step(words, tmp_path, monkeypatch):
     seen = []
 
     def spied(data, *arguments):
-        made = feed(data, *arguments)
-        seen.append((made.n_steps, len(data.log), made.arrays.packed.shape[0]))
-        return made
+        this_feed = feed(data, *arguments)
+        seen.append((this_feed.n_steps, len(data.log), this_feed.arrays.packed.shape[0]))
+        return this_feed
 
     feed = feeding.feed
     monkeypatch.setattr(feeding, "feed", spied)

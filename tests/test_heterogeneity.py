@@ -11,25 +11,25 @@ from upliftlens.causal.intervals import benjamini_hochberg, ratio
 
 def mean_group(values: np.ndarray, present: np.ndarray) -> Group:
     """A group whose effect is the mean of its users' values: the treated arm is the value, control is 0 of 1."""
-    one = present.astype(np.float64)
-    return group(np.stack([values * one, one, 0 * one, one], axis=1))
+    item = present.astype(np.float64)
+    return group(np.stack([values * item, item, 0 * item, item], axis=1))
 
 
 def test_a_users_influence_is_the_derivative_of_the_effect_by_the_users_weight():
     sums = np.random.default_rng(0).uniform(0.2, 3.0, (7, 4))
-    found = group(sums)
-    assert found.value == pytest.approx(float(arm_difference(sums.sum(axis=0))))
+    result = group(sums)
+    assert result.value == pytest.approx(float(arm_difference(sums.sum(axis=0))))
     for user in range(7):
         step = np.eye(7)[user] * 1e-6
         up, down = (arm_difference((1 + sign * step) @ sums) for sign in (1, -1))
-        assert found.influence[user] == pytest.approx(float(up - down) / 2e-6, abs=1e-7)
-    assert found.influence.sum() == pytest.approx(0, abs=1e-12)
+        assert result.influence[user] == pytest.approx(float(up - down) / 2e-6, abs=1e-7)
+    assert result.influence.sum() == pytest.approx(0, abs=1e-12)
 
 
 def test_the_interval_of_a_mean_is_students():
     values = np.random.default_rng(1).normal(0.3, 1.0, 12)
-    found = mean_group(values, np.ones(12, bool))
-    ours = estimate(found.value, found.influence, 12, 0.9)
+    result = mean_group(values, np.ones(12, bool))
+    ours = estimate(result.value, result.influence, 12, 0.9)
     theirs = stats.ttest_1samp(values, 0.0)
     expected = theirs.confidence_interval(0.9)
     assert (ours.value, ours.lo, ours.hi, ours.p) == pytest.approx(
@@ -44,8 +44,8 @@ def test_levels_that_share_no_users_are_tested_by_welch():
     label = rng.integers(0, 4, 60)
     values = rng.normal(label * 0.3, 1 + label)
     overall = mean_group(values, np.ones(60, bool))
-    levels = [mean_group(values, label == one) for one in range(4)]
-    theirs = stats.f_oneway(*(values[label == one] for one in range(4)), equal_var=False)
+    levels = [mean_group(values, label == item) for item in range(4)]
+    theirs = stats.f_oneway(*(values[label == item] for item in range(4)), equal_var=False)
     ours = differ(levels, overall, partition=True)
     assert (ours.statistic, ours.p, ours.df1) == pytest.approx((theirs.statistic, theirs.pvalue, 3))
     two = differ(levels[:2], overall, partition=True)
@@ -59,7 +59,7 @@ def test_levels_that_share_users_are_tested_by_hotelling(partition):
     values = rng.normal([0.0, 0.2, 0.5], 1.0, (25, 3)) + rng.normal(size=(25, 1))
     everyone = np.ones(25, bool)
     overall = values @ [0.2, 0.3, 0.1]  # levels overlap, so they need not make up the whole
-    levels = [mean_group(values[:, one], everyone) for one in range(3)]
+    levels = [mean_group(values[:, item], everyone) for item in range(3)]
     contrasts = values[:, :2] - values[:, 2:] if partition else values - overall[:, None]
     mean, k = contrasts.mean(axis=0), contrasts.shape[1]
     t2 = 25 * mean @ np.linalg.solve(np.cov(contrasts.T), mean)
@@ -86,9 +86,9 @@ def test_a_difference_of_overlapping_groups_counts_shared_users_once():
     rng = np.random.default_rng(5)
     first, second = rng.normal(size=20), rng.normal(size=20)
     everyone = np.ones(20, bool)
-    found = against(mean_group(first, everyone), mean_group(second, everyone), 0.95)
-    assert found.p == pytest.approx(stats.ttest_rel(first, second).pvalue)
-    assert found.value == pytest.approx(first.mean() - second.mean())
+    result = against(mean_group(first, everyone), mean_group(second, everyone), 0.95)
+    assert result.p == pytest.approx(stats.ttest_rel(first, second).pvalue)
+    assert result.value == pytest.approx(first.mean() - second.mean())
 
 
 def test_an_empty_arm_has_no_effect_and_enters_no_test():

@@ -129,8 +129,8 @@ def test_the_source_of_an_installed_loss_is_part_of_the_key(install, tmp_path):
 def test_a_name_that_is_taken_is_refused(install, capsys):
     install("losses", "squared", "loss", LOSS.replace("doubled", "squared"))
     assert main(["run", *TINY, "model=mf"]) == 1
-    told = capsys.readouterr().err
-    assert "upliftlens.losses: 'squared' (installed_" in told and "another entry point has this name" in told
+    said = capsys.readouterr().err
+    assert "upliftlens.losses: 'squared' (installed_" in said and "another entry point has this name" in said
 
 
 def test_every_contract_and_config_group_exists():
@@ -160,7 +160,7 @@ def test_an_installed_objective_is_a_choice_with_its_options(install, tmp_path, 
     assert call("sweep", tmp_path, "model=mf", "objective=naive,scaled", "train.l2=0") == 0
     assert call("run", tmp_path, "model=mf", "objective=scaled", "objective.factor=3", "train.l2=0") == 0
     naive, plain, scaled = records(tmp_path)
-    assert [one["objective"] for one in (naive, plain, scaled)] == ["naive", "scaled", "scaled"]
+    assert [item["objective"] for item in (naive, plain, scaled)] == ["naive", "scaled", "scaled"]
     assert plain["config"]["objective"] == {"name": "scaled", "factor": 1.0}
     assert plain["epochs"][0]["loss"] == pytest.approx(naive["epochs"][0]["loss"])
     assert scaled["epochs"][0]["loss"] == pytest.approx(3 * naive["epochs"][0]["loss"], rel=0.05)
@@ -206,7 +206,7 @@ def test_an_installed_propensity_is_a_choice_whose_code_is_in_the_key(install, t
     assert call("run", tmp_path, *words) == 0
     plain, root, edited = records(tmp_path)
     assert plain["config"]["propensity"] == {"name": "by_user", "floor": 0.001, "normalise": False, "power": 1.0}
-    assert len({one["fit_key"] for one in (plain, root, edited)}) == 3
+    assert len({item["fit_key"] for item in (plain, root, edited)}) == 3
     assert plain["metrics"] == edited["metrics"] != root["metrics"]
     assert plain["diagnostics"]["propensity"]["inverse_ratio"] == pytest.approx(1, abs=0.1)
 

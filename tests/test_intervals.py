@@ -41,9 +41,9 @@ def test_a_replicate_is_the_metric_of_the_users_drawn_again_and_again():
     rng = np.random.default_rng(0)
     numbers = rng.gamma(1, size=(30, 2)) + np.arange(30)[:, None]
     statistic = Statistic(np.arange(30), numbers, lambda totals: np.sqrt(totals[0] / totals[1]))
-    found, n = replicates([statistic], SPEC)
+    result, n = replicates([statistic], SPEC)
     draw = np.random.default_rng(SPEC.seed)
-    for replicate in found[0]:
+    for replicate in result[0]:
         drawn = numbers[draw.integers(30, size=30)]  # users copied, numerator and denominator recomputed
         assert replicate == pytest.approx(np.sqrt(drawn[:, 0].sum() / drawn[:, 1].sum()), rel=1e-12)
     assert n == 30
@@ -55,13 +55,13 @@ def test_pooled_auc_is_recomputed_from_the_pairs_of_the_drawn_users():
     row = np.repeat(np.arange(6), 6)
     # every score has as many positives as negatives, but not within a user
     positive, score = np.tile([True, False], 18), np.repeat(rng.integers(0, 4, 18), 2).astype(float)
-    order = np.concatenate([rng.permutation(np.flatnonzero(score == one)) for one in range(4)])
+    order = np.concatenate([rng.permutation(np.flatnonzero(score == item)) for item in range(4)])
     positive, score = positive[order], score[order]
     metric = registry()["auc"]
     sums = metric.sums(Pairs(row, 6, positive.astype(float), positive, score, (0, 1)), np.inf)
-    found, _ = replicates([Statistic(np.arange(6), sums, metric.reduce)], SPEC)
+    result, _ = replicates([Statistic(np.arange(6), sums, metric.reduce)], SPEC)
     draw = np.random.default_rng(SPEC.seed)
-    for replicate in found[0]:
+    for replicate in result[0]:
         pairs = np.concatenate([np.flatnonzero(row == user) for user in draw.integers(6, size=6)])
         up, down = score[pairs][positive[pairs]], score[pairs][~positive[pairs]]
         wins = (up[:, None] > down).sum() + (up[:, None] == down).sum() / 2
@@ -78,27 +78,27 @@ def test_the_width_of_a_block_changes_no_draw():
 def test_sparse_and_dense_sums_agree():
     table = np.random.default_rng(0).integers(0, 3, (12, 40)).astype(float)
     both = [Statistic(np.arange(12), sums, lambda t: (t > 1).mean(axis=0)) for sums in (table, sparse.csr_array(table))]
-    found, _ = replicates(both, SPEC)
-    assert (found[0] == found[1]).all() and value(both[0]) == value(both[1])
+    result, _ = replicates(both, SPEC)
+    assert (result[0] == result[1]).all() and value(both[0]) == value(both[1])
     assert (informative(both[0]) == informative(both[1])).all()
 
 
 def test_one_draw_serves_all_statistics_even_over_different_users():
     values = np.random.default_rng(0).normal(size=20)
     some = np.arange(0, 20, 2)
-    found, n = replicates([mean_statistic(values), mean_statistic(values[some], some), mean_statistic(values)], SPEC)
-    assert n == 20 and (found[0] == found[2]).all()
+    result, n = replicates([mean_statistic(values), mean_statistic(values[some], some), mean_statistic(values)], SPEC)
+    assert n == 20 and (result[0] == result[2]).all()
     draw = np.random.default_rng(SPEC.seed)
-    for replicate in found[1]:
+    for replicate in result[1]:
         drawn = draw.integers(20, size=20)
         assert replicate == pytest.approx(values[drawn[drawn % 2 == 0]].mean())
 
 
 def test_the_spread_of_a_mean_is_its_standard_error():
     values = np.random.default_rng(1).gamma(2, size=400)
-    found, _ = replicates([mean_statistic(values)], Resampling(0.95, 4000, 0))
-    assert found[0].std() == pytest.approx(values.std() / 20, rel=0.05)
-    lo, hi = percentile(found[0], 0.95)
+    result, _ = replicates([mean_statistic(values)], Resampling(0.95, 4000, 0))
+    assert result[0].std() == pytest.approx(values.std() / 20, rel=0.05)
+    lo, hi = percentile(result[0], 0.95)
     assert (hi - lo) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.05)
 
 
@@ -107,9 +107,9 @@ def test_few_users_and_undefined_resamples():
     assert np.isnan(percentile(np.full(9, np.nan), 0.95)).all()
     # two users, one of them without a denominator: a quarter of the resamples has no value, the rest have one
     statistic = Statistic(np.arange(2), np.array([[1.0, 2.0], [0.0, 0.0]]), lambda t: ratio(t[0], t[1]))
-    found, _ = replicates([statistic], SPEC)
-    assert np.isnan(found).mean() == pytest.approx(0.25, abs=0.08)
-    assert np.isnan(percentile(found[0], 0.9)).all(), "one user is behind it: its spread is none"
+    result, _ = replicates([statistic], SPEC)
+    assert np.isnan(result).mean() == pytest.approx(0.25, abs=0.08)
+    assert np.isnan(percentile(result[0], 0.9)).all(), "one user is behind it: its spread is none"
     assert percentile(np.append(np.full(95, 0.5), np.full(5, np.nan)), 0.95) == (0.5, 0.5)
 
 
@@ -118,7 +118,7 @@ def test_an_interval_covers_the_truth_as_often_as_it_says(kind):
     rng = np.random.default_rng(3)
     if kind == "mean":  # skewed per-user values
         truth, samples = 0.25, rng.beta(0.5, 1.5, (400, 150))
-        runs = [mean_statistic(one) for one in samples]
+        runs = [mean_statistic(sample) for sample in samples]
     else:  # users with very different numbers of rows and errors that depend on it
         n = rng.geometric(0.1, (400, 150))
         squared = rng.chisquare(n) * (1 + 1 / n)
@@ -126,8 +126,8 @@ def test_an_interval_covers_the_truth_as_often_as_it_says(kind):
         truth = np.sqrt(11 / 10)
         reduce = registry()["rmse"].reduce
         runs = [
-            Statistic(np.arange(150), np.stack(one, axis=1).astype(float), reduce)
-            for one in zip(squared, n, strict=True)
+            Statistic(np.arange(150), np.stack(item, axis=1).astype(float), reduce)
+            for item in zip(squared, n, strict=True)
         ]
     covered = []
     for run in runs:
@@ -166,17 +166,17 @@ def test_what_counts_distinct_things_is_known_without_each_user(name):
     np.testing.assert_allclose(metric.without(sums), one_by_one, atol=1e-12)
     statistic = Statistic(np.arange(25), sums, metric.reduce, metric.without)
     many = Resampling(0.9, 40_000, 3)
-    found = replicates([statistic], many)[0][0]
-    assert found.mean() == pytest.approx(value(statistic), abs=0.05 * found.std())
-    assert found.var() == pytest.approx(24 * np.var(one_by_one), rel=0.03)
+    result = replicates([statistic], many)[0][0]
+    assert result.mean() == pytest.approx(value(statistic), abs=0.05 * result.std())
+    assert result.var() == pytest.approx(24 * np.var(one_by_one), rel=0.03)
 
 
 @pytest.mark.parametrize("name", ["coverage", "gini"])
 def test_intervals_of_coverage_and_gini_hold_their_value_and_the_truth(name):
     """Plain resampling lies beside the value, as a resample holds fewer users."""
     rng, metric = np.random.default_rng(5), registry()[name]
-    made = [metric.sums(Lists(lists_of(rng, 300, 500, 10), np.zeros(500)), 10) for _ in range(100)]
-    runs = [Statistic(np.arange(300), sums, metric.reduce, metric.without) for sums in made]
+    result = [metric.sums(Lists(lists_of(rng, 300, 500, 10), np.zeros(500)), 10) for _ in range(100)]
+    runs = [Statistic(np.arange(300), sums, metric.reduce, metric.without) for sums in result]
     truth = np.mean([value(run) for run in runs])
     covered, beside = [], []
     for run in runs:
@@ -204,9 +204,9 @@ def test_bounds_stay_within_limits():
 def test_seeds_add_their_variance():
     """Var of the mean over S seeds = s²/S with the unbiased s², which a plain bootstrap of seeds underestimates."""
     seeds = np.array([0.1, 0.5, 0.9])
-    found = across_seeds(np.tile(seeds[:, None], (1, 40_000)), SPEC)
-    assert found.mean() == pytest.approx(0.5, abs=0.01)
-    assert found.var() == pytest.approx(seeds.var(ddof=1) / 3, rel=0.03)
+    result = across_seeds(np.tile(seeds[:, None], (1, 40_000)), SPEC)
+    assert result.mean() == pytest.approx(0.5, abs=0.01)
+    assert result.var() == pytest.approx(seeds.var(ddof=1) / 3, rel=0.03)
     assert (across_seeds(seeds[:1, None] * np.ones((1, 5)), SPEC) == 0.1).all()
 
 
@@ -215,13 +215,13 @@ def test_an_interval_over_users_and_seeds_covers_the_truth():
     covered, users_only = [], []
     for _ in range(200):
         effect = rng.normal(size=(1, 60)) + 0.15 * rng.normal(size=(6, 1)) + 0.3 * rng.normal(size=(6, 60))
-        runs = [evaluation("recall@5", one) for one in effect]
+        runs = [evaluation("recall@5", item) for item in effect]
         summary = over_seeds(runs, "recall@5", SPEC)
         assert summary.n == 60 and summary.value == pytest.approx(effect.mean())
         covered.append(summary.lo <= 0 <= summary.hi)
     for _ in range(200):  # seeds dominate: resampling users alone would cover a third of the time
         effect = 0.1 * rng.normal(size=(1, 60)) + rng.normal(size=(6, 1)) * 0.3
-        summary = over_seeds([evaluation("recall@5", one) for one in effect], "recall@5", SPEC)
+        summary = over_seeds([evaluation("recall@5", item) for item in effect], "recall@5", SPEC)
         users_only.append(summary.lo <= 0 <= summary.hi)
     assert np.mean(covered) == pytest.approx(0.9, abs=0.065)
     assert np.mean(users_only) > 0.8

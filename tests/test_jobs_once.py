@@ -87,7 +87,7 @@ def test_outcomes_are_plain_and_name_what_is_stored(tmp_path):
     assert [outcome.status for outcome in outcomes] == ["computed", "failed", "stored"]
     assert ended == list(zip(group, outcomes)) and during == group
     assert [Outcome(**json.loads(json.dumps(outcome._asdict()))) for outcome in outcomes] == outcomes
-    stored = {one["key"]: one["status"] for one in records(tmp_path)}
+    stored = {record["key"]: record["status"] for record in records(tmp_path)}
     assert stored == {outcomes[0].key: "done", outcomes[1].key: "failed"} and outcomes[2].key == outcomes[0].key
     assert record_of(group[0], outcomes[0]).metrics and "nothing could be measured" in outcomes[1].message
     with pytest.raises(UpliftlensError, match="nothing could be measured"):
@@ -106,7 +106,7 @@ def test_data_that_cannot_be_had_are_tried_once_and_remarks_are_made_once(tmp_pa
     monkeypatch.setattr(many.experiment, "run", run)
     config = planned(tmp_path, "model=popularity").config
     missing = composed(["data=ml-1m", "model=popularity"])
-    group = [plan(one, ["train.lr=1"]) for one in (missing, config, missing, config)]
+    group = [plan(item, ["train.lr=1"]) for item in (missing, config, missing, config)]
     outcomes = run_many(group, Watch(remark=remarks.append))
     assert tried == ["ml-1m", "synthetic", "synthetic"]
     assert [outcome.status for outcome in outcomes] == ["no data", "failed", "no data", "failed"]

@@ -77,9 +77,9 @@ def test_the_standard_config_is_typed_complete_and_runs():
     absent = {"logloss", "brier", "rmse/snips", "mae/snips", "logloss/snips", "brier/snips"}
     assert list(result.statistics) == [name for name in loaded.names if name not in absent]
     assert set(result.absent) == absent
-    for name, one in result.summaries.items():
+    for name, summary in result.summaries.items():
         low, high = choose(name).metric.limits
-        assert low <= one.lo <= one.value <= one.hi <= high, name
+        assert low <= summary.lo <= summary.value <= summary.hi <= high, name
 
 
 def test_a_name_with_its_cutoff():
@@ -182,10 +182,10 @@ def test_test_sets_that_define_nothing():
 
 def test_one_user_has_a_value_without_bounds():
     data, test, seen = split()
-    one = take(test, test.user == test.user[test.value == 5][0])
+    item = take(test, test.user == test.user[test.value == 5][0])
     names = ("mae", "recall@5", "coverage@5")
     result = evaluate(
-        factor_method("rating"), factors(0), data, HeldOut(one, seen, 4.0, (1, 5), "explicit"), config(*names)
+        factor_method("rating"), factors(0), data, HeldOut(item, seen, 4.0, (1, 5), "explicit"), config(*names)
     )
     for name in names:
         summary = result.summaries[name]
@@ -198,8 +198,8 @@ def test_rows_of_weight_zero_are_no_test_rows():
     method, named = factor_method("rating"), config("mae", "ndcg@5")
     held = HeldOut(test, seen, 4.0, (1, 5), "explicit")
     padded, real = (
-        evaluate(method, factors(0), data, one, named).summaries
-        for one in (held, held._replace(rows=take(test, test.weight > 0)))
+        evaluate(method, factors(0), data, item, named).summaries
+        for item in (held, held._replace(rows=take(test, test.weight > 0)))
     )
     assert padded == real
 
@@ -253,5 +253,7 @@ def test_per_user_sums_survive_a_file(tmp_path):
     with np.load(tmp_path / "users.npz") as arrays:
         statistics = statistics_from(arrays)
     assert list(statistics) == list(names)
-    assert {name: value(one) for name, one in statistics.items()} == {n: s.value for n, s in result.summaries.items()}
+    assert {name: value(statistic) for name, statistic in statistics.items()} == {
+        n: s.value for n, s in result.summaries.items()
+    }
     assert summaries(statistics, config().interval) == result.summaries

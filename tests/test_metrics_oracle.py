@@ -117,7 +117,11 @@ POOLED = {
     "brier": lambda v, y, p, u: np.mean((y - p) ** 2),
     "auc": lambda v, y, p, u: pairwise_auc(p, y),
     "auc/user": lambda v, y, p, u: np.mean(
-        [pairwise_auc(p[u == one], y[u == one]) for one in np.unique(u) if 0 < y[u == one].sum() < (u == one).sum()]
+        [
+            pairwise_auc(p[u == this_item], y[u == this_item])
+            for this_item in np.unique(u)
+            if 0 < y[u == this_item].sum() < (u == this_item).sum()
+        ]
     ),
 }
 
@@ -131,7 +135,9 @@ def gini(counts):
 FROM_LISTS = {
     "coverage": lambda lists, popularity: len(set(chain.from_iterable(lists))) / N_ITEMS,
     "gini": lambda lists, popularity: gini(np.bincount(list(chain.from_iterable(lists)), minlength=N_ITEMS)),
-    "popularity": lambda lists, popularity: np.mean([np.mean([popularity[i] for i in one]) for one in lists]),
+    "popularity": lambda lists, popularity: np.mean(
+        [np.mean([popularity[i] for i in this_list]) for this_list in lists]
+    ),
 }
 
 
@@ -239,7 +245,7 @@ def test_list_metrics_equal_their_formulas(k):
     popularity = train.sum(axis=0)
     for name in names:
         base = name.partition("@")[0]
-        shown = [one for one in lists if one]
+        shown = [this_list for this_list in lists if this_list]
         assert result.summaries[name].value == pytest.approx(FROM_LISTS[base](shown, popularity), abs=1e-12), name
 
 
@@ -248,9 +254,13 @@ def test_padding_rows_of_the_training_log_add_no_popularity():
     longer = replace(data, log=padded(data.log, len(data.log) + 500))
     results = [
         evaluate(
-            METHODS["rank"], scores, one, HeldOut(rows, one.log, RELEVANCE, SCALE, "explicit"), config(["popularity@3"])
+            METHODS["rank"],
+            scores,
+            item,
+            HeldOut(rows, item.log, RELEVANCE, SCALE, "explicit"),
+            config(["popularity@3"]),
         )
-        for one in (data, longer)
+        for item in (data, longer)
     ]
     assert results[0].summaries == results[1].summaries
 

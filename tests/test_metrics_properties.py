@@ -37,9 +37,9 @@ def measured(name, evidence, k=np.inf):
 
 def ranks_of(lists_of_ranks):
     """Evidence from one sorted list of ranks per user."""
-    row = np.repeat(np.arange(len(lists_of_ranks)), [len(one) for one in lists_of_ranks])
-    flat = np.concatenate([np.sort(np.asarray(one, float)) for one in lists_of_ranks])
-    return Ranks(row, flat, np.asarray([len(one) for one in lists_of_ranks], float))
+    row = np.repeat(np.arange(len(lists_of_ranks)), [len(rank) for rank in lists_of_ranks])
+    flat = np.concatenate([np.sort(np.asarray(rank, float)) for rank in lists_of_ranks])
+    return Ranks(row, flat, np.asarray([len(rank) for rank in lists_of_ranks], float))
 
 
 # E[metric of one user], R relevant items at random places among n candidates, k ≤ n
@@ -143,11 +143,11 @@ def test_best_and_worst_area_and_lists():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sets(st.integers(1, 30), min_size=1, max_size=9), min_size=1, max_size=6))
 def test_values_lie_within_limits_and_grow_with_k_where_they_must(ranks):
-    evidence = ranks_of([sorted(one) for one in ranks])
+    evidence = ranks_of([sorted(rank) for rank in ranks])
     for name in RANKING:
         low, high = registry()[name].limits
         values = [measured(name, evidence, k) for k in range(1, 32)]
-        assert all(low <= one <= high + 1e-12 for one in values)
+        assert all(low <= this_value <= high + 1e-12 for this_value in values)
         if name in ("recall", "hit", "mrr"):
             assert np.all(np.diff(values) >= -1e-12)
         if registry()[name].at == "optional":
@@ -164,7 +164,7 @@ def test_moving_a_relevant_item_up_never_hurts(ranks, data):
     better = ranks - {moved} | {data.draw(st.sampled_from(free))}
     for name in RANKING:
         for k in (1, 3, 10, np.inf if registry()[name].at == "optional" else 30):
-            before, after = (measured(name, ranks_of([sorted(one)]), k) for one in (ranks, better))
+            before, after = (measured(name, ranks_of([sorted(item)]), k) for item in (ranks, better))
             assert after >= before - 1e-12, name
 
 

@@ -27,7 +27,7 @@ def trained(model, data, optimizer="adam", epochs=6, l2=1.0, tile=5):
 
 def test_without_features_it_is_mf_bit_by_bit():
     data = replace(training_data(), user_features=jnp.zeros((USERS, 0)), item_features=jnp.zeros((ITEMS, 0)))
-    scores = [m.score(s, data, jnp.arange(USERS)) for m, s in (trained(one.model, data) for one in (mf, mf_features))]
+    scores = [m.score(s, data, jnp.arange(USERS)) for m, s in (trained(item.model, data) for item in (mf, mf_features))]
     np.testing.assert_array_equal(*scores)
 
 
@@ -68,6 +68,6 @@ def test_a_user_without_ratings_borrows_from_the_features():
     data = training_data()
     cold = jnp.where(data.log.user == 0, 0.0, data.log.weight)
     data = replace(data, log=replace(data.log, weight=cold), positive=data.positive * (cold > 0))
-    scores = [m.score(s, data, jnp.arange(1)) for m, s in (trained(one.model, data) for one in (mf, mf_features))]
+    scores = [m.score(s, data, jnp.arange(1)) for m, s in (trained(item.model, data) for item in (mf, mf_features))]
     assert not np.allclose(*scores, atol=1e-2)
     assert all(jax.tree.leaves(jax.tree.map(lambda s: bool(np.isfinite(s).all()), scores)))

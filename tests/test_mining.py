@@ -36,11 +36,11 @@ def test_without_heterogeneity_corrected_tests_reject_in_at_most_5_percent():
     rng = np.random.default_rng(0)
     alarms, raw, covered = 0, [], []
     for _ in range(STUDIES):
-        found = study(logged(rng), OPTIONS, quiet)
-        assert [one.name for one in found.features] == ["gender", "age", "activity", "genres"]
-        levels = [level for one in found.features for level in one.levels]
-        alarms += any(one.p <= 0.05 for one in [*found.features, *levels])
-        raw += [one.test.p <= 0.05 for one in found.features]
+        this_study = study(logged(rng), OPTIONS, quiet)
+        assert [feature.name for feature in this_study.features] == ["gender", "age", "activity", "genres"]
+        levels = [level for feature in this_study.features for level in feature.levels]
+        alarms += any(feature.p <= 0.05 for feature in [*this_study.features, *levels])
+        raw += [feature.test.p <= 0.05 for feature in this_study.features]
         covered += [level.effect.lo <= 0.1 <= level.effect.hi for level in levels]
     assert alarms / STUDIES <= 0.05
     assert binom.cdf(alarms, STUDIES, 0.06) < 0.05
@@ -53,8 +53,8 @@ def test_planted_heterogeneity_is_found(estimator):
     rng = np.random.default_rng(1)
     hits, others, middle = [], [], []
     for _ in range(40):
-        found = study(logged(rng, 150, by_gender=0.3), replace(OPTIONS, estimator=estimator), quiet)
-        by_name = {one.name: one for one in found.features}
+        this_study = study(logged(rng, 150, by_gender=0.3), replace(OPTIONS, estimator=estimator), quiet)
+        by_name = {feature.name: feature for feature in this_study.features}
         hits.append(by_name["gender"].p <= 0.05 and all(level.p <= 0.05 for level in by_name["gender"].levels))
         others += [by_name[name].p <= 0.05 for name in ("age", "genres")]
         female, male = by_name["gender"].levels
@@ -67,55 +67,55 @@ def test_naive_effects_are_confounded():
     rng = np.random.default_rng(2)
     naive, dr = (
         np.mean(
-            [study(logged(rng), replace(OPTIONS, estimator=one, features=()), quiet).overall.value for _ in range(20)]
+            [study(logged(rng), replace(OPTIONS, estimator=name, features=()), quiet).overall.value for _ in range(20)]
         )
-        for one in ("naive", "dr")
+        for name in ("naive", "dr")
     )
     assert naive > 0.13 and dr == pytest.approx(0.1, abs=0.015)
 
 
 def test_correction_is_over_features_and_over_levels_and_no_level_without_its_feature():
-    found = study(logged(np.random.default_rng(3)), OPTIONS, quiet)
+    this_study = study(logged(np.random.default_rng(3)), OPTIONS, quiet)
     raw = study(logged(np.random.default_rng(3)), replace(OPTIONS, correction="none"), quiet)
-    p = [one.p for one in raw.features]
-    assert p == [one.test.p for one in found.features]
-    assert min(one.p for one in found.features) == pytest.approx(min(1.0, 4 * min(p)))
-    count = sum(len(one.levels) for one in raw.features)
-    least = min(level.p for one in raw.features for level in one.levels)
-    assert min(level.p for one in found.features for level in one.levels) >= min(1.0, count * least)
-    for one in found.features:
-        assert all(level.p >= one.p for level in one.levels)
+    p = [feature.p for feature in raw.features]
+    assert p == [feature.test.p for feature in this_study.features]
+    assert min(feature.p for feature in this_study.features) == pytest.approx(min(1.0, 4 * min(p)))
+    count = sum(len(feature.levels) for feature in raw.features)
+    least = min(level.p for feature in raw.features for level in feature.levels)
+    assert min(level.p for feature in this_study.features for level in feature.levels) >= min(1.0, count * least)
+    for feature in this_study.features:
+        assert all(level.p >= feature.p for level in feature.levels)
     controlled = study(logged(np.random.default_rng(3)), replace(OPTIONS, correction="bh"), quiet)
-    assert all(a.p <= b.p for a, b in zip(controlled.features, found.features, strict=True))
+    assert all(a.p <= b.p for a, b in zip(controlled.features, this_study.features, strict=True))
 
 
 def test_in_a_world_the_estimate_stands_beside_the_truth(tmp_path):
-    made = data.load(data.configure("uplift-synthetic", [*WORLD[1:], "data.heterogeneity=1.5"]), tmp_path)
-    assert made.world is not None and made.treatment is not None
-    assert (_first_log(made, made.treatment).outcome == draw(made.world.potential, 0).outcome).all()
-    found = study(made, replace(OPTIONS, features=("group",)), quiet)
-    (group,) = found.features
+    dataset = data.load(data.configure("uplift-synthetic", [*WORLD[1:], "data.heterogeneity=1.5"]), tmp_path)
+    assert dataset.world is not None and dataset.treatment is not None
+    assert (_first_log(dataset, dataset.treatment).outcome == draw(dataset.world.potential, 0).outcome).all()
+    this_study = study(dataset, replace(OPTIONS, features=("group",)), quiet)
+    (group,) = this_study.features
     for level, member in zip(group.levels, ("0", "1"), strict=True):
-        true = made.world.tau[(made.users["group"] == member).to_numpy()].mean()
+        true = dataset.world.tau[(dataset.users["group"] == member).to_numpy()].mean()
         assert level.true == pytest.approx(true, abs=1e-6)
         assert level.effect.lo < true < level.effect.hi
-    assert found.true == pytest.approx(made.world.tau.mean(), abs=1e-6)
+    assert this_study.true == pytest.approx(dataset.world.tau.mean(), abs=1e-6)
     assert group.p < 0.01 and group.levels[1].difference.lo > 0
 
 
 def test_the_halves_have_nothing_to_do_with_a_worlds_draw(tmp_path):
     """The same seed for both once drew the same numbers, and made doubly-robust effects a third of what they are."""
-    made = data.load(data.configure("uplift-synthetic", list(WORLD[1:])), tmp_path)
-    assert made.treatment is not None
-    log = _first_log(made, made.treatment)
+    dataset = data.load(data.configure("uplift-synthetic", list(WORLD[1:])), tmp_path)
+    assert dataset.treatment is not None
+    log = _first_log(dataset, dataset.treatment)
     for seed in range(3):
         assert abs(np.corrcoef(_halves(len(log), seed), log.treated)[0, 1]) < 0.04
 
 
 def test_no_row_helps_to_predict_itself():
-    made = logged(np.random.default_rng(8))
-    assert made.treatment is not None
-    log = _first_log(made, made.treatment)
+    result = logged(np.random.default_rng(8))
+    assert result.treatment is not None
+    log = _first_log(result, result.treatment)
     half = _halves(len(log), 0)
     before = np.stack(_predictions(log, half, 5.0))
     other = np.where(half == 0, 1 - log.outcome, log.outcome)
@@ -124,14 +124,14 @@ def test_no_row_helps_to_predict_itself():
 
 
 def test_features_become_levels():
-    made = logged(np.random.default_rng(4))
-    log = _first_log(made, made.treatment)  # type: ignore[arg-type]
+    result = logged(np.random.default_rng(4))
+    log = _first_log(result, result.treatment)  # type: ignore[arg-type]
     half = _halves(len(log), 0)
-    gender, age, activity, genres = features(made, log, half, OPTIONS)
+    gender, age, activity, genres = features(result, log, half, OPTIONS)
     assert gender.levels == ("F", "M") and gender.partition and gender.side == "user"
-    assert (gender.member[0][:, 0] == (made.users["gender"] == "F")).all()
+    assert (gender.member[0][:, 0] == (result.users["gender"] == "F")).all()
     assert len(age.levels) == 3 and (age.member[1].sum(axis=1) == 1).all()
-    ages = made.users["age"].astype(int).to_numpy()
+    ages = result.users["age"].astype(int).to_numpy()
     assert age.levels[0] == f"{ages.min()} to {ages[age.member[0][:, 0]].max()}"
     assert abs(age.member[0].mean(axis=0) - 1 / 3).max() < 0.06
     assert genres.levels == ("comedy", "drama", "noir") and not genres.partition
@@ -142,7 +142,7 @@ def test_features_become_levels():
     for side in (0, 1):  # what decides about the rows of one half is what happened in the other
         low, high = map(int, activity.levels[int(np.argmax(activity.member[side][7]))].split(" to "))
         assert low <= count[1 - side] <= high
-    empty = replace(made, users=made.users.assign(gender=["", *made.users["gender"][1:]]))
+    empty = replace(result, users=result.users.assign(gender=["", *result.users["gender"][1:]]))
     assert not features(empty, log, half, OPTIONS)[0].member[0][0].any()
 
 
@@ -151,64 +151,64 @@ def test_occupation_and_genres_have_a_row_for_each_level(tmp_path, monkeypatch, 
     jobs = ("artist", "doctor", "nurse", "student")
     world, plain = data.configure("uplift-synthetic", list(WORLD[1:])), data.load
     genres = ["drama", "comedy|drama", "noir|comedy"] * 20
-    users = pd.DataFrame({"id": range(150), "occupation": [jobs[one % 4] for one in range(150)]}).astype(str)
+    users = pd.DataFrame({"id": range(150), "occupation": [jobs[item % 4] for item in range(150)]}).astype(str)
 
     def load(config, cache, say=None):
-        made = plain(config, cache, say)
-        return replace(made, users=users, items=made.items.assign(genres=genres))
+        result = plain(config, cache, say)
+        return replace(result, users=users, items=result.items.assign(genres=genres))
 
-    made = load(world, tmp_path)
+    dataset = load(world, tmp_path)
     monkeypatch.setattr("upliftlens.benchmarks.reports.effects.load", load)
     words = ["effects", *WORLD, f"cache={tmp_path}", "features=[occupation,genres]", "--format", "csv"]
     assert main(words) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    found = {(row["feature"], row["level"]): row for row in rows}
-    levels = [("occupation", job) for job in jobs] + [("genres", one) for one in ("comedy", "drama", "noir")]
-    assert [place for place in found if place in levels] == levels and len(rows) == 1 + 2 + len(levels)
-    tau = made.world.tau
+    result = {(row["feature"], row["level"]): row for row in rows}
+    levels = [("occupation", job) for job in jobs] + [("genres", name) for name in ("comedy", "drama", "noir")]
+    assert [place for place in result if place in levels] == levels and len(rows) == 1 + 2 + len(levels)
+    tau = dataset.world.tau
     for feature, level in levels:
         if feature == "occupation":
             member = tau[users["occupation"] == level]
         else:
-            member = tau[:, [level in one.split("|") for one in genres]]
-        row = found[feature, level]
+            member = tau[:, [level in genre.split("|") for genre in genres]]
+        row = result[feature, level]
         assert int(row["rows"]) == member.size and float(row["true"]) == pytest.approx(member.mean(), abs=1e-4)
         assert float(row["effect/lo"]) < float(row["effect"]) < float(row["effect/hi"])
 
 
 def test_what_cannot_be_studied_is_said():
-    made = logged(np.random.default_rng(5))
+    result = logged(np.random.default_rng(5))
     with pytest.raises(UpliftlensError, match="unknown feature of logged 'gendr': did you mean 'gender'"):
-        study(made, replace(OPTIONS, features=("gendr",)), quiet)
-    many = replace(made, users=made.users.assign(town=[f"t{one}" for one in range(90)]))
+        study(result, replace(OPTIONS, features=("gendr",)), quiet)
+    many = replace(result, users=result.users.assign(town=[f"t{item}" for item in range(90)]))
     with pytest.raises(UpliftlensError, match="'town' of logged can't be used: it has 90 values"):
         study(many, replace(OPTIONS, features=("town",)), quiet)
-    assert "town" not in [one.name for one in study(many, OPTIONS, quiet).features]
-    rare = replace(made, users=made.users.assign(gender=["X"] * 3 + ["F"] * 40 + ["M"] * 47))
+    assert "town" not in [feature.name for feature in study(many, OPTIONS, quiet).features]
+    rare = replace(result, users=result.users.assign(gender=["X"] * 3 + ["F"] * 40 + ["M"] * 47))
     said: list[str] = []
-    found = study(rare, replace(OPTIONS, features=("gender",)), said.append)
-    assert [level.name for level in found.features[0].levels] == ["F", "M"]
+    this_study = study(rare, replace(OPTIONS, features=("gender",)), said.append)
+    assert [level.name for level in this_study.features[0].levels] == ["F", "M"]
     assert said == ["gender: left out X (users with recommended rows 3, with others 3): min_users=5 of each are needed"]
-    assert made.treatment is not None
-    few = made.treatment._replace(treated=np.arange(len(made.log)) % 400 == 0)
+    assert result.treatment is not None
+    few = result.treatment._replace(treated=np.arange(len(result.log)) % 400 == 0)
     with pytest.raises(UpliftlensError, match="logged: 5 users have recommended rows and 90 have others"):
-        study(replace(made, treatment=few), replace(OPTIONS, min_users=6), quiet)
+        study(replace(result, treatment=few), replace(OPTIONS, min_users=6), quiet)
     with pytest.raises(UpliftlensError, match="chi must lie in"):
-        study(made, replace(OPTIONS, chi=1.0), quiet)
+        study(result, replace(OPTIONS, chi=1.0), quiet)
 
 
 def test_rows_without_overlap_are_left_out_and_counted():
-    made = logged(np.random.default_rng(6))
-    assert made.treatment is not None
-    certain = np.arange(len(made.log)) % 9 == 0
-    own = np.where(certain, made.treatment.treated, made.treatment.propensity).astype(np.float32)
+    result = logged(np.random.default_rng(6))
+    assert result.treatment is not None
+    certain = np.arange(len(result.log)) % 9 == 0
+    this_mine = np.where(certain, result.treatment.treated, result.treatment.propensity).astype(np.float32)
     said: list[str] = []
-    found = study(replace(made, treatment=made.treatment._replace(propensity=own)), OPTIONS, said.append)
+    this_study = study(replace(result, treatment=result.treatment._replace(propensity=this_mine)), OPTIONS, said.append)
     assert said[0] == "180 of 1,620 rows have no overlap (propensity 0 or 1) and are left out"
-    assert found.rows == 1440 == sum(level.rows for level in found.features[0].levels)
-    always = made.treatment._replace(propensity=made.treatment.treated.astype(np.float32))
+    assert this_study.rows == 1440 == sum(level.rows for level in this_study.features[0].levels)
+    always = result.treatment._replace(propensity=result.treatment.treated.astype(np.float32))
     with pytest.raises(UpliftlensError, match="logged: no overlap: all 1620 rows"):
-        study(replace(made, treatment=always), OPTIONS, quiet)
+        study(replace(result, treatment=always), OPTIONS, quiet)
 
 
 def test_the_verb_writes_every_format_and_the_figure(tmp_path, capsys):
@@ -243,10 +243,10 @@ def test_wrong_calls_are_answered(words, sentence, tmp_path, capsys):
 
 
 def test_a_log_of_ones_own_knows_only_activity(tmp_path, capsys):
-    made = logged(np.random.default_rng(7), 60)
-    assert made.treatment is not None
-    columns = {"user": made.log.user, "item": made.log.item, "treated": made.treatment.treated.astype(int)}
-    pd.DataFrame({**columns, "outcome": made.log.value}).to_csv(tmp_path / "log.csv", index=False)
+    result = logged(np.random.default_rng(7), 60)
+    assert result.treatment is not None
+    columns = {"user": result.log.user, "item": result.log.item, "treated": result.treatment.treated.astype(int)}
+    pd.DataFrame({**columns, "outcome": result.log.value}).to_csv(tmp_path / "log.csv", index=False)
     assert (
         main(["effects", "data=uplift-log", f"data.path={tmp_path}/log.csv", f"cache={tmp_path}", "--format", "csv"])
         == 0

@@ -39,15 +39,15 @@ def store(tmp_path_factory, cache, ml_100k) -> Path:
 
 @pytest.mark.parametrize(("model", "limit"), [("additive", 0.944), ("mf", 0.915), ("mlp", 0.94)])
 def test_mean_error_over_five_folds_stays_below_its_limit(store, model, limit):
-    found = [one for one in records(store) if one["model"] == model and one["loss"] == "squared"]
-    assert sorted(one["config"]["split"]["fold"] for one in found) == [0, 1, 2, 3, 4]
-    assert all(one["config"]["train"]["refit"] for one in found)
-    assert np.mean([one["metrics"]["rmse"]["value"] for one in found]) <= limit
+    result = [record for record in records(store) if record["model"] == model and record["loss"] == "squared"]
+    assert sorted(item["config"]["split"]["fold"] for item in result) == [0, 1, 2, 3, 4]
+    assert all(item["config"]["train"]["refit"] for item in result)
+    assert np.mean([item["metrics"]["rmse"]["value"] for item in result]) <= limit
 
 
 def _recall(store, model):
-    found = [one for one in records(store) if one["model"] == model and "recall@20" in one["metrics"]]
-    return np.mean([one["metrics"]["recall@20"]["value"] for one in found])
+    result = [record for record in records(store) if record["model"] == model and "recall@20" in record["metrics"]]
+    return np.mean([item["metrics"]["recall@20"]["value"] for item in result])
 
 
 def test_random_order_finds_what_chance_would(store):
@@ -59,17 +59,17 @@ def test_collaborative_solvers_beat_popularity_paired_over_users(store, model, c
     capsys.readouterr()
     paired = ["compare", model, "popularity", "--metric", "recall@20", f"--store={store}", "--format=json"]
     assert main(paired) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["lo"] > 0.05
-    assert found["p"] < 0.01
+    content = json.loads(capsys.readouterr().out)
+    assert content["lo"] > 0.05
+    assert content["p"] < 0.01
 
 
 def test_ease_beats_bpr_paired_over_users_and_seeds(store, capsys):
     capsys.readouterr()
     assert main(["compare", "ease", "mf/bpr", "--metric=recall@20", f"--store={store}", "--format=json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["n"] > 800 and len(found["runs"][0]) == len(SEEDS.split(","))
-    assert found["difference"] > 0 and found["better"] != "second"
+    content = json.loads(capsys.readouterr().out)
+    assert content["n"] > 800 and len(content["runs"][0]) == len(SEEDS.split(","))
+    assert content["difference"] > 0 and content["better"] != "second"
 
 
 def test_ease_beats_neighbourhoods(store):

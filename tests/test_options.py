@@ -91,7 +91,7 @@ def outside(kind, limits):
     wrong = [limits.low if limits.low_open else limits.low - 1]
     if limits.high < math.inf:
         wrong.append(limits.high if limits.high_open else limits.high + 1)
-    return [kind(one) for one in wrong] + ([math.nan, math.inf, -math.inf] if kind is float else [])
+    return [kind(item) for item in wrong] + ([math.nan, math.inf, -math.inf] if kind is float else [])
 
 
 def section_of(config, group):
@@ -165,7 +165,7 @@ def test_a_plan_is_refused_with_the_option_as_it_is_written(words, message):
 
 
 def test_ranges_hold_where_they_say_and_say_it_in_words():
-    assert [str(one) for one in (AtLeast(1), Above(0.5), Within(0, 1, "[)"))] == [
+    assert [str(item) for item in (AtLeast(1), Above(0.5), Within(0, 1, "[)"))] == [
         "at least 1",
         "above 0.5",
         "in [0, 1)",
@@ -208,9 +208,11 @@ class Outer:
 
 
 def test_values_become_those_of_the_types():
-    made = typed(Outer, {"matrix": [[1, 0.5], [0, "1e-3"]], "inner": {"size": "4"}, "mixed": 5, "flag": "true"}, "data")
-    assert made == Outer(((1.0, 0.5), (0.0, 0.001)), inner=Inner(4), mixed=5, flag=True)
-    assert {type(one) for row in made.matrix for one in row} == {float}
+    result = typed(
+        Outer, {"matrix": [[1, 0.5], [0, "1e-3"]], "inner": {"size": "4"}, "mixed": 5, "flag": "true"}, "data"
+    )
+    assert result == Outer(((1.0, 0.5), (0.0, 0.001)), inner=Inner(4), mixed=5, flag=True)
+    assert {type(item) for row in result.matrix for item in row} == {float}
     composed_values = OmegaConf.create({"matrix": [[1.0]], "inner": {"size": 2}, "pair": ["${.1}", 2]})
     assert typed(Outer, composed_values, "data") == Outer(((1.0,),), (2.0, 2.0), Inner(2))
 

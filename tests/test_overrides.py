@@ -38,15 +38,15 @@ def test_a_file_of_any_name_runs_and_its_full_path_is_recorded(tmp_path, monkeyp
     words = ("model=random", "metrics.interval.resamples=50", "progress=false", "store=a store")
     assert main(["run", "data=csv", f"data.path={ODD}", *words]) == 0
     assert main(["sweep", "data=csv", f"data.path=plain.csv,{tmp_path}/plain.csv", *words, "seed=1"]) == 0
-    found = {one["seed"]: one["config"]["data"]["path"] for one in records(tmp_path / "a store")}
-    assert found == {0: str(tmp_path / ODD), 1: str(tmp_path / "plain.csv")}
+    result = {record["seed"]: record["config"]["data"]["path"] for record in records(tmp_path / "a store")}
+    assert result == {0: str(tmp_path / ODD), 1: str(tmp_path / "plain.csv")}
     assert main(["data", "check", ODD]) == 0 and main(["data", "card", "csv", f"data.path={ODD}"]) == 0
 
 
 def test_models_from_files_run_beside_others(models, tmp_path):
     store, (mine, mean) = tmp_path / "runs", models
     assert call("sweep", store, "model=random,mine,shrunken_mean", f"model.file={mine},{str(mean)!r}") == 0
-    assert {one["model"] for one in records(store)} == {"random", "mine", "shrunken_mean"}
+    assert {record["model"] for record in records(store)} == {"random", "mine", "shrunken_mean"}
     assert call("run", store, f"model.file={mean}") == 0
     assert len(records(store)) == 3, "what is read beside a model is no part of its key"
 

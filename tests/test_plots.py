@@ -33,12 +33,12 @@ def store(tmp_path_factory):
 
 
 def evaluations(store, model):
-    found = []
+    result = []
     for record in list_records(Store(store)).records:
         if record.model == model:
             arrays = load_per_user(Store(store), record.key)
-            found.append(Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {}))
-    return found
+            result.append(Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {}))
+    return result
 
 
 def test_a_forest_plot_has_every_interval_and_marks_what_differs():
@@ -48,9 +48,9 @@ def test_a_forest_plot_has_every_interval_and_marks_what_differs():
         ForestRow("old", 0.3, 0.2, 0.4, 0.28, True),
     ]
     (axes,) = forest_plot(rows, "title", "effect").axes
-    assert [one.get_text() for one in axes.get_yticklabels()] == ["overall", "age", "old"]
+    assert [yticklabel.get_text() for yticklabel in axes.get_yticklabels()] == ["overall", "age", "old"]
     bars = {
-        label: [tuple(map(tuple, one.get_segments()[0])) for one in container[2]]
+        label: [tuple(map(tuple, item.get_segments()[0])) for item in container[2]]
         for container, label in ((c, c.get_label()) for c in axes.containers)
     }
     assert bars["differs (corrected)"] == [((pytest.approx(0.2), 2.0), (pytest.approx(0.4), 2.0))]
@@ -68,10 +68,13 @@ def test_lines_have_bands_and_points_have_intervals():
     (axes,) = scatter_plot([Point("m", 0.2, 0.1, (0.1, 0.3), (nan, nan))], "t", "x", "y").axes
     (container,) = axes.containers
     assert container.has_xerr and not container.has_yerr
-    assert [one.get_text() for one in axes.get_legend().get_texts()] == ["m"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["m"]
     many = [Point(f"m{place}", place, place, (nan, nan), (nan, nan)) for place in range(20)]
     (axes,) = scatter_plot(many, "t", "x", "y").axes
-    looks = {(one.lines[0].get_color(), one.lines[0].get_marker()) for one in axes.containers}
+    looks = {
+        (this_container.lines[0].get_color(), this_container.lines[0].get_marker())
+        for this_container in axes.containers
+    }
     assert len(looks) == 20, "every method looks like itself"
 
 
@@ -84,17 +87,17 @@ def test_curves_end_at_the_overall_effect_and_stand_beside_the_truth(store):
     interval = Resampling(0.95, 40, 0)
     (axes,) = figure("uplift", contenders, "", "", interval).axes
     lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
-    legend = [one.get_text() for one in axes.get_legend().get_texts()]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == ["oracle", "random", "the truth"], "one entry for all dotted lines"
     true = [
         np.asarray(line.get_ydata()) for line in axes.lines if line.get_linestyle() == ":" and len(line.get_ydata())
     ]
-    expected = np.mean([qini.uplift_curves(totals(one))[1] for one in contenders[1].runs], axis=0)
+    expected = np.mean([qini.uplift_curves(totals(run))[1] for run in contenders[1].runs], axis=0)
     assert lines["random"] == pytest.approx(expected[:, 0])
     assert len(true) == 2 and true[0].max() > true[1].max()
     assert len(axes.collections) == 2
     (axes,) = figure("qini", contenders, "", "", interval).axes
-    last = [qini.qini_curves(totals(one))[1][-1, 0] for one in contenders[0].runs]
+    last = [qini.qini_curves(totals(run))[1][-1, 0] for run in contenders[0].runs]
     assert axes.lines[0].get_ydata()[-1] == pytest.approx(np.mean(last) / 60)
 
 
@@ -107,7 +110,7 @@ def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
     assert "cp@10 against ndcg@10" in (tmp_path / "s.svg").read_text()
     oracle = Contender("o", evaluations(store, "oracle")[:1])
     drawn = figure("scatter", [oracle], "ndcg@10", "cp@10", Resampling(0.9, 20, 0)).axes[0].containers[0].lines[0]
-    (value,) = {one["metrics"]["cp@10"]["value"] for one in records(store) if one["model"] == "oracle"}
+    (value,) = {record["metrics"]["cp@10"]["value"] for record in records(store) if record["model"] == "oracle"}
     assert drawn.get_ydata()[0] == pytest.approx(value)
     capsys.readouterr()
     for bad, sentence in (
@@ -143,23 +146,27 @@ def test_the_overlap_of_propensities_is_drawn_from_the_records(tmp_path, capsys)
         assert main([*words, f"propensity={name}", "metrics.names=[recall@5]"]) == 0
     assert main(["plot", "overlap", "--store", str(out), "--out", str(tmp_path / "f.png")]) == 0
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
-    stored = [one for one in list_records(Store(out)).records if one.diagnostics["propensity"]["overlap"]]
+    stored = [
+        this_record
+        for this_record in list_records(Store(out)).records
+        if this_record.diagnostics["propensity"]["overlap"]
+    ]
     panels = overlap_figure(stored * 2).axes
     assert len(panels) == len(stored) == 2, "a propensity is drawn once"
     for axes, record in zip(panels, stored, strict=True):
-        told = record.diagnostics["propensity"]
-        assert told["name"] in axes.get_title() and told["verdict"] in axes.get_title()
+        said = record.diagnostics["propensity"]
+        assert said["name"] in axes.get_title() and said["verdict"] in axes.get_title()
         for patch, side in zip(axes.patches, ("all", "observed"), strict=True):
-            counts = np.array(told["overlap"][side])
+            counts = np.array(said["overlap"][side])
             np.testing.assert_allclose(patch.get_data().values, counts / counts.sum())
-            np.testing.assert_allclose(patch.get_data().edges, told["overlap"]["edges"])
+            np.testing.assert_allclose(patch.get_data().edges, said["overlap"]["edges"])
 
 
 def test_files_and_a_missing_matplotlib_are_answered(tmp_path, monkeypatch):
-    made = scatter_plot([], "t", "x", "y")
+    result = scatter_plot([], "t", "x", "y")
     (tmp_path / "file").write_text("")
     with pytest.raises(UpliftlensError, match="name a file that can be written"):
-        save(made, tmp_path / "file" / "f.png")
+        save(result, tmp_path / "file" / "f.png")
     real = builtins.__import__
 
     def without(name, *rest, **more):

@@ -132,7 +132,7 @@ def test_a_plugin_that_leaves_while_it_is_built_fails_its_run_only(tmp_path, cap
     path = tmp_path / "leaves.py"
     path.write_text(BACKBONE.replace("        normal =", "        raise SystemExit(0)\n        normal ="))
     assert call("run", tmp_path, f"model.file={path}") == 1
-    assert [one["status"] for one in records(tmp_path)] == ["failed"]
+    assert [record["status"] for record in records(tmp_path)] == ["failed"]
 
 
 def test_a_plugin_that_changes_the_folder_moves_nothing(tmp_path, monkeypatch):

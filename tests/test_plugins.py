@@ -37,9 +37,9 @@ def test_a_backbone_from_a_file_runs_under_any_loss(backbone, tmp_path):
     store = tmp_path / "runs"
     assert call("run", store, f"model.file={backbone}", "model.dim=3", "loss=bpr") == 0
     assert call("sweep", store, f"model.file={backbone}", "model.dim=3,5", "loss=squared,logistic") == 0
-    found = records(store)
-    assert len(found) == 5 and {one["model"] for one in found} == {"mine"}
-    assert {one["config"]["model"]["dim"] for one in found} == {3, 5}
+    stored = records(store)
+    assert len(stored) == 5 and {item["model"] for item in stored} == {"mine"}
+    assert {item["config"]["model"]["dim"] for item in stored} == {3, 5}
 
 
 def test_an_edited_plugin_is_another_run(backbone, tmp_path):
@@ -47,7 +47,7 @@ def test_an_edited_plugin_is_another_run(backbone, tmp_path):
     for text in (BACKBONE, BACKBONE + "\n# edited\n"):
         backbone.write_text(text)
         assert call("run", store, f"model.file={backbone}") == 0
-    assert len({one["key"] for one in records(store)}) == 2
+    assert len({record["key"] for record in records(store)}) == 2
     assert call("run", store, f"model.file={backbone}") == 0
     assert len(records(store)) == 2
 
@@ -58,16 +58,16 @@ def test_what_a_plugin_imports_from_its_folder_is_part_of_the_key(tmp_path):
     for text in ("SCALE = 1\n", "SCALE = 2\n"):
         (tmp_path / "my_layers.py").write_text(text)
         assert call("run", store, f"model.file={path}") == 0
-    assert len({one["key"] for one in records(store)}) == 2
+    assert len({record["key"] for record in records(store)}) == 2
 
 
 def test_a_solver_from_a_file_runs_and_its_traced_float_compiles_nothing(tmp_path):
     path = tmp_path / "mean.py"
     path.write_text(SOLVER)
     assert call("sweep", tmp_path / "runs", f"model.file={path}", "model.shrink=1,5,9") == 0
-    found = sorted(records(tmp_path / "runs"), key=lambda one: one["config"]["model"]["shrink"])
-    assert len({one["metrics"]["rmse"]["value"] for one in found}) == 3
-    assert [programs(one["diagnostics"]) for one in found[1:]] == [0, 0]
+    result = sorted(records(tmp_path / "runs"), key=lambda record: record["config"]["model"]["shrink"])
+    assert len({item["metrics"]["rmse"]["value"] for item in result}) == 3
+    assert [programs(item["diagnostics"]) for item in result[1:]] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def padding_that_looks_real(data):
     assert pad.any() and blank.any()
     log = replace(log, item=jnp.where(pad, 3, log.item), value=jnp.where(pad, 5.0, log.value))
     like = {"user": USERS - 1, "item": 3, "treated": 1.0, "outcome": 1.0, "propensity": 0.5}
-    shown = replace(shown, **{name: jnp.where(blank, one, getattr(shown, name)) for name, one in like.items()})
+    shown = replace(shown, **{name: jnp.where(blank, item, getattr(shown, name)) for name, item in like.items()})
     return replace(data, log=log, recommendations=shown)
 
 
@@ -118,7 +118,7 @@ def test_every_model_keeps_the_contract(name):
     source = feed(data, method.layout, method.link, 64, 8)
     hp = planned_hyper(planned, source.n_steps)
     done = [fit(method, data, source, hp, seed, 2, None, lambda n, line: None) for seed in (0, 0, 1)]
-    scores = [np.asarray(method.score(one.state, data, jnp.arange(USERS))) for one in done]
+    scores = [np.asarray(method.score(item.state, data, jnp.arange(USERS))) for item in done]
     assert scores[0].shape == (USERS, ITEMS) and np.isfinite(scores[0]).all()
     np.testing.assert_array_equal(scores[0], scores[1])
     blocks = [method.score(done[0].state, data, jnp.array([u])) for u in range(USERS)]
@@ -133,15 +133,15 @@ def test_every_model_keeps_the_contract(name):
     assert jax.tree.structure(lanes) == jax.tree.structure(done[0].state)
     filled = padding_that_looks_real(data)
     again = fit(method, filled, feed(filled, method.layout, method.link, 64, 8), hp, 0, 2, None, lambda n, line: None)
-    found = method.score(again.state, filled, jnp.arange(USERS))
-    np.testing.assert_allclose(found, scores[0], rtol=1e-5, atol=1e-6, err_msg="rows of weight 0 were read")
+    result = method.score(again.state, filled, jnp.arange(USERS))
+    np.testing.assert_allclose(result, scores[0], rtol=1e-5, atol=1e-6, err_msg="rows of weight 0 were read")
 
 
 def test_a_plugin_is_tuned_over_ranges_from_the_command_line(backbone, tmp_path):
     store = tmp_path / "runs"
     assert call("tune", store, f"model.file={backbone}", "+model.space={dim:{choices:[2,3]}}", "budget=3") == 0
-    trials = [one for one in records(store) if one["config"]["trial"]]
-    assert {one["config"]["model"]["dim"] for one in trials} <= {2, 3, 4} and len(trials) >= 2
+    trials = [record for record in records(store) if record["config"]["trial"]]
+    assert {trial["config"]["model"]["dim"] for trial in trials} <= {2, 3, 4} and len(trials) >= 2
 
 
 def test_no_model_is_left_out():
@@ -149,5 +149,5 @@ def test_no_model_is_left_out():
     folder = Path(models.__file__).parent
     files = (path.relative_to(folder).with_suffix("").parts for path in folder.rglob("[!_]*.py"))
     modules = (importlib.import_module(".".join(("upliftlens.models", *parts))) for parts in files)
-    defined = {one.name for module in modules for one in vars(module).values() if isinstance(one, Backbone | Solver)}
+    defined = {var.name for module in modules for var in vars(module).values() if isinstance(var, Backbone | Solver)}
     assert defined == {name for name in names("models") if not entry("models", name).source}

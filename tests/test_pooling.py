@@ -29,7 +29,7 @@ def of_split(one: Record, name: str, **options: Any) -> Record:
 def test_folds_of_one_split_are_averaged_and_two_splits_never_are() -> None:
     folds = [of_split(RUN, "kfold", fold=fold) for fold in (0, 1)]
     mixed = [*folds, of_split(RUN, "u1"), of_split(RUN, "kfold", validation=0.2)]
-    sheet = summarise(mixed, ["split.fold"], ["rmse"], lambda one: ARRAYS)
+    sheet = summarise(mixed, ["split.fold"], ["rmse"], lambda this_name: ARRAYS)
     assert sorted((row.cells["split"], row.cells["runs"]) for row in sheet.rows) == [
         ("kfold", "1"),
         ("kfold", "2"),
@@ -37,7 +37,7 @@ def test_folds_of_one_split_are_averaged_and_two_splits_never_are() -> None:
     ]
     for name in ("split", "split.name", "split.validation"):
         with pytest.raises(UpliftlensError, match=f"--over {name} would average .* --over split.fold split.seed"):
-            summarise(mixed, ["seed", name], ["rmse"], lambda one: ARRAYS)
+            summarise(mixed, ["seed", name], ["rmse"], lambda this_name: ARRAYS)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_rank_exposure_of_1682_items_recommends_the_first_18_always() -> None:
     assert tail * np.arange(19, 1683) == pytest.approx(tail[0] * 19, rel=1e-4)  # unclipped: 1/rank
     capped = exposure_by_rank(preference, "rank", 1.0, 100.0, FLOOR, 0.95)
     assert capped.max() == np.float32(0.95)
-    for one in (e, capped):
-        assert one.sum(axis=1, dtype=np.float64) == pytest.approx([100, 100], rel=1e-6)
+    for item in (e, capped):
+        assert item.sum(axis=1, dtype=np.float64) == pytest.approx([100, 100], rel=1e-6)
 
 
 def test_rescaling_is_the_limit_of_rescale_and_clip() -> None:

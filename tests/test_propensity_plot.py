@@ -14,7 +14,7 @@ def test_bars_are_shares_over_one_scale_and_only_empty_bins_are_blank():
 
 
 def test_without_an_overlap_there_are_the_sentence_and_the_numbers():
-    told = {
+    said = {
         "name": "naive_bayes", "verdict": "good", "reason": "r", "effective_sample_size": 10.0, "n_observed": 12,
         "assumes": "a", "overlap": {}, "largest_weight": 15.42, "clip_rate": 0.021, "inverse_ratio": 0.98,
         "inverse_ratio_error": 0.013, "ece": None, "bmse": None, "imbalance": None,
@@ -25,8 +25,8 @@ def test_without_an_overlap_there_are_the_sentence_and_the_numbers():
     )
     total = "Σ 1/p is 0.98 ± 0.01 of all pairs (1 if the total is right)"
     first = "propensity naive_bayes: good (r); it assumes that a"
-    assert verdict(told).splitlines() == [first, f"  {weights}", f"  {total}"]
-    told |= {
+    assert verdict(said).splitlines() == [first, f"  {weights}", f"  {total}"]
+    said |= {
         "overlap": {"edges": [0.01, 1.0], "observed": [3], "all": [9]},
         "ece": 0.00721,
         "bmse": 0.0099,
@@ -36,5 +36,5 @@ def test_without_an_overlap_there_are_the_sentence_and_the_numbers():
         "calibration error (ECE) 0.0072, error of the features' balance (BMSE) 0.0099, "
         "largest gap in a feature's mean (imbalance) 0.031 sd"
     )
-    assert verdict(told).splitlines()[:3] == [first, f"  {weights}", f"  {total}, {fit}"]
-    assert len(verdict(told).splitlines()) == 5, "and the overlap"
+    assert verdict(said).splitlines()[:3] == [first, f"  {weights}", f"  {total}, {fit}"]
+    assert len(verdict(said).splitlines()) == 5, "and the overlap"

@@ -42,9 +42,9 @@ def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tm
     assert "there is no network" in err and "SYNTHETIC world, not real data" in " ".join(err.split())
     assert out.count("SYNTHETIC world (ML-100K could not be had)") == 1 and "MovieLens 100K" not in out
     assert "--where data=synthetic" in out and "sweep data=synthetic" in out and "data=ml-100k" not in out
-    found = records(tmp_path / "runs")
-    assert {one["model"] for one in found} == {"additive"}
-    assert {one["data"]["name"] for one in found} == {"synthetic"}
+    stored = records(tmp_path / "runs")
+    assert {item["model"] for item in stored} == {"additive"}
+    assert {item["data"]["name"] for item in stored} == {"synthetic"}
 
 
 def test_what_it_prints_is_of_the_data_that_were_chosen(offline, tmp_path, capsys, monkeypatch):

@@ -29,8 +29,8 @@ def ranked(scores, test, seen=(), block=4, tie_seed=0, length=0):
     scores = np.asarray(scores, np.float32)
     shape = scores.shape
     rows = log(test, *shape)
-    wanted = targets(rows, np.ones(len(rows), bool), log(list(seen), *shape))
-    return wanted, rank(of_matrix, scores, blank(*shape), wanted, block, tie_seed, length)
+    expected = targets(rows, np.ones(len(rows), bool), log(list(seen), *shape))
+    return expected, rank(of_matrix, scores, blank(*shape), expected, block, tie_seed, length)
 
 
 def test_the_rank_counts_better_candidates_from_one():
@@ -48,9 +48,9 @@ def test_seen_items_are_no_candidates():
 def test_a_seen_item_with_a_test_row_stays_a_candidate_relevant_or_not():
     scores = np.asarray([[0.1, 0.9, 0.5, 0.7]], np.float32)
     rows = interactions([0, 0], [1, 0], [1, 5], 1, 4)
-    wanted = targets(rows, rows.value >= 4, log([(0, 0), (0, 1), (0, 3)], 1, 4))
-    assert wanted.overlap == 2
-    ranking = rank(of_matrix, scores, blank(1, 4), wanted, 4, 0, 4)
+    expected = targets(rows, rows.value >= 4, log([(0, 0), (0, 1), (0, 3)], 1, 4))
+    assert expected.overlap == 2
+    ranking = rank(of_matrix, scores, blank(1, 4), expected, 4, 0, 4)
     assert ranking.lists.tolist() == [[1, 2, 0, -1]]
     assert ranking.rank.tolist() == [3]
 
@@ -64,9 +64,9 @@ def test_others_seen_items_and_rows_of_weight_zero_hide_nothing():
 def test_equal_scores_stand_in_the_tie_order():
     n = 50
     pairs = [(u, i) for u in (0, 1) for i in range(n)]
-    wanted, ranking = ranked(np.zeros((2, n)), pairs, tie_seed=7, length=n)
+    expected, ranking = ranked(np.zeros((2, n)), pairs, tie_seed=7, length=n)
     for user in (0, 1):
-        assert ranking.rank[wanted.row == user].tolist() == (tie_order(n, 7) + 1).tolist()
+        assert ranking.rank[expected.row == user].tolist() == (tie_order(n, 7) + 1).tolist()
         assert ranking.lists[user].tolist() == np.argsort(tie_order(n, 7)).tolist()
     assert tie_order(n, 7).tolist() != list(range(n))
     assert (tie_order(n, 7) != tie_order(n, 8)).any()
@@ -94,8 +94,8 @@ def test_a_score_that_is_no_number_is_an_error_that_names_the_pair(bad):
 
 
 def test_nothing_to_rank():
-    wanted, ranking = ranked(np.zeros((3, 4)), [])
-    assert len(wanted.users) == len(ranking.rank) == len(ranking.lists) == 0
+    expected, ranking = ranked(np.zeros((3, 4)), [])
+    assert len(expected.users) == len(ranking.rank) == len(ranking.lists) == 0
 
 
 @settings(max_examples=30, deadline=None)
@@ -105,11 +105,11 @@ def test_block_size_and_row_order_change_nothing(seed, block, levels):
     shape = (11, 17)
     scores = rng.integers(0, levels, shape)
     test, seen = ([tuple(p) for p in np.argwhere(rng.random(shape) < share)] for share in (0.3, 0.4))
-    wanted, expected = ranked(scores, test, seen, block=11, length=5)
+    this_expected, expected = ranked(scores, test, seen, block=11, length=5)
     rng.shuffle(test)
     rng.shuffle(seen)
     again, ranking = ranked(scores, test, seen, block=block, length=5)
-    assert all((np.asarray(a) == np.asarray(b)).all() for a, b in zip(wanted, again, strict=True))
+    assert all((np.asarray(a) == np.asarray(b)).all() for a, b in zip(this_expected, again, strict=True))
     assert (expected.rank == ranking.rank).all() and (expected.lists == ranking.lists).all()
 
 
@@ -130,8 +130,8 @@ def test_the_score_is_compiled_once_for_all_states_and_blocks():
         return state[users]
 
     rows = log([(u, 0) for u in range(10)], 10, 6)
-    wanted = targets(rows, np.ones(10, bool), log([], 10, 6))
-    first = [rank(score, np.full((10, 6), s, np.float32), blank(10, 6), wanted, 4, 0, 2).lists for s in range(3)]
+    expected = targets(rows, np.ones(10, bool), log([], 10, 6))
+    first = [rank(score, np.full((10, 6), s, np.float32), blank(10, 6), expected, 4, 0, 2).lists for s in range(3)]
     other = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float32)
-    assert (rank(score, other, blank(10, 6), wanted, 4, 0, 2).lists != first[0]).any()  # the state is no constant
+    assert (rank(score, other, blank(10, 6), expected, 4, 0, 2).lists != first[0]).any()  # the state is no constant
     assert len(traced) == 1

@@ -46,8 +46,8 @@ def commands(page):
     """The command lines that begin with ``upliftlens``, in fenced blocks and in code within sentences."""
     lines = [line for _, block in fenced(page) for line in block.splitlines()]
     lines += re.findall(r"`(upliftlens [^`]+)`", FENCE.sub("", text(page)))
-    found = (line.strip().removeprefix("$ ") for line in lines)
-    return [line for line in found if line.startswith("upliftlens ") and "VERB" not in line]
+    result = (line.strip().removeprefix("$ ") for line in lines)
+    return [line for line in result if line.startswith("upliftlens ") and "VERB" not in line]
 
 
 ALL = [line for page in PAGES for line in commands(page)]
@@ -96,13 +96,13 @@ def test_every_command_parses(line, monkeypatch, tmp_path):
         return
     if verb in ("run", "sweep", "tune"):
         if "model=distance" in rest:  # installed, in the text
-            rest = ["model.file=my_model.py" if one == "model=distance" else one for one in rest]
-        rest = [value_of(one) for one in prepare_overrides(rest)]
+            rest = ["model.file=my_model.py" if part == "model=distance" else part for part in rest]
+        rest = [value_of(override) for override in prepare_overrides(rest)]
         if line in DELIBERATE:
             with pytest.raises(Exception, match=re.escape(DELIBERATE[line])):
                 plan(composed(rest))
         else:
-            plan(composed([one for one in rest if not one.startswith("sweep=")]))
+            plan(composed([part for part in rest if not part.startswith("sweep=")]))
     elif verb not in ("quickstart",):
         flags = parser_of(verb).parse_args(rest)
         if verb == "list":

@@ -14,7 +14,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem in table
 
 
 def cells(name):
-    return [Cell(**one) for one in json.loads((FOLDER / f"{name}.json").read_text())]
+    return [Cell(**load) for load in json.loads((FOLDER / f"{name}.json").read_text())]
 
 
 def test_every_table_has_its_rows():
@@ -23,15 +23,15 @@ def test_every_table_has_its_rows():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cells_lie_in_their_intervals_and_are_judged_as_the_definition_says(name):
-    content, found = tables.definition(name), cells(name)
-    assert len({(one.row, one.column) for one in found}) == len(found)
-    for one in found:
-        assert one.lo <= one.value <= one.hi or one.lo is None, one
-        if " vs " not in one.column:
-            published, verdict = judged(content, one.row, one.column)(one.value)
-            assert one.published == published and (published is None or one.verdict.startswith(verdict)), one
-    there = {(one.row, one.column) for one in found}
-    assert {(row, column) for row, own in content.get("published", {}).items() for column in own} <= there
+    content, result = tables.definition(name), cells(name)
+    assert len({(item.row, item.column) for item in result}) == len(result)
+    for item in result:
+        assert item.lo <= item.value <= item.hi or item.lo is None, item
+        if " vs " not in item.column:
+            published, verdict = judged(content, item.row, item.column)(item.value)
+            assert item.published == published and (published is None or item.verdict.startswith(verdict)), item
+    there = {(item.row, item.column) for item in result}
+    assert {(row, column) for row, mine in content.get("published", {}).items() for column in mine} <= there
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if tables.definition(name)["kind"] == "tuned"])
@@ -43,4 +43,4 @@ def test_rows_and_columns_are_those_of_the_definition(name, tmp_path):
         for block in content["blocks"]
         for column in row.columns
     }
-    assert {(one.row, one.column) for one in cells(name) if " vs " not in one.column} == expected
+    assert {(cell.row, cell.column) for cell in cells(name) if " vs " not in cell.column} == expected

@@ -37,8 +37,8 @@ def test_many_metrics_are_counted():
     [(1, 0.001, 1), (0, 0.001, 0), (0, 0.999, 1), (1, 0.999, 0), (1, 0.0, 0), (0, 1.0, 0), (1, 0.01, 0)],
 )
 def test_rows_are_clipped_by_the_propensity_of_their_own_arm(treated, propensity, expected):
-    one = np.zeros(1, np.int32)
-    log = UpliftLog(one, one, np.array([bool(treated)]), np.ones(1), np.array([propensity]), 1, 1)
+    item = np.zeros(1, np.int32)
+    log = UpliftLog(item, item, np.array([bool(treated)]), np.ones(1), np.array([propensity]), 1, 1)
     assert remarks.clipped(log, OPTIONS) == expected and remarks.clipped(None, OPTIONS) == 0
 
 

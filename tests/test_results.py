@@ -30,7 +30,7 @@ RUNS = [
 
 
 def keys(*where: str) -> list[str]:
-    return [one.key for one in query(RUNS, where)]
+    return [item.key for item in query(RUNS, where)]
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_values_for_people(value: float, text: str) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = open_store(tmp_path / "runs")
-    for one in RUNS[:2]:
-        save_run(store, one, {})
+    for run in RUNS[:2]:
+        save_run(store, run, {})
     return store
 
 
@@ -216,18 +216,18 @@ def test_means_over_seeds_have_an_interval_over_users_and_seeds() -> None:
     some, arrays = members(5, 40, rng)
     alien = record("x", model="ease", metrics={"rmse": Summary(2.0, 1.9, 2.1, 9)})
     broken = record("y", status="failed", seed=9, error=Failure("ValueError", "no"))
-    sheet = summarise([*some, alien, broken], ["seed"], [], lambda one: arrays.get(one.key, {}))
+    sheet = summarise([*some, alien, broken], ["seed"], [], lambda name: arrays.get(name.key, {}))
     assert sheet.columns == ["model", "runs"] and sheet.metrics == ["rmse"]
     rows = {row.cells["model"]: row for row in sheet.rows}
     assert rows["mf"].cells == {"model": "mf", "runs": "5"} and rows["ease"].cells["runs"] == "1"
     mean = rows["mf"].metrics["rmse"]
-    assert mean.value == pytest.approx(np.mean([one.metrics["rmse"].value for one in some]), rel=1e-12)
+    assert mean.value == pytest.approx(np.mean([item.metrics["rmse"].value for item in some]), rel=1e-12)
     assert mean.n == 40
-    sums = np.stack([arrays[one.key]["rmse"] for one in some])
+    sums = np.stack([arrays[item.key]["rmse"] for item in some])
     replicated = []
     for _ in range(4000):
         drawn = sums[rng.integers(5, size=5)][:, rng.integers(40, size=40)]
-        replicated.append(np.mean([math.sqrt(one[:, 0].sum() / one[:, 1].sum()) for one in drawn]))
+        replicated.append(np.mean([math.sqrt(item[:, 0].sum() / item[:, 1].sum()) for item in drawn]))
     lo, hi = np.quantile(replicated, [0.05, 0.95])
     width = mean.hi - mean.lo
     assert mean.lo < mean.value < mean.hi and METRICS["interval"]["level"] == 0.9
@@ -238,22 +238,22 @@ def test_means_over_seeds_have_an_interval_over_users_and_seeds() -> None:
 def test_means_keep_apart_what_differs_in_more_than_the_seed() -> None:
     rng = np.random.default_rng(1)
     some, arrays = members(4, 10, rng)
-    some[2:] = [replace(one, config={**one.config, "train": {"lr": 0.5}}) for one in some[2:]]
-    sheet = summarise(some, ["seed"], ["rmse"], lambda one: arrays[one.key])
+    some[2:] = [replace(item, config={**item.config, "train": {"lr": 0.5}}) for item in some[2:]]
+    sheet = summarise(some, ["seed"], ["rmse"], lambda name: arrays[name.key])
     assert [(row.cells["train.lr"], row.cells["runs"]) for row in sheet.rows] == [("0.01", "2"), ("0.5", "2")]
     assert [
-        row.cells["runs"] for row in summarise(some, ["seed", "train.lr"], [], lambda one: arrays[one.key]).rows
+        row.cells["runs"] for row in summarise(some, ["seed", "train.lr"], [], lambda name: arrays[name.key]).rows
     ] == ["4"]
     partly = [replace(some[0], metrics={}), some[1]]
-    (row,) = summarise(partly, ["seed"], ["rmse"], lambda one: arrays[one.key]).rows
+    (row,) = summarise(partly, ["seed"], ["rmse"], lambda name: arrays[name.key]).rows
     assert row.metrics == {}, "a mean over fewer runs than it says would be no mean"
 
 
 def test_means_of_a_store_in_json(tmp_path: Path) -> None:
     store = open_store(tmp_path / "runs")
     some, arrays = members(3, 10, np.random.default_rng(2))
-    for one in some:
-        save_run(store, one, arrays[one.key])
+    for item in some:
+        save_run(store, item, arrays[item.key])
     answer = results(store, [], [], "json", ["seed"])
     assert isinstance(answer.body, str)
     (row,) = json.loads(answer.body)
@@ -270,10 +270,10 @@ def test_a_fit_that_was_measured_twice_is_one_experiment(tmp_path, capsys):
         assert main(["results", f"--store={tmp_path}", *words]) == 0
         return capsys.readouterr()
 
-    usual, wanted = shown("--format=csv"), shown("--format=csv", "--metrics", "mae")
+    usual, expected = shown("--format=csv"), shown("--format=csv", "--metrics", "mae")
     assert "metrics." not in usual.out and len(usual.out.splitlines()) == 3
     assert "1 runs measure a fit that is shown already" in usual.err
-    assert usual.out.splitlines()[1].split(",")[0] != wanted.out.splitlines()[1].split(",")[0]
+    assert usual.out.splitlines()[1].split(",")[0] != expected.out.splitlines()[1].split(",")[0]
     assert len(json.loads(shown("--format=json").out)) == 3
     assert shown("--over", "seed", "--format=csv").out.count("additive") == 1
     assert main(["compare", "additive", "popularity", "--metric", "recall@10", f"--store={tmp_path}"]) == 0

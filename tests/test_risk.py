@@ -138,8 +138,8 @@ def test_double_robustness_over_draws_with_intervals() -> None:
         return np.abs(x.mean(axis=-1))
 
     ips, dr, eib, worse = (
-        errors(one)
-        for one in (
+        errors(item)
+        for item in (
             risk.ips,
             risk.doubly_robust(risk.ips, right, right.mean()),
             risk.eib(right, right.mean()),
@@ -154,13 +154,13 @@ def test_double_robustness_over_draws_with_intervals() -> None:
 
 
 def test_identities_with_propensity_one_and_everything_observed() -> None:
-    one = np.ones(D)
+    item = np.ones(D)
     mean = WRONG_E.mean()
     for estimator in (
         risk.naive, risk.ips, risk.snips, risk.clipped_ips(0.1), risk.eib(WRONG_E, mean), risk.snips_dr(WRONG_E, mean),
         risk.doubly_robust(risk.ips, WRONG_E, mean), risk.stable_dr(WRONG_E, mean),
     ):  # fmt: skip
-        assert abs(float(estimator(E, one, D)) - TRUTH) < 1e-12
+        assert abs(float(estimator(E, item, D)) - TRUTH) < 1e-12
 
 
 def test_identities_with_a_constant_propensity() -> None:
@@ -233,8 +233,8 @@ def test_padding_counts_nothing_not_even_to_the_gradient() -> None:
     for padded, bare in pairs:
         assert abs(float(padded(loss, p, D, weight)) - float(bare(E[seen], P[seen], D))) < 1e-12
         gradient = jax.grad(lambda loss, padded=padded: padded(loss, p, D, weight))(loss)
-        own = jax.grad(lambda loss, bare=bare: bare(loss, P[seen], D))(E[seen])
-        np.testing.assert_allclose(gradient[:6], own, atol=1e-12)
+        mine = jax.grad(lambda loss, bare=bare: bare(loss, P[seen], D))(E[seen])
+        np.testing.assert_allclose(gradient[:6], mine, atol=1e-12)
         assert (gradient[6:] == 0).all()
 
 
@@ -253,8 +253,8 @@ def test_users_add_up_to_the_estimate(estimator: risk.WeightedRisk) -> None:
     numerator, denominator = risk.by_user(estimator.terms(E[rows], P[rows]), rows // N_ITEMS, N_USERS, N_ITEMS)
     assert numerator.shape == denominator.shape == (N_USERS,)
     assert abs(float(numerator.sum() / denominator.sum()) - float(estimator(E[rows], P[rows], D))) < 1e-12
-    own = rows // N_ITEMS == 1
-    assert abs(float(numerator[1] / denominator[1]) - float(estimator(E[rows][own], P[rows][own], N_ITEMS))) < 1e-12
+    mine = rows // N_ITEMS == 1
+    assert abs(float(numerator[1] / denominator[1]) - float(estimator(E[rows][mine], P[rows][mine], N_ITEMS))) < 1e-12
 
 
 def test_keeps_the_dtype_and_runs_compiled() -> None:

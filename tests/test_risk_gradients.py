@@ -123,16 +123,16 @@ def test_ratios_are_biased_in_minibatches_and_say_so(objective: Objective) -> No
 def test_every_objective_is_linear_in_its_sums_or_a_ratio() -> None:
     """Those of logs of recommendations have tests of their own (``test_uplift_objectives``)."""
     built_in = [entry.load() for entry in entry_points(group="upliftlens.objectives") if "upliftlens." in entry.value]
-    debiasing = {one.name for one in built_in if "recommendations" not in one.needs}
-    assert debiasing == {one.name for one in ALL} and len(ALL) == len(debiasing)
+    debiasing = {item.name for item in built_in if "recommendations" not in item.needs}
+    assert debiasing == {line.name for line in ALL} and len(ALL) == len(debiasing)
 
 
 @pytest.mark.parametrize("objective", [*DR, objective_dr.eib, objective_dr.stable_dr], ids=lambda o: o.name)
 def test_stopped_gradients_are_zero(objective: Objective) -> None:
     for index, phase in enumerate(objective.phases):
-        own = gradient(objective, index, params(), sparse(LABEL))
+        mine = gradient(objective, index, params(), sparse(LABEL))
         for name in NAMES:
-            size = float(jnp.abs(own[name]["table"]).max())
+            size = float(jnp.abs(mine[name]["table"]).max())
             if name in phase.moves:
                 assert size > 1e-4
             else:

@@ -91,7 +91,7 @@ def test_a_phase_scores_a_sample_once_by_the_modules_that_it_moves(objective: Ob
             return view.score(name, sample)
 
         phase.loss(view._replace(score=score), batch, HP)
-        trained = [one for one in seen if one[0] in phase.moves]
+        trained = [item for item in seen if item[0] in phase.moves]
         assert len(trained) == len(set(trained)), f"{objective.name} scores with {phase.moves} more than once"
 
 
@@ -120,7 +120,7 @@ def test_everything_observed_with_propensity_one_is_the_mean_loss() -> None:
     full = Sample(u, i, RATING[u, i], np.full(D, 1 / D), propensity=np.ones(D))
     batch = Batch(full, full, jnp.asarray(1.0))
     mean = value(naive, 0, params(), batch, squared)
-    for objective in [one for one in [*LINEAR, objective_ips.snips] if "rating" in one.links]:
+    for objective in [item for item in [*LINEAR, objective_ips.snips] if "rating" in item.links]:
         assert abs(float(value(objective, last(objective), params(), batch, squared) - mean)) < 1e-12
     # MRDR's imputation then has nothing to fit: its weight (1 − p)/p² is 0.
     assert float(value(objective_dr.mrdr, 0, params(), batch, squared, hp={**HP, "anchor": 0.0})) == 0
@@ -215,7 +215,7 @@ def single(leaf: np.ndarray) -> jax.Array:
 @pytest.mark.parametrize("objective", [o for o in ALL if pointwise(o)], ids=lambda o: o.name)
 def test_extreme_scores_and_padding_give_finite_gradients(objective: Objective) -> None:
     modules = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params())
-    modules = {name: {**own, "table": own["table"] * 60} for name, own in modules.items()}
+    modules = {name: {**module, "table": module["table"] * 60} for name, module in modules.items()}
     batch = jax.tree.map(single, tile(LABEL, np.arange(N_USERS)))
     empty = batch._replace(observed=batch.observed._replace(weight=jnp.zeros((N_USERS, N_ITEMS), jnp.float32)))
 

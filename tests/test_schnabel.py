@@ -59,19 +59,19 @@ def test_exposure_constants_are_the_published_ones(world) -> None:  # type: igno
 
 def test_predictions_are_as_described() -> None:
     r, _ = small()
-    made = schnabel.predictions(r, np.random.default_rng(0))
+    result = schnabel.predictions(r, np.random.default_rng(0))
     for name, level in (("REC_ONES", 1), ("REC_FOURS", 4)):
-        changed = made[name] != r
+        changed = result[name] != r
         assert (r[changed] == level).all()
-        assert (made[name][changed] == 5).all()
+        assert (result[name][changed] == 5).all()
         assert changed.sum() == (r == 5).sum()
-    np.testing.assert_array_equal(made["ROTATED"][r == 1], 5)
-    np.testing.assert_array_equal(made["ROTATED"][r > 1], r[r > 1] - 1)
-    np.testing.assert_array_equal(made["COARSENED"], np.where(r > 3, 4, 3))
-    assert made["SKEWED"].min() >= 0
-    assert made["SKEWED"].max() <= 6
+    np.testing.assert_array_equal(result["ROTATED"][r == 1], 5)
+    np.testing.assert_array_equal(result["ROTATED"][r > 1], r[r > 1] - 1)
+    np.testing.assert_array_equal(result["COARSENED"], np.where(r > 3, 4, 3))
+    assert result["SKEWED"].min() >= 0
+    assert result["SKEWED"].max() <= 6
     # Around r = 3 the clipping at ±3 is two standard deviations off and symmetric.
-    threes = made["SKEWED"][r == 3]
+    threes = result["SKEWED"][r == 3]
     assert abs(threes.mean() - 3) < 4 * 1.5 / np.sqrt(len(threes))
 
 

@@ -29,11 +29,11 @@ def test_the_log_is_drawn_with_the_stated_propensities(base):
     p = schnabel.propensity_of(CONFIG, base)
     count, draws = np.zeros(p.shape), 300
     for draw in range(draws):
-        made = schnabel.generate(replace(CONFIG, draw=draw), base)
-        count[made.log.user, made.log.item] += 1
+        world = schnabel.generate(replace(CONFIG, draw=draw), base)
+        count[world.log.user, world.log.item] += 1
         tested = np.zeros(p.shape, bool)
-        tested[made.test.user, made.test.item] = True
-        assert not tested[made.log.user, made.log.item].any()
+        tested[world.test.user, world.test.item] = True
+        assert not tested[world.log.user, world.log.item].any()
         assert (tested.sum(1) == 6).all()
     z = (count - draws * p) / np.sqrt(draws * p * (1 - p))
     assert abs(z.mean()) < 0.1 and z.std() == pytest.approx(1, abs=0.06)
@@ -42,13 +42,13 @@ def test_the_log_is_drawn_with_the_stated_propensities(base):
 
 def test_ratings_have_the_marginal_and_exposure_follows_them(base):
     many = [schnabel.generate(replace(CONFIG, draw=draw), base) for draw in range(40)]
-    test = np.concatenate([one.test.value for one in many])
-    log = np.concatenate([one.log.value for one in many])
+    test = np.concatenate([item.test.value for item in many])
+    log = np.concatenate([item.log.value for item in many])
     p = CONFIG.alpha ** np.maximum(0, 4 - np.arange(1, 6))
     seen = SHARES * p / (SHARES * p).sum()
     for values, shares in ((test, SHARES), (log, seen)):
-        found = np.bincount(values.astype(int), minlength=6)[1:] / len(values)
-        np.testing.assert_allclose(found, shares, atol=0.03)
+        result = np.bincount(values.astype(int), minlength=6)[1:] / len(values)
+        np.testing.assert_allclose(result, shares, atol=0.03)
 
 
 def test_the_same_draw_is_the_same_data_set(base):

@@ -89,7 +89,7 @@ names = pytest.mark.parametrize("name", TRACED)
 
 def test_no_solver_is_left_out() -> None:
     group = "upliftlens.models"
-    assert set(TRACED) == {one for one in registered(group) if isinstance(entry(group, one).value, Solver)}
+    assert set(TRACED) == {item for item in registered(group) if isinstance(entry(group, item).value, Solver)}
 
 
 @names
@@ -182,9 +182,9 @@ def test_lanes_equal_single_runs(name: str) -> None:
         return method.score(state, data, jnp.arange(N_USERS))
 
     lanes = jax.jit(jax.vmap(lane))(keys, hps)
-    for found, seed, factor in zip(lanes, seeds, factors):
+    for this_lane, seed, factor in zip(lanes, seeds, factors):
         expected = _scores(name, _fit(name, data, seed, factor), data)
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(this_lane, expected, rtol=1e-4, atol=1e-5)
 
 
 @names

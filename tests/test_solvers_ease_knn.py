@@ -66,8 +66,8 @@ def test_ease_stays_accurate_where_the_problem_is_badly_conditioned() -> None:
     p = np.linalg.inv(gram + l2 * np.eye(30))
     closed = -p / np.diag(p)
     np.fill_diagonal(closed, 0)
-    found, _ = ease.weights(jnp.asarray(gram, jnp.float32), jnp.float32(l2))
-    np.testing.assert_allclose(found, closed, atol=1e-3 * np.abs(closed).max())
+    result, _ = ease.weights(jnp.asarray(gram, jnp.float32), jnp.float32(l2))
+    np.testing.assert_allclose(result, closed, atol=1e-3 * np.abs(closed).max())
 
 
 @pytest.mark.parametrize(("neighbours", "shrinkage"), [(4, 0.0), (4, 7.5), (10, 1.0), (40, 1.0)])

@@ -27,36 +27,42 @@ PARTITIONS = ("kfold", "leave_last", "temporal")
 @settings(max_examples=25, deadline=None)
 def test_the_parts_partition_the_log(name: str, seed: int, validation: float) -> None:
     data = dataset(random_log(seed))
-    made = split(data, config(name, validation=validation))
-    assert made.test_rows is not None
-    rows = np.concatenate([made.train_rows, made.validation_rows, made.test_rows])
+    this_parts = split(data, config(name, validation=validation))
+    assert this_parts.test_rows is not None
+    rows = np.concatenate([this_parts.train_rows, this_parts.validation_rows, this_parts.test_rows])
     assert np.array_equal(np.sort(rows), np.arange(len(data.log)))
-    parts = ((made.train, made.train_rows), (made.validation, made.validation_rows), (made.test, made.test_rows))
+    parts = (
+        (this_parts.train, this_parts.train_rows),
+        (this_parts.validation, this_parts.validation_rows),
+        (this_parts.test, this_parts.test_rows),
+    )
     for part, where in parts:
         assert (np.diff(where) > 0).all()
         assert same_rows(part, take(data.log, where)) and (part.weight == 1).all()
         assert (part.n_users, part.n_items) == (data.log.n_users, data.log.n_items)
-    assert (len(made.validation) == 0) == (validation == 0)
-    assert made.leak.problems() == ()
-    assert (made.leak.train, made.leak.validation, made.leak.test) == tuple(len(part) for part, _ in parts)
-    assert made.leak.left_out == made.leak.duplicates == made.leak.overlap_train_test == 0
+    assert (len(this_parts.validation) == 0) == (validation == 0)
+    assert this_parts.leak.problems() == ()
+    assert (this_parts.leak.train, this_parts.leak.validation, this_parts.leak.test) == tuple(
+        len(part) for part, _ in parts
+    )
+    assert this_parts.leak.left_out == this_parts.leak.duplicates == this_parts.leak.overlap_train_test == 0
 
 
 @given(seed=st.integers(0, 10_000), folds=st.integers(2, 7))
 @settings(max_examples=25, deadline=None)
 def test_the_folds_of_one_seed_partition_the_log(seed: int, folds: int) -> None:
     data = dataset(random_log(seed))
-    made = [split(data, config("kfold", folds=folds, fold=fold, seed=seed)) for fold in range(folds)]
-    rows = np.concatenate([one.test_rows for one in made if one.test_rows is not None])
+    result = [split(data, config("kfold", folds=folds, fold=fold, seed=seed)) for fold in range(folds)]
+    rows = np.concatenate([item.test_rows for item in result if item.test_rows is not None])
     assert np.array_equal(np.sort(rows), np.arange(len(data.log)))
-    assert np.ptp([len(one.test) for one in made]) <= 1
-    assert len({one.fingerprint for one in made}) == folds
+    assert np.ptp([len(item.test) for item in result]) <= 1
+    assert len({item.fingerprint for item in result}) == folds
 
 
 def test_random_validation_is_a_fraction_of_the_training_rows() -> None:
     data = dataset(random_log(0, 40, 50))
-    made = split(data, config("kfold"))
-    assert len(made.test) == 240 and len(made.validation) == 96 and len(made.train) == 864
+    parts = split(data, config("kfold"))
+    assert len(parts.test) == 240 and len(parts.validation) == 96 and len(parts.train) == 864
     # every training row is as likely as any other to select
     chosen = [split(data, config("kfold", seed=seed)).validation_rows for seed in range(100)]
     counts = np.bincount(np.concatenate(chosen), minlength=1200)
@@ -76,29 +82,29 @@ def test_the_seed_changes_the_fold_and_nothing_else_does() -> None:
 @settings(max_examples=25, deadline=None)
 def test_leave_last_takes_the_last_rows_of_each_user(seed: int, n: int, validation: float) -> None:
     log = random_log(seed)
-    made = split(dataset(log), config("leave_last", n=n, validation=validation))
-    assert made.test_rows is not None and log.time is not None
+    parts = split(dataset(log), config("leave_last", n=n, validation=validation))
+    assert parts.test_rows is not None and log.time is not None
     for user in range(log.n_users):
         rows = sorted(np.flatnonzero(log.user == user), key=lambda row: (log.time[row], row))
         test = rows[-n:] if len(rows) > n else []
         rest = rows[: len(rows) - len(test)]
         size = int(np.ceil(validation * len(rest))) if len(rest) > 1 else 0
-        assert sorted(test) == [row for row in made.test_rows if log.user[row] == user]
-        assert sorted(rest[len(rest) - size :]) == [row for row in made.validation_rows if log.user[row] == user]
-    assert made.leak.future == 0
+        assert sorted(test) == [row for row in parts.test_rows if log.user[row] == user]
+        assert sorted(rest[len(rest) - size :]) == [row for row in parts.validation_rows if log.user[row] == user]
+    assert parts.leak.future == 0
 
 
 @given(seed=st.integers(0, 10_000), share=st.sampled_from([0.1, 0.25, 0.5]))
 @settings(max_examples=25, deadline=None)
 def test_temporal_keeps_the_future_out_and_seconds_whole(seed: int, share: float) -> None:
     log = random_log(seed)
-    made = split(dataset(log), config("temporal", share=share, validation=0.2))
+    parts = split(dataset(log), config("temporal", share=share, validation=0.2))
     assert log.time is not None
     cut = np.sort(log.time)[len(log) - round(share * len(log))]
-    assert np.array_equal(made.test_rows, np.flatnonzero(log.time >= cut))
-    train, validation = log.time[made.train_rows], log.time[made.validation_rows]
+    assert np.array_equal(parts.test_rows, np.flatnonzero(log.time >= cut))
+    train, validation = log.time[parts.train_rows], log.time[parts.validation_rows]
     assert train.max() < validation.min() <= validation.max() < cut
-    assert len(made.test) >= round(share * len(log)) and made.leak.future == 0
+    assert len(parts.test) >= round(share * len(log)) and parts.leak.future == 0
 
 
 @pytest.mark.parametrize("name", ["temporal", "given"])
@@ -109,11 +115,11 @@ def test_the_order_of_the_file_does_not_change_the_fingerprint(name: str) -> Non
     log = take(log, log.item != 14)
     shuffled = take(log, np.random.default_rng(1).permutation(len(log)))
     options = config(name, validation=0.2 if name == "temporal" else 0.0)
-    made = [split(dataset(one, test), options) for one in (log, shuffled)]
-    assert made[0].fingerprint == made[1].fingerprint
+    result = [split(dataset(item, test), options) for item in (log, shuffled)]
+    assert result[0].fingerprint == result[1].fingerprint
     value = log.value.copy()
     value[0] = 6 - value[0] if value[0] != 3 else 1
-    assert split(dataset(replace(log, value=value), test), options).fingerprint != made[0].fingerprint
+    assert split(dataset(replace(log, value=value), test), options).fingerprint != result[0].fingerprint
 
 
 def test_the_fingerprint_covers_the_data_set_and_which_part_a_row_is_in() -> None:
@@ -125,7 +131,7 @@ def test_the_fingerprint_covers_the_data_set_and_which_part_a_row_is_in() -> Non
         split(data, config("kfold", validation=0.0)),
         split(data, config("kfold", fold=1)),
     ]
-    assert len({made.fingerprint for made in (base, *others)}) == 5
+    assert len({result.fingerprint for result in (base, *others)}) == 5
 
 
 def test_a_misspelt_name_gets_a_hint() -> None:
@@ -217,7 +223,7 @@ def test_official_folds_count_rows_in_the_order_of_the_file() -> None:
     assert (slices.sum(axis=0) == 1).all() and (slices.sum(axis=1) == 20_000).all()
     assert np.array_equal(np.flatnonzero(slices[1]), np.arange(20_000, 40_000))
     first, second = fold_of_rows(user, "ua"), fold_of_rows(user, "ub")
-    for one in (0, 17, 942):
-        rows = np.flatnonzero(user == one)
-        assert np.array_equal(np.flatnonzero(first & (user == one)), rows[:10])
-        assert np.array_equal(np.flatnonzero(second & (user == one)), rows[10:20])
+    for value in (0, 17, 942):
+        rows = np.flatnonzero(user == value)
+        assert np.array_equal(np.flatnonzero(first & (user == value)), rows[:10])
+        assert np.array_equal(np.flatnonzero(second & (user == value)), rows[10:20])

@@ -33,7 +33,7 @@ def test_a_given_test_set_keeps_drops_or_refuses_its_overlap() -> None:
     # an overlap with the validation rows is one too
     with pytest.raises(UpliftlensError, match="in validation too"):
         split(data, config("given", overlap="error", validation=0.5))
-    assert data.test is not None and all(same_rows(made.test, data.test) for made in (kept, dropped))
+    assert data.test is not None and all(same_rows(result.test, data.test) for result in (kept, dropped))
 
 
 def test_pairs_that_are_trained_on_and_tested_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,8 +56,8 @@ def test_the_leak_report_counts() -> None:
     """Small enough to count by hand."""
     log = interactions([0, 0, 0, 1, 1, 2], [0, 1, 1, 0, 1, 0], [1] * 6, 4, 4, time=[1, 5, 2, 9, 3, 9])
     test = interactions([0, 3, 1, 0], [0, 3, 2, 1], [1, 1, 1, 1], 4, 4, time=[2, 4, 4, 2])
-    made = split(dataset(log, test), config("given", overlap="keep", validation=0.0))
-    assert made.leak == LeakReport(
+    parts = split(dataset(log, test), config("given", overlap="keep", validation=0.0))
+    assert parts.leak == LeakReport(
         train=6,
         validation=0,
         test=4,
@@ -83,27 +83,27 @@ def test_future_rows_are_a_problem_only_where_the_split_promises_none() -> None:
 @pytest.mark.parametrize("name", [*PARTITIONS, "given"])
 def test_a_stored_split_holds_its_rows_and_its_leak_report(name: str, tmp_path: Path) -> None:
     data = with_overlap() if name == "given" else dataset(random_log(9))
-    made = split(data, config(name, validation=0.2))
-    path = save_split(made, tmp_path / "splits")
-    save_split(made, tmp_path / "splits")  # as often as one likes
-    assert path.name == f"{made.fingerprint}.json"
-    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, f"{made.fingerprint}.npz"])
+    parts = split(data, config(name, validation=0.2))
+    path = save_split(parts, tmp_path / "splits")
+    save_split(parts, tmp_path / "splits")  # as often as one likes
+    assert path.name == f"{parts.fingerprint}.json"
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, f"{parts.fingerprint}.npz"])
     about = json.loads(path.read_text())
-    assert (about["name"], about["fingerprint"]) == (name, made.fingerprint)
-    assert about["leak"] == json.loads(json.dumps(asdict(made.leak)))
+    assert (about["name"], about["fingerprint"]) == (name, parts.fingerprint)
+    assert about["leak"] == json.loads(json.dumps(asdict(parts.leak)))
     with np.load(path.with_suffix(".npz")) as rows:
-        assert set(rows) == {"train", "validation"} | (set() if made.test_rows is None else {"test"})
+        assert set(rows) == {"train", "validation"} | (set() if parts.test_rows is None else {"test"})
         for part in rows:
-            np.testing.assert_array_equal(rows[part], getattr(made, f"{part}_rows"))
+            np.testing.assert_array_equal(rows[part], getattr(parts, f"{part}_rows"))
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    made = split(dataset(random_log(9)), config("kfold"))
+    parts = split(dataset(random_log(9)), config("kfold"))
     (tmp_path / "file").write_text("")
     with pytest.raises(UpliftlensError, match="can't be stored"):
-        save_split(made, tmp_path / "file")
-    blocked = tmp_path / f"{made.fingerprint}.npz"
+        save_split(parts, tmp_path / "file")
+    blocked = tmp_path / f"{parts.fingerprint}.npz"
     blocked.mkdir()
     with pytest.raises(UpliftlensError, match="can't be stored"):
-        save_split(made, tmp_path)
+        save_split(parts, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [blocked.name, "file"]

@@ -44,15 +44,15 @@ def as_file(data: Dataset, log: Interactions) -> bytes:
 
 @pytest.mark.parametrize("name", ["u1", "u2", "u3", "u4", "u5", "ua", "ub"])
 def test_the_official_folds_are_the_official_files(ml_100k: Dataset, name: str) -> None:
-    made = split(ml_100k, config(name))
-    parts = {"base": concatenate(made.train, made.validation), "test": made.test}
+    this_parts = split(ml_100k, config(name))
+    parts = {"base": concatenate(this_parts.train, this_parts.validation), "test": this_parts.test}
     for part, log in parts.items():
-        found = as_file(ml_100k, log)
-        assert (hashlib.sha256(found).hexdigest(), len(found)) == OFFICIAL[f"{name}.{part}"]
-    assert len(made.validation) == round(0.1 * (100_000 - len(made.test)))
-    assert made.leak.problems() == () and made.leak.duplicates == 0
+        result = as_file(ml_100k, log)
+        assert (hashlib.sha256(result).hexdigest(), len(result)) == OFFICIAL[f"{name}.{part}"]
+    assert len(this_parts.validation) == round(0.1 * (100_000 - len(this_parts.test)))
+    assert this_parts.leak.problems() == () and this_parts.leak.duplicates == 0
     if name in ("ua", "ub"):
-        assert (np.bincount(made.test.user) == 10).all()
+        assert (np.bincount(this_parts.test.user) == 10).all()
 
 
 def test_the_official_folds_refuse_filtered_or_reordered_rows(ml_100k: Dataset) -> None:
@@ -70,9 +70,9 @@ def test_time_splits_of_real_data_keep_their_promise(ml_100k: Dataset) -> None:
 
 def test_a_generated_world_is_split_by_its_own_test_set(cache: Path) -> None:
     data = load(configure("synthetic"), cache)
-    made: Split = split(data, config("given"))
-    assert made.leak.overlap_train_test == made.leak.overlap_validation_test == made.leak.duplicates == 0
-    assert len(made.test) == data.log.n_users * 20 and len(made.train) + len(made.validation) == len(data.log)
+    parts: Split = split(data, config("given"))
+    assert parts.leak.overlap_train_test == parts.leak.overlap_validation_test == parts.leak.duplicates == 0
+    assert len(parts.test) == data.log.n_users * 20 and len(parts.train) + len(parts.validation) == len(data.log)
 
 
 def test_coat_reports_its_366_overlapping_cells(cache: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_failure_has_its_traceback_and_is_replaced_by_the_next_attempt(store: 
     assert Path(str(failed.error.traceback)).read_text() == "Traceback ..."
     assert load_record(store, "k0") == failed
     save_run(store, record(), {})
-    assert [one.status for one in list_records(store).records] == ["done"]
+    assert [this_record.status for this_record in list_records(store).records] == ["done"]
 
 
 STATE = {
@@ -96,8 +96,8 @@ def test_a_state_comes_back_in_structure_shape_dtype_and_value(store: Store) -> 
 def test_equal_states_are_equal_files(store: Store) -> None:
     for key in ("f0", "f1"):
         save_fit(store, key, STATE, {})
-    one, other = ((store.folder("fits", key) / "state.npz").read_bytes() for key in ("f0", "f1"))
-    assert one == other
+    item, other = ((store.folder("fits", key) / "state.npz").read_bytes() for key in ("f0", "f1"))
+    assert item == other
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_damaged_and_foreign_files_are_named_and_skipped(store: Store) -> None:
     (runs / "folder").mkdir()
     (store.root / "locks" / "runs-foreign.lock").write_text("{}")
     records, problems = list_records(store)
-    assert [one.key for one in records] == ["good"]
+    assert [this_record.key for this_record in records] == ["good"]
     assert len(problems) == 4
     for key in ("torn", "empty", "list", "other"):
         assert sum(f"/{key}/record.json is skipped" in problem for problem in problems) == 1
@@ -173,18 +173,18 @@ def test_a_claimed_run_is_running_for_as_long_as_the_claim(store: Store) -> None
     with claim(store, "runs", "k1", no_wait, running), claim(store, "fits", "k1", no_wait):
         assert list_records(store).records == [record(), running]
         save_run(store, record("k1"), {})
-        assert [one.status for one in list_records(store).records] == ["done", "done"]
+        assert [this_record.status for this_record in list_records(store).records] == ["done", "done"]
     assert list((store.root / "locks").iterdir()) == []
     with pytest.raises(RuntimeError), claim(store, "runs", "k2", no_wait, running):
         raise RuntimeError
-    assert [one.status for one in list_records(store).records] == ["done", "done"]
+    assert [this_record.status for this_record in list_records(store).records] == ["done", "done"]
 
 
 def test_a_failed_run_that_is_tried_again_is_running(store: Store) -> None:
     save_failure(store, record(), ValueError("x"), "trace")
     with claim(store, "runs", "k0", no_wait, record(status="running")):
-        assert [one.status for one in list_records(store).records] == ["running"]
-    assert [one.status for one in list_records(store).records] == ["failed"]
+        assert [this_record.status for this_record in list_records(store).records] == ["running"]
+    assert [this_record.status for this_record in list_records(store).records] == ["failed"]
 
 
 def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
@@ -196,4 +196,4 @@ def test_records_come_oldest_first(store: Store) -> None:
     times = {"a": "2024-03", "b": "2024-01", "c": "2024-02"}
     for key, created in times.items():
         save_run(store, record(key, created=created), {})
-    assert [one.key for one in list_records(store).records] == ["b", "c", "a"]
+    assert [this_record.key for this_record in list_records(store).records] == ["b", "c", "a"]

@@ -25,11 +25,11 @@ for number in range(30):
 def test_processes_that_want_the_same_runs_compute_each_once(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     with (
-        process(_COMPUTE_ONCE, root) as one,
+        process(_COMPUTE_ONCE, root) as item,
         process(_COMPUTE_ONCE, root) as two,
         process(_COMPUTE_ONCE, root) as three,
     ):
-        for child in (one, two, three):
+        for child in (item, two, three):
             child.communicate(timeout=60)
             assert child.returncode == 0
     computed = {path.name: path.read_text() for path in root.glob("computed-*")}
@@ -71,14 +71,14 @@ def test_who_waited_holds_a_lock_that_others_see(tmp_path: Path) -> None:
             assert second.stdout is not None and "is being computed" in second.stdout.readline()
             held.close()
             assert second.stdout.readline() == "claimed\n"
-            assert [one.status for one in list_records(store).records] == ["running"]
+            assert [this_record.status for this_record in list_records(store).records] == ["running"]
 
 
 def test_a_killed_process_gives_its_claim_back(tmp_path: Path) -> None:
     store = open_store(tmp_path / "runs")
     with process(_HOLD, store.root) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "claimed\n"
-        assert [one.status for one in list_records(store).records] == ["running"]
+        assert [this_record.status for this_record in list_records(store).records] == ["running"]
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     assert list((store.root / "locks").iterdir()), "the dead process's marker is still there"

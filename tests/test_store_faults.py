@@ -52,11 +52,11 @@ def check_whole(store: Store, said: list[str]) -> None:
     """All that was said to be finished is there, and all that is there is whole."""
     records, problems = list_records(store)
     assert problems == []
-    keys = {one.key for one in records}
+    keys = {this_record.key for this_record in records}
     assert keys >= set(said)
-    for one in records:
-        assert one.status == "done"
-        np.testing.assert_array_equal(load_per_user(store, one.key)["users"], np.full(50_000, one.seed))
+    for this_record in records:
+        assert this_record.status == "done"
+        np.testing.assert_array_equal(load_per_user(store, this_record.key)["users"], np.full(50_000, this_record.seed))
     for folder in (store.root / "fits").iterdir():
         info = load_fit(store, folder.name)
         if info is not None:
@@ -103,9 +103,9 @@ def test_a_crash_before_the_bytes_are_on_the_disk_leaves_no_half_file(tmp_path: 
     save_failure(store, record(), ValueError("first attempt"), "trace")
     with process(_CRASH, store.root, str(step)) as child:
         assert child.wait() == -signal.SIGKILL
-    (one,), problems = list_records(store)
+    (item,), problems = list_records(store)
     assert problems == []
-    assert (one.status, one.seed) == (("failed", 0) if step < 4 else ("done", 1))
+    assert (item.status, item.seed) == (("failed", 0) if step < 4 else ("done", 1))
     if step > 1:
         np.testing.assert_array_equal(load_per_user(store, "k0")["users"], np.full(5000, 1))
     info = load_fit(store, "f0")
@@ -116,8 +116,8 @@ def test_a_crash_before_the_bytes_are_on_the_disk_leaves_no_half_file(tmp_path: 
 
 def test_two_writers_on_one_store_lose_nothing(tmp_path: Path) -> None:
     root = tmp_path / "runs"
-    with process(_WRITE_FOREVER, root, "a") as one, process(_WRITE_FOREVER, root, "b") as other:
-        said = finished(one, 10) + finished(other, 10)
+    with process(_WRITE_FOREVER, root, "a") as item, process(_WRITE_FOREVER, root, "b") as other:
+        said = finished(item, 10) + finished(other, 10)
     check_whole(Store(root), said)
 
 

@@ -78,19 +78,19 @@ def test_what_is_not_plain_data_has_no_key(value: Any) -> None:
 
 
 def test_json_round_trip() -> None:
-    one = record(
+    item = record(
         error=Failure("ValueError", "no", "x/traceback.txt"), diagnostics={"ess": 3.5}, sweep="s", peak_memory=5
     )
-    assert from_json(json.loads(dumps(to_json(one)))) == one
+    assert from_json(json.loads(dumps(to_json(item)))) == item
 
 
 def test_json_is_strict_and_keeps_what_is_undefined_or_infinite() -> None:
-    one = record(
+    item = record(
         config={"clip": math.inf, "low": -math.inf, "x": math.nan},
         metrics={"rmse": Summary(math.nan, math.nan, 1.0, 3)},
         epochs=({"epoch": 1, "loss": math.inf, "n": np.int64(3), "w": np.array([1.5])},),
     )
-    text = dumps(to_json(one))
+    text = dumps(to_json(item))
     content = json.loads(text, parse_constant=lambda name: pytest.fail(f"not strict JSON: {name}"))
     assert content["config"] == {"clip": "inf", "low": "-inf", "x": None}
     assert content["metrics"] == {"rmse": {"value": None, "lo": None, "hi": 1.0, "n": 3}}

@@ -127,7 +127,7 @@ def test_every_choice_composes_into_a_plan(group):
         beside = {"data": ["model=popularity"], "sweep": ["model=popularity"]}.get(group, [])
         if group == "objective":
             links = entry("objectives", path.stem).value.links
-            loss = next(name for name, one in LOSSES.items() if one.link in links)
+            loss = next(name for name, this_loss in LOSSES.items() if this_loss.link in links)
             beside = ["propensity=constant", "model=mlp", f"loss={loss}"]
         content = composed([f"{group}={path.stem}", *beside])
         assert plan(content).config == content

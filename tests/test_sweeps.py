@@ -19,14 +19,14 @@ def test_three_seeds_and_three_learning_rates_compile_one_program(tmp_path):
     words = ("model=mf", "model.dim=7")
     assert call("sweep", store, *words, "seed=0,1,2", "train.lr=0.01,0.02,0.05", "train.l2=3") == 0
     assert call("run", store, *words, "train.l2=4") == 0
-    found = records(store)
-    assert len(found) == 10
-    made = sorted(programs(one["diagnostics"]) for one in found)
-    assert made[-1] > 0
-    assert made[:-1] == [0] * 9
-    assert len({one["metrics"]["rmse"]["value"] for one in found}) == 10
+    stored = records(store)
+    assert len(stored) == 10
+    result = sorted(programs(item["diagnostics"]) for item in stored)
+    assert result[-1] > 0
+    assert result[:-1] == [0] * 9
+    assert len({item["metrics"]["rmse"]["value"] for item in stored}) == 10
     assert call("run", store, "model=mf", "model.dim=6") == 0  # another structure is another program
-    (other,) = [one for one in records(store) if one["config"]["model"]["dim"] == 6]
+    (other,) = [record for record in records(store) if record["config"]["model"]["dim"] == 6]
     assert programs(other["diagnostics"]) > 0
 
 
@@ -35,8 +35,8 @@ def test_the_counter_counts():
 
     before = compilations()
     jax.jit(lambda x: x * 3.25)(np.float32(1.0))
-    made = compilations().since(before)
-    assert made.compiled + made.read == 1 and made.seconds > 0
+    result = compilations().since(before)
+    assert result.compiled + result.read == 1 and result.seconds > 0
 
 
 def test_the_same_key_gives_the_same_bits(tmp_path, monkeypatch):
@@ -46,8 +46,8 @@ def test_the_same_key_gives_the_same_bits(tmp_path, monkeypatch):
     process = spawn("run", tmp_path / "c", *words)
     for name in ("a", "b"):
         assert call("run", tmp_path / name, *words) == 0
-    told = process.communicate(timeout=240)[1]
-    assert process.returncode == 0, told
+    said = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, said
     for name in ("a", "b", "c"):
         (record,) = records(tmp_path / name)
         with np.load(tmp_path / name / "fits" / record["fit_key"] / "state.npz") as state:
@@ -76,7 +76,7 @@ def test_running_again_is_a_lookup(tmp_path, capsys):
     assert capsys.readouterr().err.count("(found)") == 4
     after = records(tmp_path)
     assert len(after) == 6
-    assert all(one in after for one in before)
+    assert all(item in after for item in before)
 
 
 def test_a_killed_sweep_continues_where_it_was(tmp_path):
@@ -94,8 +94,8 @@ def test_a_killed_sweep_continues_where_it_was(tmp_path):
     jobs = (jobs[0], f"seed=range(0,{len(before) + 2})", *jobs[2:])
     assert call("sweep", store, *jobs) == 0
     after = records(store)
-    assert len(after) == len(before) + 2 and all(one["status"] == "done" for one in after)
-    assert all(one in after for one in before), "a finished run was repeated"
+    assert len(after) == len(before) + 2 and all(item["status"] == "done" for item in after)
+    assert all(item in after for item in before), "a finished run was repeated"
 
 
 def test_two_sweeps_share_a_store(tmp_path):
@@ -104,8 +104,8 @@ def test_two_sweeps_share_a_store(tmp_path):
     processes = [spawn("sweep", store, *jobs) for _ in range(2)]
     outputs = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
-    found = records(store)
-    assert len(found) == 6 and all(one["status"] == "done" for one in found)
+    stored = records(store)
+    assert len(stored) == 6 and all(item["status"] == "done" for item in stored)
     assert sum(output.count("(found)") for output in outputs) == 6, "each run was computed once and looked up once"
 
 
@@ -115,12 +115,12 @@ def test_one_failed_job_leaves_the_others_whole(tmp_path, capsys):
     shown = capsys.readouterr().err
     assert shown.count("done ") == 2 and shown.count("failed ") >= 2 and "2 of 4 runs failed" in shown
     assert "diverged" in shown and "train.lr" in shown
-    found = records(tmp_path)
-    assert sorted(one["status"] for one in found) == ["done", "done", "failed", "failed"]
-    failed = next(one for one in found if one["status"] == "failed")
+    stored = records(tmp_path)
+    assert sorted(item["status"] for item in stored) == ["done", "done", "failed", "failed"]
+    failed = next(item for item in stored if item["status"] == "failed")
     assert failed["error"]["traceback"] in shown
     assert "Traceback" in Path(failed["error"]["traceback"]).read_text()
-    assert not [one for one in found if one["status"] == "done" and one["error"]]
+    assert not [item for item in stored if item["status"] == "done" and item["error"]]
 
 
 def test_a_model_that_breaks_leaves_its_traceback(tmp_path, capsys):
@@ -151,7 +151,7 @@ def test_a_sweep_of_three_jobs_is_three_wandb_runs(tmp_path, capsys):
     by_rate = {run["config"]["train"]["lr"]: run for run in runs}
     assert sorted(by_rate) == [0.01, 0.02, 1e9]
     assert [by_rate[rate]["exit_code"] for rate in (0.01, 0.02, 1e9)] == [0, 0, 1]
-    stored = {one["config"]["train"]["lr"]: one for one in records(tmp_path)}
+    stored = {this_record["config"]["train"]["lr"]: this_record for this_record in records(tmp_path)}
     for rate in (0.01, 0.02):
         run, record = by_rate[rate], stored[rate]
         assert run["config"]["key"] == record["key"] and run["group"] == record["sweep"]
@@ -165,13 +165,15 @@ def test_a_sweep_of_three_jobs_is_three_wandb_runs(tmp_path, capsys):
 
 def test_tuning_selects_on_validation_and_shows_no_trial_the_test_set(tmp_path, capsys):
     assert call("tune", tmp_path, "model=mf", "budget=4", "tune_seed=3") == 0
-    trials = [one for one in records(tmp_path) if one["config"]["trial"]]
-    (final,) = [one for one in records(tmp_path) if not one["config"]["trial"]]
-    assert len(trials) == 4 and all(list(one["metrics"]) == ["validation/rmse"] for one in trials)
-    best = min(trials, key=lambda one: one["diagnostics"]["validation"])
+    trials = [record for record in records(tmp_path) if record["config"]["trial"]]
+    (final,) = [record for record in records(tmp_path) if not record["config"]["trial"]]
+    assert len(trials) == 4 and all(list(trial["metrics"]) == ["validation/rmse"] for trial in trials)
+    best = min(trials, key=lambda trial: trial["diagnostics"]["validation"])
     for group in ("model", "train"):
         assert final["config"][group] == best["config"][group]
-    assert len({json.dumps(one["config"]["train"]) for one in trials}) == 4
+    assert len({json.dumps(trial["config"]["train"]) for trial in trials}) == 4
     assert "rmse" in final["metrics"]
     assert call("tune", tmp_path, "model=mf", "budget=5", "tune_seed=3") == 0
-    assert len([one for one in records(tmp_path) if one["config"]["trial"]]) == 5, "a larger budget repeats no trial"
+    assert len([record for record in records(tmp_path) if record["config"]["trial"]]) == 5, (
+        "a larger budget repeats no trial"
+    )

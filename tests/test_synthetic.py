@@ -206,12 +206,12 @@ def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set
         for step in range(20):
             near, far = step % 2, 1 - step % 2
             ids = (log.user, log.item)
-            for one in range(len(sides[near])):
-                rows = np.flatnonzero(ids[near] == one)
+            for item in range(len(sides[near])):
+                rows = np.flatnonzero(ids[near] == item)
                 other = sides[far][ids[far][rows]]
                 design = np.column_stack([other[:, :rank], np.ones(len(rows))])
                 target = log.value[rows] - mean - other[:, rank]
-                sides[near][one] = np.linalg.solve(design.T @ design + ridge * np.eye(rank + 1), design.T @ target)
+                sides[near][item] = np.linalg.solve(design.T @ design + ridge * np.eye(rank + 1), design.T @ target)
         left, right = sides[0][world.test.user], sides[1][world.test.item]
         predicted = mean + (left[:, :rank] * right[:, :rank]).sum(axis=1) + left[:, rank] + right[:, rank]
         return float(np.sqrt(((np.clip(predicted, 1, 5) - world.test.value) ** 2).mean()))

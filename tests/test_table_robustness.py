@@ -20,14 +20,14 @@ SMALL["world"] = ["data.n_users=60", "data.density=0.1"]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder, told = tmp_path_factory.mktemp("robustness"), []
-    return folder, told, robustness_cells(SMALL, Where(folder, folder, told.append))
+    folder, said = tmp_path_factory.mktemp("robustness"), []
+    return folder, said, robustness_cells(SMALL, Where(folder, folder, said.append))
 
 
 def test_the_estimators_errors_are_those_of_a_plain_computation():
     world = world_of(configure("grid", SMALL["world"]), Knobs(0.5, 0.5, 0.0))
     names = ("naive", "ips", "snips", "clipped_ips", "eib", "dr", "sndr")
-    found = relative_errors(world, names, 5, 0.05, seed=7)
+    result = relative_errors(world, names, 5, 0.05, seed=7)
     stream, true = np.random.default_rng([7, 1]), world.loss.mean()
     for draw in range(5):
         rows, weight = observed_rows(world.exposure, stream, capacity_of(world.exposure))
@@ -38,11 +38,11 @@ def test_the_estimators_errors_are_those_of_a_plain_computation():
             e.mean(), (e / p).sum() / n, (e / p).sum() / (1 / p).sum(), (e / np.maximum(p, 0.05)).sum() / n,
             mean + (e - g).sum() / n, mean + ((e - g) / p).sum() / n, mean + ((e - g) / p).sum() / (1 / p).sum(),
         ]  # fmt: skip
-        np.testing.assert_allclose(found[:, draw], np.array(expected) / true - 1, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(result[:, draw], np.array(expected) / true - 1, rtol=1e-4, atol=1e-6)
 
 
 def test_cells_cover_every_knob_value_and_estimator(made):
-    folder, told, cells = made
+    folder, said, cells = made
     assert len(cells) == 2 * 2 * (len(SMALL["estimators"]) + len(SMALL["compared"]))
     at = {(cell.row, cell.column): cell for cell in cells}
     for cell in cells:
@@ -53,16 +53,16 @@ def test_cells_cover_every_knob_value_and_estimator(made):
     assert flat[2] == pytest.approx(flat[0], rel=1e-5), "constant propensities make SNIPS naive"
     assert at["propensity=0", "ips"].value < flat[0]
     assert (folder / "tables" / "robustness.svg").read_text().startswith("<?xml")
-    assert any("robustness.svg" in line for line in told)
+    assert any("robustness.svg" in line for line in said)
 
 
 def test_remarks_name_the_least_error_of_each_row(made):
     _, _, cells = made
     said = remarks(SMALL, cells)
-    assert [one.partition(":")[0] for one in said[:2]] == ["propensity=0", "propensity=1"]
-    assert any(one.startswith("bias/dr vs eib: better at propensity=0") for one in said[2:])
-    for one in said[:2]:
-        row, _, words = one.partition(": ")
+    assert [item.partition(":")[0] for item in said[:2]] == ["propensity=0", "propensity=1"]
+    assert any(item.startswith("bias/dr vs eib: better at propensity=0") for item in said[2:])
+    for item in said[:2]:
+        row, _, words = item.partition(": ")
         best = min((c for c in cells if c.row == row and c.column in SMALL["estimators"]), key=lambda c: c.value)
         assert words.startswith(f"least error {best.column}")
     text = rendered(tables.Table("T", cells, said), "md")
@@ -83,8 +83,8 @@ def test_p_values_are_corrected_for_the_rows_of_a_column(made):
         raw.append((1 + (abs(replicated - difference) >= abs(difference) - 1e-12).sum()) / 101)
     least = int(np.argmin(raw))
     holm = {least: min(1, 2 * raw[least]), 1 - least: max(2 * raw[least], raw[1 - least])}
-    told = [cell.verdict for cell in cells if cell.column == "dr vs ips"]
-    assert [f"(p {holm[row]:.2g})" in words for row, words in enumerate(told)] == [True, True], (told, raw)
+    said = [cell.verdict for cell in cells if cell.column == "dr vs ips"]
+    assert [f"(p {holm[row]:.2g})" in words for row, words in enumerate(said)] == [True, True], (said, raw)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_double_robustness_pays_and_loses_in_the_shipped_table_and_its_intervals
     at = {(cell.row, cell.column): cell for cell in robustness_cells(content, Where(tmp_path, tmp_path, print))}
     for name in ("dr", "eib"):
         assert at["imputation=0", name].hi < 1e-5, "the true imputation: DR and EIB are the truth"
-    (said,) = [one for one in remarks(content, list(at.values())) if one.startswith("imputation=0:")]
+    (said,) = [remark for remark in remarks(content, list(at.values())) if remark.startswith("imputation=0:")]
     assert all(name in said for name in ("eib", "dr", "sndr", "stable_dr")), "1e-7 and 0 are one number here"
     neither = "undecided: neither can be told from 0"
     assert at["imputation=0", "bias/dr vs ips"].verdict == neither, "true propensities and the true imputation"

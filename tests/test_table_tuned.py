@@ -36,29 +36,29 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder, told = tmp_path_factory.mktemp("tuned"), []
-    return folder, told, tuned_cells(SMALL, where(folder, told))
+    folder, said = tmp_path_factory.mktemp("tuned"), []
+    return folder, said, tuned_cells(SMALL, where(folder, said))
 
 
 def test_every_row_has_the_same_trials_and_none_of_them_met_the_test_set(made):
-    folder, told, _ = made
+    folder, said, _ = made
     spent = {}
-    for one in records(folder):
-        if one["config"]["trial"]:
-            spent.setdefault((one["objective"], one["loss"]), []).append(one)
-            assert all(name.startswith("validation/") for name in one["metrics"])
-            assert one["config"]["split"]["overlap"] == "drop"
+    for record in records(folder):
+        if record["config"]["trial"]:
+            spent.setdefault((record["objective"], record["loss"]), []).append(record)
+            assert all(name.startswith("validation/") for name in record["metrics"])
+            assert record["config"]["split"]["overlap"] == "drop"
     assert set(spent) == {("naive", "squared"), ("naive", "logistic"), ("cvib", "logistic")}
     assert {len(some) for some in spent.values()} == {2 * 2}, "trials × validation parts"
-    drawn = {way: sorted({one["config"]["train"]["l2"] for one in some}) for way, some in spent.items()}
+    drawn = {way: sorted({item["config"]["train"]["l2"] for item in some}) for way, some in spent.items()}
     assert drawn["cvib", "logistic"] == drawn["naive", "logistic"] and len(drawn["naive", "squared"]) == 2
-    assert len([line for line in told if "criterion" in line]) == 3
+    assert len([line for line in said if "criterion" in line]) == 3
 
 
 def test_cells_have_values_intervals_keys_and_both_blocks(made):
     folder, _, cells = made
     at = {(cell.row, cell.column): cell for cell in cells}
-    done = {one["key"]: one for one in records(folder)}
+    done = {record["key"]: record for record in records(folder)}
     for block in ("", "overlap-dropped/"):
         columns = {column for name, column in at if name == block + "mf/naive"}
         assert {"auc", "ndcg@5", "f1@5", "recall@5", "mse", "labels/auc", "brier"} <= columns
@@ -75,7 +75,9 @@ def test_cells_have_values_intervals_keys_and_both_blocks(made):
 
 def test_differences_are_those_of_compare(made):
     folder, _, cells = made
-    cell = next(one for one in cells if (one.row, one.column) == ("mf/cvib", "brier vs mf/naive"))
+    cell = next(
+        this_cell for this_cell in cells if (this_cell.row, this_cell.column) == ("mf/cvib", "brier vs mf/naive")
+    )
 
     def run(key):
         arrays = load_per_user(Store(folder), key)
@@ -85,9 +87,9 @@ def test_differences_are_those_of_compare(made):
     sides = [run(key) for key in cell.keys[:2]], [run(key) for key in cell.keys[2:]]
     expected = compare({"a": sides}, "brier", resampling)["a"]
     assert (cell.value, cell.lo, cell.hi) == pytest.approx((expected.difference, expected.lo, expected.hi))
-    found = [evidence(side, "brier", resampling) for side in sides]
+    result = [evidence(side, "brier", resampling) for side in sides]
     # Twice the same comparison: Holm doubles the smaller p.
-    both = differences({"a": (found[0], found[1]), "b": (found[0], found[1])}, "brier", resampling)
+    both = differences({"a": (result[0], result[1]), "b": (result[0], result[1])}, "brier", resampling)
     assert both["a"].p == expected.p and both["a"].p_holm == pytest.approx(min(1.0, 2 * expected.p))
 
 
@@ -103,12 +105,12 @@ def test_it_resumes_without_repeating_anything(made):
 
 def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     options = [*WORLD, "model=additive", "loss=squared"]
-    told = []
+    said = []
     content = {**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]}
     space = {"train.l2": {"choices": [-1.0]}}
-    winner = search(content, options, space, where(tmp_path, told))
+    winner = search(content, options, space, where(tmp_path, said))
     assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
-    assert len(told) == 1 and told[0].startswith("the trial train.l2=-1.0 failed: train.l2 must be at least 0")
+    assert len(said) == 1 and said[0].startswith("the trial train.l2=-1.0 failed: train.l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
         options = [*WORLD, "model=additive", "objective=dr_jl"]
         search(content, options, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
@@ -130,11 +132,11 @@ def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
     space = {"train.l2": {"low": 0.01, "high": 1e6, "log": True}}
     content = {**SMALL, "trials": 9, "refining": 4, "narrow": 0.1, "validation_seeds": [0]}
     first = search({**content, "trials": 5, "refining": 0}, options, space, where(tmp_path))
-    known = {one["key"] for one in records(tmp_path)}
+    known = {record["key"] for record in records(tmp_path)}
     winner = search(content, options, space, where(tmp_path))
-    closer = [one for one in records(tmp_path) if one["key"] not in known]
+    closer = [record for record in records(tmp_path) if record["key"] not in known]
     best = float(next(iter(first.changes)).partition("=")[2]) if len(first.changes) == 3 else 40.0
-    values = sorted(one["config"]["train"]["l2"] for one in closer)
+    values = sorted(item["config"]["train"]["l2"] for item in closer)
     assert len(values) == 4 and winner.trials == 9
     assert best / 10**0.4 * 0.99 < values[0] < best < values[-1] < best * 10**0.4 * 1.01, "a tenth of eight decades"
     assert winner.criterion <= first.criterion
@@ -154,7 +156,7 @@ def test_an_earlier_trial_still_wins_when_those_around_it_are_worse(tmp_path):
     space = {"train.l2": {"low": 1e5, "high": 1e7, "log": True}}  # which the best, as it stands, lies outside of
     content = {**SMALL, "trials": 4, "refining": 2, "narrow": 0.5, "validation_seeds": [0]}
     assert len(search(content, options, space, where(tmp_path)).changes) == 2, "epochs and validation only"
-    l2 = sorted(one["config"]["train"]["l2"] for one in records(tmp_path))
+    l2 = sorted(record["config"]["train"]["l2"] for record in records(tmp_path))
     assert l2[0] == 1.0 and len(l2) == 4 and l2[1] < l2[2] <= 1e6, "the nearest half of the range"
 
 
@@ -163,12 +165,12 @@ def test_a_space_of_choices_is_not_refined(tmp_path):
     choices = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]
     content = {**SMALL, "trials": 9, "refining": 4, "validation_seeds": [0]}
     search(content, options, {"train.l2": {"choices": choices}}, where(tmp_path))
-    assert set(choices) <= {one["config"]["train"]["l2"] for one in records(tmp_path)}, "eight spread trials"
+    assert set(choices) <= {record["config"]["train"]["l2"] for record in records(tmp_path)}, "eight spread trials"
 
 
 def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):
-    found = list(rows({**FULL, "objectives": ["naive", "cvib", "escm2_dr"]}, where(tmp_path)))
-    ratings, labels = ([row.name for row in found if row.remark == f"trained on {way}"] for way in FULL["training"])
+    result = list(rows({**FULL, "objectives": ["naive", "cvib", "escm2_dr"]}, where(tmp_path)))
+    ratings, labels = ([row.name for row in result if row.remark == f"trained on {way}"] for way in FULL["training"])
     assert ratings == ["mf/naive", "mf-features/naive", "mlp/naive"], "the others predict labels only"
     both = [f"{backbone}/{name}" for backbone in FULL["backbones"] for name in ("naive", "cvib")]
     assert labels == [*both, "mlp/escm2_dr"]
@@ -212,16 +214,16 @@ def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation
         "training": {**FULL["training"], "labels": {**FULL["training"]["labels"], "objectives": on_labels}},
     }  # fmt: skip
     cells = tuned_cells(content, where(tmp_path))
-    offered = {name for name, own in FULL["objective"].items() if backbone in own.get("backbones", FULL["backbone"])}
-    made = {column: {cell.row for cell in cells if cell.column == column} for column in ("auc", "mse", "labels/auc")}
+    offered = {name for name, mine in FULL["objective"].items() if backbone in mine.get("backbones", FULL["backbone"])}
+    result = {column: {cell.row for cell in cells if cell.column == column} for column in ("auc", "mse", "labels/auc")}
     everyone = {f"{backbone}/{name}" for name in offered}
     of_labels = {f"{backbone}/{name}" for name in ("cvib", "escm2_dr")} & everyone
     labelled = {f"{backbone}/{name}" for name in on_labels} & everyone
-    assert made == {"auc": everyone, "mse": everyone - of_labels, "labels/auc": labelled}
+    assert result == {"auc": everyone, "mse": everyone - of_labels, "labels/auc": labelled}
     searched = {}
-    for one in records(tmp_path):
-        if one["config"]["trial"]:
-            searched.setdefault((one["objective"], one["loss"]), []).append(one["config"])
+    for record in records(tmp_path):
+        if record["config"]["trial"]:
+            searched.setdefault((record["objective"], record["loss"]), []).append(record["config"])
     for (objective, loss), trials in searched.items():
         space = {**FULL["backbone"][backbone]["space"], **FULL["objective"][objective].get("space", {})}
         assert len(trials) == 2, (objective, loss)

@@ -66,11 +66,11 @@ def test_the_verdict_is_by_the_stated_tolerance():
 
 def test_formats():
     paired = Cell("mf/ips", "mse vs mf/naive", -0.1, -0.2, -0.05, None, "better (p 0.01)", ("abc",), True)
-    made = Table("T", [*CELLS, paired], ["Said."])
+    table = Table("T", [*CELLS, paired], ["Said."])
     shape = ["row", "column", "value", "lo", "hi", "published", "verdict", "keys", "uses_mar_data"]
-    assert json.loads(rendered(made, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
-    assert [list(one) for one in json.loads(rendered(made, "json"))] == [shape] * 4
-    text = rendered(made, "md")
+    assert json.loads(rendered(table, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
+    assert [list(load) for load in json.loads(rendered(table, "json"))] == [shape] * 4
+    text = rendered(table, "md")
     assert (
         "|  | mse vs mf/naive |\n|---|---|\n| mf/ips | -0.100 [-0.200, -0.050]; better (p 0.01); uses MAR data |"
         in text
@@ -78,9 +78,9 @@ def test_formats():
     assert text.endswith("- Said.")
     assert "| mf/ips | 1.090 [1.000, 1.200]; 1.093; reproduced |  |" in text
     assert "| mf/naive | 1.500 [1.400, 1.600]; 1.202; differs | 0.900 [0.800, 1.000] |" in text
-    assert r"mae\_x" in rendered(made, "latex") and "% Said." in rendered(made, "latex")
+    assert r"mae\_x" in rendered(table, "latex") and "% Said." in rendered(table, "latex")
     with pytest.raises(UpliftlensError, match="md, latex or json"):
-        rendered(made, "html")
+        rendered(table, "html")
 
 
 def test_an_unknown_table_gets_the_nearest_name(capsys):
@@ -116,7 +116,7 @@ def test_completion_fits_a_low_rank_truth():
     true = 3 + rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40)) + rng.normal(size=(60, 1))
     user, item = np.nonzero(rng.random(true.shape) < 0.6)
     log = interactions(user, item, true[user, item], 60, 40)
-    found = complete(log, CompletionConfig(dim=4, init=0.05, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
+    result = complete(log, CompletionConfig(dim=4, init=0.05, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
     still = complete(log, CompletionConfig(dim=4, init=0.0, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
     both = still.mean(axis=1, keepdims=True) + still.mean(axis=0) - still.mean()
     np.testing.assert_allclose(still, both, atol=1e-4, err_msg="factors that start at 0 stay there: biases alone")
@@ -124,7 +124,7 @@ def test_completion_fits_a_low_rank_truth():
     assert flat.std() < 0.05 * still.std(), "biases have their own share of λ"
     unseen = np.ones(true.shape, bool)
     unseen[user, item] = False
-    assert np.sqrt(((found - true)[unseen] ** 2).mean()) < 0.35 * true[unseen].std()
+    assert np.sqrt(((result - true)[unseen] ** 2).mean()) < 0.35 * true[unseen].std()
 
 
 def test_estimators_on_a_small_world(tmp_path):
@@ -142,10 +142,12 @@ def test_estimators_on_a_small_world(tmp_path):
     true, naive = cells["ROTATED", "true"], cells["ROTATED", "naive"]
     assert true.value == pytest.approx(2.579, abs=0.01), "it depends on the marginal alone"
     for estimator in ("ips", "snips"):
-        one = cells["ROTATED", estimator]
+        item = cells["ROTATED", estimator]
         sd = cells["ROTATED", f"sd/{estimator}"]
-        assert abs(one.value - true.value) < 4 * sd.value / np.sqrt(20)
-        assert (one.hi - one.lo) / 2 == pytest.approx(2.093 * sd.value / np.sqrt(20), rel=1e-3), "Student's t, 19 free"
+        assert abs(item.value - true.value) < 4 * sd.value / np.sqrt(20)
+        assert (item.hi - item.lo) / 2 == pytest.approx(2.093 * sd.value / np.sqrt(20), rel=1e-3), (
+            "Student's t, 19 free"
+        )
         assert sd.lo / sd.value == pytest.approx(np.sqrt(19 / 32.852), rel=1e-4), "χ², 19 free"
         assert sd.hi / sd.value == pytest.approx(np.sqrt(19 / 8.907), rel=1e-4)
         assert sd.verdict.startswith("is the closed form 0.")
@@ -176,17 +178,17 @@ def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
         "rows": {"mf/ips": ["objective=ips"]},
         "seeds": [0],
     }
-    told = []
-    (cell,) = cross_validated_cells(content, where(tmp_path, told))
+    said = []
+    (cell,) = cross_validated_cells(content, where(tmp_path, said))
     assert cell.row == "mf/ips" and cell.lo < cell.value < cell.hi and cell.published == 0.86 and cell.keys
-    assert any("train.l2=1.0 " in line for line in told), "10⁶ shrinks everything to the mean"
+    assert any("train.l2=1.0 " in line for line in said), "10⁶ shrinks everything to the mean"
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")}
     assert len(before) == 2 * 2 + 1
     assert cross_validated_cells(content, where(tmp_path)) == [cell]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")} == before
     records = [json.loads(path.read_text()) for path in before]
-    tested = [one for one in records if one["split"]["name"] == "given"]
-    assert [one["key"] for one in tested] == list(cell.keys), "the test set at random is met by the winner only"
+    tested = [record for record in records if record["split"]["name"] == "given"]
+    assert [item["key"] for item in tested] == list(cell.keys), "the test set at random is met by the winner only"
     assert tested[0]["metrics"]["mae"]["value"] == cell.value
 
 

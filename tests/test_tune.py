@@ -29,13 +29,13 @@ def test_a_larger_budget_repeats_the_trials_of_a_smaller_one(draw, budget, more,
     assert draw(SPACE, budget + more, seed)[:budget] == trials
     assert all(0.3 <= value <= 300 for value in values(trials, 1))
     assert all(0 <= value <= 2 for value in values(trials, 2))
-    assert {one[0] for one in trials[1:]} <= {"model.dim=8", "model.dim=16", "model.dim=32"}
+    assert {trial[0] for trial in trials[1:]} <= {"model.dim=8", "model.dim=16", "model.dim=32"}
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_a_few_spread_trials_leave_no_wide_gap_in_a_range(seed):
     trials = spread(SPACE, 20, seed)
-    counts = np.unique([one[0] for one in trials[1:]], return_counts=True)[1]
+    counts = np.unique([trial[0] for trial in trials[1:]], return_counts=True)[1]
     assert counts.min() >= 5, "19 trials of 3 choices"
     for place, scaled in ((1, lambda x: np.log(x / 0.3) / np.log(1000)), (2, lambda x: x / 2)):
         inside = np.sort([scaled(value) for value in values(trials, place)])
@@ -68,7 +68,7 @@ def test_a_narrowed_space_lies_within_the_space_around_its_centre(l2, anchor, wi
         if least < inside - (high - low) / 2 and inside + (high - low) / 2 < most:
             assert low + high == pytest.approx(2 * inside), "in the middle, but at an end"
     drawn = spread(near, 9, seed)
-    assert {one[0] for one in drawn[1:]} == {"model.dim=16"}
+    assert {item[0] for item in drawn[1:]} == {"model.dim=16"}
 
 
 def test_around_an_option_without_a_value_the_whole_range_is_kept():

@@ -21,7 +21,7 @@ from upliftlens.models.contract import Method, TrainingData
 
 USERS, ITEMS, K, CHI, SHRINKAGE, TIES = 14, 9, 3, 0.05, 4.0, 20
 MATRIX = Method(lambda *_: None, lambda *_: None, lambda s, d, u: s[u], lambda s, d, u, i: s[u, i], "full", "rank")
-NAMES = (*(at(one.name, "@3" if one.at == "required" else "") for one in uplift_metrics.METRICS), "recall@3")
+NAMES = (*(at(metric.name, "@3" if metric.at == "required" else "") for metric in uplift_metrics.METRICS), "recall@3")
 SUFFIXES = ("", "/realised", "/semi")
 ESTIMATORS = ("naive", "ips", "snips", "dr")
 
@@ -70,8 +70,8 @@ def test_outcomes_are_not_predicted_from_the_log_that_is_tested(size, case):
     doubly_robust = ("uplift@3/dr", "uplift@3/dr/user-mean", "policy-value@3/dr", "policy-gain@3/dr")
     assert {choose(name).metric.evidence for name in doubly_robust} == {"logged+history"}
     assert choose("uplift@3/snips").metric.evidence == "logged"
-    found = gathered({"logged"}, known, options, np.unique(log.user), case[3][np.unique(log.user)], TIES)
-    assert found["logged"].m1 is None
+    this_result = gathered({"logged"}, known, options, np.unique(log.user), case[3][np.unique(log.user)], TIES)
+    assert this_result["logged"].m1 is None
 
 
 def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(case):
@@ -89,11 +89,11 @@ def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(ca
     )
     effects = Effects(certain, history, World(potential=world, test_seed=3))
     none = interactions(np.zeros(0), np.zeros(0), np.zeros(0), USERS, ITEMS)
-    found = evaluate(
+    evaluation = evaluate(
         MATRIX, jax.numpy.asarray(scores), seen, HeldOut(test, none, 1.0, (0, 1), "implicit", effects), config
     )
-    assert set(found.summaries) == {"cp@3"}
-    for reason in found.absent.values():
+    assert set(evaluation.summaries) == {"cp@3"}
+    for reason in evaluation.absent.values():
         assert f"no overlap: all {len(log)} rows" in reason and f"({int(log.treated.sum())} always" in reason
 
 
@@ -119,17 +119,17 @@ def weighted(case, weight, m1, m0):
     s = {z: [0.0, 0.0] for z in (True, False)}
     ips = dr = total = 0.0
     for u, i, z, y, e in rows_of(case):
-        w, own = weight(u, i), max(e if z else 1 - e, CHI)
+        w, mine = weight(u, i), max(e if z else 1 - e, CHI)
         n[z] = [n[z][0] + w * y, n[z][1] + w]
-        s[z] = [s[z][0] + w * y / own, s[z][1] + w / own]
+        s[z] = [s[z][0] + w * y / mine, s[z][1] + w / mine]
         sign, total = (1 if z else -1), total + w
-        ips += sign * w * y / own
-        dr += w * (m1[i] - m0[i] + sign * (y - (m1 if z else m0)[i]) / own)
+        ips += sign * w * y / mine
+        dr += w * (m1[i] - m0[i] + sign * (y - (m1 if z else m0)[i]) / mine)
     arms = {
         name: sum(sign * part[z][0] / part[z][1] if part[z][1] else np.nan for z, sign in ((True, 1), (False, -1)))
         for name, part in (("naive", n), ("snips", s))
     }
-    return {**arms, **{name: one / total if total else np.nan for name, one in (("ips", ips), ("dr", dr))}}
+    return {**arms, **{name: item / total if total else np.nan for name, item in (("ips", ips), ("dr", dr))}}
 
 
 def got(result, name):
@@ -166,9 +166,9 @@ def test_estimates_from_the_log(case, result):
             if np.isfinite(only[name]):  # else an arm of this user's list is empty
                 per_user[name].append(only[name])
     assert 0 < len(per_user["snips"]) < 13
-    for name, own in per_user.items():
-        assert got(result, f"uplift@3/{name}/user-mean") == pytest.approx(np.mean(own), abs=1e-6)
-        assert result.summaries[f"uplift@3/{name}/user-mean"].n == len(own)
+    for name, mine in per_user.items():
+        assert got(result, f"uplift@3/{name}/user-mean") == pytest.approx(np.mean(mine), abs=1e-6)
+        assert result.summaries[f"uplift@3/{name}/user-mean"].n == len(mine)
 
 
 def test_policies_are_compared_with_the_logged_one(case, result):
@@ -228,10 +228,10 @@ def test_what_was_seen_is_not_to_be_found(case, result):
     log, seen = case[0], {tuple(pair) for pair in case[4]}
     positive = {(int(u), int(i)) for u, i, y in zip(log.user, log.item, log.outcome) if y > 0}
     assert positive & seen
-    found = []
+    this_result = []
     for user in range(13):
-        wanted = {i for u, i in positive - seen if u == user}
-        if wanted:
-            found.append(len(wanted & set(ranking(case, user)[:K])) / len(wanted))
-    assert got(result, "recall@3") == pytest.approx(np.mean(found))
+        expected = {i for u, i in positive - seen if u == user}
+        if expected:
+            this_result.append(len(expected & set(ranking(case, user)[:K])) / len(expected))
+    assert got(result, "recall@3") == pytest.approx(np.mean(this_result))
     assert result.counts["relevant_pairs"] == len(positive - seen)

@@ -43,7 +43,7 @@ def test_coverage_over_logs_that_redraw_users() -> None:
             "auuc": (qini.curve_sums(log, group, uplift.inverse_propensity(log, 0.0), 4), qini.auuc),
             "naive": (uplift.naive(log, weight), uplift.arm_difference),
         }
-        statistics = [Statistic(np.arange(USERS), one, reduce) for one, reduce in sums.values()]
+        statistics = [Statistic(np.arange(USERS), item, reduce) for item, reduce in sums.values()]
         drawn, _ = replicates(statistics, Resampling(0.95, 300, seed))
         for name, replicated in zip(sums, drawn, strict=True):
             lo, hi = percentile(replicated, 0.95)

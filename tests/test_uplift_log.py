@@ -56,9 +56,9 @@ def test_bad_logs_are_refused(changes: dict[str, Any], message: str) -> None:
 
 
 def test_pairs_without_overlap_are_counted() -> None:
-    found = overlap(make())
-    assert found.usable.tolist() == [True, True, False, False]
-    assert (found.always, found.never) == (1, 1)
+    result = overlap(make())
+    assert result.usable.tolist() == [True, True, False, False]
+    assert (result.always, result.never) == (1, 1)
     assert inverse_propensity(make(), 0.0) == pytest.approx([2, 4 / 3, 0, 0])
 
 

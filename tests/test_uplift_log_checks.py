@@ -44,8 +44,8 @@ def test_what_counts_is_the_rows_that_are_kept(propensity, tmp_path):
     path = file_of(tmp_path / "log.csv", twice, propensity)
     with pytest.raises(UpliftlensError, match="no treated row"):
         loaded(path, "data.filter.duplicates=first")
-    made, alone = loaded(path, "data.filter.duplicates=last"), loaded(file_of(path, table, propensity))
-    assert made.fingerprint == alone.fingerprint  # estimates, too, come from the rows that are kept
+    result, alone = loaded(path, "data.filter.duplicates=last"), loaded(file_of(path, table, propensity))
+    assert result.fingerprint == alone.fingerprint  # estimates, too, come from the rows that are kept
 
 
 @pytest.mark.parametrize("propensity", [True, False])
@@ -60,11 +60,11 @@ def test_rows_that_a_filter_leaves_are_checked_again(propensity, tmp_path):
 
 def test_estimates_come_from_the_rows_that_a_filter_leaves(tmp_path):
     table = rows()
-    more = [*table, *((f"v{one}", "i0", 1, 1.0, 0.5) for one in range(6))]
-    made = loaded(file_of(tmp_path / "log.csv", more, False), "data.filter.user_core=2")
+    more = [*table, *((f"v{item}", "i0", 1, 1.0, 0.5) for item in range(6))]
+    dataset = loaded(file_of(tmp_path / "log.csv", more, False), "data.filter.user_core=2")
     alone = loaded(file_of(tmp_path / "log.csv", table, False))
-    assert made.treatment is not None and alone.treatment is not None
-    assert made.treatment.propensity == pytest.approx(alone.treatment.propensity, abs=1e-5)
+    assert dataset.treatment is not None and alone.treatment is not None
+    assert dataset.treatment.propensity == pytest.approx(alone.treatment.propensity, abs=1e-5)
 
 
 WRONG_CELL = [
@@ -119,7 +119,7 @@ def test_one_user_or_one_item_is_said(absent, propensity, tmp_path):
         table = [row for row in rows(*size) if size[0] == 1 or row[1] == rows(*size)[0][1]]
         said: list[str] = []
         assert len(loaded(file_of(tmp_path / "log.csv", table, propensity), *options, say=said.append).log)
-        assert any(line in one for one in said)
+        assert any(line in item for item in said)
 
 
 @pytest.mark.parametrize("duplicates", POLICIES)

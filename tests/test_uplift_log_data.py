@@ -37,25 +37,30 @@ def test_a_log_in_which_nothing_was_taken_is_refused(tmp_path):
 
 def test_a_log_keeps_every_column_in_its_row(tmp_path):
     table = rows()
-    made = loaded(file_of(tmp_path / "log.csv", table, True))
-    assert made.treatment is not None and not made.treatment.estimated and made.world is None
-    found = [
-        (made.users["id"][u], made.items["id"][i], int(z), float(y), pytest.approx(e, abs=1e-6))
+    dataset = loaded(file_of(tmp_path / "log.csv", table, True))
+    assert dataset.treatment is not None and not dataset.treatment.estimated and dataset.world is None
+    result = [
+        (dataset.users["id"][u], dataset.items["id"][i], int(z), float(y), pytest.approx(e, abs=1e-6))
         for u, i, z, y, e in zip(
-            made.log.user, made.log.item, made.treatment.treated, made.log.value, made.treatment.propensity, strict=True
+            dataset.log.user,
+            dataset.log.item,
+            dataset.treatment.treated,
+            dataset.log.value,
+            dataset.treatment.propensity,
+            strict=True,
         )
     ]
-    assert table == found
+    assert table == result
 
 
 def test_propensities_that_are_not_recorded_are_estimated_and_it_is_said(tmp_path):
     said: list[str] = []
-    made = loaded(file_of(tmp_path / "log.csv", rows(), False), say=said.append)
-    assert made.treatment is not None and made.treatment.estimated
+    dataset = loaded(file_of(tmp_path / "log.csv", rows(), False), say=said.append)
+    assert dataset.treatment is not None and dataset.treatment.estimated
     assert any("estimated from its 300 rows" in line for line in said)
     assert any("Every item was both recommended and not" in line for line in said)
     other = loaded(file_of(tmp_path / "log.csv", rows(), False), "data.propensity_l2=3")
-    assert other.fingerprint != made.fingerprint
+    assert other.fingerprint != dataset.fingerprint
 
 
 def test_a_log_without_overlap_is_refused_where_propensities_would_be_estimated(tmp_path):
@@ -143,17 +148,17 @@ def test_rows_without_overlap_are_counted(tmp_path):
 def test_pairs_that_a_world_always_recommends_are_counted_and_its_card_says_so(tmp_path):
     said: list[str] = []
     options = [*SMALL, "data.exposure=rank", "data.exponent=2", "data.cap=1"]
-    made = data.load(data.configure("uplift-synthetic", options), tmp_path, said.append)
-    assert made.treatment is not None
-    certain = int((made.treatment.propensity == 1).sum())
+    dataset = data.load(data.configure("uplift-synthetic", options), tmp_path, said.append)
+    assert dataset.treatment is not None
+    certain = int((dataset.treatment.propensity == 1).sum())
     assert certain > 0
     assert said == [f"uplift-synthetic: {certain:,} of 1,200 rows have propensity 0 or 1 and are left out of estimates"]
-    card = data.card(made)
+    card = data.card(dataset)
     assert card.recommended is not None and card.rows == 600 and card.density == 1
     assert card.recommended.without_overlap == certain // 2 and card.recommended.draws == 3
-    first = made.treatment.treated[:600]
-    assert card.recommended.rows == first.sum() and card.relevant == np.mean(made.log.value[:600] > 0)
-    assert card.recommended.outcome[0] == pytest.approx(made.log.value[:600][first].mean())
+    first = dataset.treatment.treated[:600]
+    assert card.recommended.rows == first.sum() and card.relevant == np.mean(dataset.log.value[:600] > 0)
+    assert card.recommended.outcome[0] == pytest.approx(dataset.log.value[:600][first].mean())
     shown = dict(rows_of_card(card))
     assert shown["no overlap"].startswith(f"{certain // 2} pairs") and "the first of 3 draws" in shown["logged pairs"]
 
@@ -161,17 +166,19 @@ def test_pairs_that_a_world_always_recommends_are_counted_and_its_card_says_so(t
 def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):
     table, said = rows(), []
     path = file_of(tmp_path / "log.csv", table, False)
-    made = loaded(path, "data.absent=zero", say=said.append)
-    assert made.treatment is not None and len(made.log) == 25 * 15
+    dataset = loaded(path, "data.absent=zero", say=said.append)
+    assert dataset.treatment is not None and len(dataset.log) == 25 * 15
     assert any("estimated from its 375 rows" in line for line in said)
     known = {(user, item): (bool(z), y) for user, item, z, y, _ in table}
-    ids = zip(made.users["id"][made.log.user], made.items["id"][made.log.item])
-    for pair, z, y in zip(ids, made.treatment.treated, made.log.value):
+    ids = zip(dataset.users["id"][dataset.log.user], dataset.items["id"][dataset.log.item])
+    for pair, z, y in zip(ids, dataset.treatment.treated, dataset.log.value):
         assert (z, y) == known.pop(pair, (False, 0.0))
     assert not known
-    e = additive_logistic(made.log.user, made.log.item, made.treatment.treated, 25, 15, 1.0, 1000, np.ones(375, bool))
-    np.testing.assert_allclose(made.treatment.propensity, e, atol=1e-4)
-    assert loaded(path).fingerprint != made.fingerprint
+    e = additive_logistic(
+        dataset.log.user, dataset.log.item, dataset.treatment.treated, 25, 15, 1.0, 1000, np.ones(375, bool)
+    )
+    np.testing.assert_allclose(dataset.treatment.propensity, e, atol=1e-4)
+    assert loaded(path).fingerprint != dataset.fingerprint
     with pytest.raises(UpliftlensError, match=r"absent pair has no row in .*columns\.propensity=null"):
         loaded(file_of(tmp_path / "log.csv", table, True), "data.absent=zero")
 
@@ -211,41 +218,41 @@ def test_a_propensity_of_being_observed_is_refused_before_the_log_is_read(words,
         f"store={tmp_path}/runs",
     ]
     assert main(["run", *given]) != 0
-    told = capsys.readouterr().err
-    assert "data=uplift-log is a log of recommendations" in told and "use propensity=none" in told
+    said = capsys.readouterr().err
+    assert "data=uplift-log is a log of recommendations" in said and "use propensity=none" in said
 
 
 def test_a_propensity_of_being_observed_is_refused_for_a_plugins_log(tmp_path, monkeypatch):
     monkeypatch.setattr(UpliftLogConfig, "recommendations", False)
     words = ["data=uplift-log", f"data.path={file_of(tmp_path / 'log.csv', rows(), True)}", "model=popularity"]
-    made = plans.plan(composed(prepare_overrides([*words, "propensity=popularity", f"cache={tmp_path}"])))
+    planned = plans.plan(composed(prepare_overrides([*words, "propensity=popularity", f"cache={tmp_path}"])))
     with pytest.raises(UpliftlensError, match="log is a log of recommendations"):
-        prepare(made, quiet)
+        prepare(planned, quiet)
 
 
 def test_the_three_draws_are_those_of_the_world(tmp_path):
-    made = data.load(data.configure("uplift-synthetic", [*SMALL, "data.draw=2"]), tmp_path)
-    assert made.world is not None
-    parts = split(made, SplitOptions("draws", 0.5, 0))
+    dataset = data.load(data.configure("uplift-synthetic", [*SMALL, "data.draw=2"]), tmp_path)
+    assert dataset.world is not None
+    parts = split(dataset, SplitOptions("draws", 0.5, 0))
     for part, rows_there, seed in (
         ("train", parts.train, 6),
         ("validation", parts.validation, 7),
         ("test", parts.test, 8),
     ):
-        drawn = draw(made.world.potential, seed)
-        found = uplift_part(made, parts, part)
-        assert found is not None and (rows_there.value == rows_of(drawn).value).all()
+        drawn = draw(dataset.world.potential, seed)
+        result = uplift_part(dataset, parts, part)
+        assert result is not None and (rows_there.value == rows_of(drawn).value).all()
         for name in ("user", "item", "treated", "outcome", "propensity"):
-            assert (getattr(found, name) == getattr(drawn, name)).all(), (part, name)
+            assert (getattr(result, name) == getattr(drawn, name)).all(), (part, name)
     assert parts.leak.redrawn and not parts.leak.problems()
-    seen = fitted_rows(made, parts)
-    assert len(seen) == int((parts.train.value > 0).sum()) and len(consumed(made, parts.train)) == len(seen)
-    both = uplift_part(made, parts, "fitted")
+    seen = fitted_rows(dataset, parts)
+    assert len(seen) == int((parts.train.value > 0).sum()) and len(consumed(dataset, parts.train)) == len(seen)
+    both = uplift_part(dataset, parts, "fitted")
     assert both is not None and len(both) == len(parts.train)
     padded = recommendations(both, 700)
     assert padded.weight.sum() == 600 and padded.treated.sum() == both.treated.sum()
     assert (np.diff(np.asarray(padded.user[:600])) >= 0).all()
     again = data.load(data.configure("uplift-synthetic", [*SMALL, "data.draw=2"]), tmp_path)
-    assert again.fingerprint == made.fingerprint
+    assert again.fingerprint == dataset.fingerprint
     other = data.load(data.configure("uplift-synthetic", SMALL), tmp_path)
-    assert other.fingerprint != made.fingerprint
+    assert other.fingerprint != dataset.fingerprint

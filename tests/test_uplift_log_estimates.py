@@ -25,26 +25,26 @@ def prepared(path: Path, *words: str, reporter: Reporter = quiet) -> Prepared:
 
 def test_who_was_recommended_what_in_the_test_rows_enters_no_other_weight(tmp_path):
     table = rows()
-    made = prepared(file_of(tmp_path / "log.csv", table, False))
-    assert made.split.test_rows is not None and made.dataset.treatment is not None
-    flipped = set(made.split.test_rows[::2].tolist())
+    result = prepared(file_of(tmp_path / "log.csv", table, False))
+    assert result.split.test_rows is not None and result.dataset.treatment is not None
+    flipped = set(result.split.test_rows[::2].tolist())
     other = [(*row[:2], 1 - row[2] if place in flipped else row[2], *row[3:]) for place, row in enumerate(table)]
     changed = prepared(file_of(tmp_path / "other.csv", other, False))
-    assert (changed.split.train_rows == made.split.train_rows).all() and changed.dataset.treatment is not None
-    assert (changed.dataset.treatment.treated != made.dataset.treatment.treated).sum() == len(flipped)
-    assert (changed.dataset.treatment.propensity == made.dataset.treatment.propensity).all()
-    seen, same = (training_data(one, refit=True).recommendations for one in (made, changed))
+    assert (changed.split.train_rows == result.split.train_rows).all() and changed.dataset.treatment is not None
+    assert (changed.dataset.treatment.treated != result.dataset.treatment.treated).sum() == len(flipped)
+    assert (changed.dataset.treatment.propensity == result.dataset.treatment.propensity).all()
+    seen, same = (training_data(item, refit=True).recommendations for item in (result, changed))
     assert seen is not None and same is not None and (seen.propensity == same.propensity).all()
-    place = int(made.split.train_rows[0])
+    place = int(result.split.train_rows[0])
     table[place] = (*table[place][:2], 1 - table[place][2], *table[place][3:])
     trained = prepared(file_of(tmp_path / "trained.csv", table, False)).dataset.treatment
-    assert trained is not None and (trained.propensity != made.dataset.treatment.propensity).any()
+    assert trained is not None and (trained.propensity != result.dataset.treatment.propensity).any()
 
 
 def test_the_estimate_is_that_of_a_log_without_the_test_rows(tmp_path):
-    made = prepared(file_of(tmp_path / "log.csv", rows(), False))
-    kept, treatment = np.sort(np.r_[made.split.train_rows, made.split.validation_rows]), made.dataset.treatment
-    log = made.dataset.log
+    result = prepared(file_of(tmp_path / "log.csv", rows(), False))
+    kept, treatment = np.sort(np.r_[result.split.train_rows, result.split.validation_rows]), result.dataset.treatment
+    log = result.dataset.log
     assert treatment is not None and treatment.estimated and len(kept) == 240
     every = np.ones(240, bool)
     alone = additive_logistic(log.user[kept], log.item[kept], treatment.treated[kept], 25, 15, 1.0, 1000, every)
@@ -63,20 +63,20 @@ def test_a_user_and_an_item_without_a_fitted_row_are_average():
 def test_the_run_says_so_and_has_a_key_of_its_own(tmp_path):
     said: list[str] = []
     path = file_of(tmp_path / "log.csv", rows(), False)
-    made = prepared(path, reporter=quiet._replace(say=said.append))
+    result = prepared(path, reporter=quiet._replace(say=said.append))
     assert said[-1] == "uplift-log, split kfold: the run's propensities are estimated without its test rows"
     whole = loaded(path)
-    assert made.dataset.fingerprint == whole.fingerprint
-    assert made.split.fingerprint != split(whole, KFOLD).fingerprint
+    assert result.dataset.fingerprint == whole.fingerprint
+    assert result.split.fingerprint != split(whole, KFOLD).fingerprint
 
 
 def test_recorded_propensities_stay_as_they_are(tmp_path):
     said: list[str] = []
     path = file_of(tmp_path / "log.csv", rows(), True)
-    made, whole = prepared(path, reporter=quiet._replace(say=said.append)), loaded(path)
-    assert made.dataset.treatment is not None and whole.treatment is not None and not said
-    assert (made.dataset.treatment.propensity == whole.treatment.propensity).all()
-    assert made.split.fingerprint == split(whole, KFOLD).fingerprint
+    result, whole = prepared(path, reporter=quiet._replace(say=said.append)), loaded(path)
+    assert result.dataset.treatment is not None and whole.treatment is not None and not said
+    assert (result.dataset.treatment.propensity == whole.treatment.propensity).all()
+    assert result.split.fingerprint == split(whole, KFOLD).fingerprint
 
 
 def test_other_rows_that_are_not_enough_are_named(tmp_path):

@@ -30,7 +30,7 @@ def values(tau: np.ndarray, rank: np.ndarray) -> tuple[float, float, float]:
         uplift.causal_dcg(tau, rank),
         uplift.causal_average_rank(tau, rank),
     )
-    cp, cdcg, car = (float(uplift.mean_over_users(one.sum(axis=0))) for one in sums)
+    cp, cdcg, car = (float(uplift.mean_over_users(this_sum.sum(axis=0))) for this_sum in sums)
     return cp, cdcg, car
 
 
@@ -71,7 +71,7 @@ def test_truth_metrics_agree_with_plain_loops_when_items_are_left_out() -> None:
         cps.append(sum(TAU[u, i] for i in order[:N]) / len(order[:N]))
         cdcgs.append(sum(TAU[u, i] / np.log2(place + 2) for place, i in enumerate(order)))
         cars.append(sum(TAU[u, i] * (place + 1) for place, i in enumerate(order)) / len(order))
-    expected = tuple(float(np.mean(one)) for one in (cps, cdcgs, cars))
+    expected = tuple(float(np.mean(item)) for item in (cps, cdcgs, cars))
     assert values(TAU, ranks(scores, np.arange(ITEMS))) == pytest.approx(expected, abs=EXACT)
 
 

@@ -98,9 +98,9 @@ def test_dlce_weighs_a_treated_purchase_up_and_an_untreated_one_down_in_expectat
     flat = {"prediction": {"table": jnp.zeros((1, 2))}}
     expected = 0.0
     for z, chance in ((1, e * mu1), (0, (1 - e) * mu0)):
-        one = log_of(np.array([[z, 0]]), np.array([[1, 0]]), np.array([[e, e]]), np.array([[1, 0]]))
+        item = log_of(np.array([[z, 0]]), np.array([[1, 0]]), np.array([[e, e]]), np.array([[1, 0]]))
 
-        def loss(modules, one=one):  # type: ignore[no-untyped-def]
+        def loss(modules, one=item):  # type: ignore[no-untyped-def]
             batch = columns(one, np.array([1]))
             return objective_uplift.dlce.phases[0].loss(view_of(modules, bpr), batch, {"chi": 0.0})
 
@@ -135,9 +135,9 @@ def half_of(user: int, item: int) -> int:
 
 
 @pytest.mark.parametrize("make", [columns, tile])
-@pytest.mark.parametrize("loss", [logistic, squared], ids=lambda one: one.name)
+@pytest.mark.parametrize("loss", [logistic, squared], ids=lambda item: item.name)
 def test_outcome_learners_minimise_the_published_losses(make, loss, log: UpliftLog) -> None:  # type: ignore[no-untyped-def]
-    score = {name: np.asarray(own["table"]) for name, own in tables().items()}
+    score = {name: np.asarray(table["table"]) for name, table in tables().items()}
     mean = sigmoid if loss is logistic else (lambda x: x)
     arms = {"t": 0.0, "s": 0.0, "dr": 0.0}
     effect = 0.0
@@ -148,8 +148,8 @@ def test_outcome_learners_minimise_the_published_losses(make, loss, log: UpliftL
         if half_of(u, i):  # the other models learn from this row, and these correct it
             t, c, other_t, other_c = other_t, other_c, t, c
         p, s_t = score["prediction"][u, i], score["control"][u, i]
-        for name, own in (("t", p if z else s_t), ("s", s_t + p if z else s_t), ("dr", t if z else c)):
-            arms[name] += (softplus(own) - y * own) if loss is logistic else (y - own) ** 2
+        for name, mine in (("t", p if z else s_t), ("s", s_t + p if z else s_t), ("dr", t if z else c)):
+            arms[name] += (softplus(mine) - y * mine) if loss is logistic else (y - mine) ** 2
         if 0 < e < 1:
             m1, m0 = mean(other_t), mean(other_c)
             phi = m1 - m0 + ((y - m1) / max(e, CHI) if z else -(y - m0) / max(1 - e, CHI))
@@ -176,8 +176,8 @@ def test_the_pseudo_outcome_is_a_constant_to_the_gradient_and_unbiased_if_either
             for y in (0, 1):
                 mu = mu1 if z else mu0
                 chance = (e if z else 1 - e) * (mu if y else 1 - mu)
-                one = log_of(np.array([[z]]), np.array([[y]]), np.array([[recorded]]))
-                view, sample = view_of(modules, squared), columns(one).observed
+                item = log_of(np.array([[z]]), np.array([[y]]), np.array([[recorded]]))
+                view, sample = view_of(modules, squared), columns(item).observed
                 expected += chance * float(objective_outcomes.pseudo_outcome(view, sample, jnp.zeros(()))[0])
         assert expected == pytest.approx(mu1 - mu0, abs=1e-6)
     phase = objective_outcomes.dr_learner.phases[1]
@@ -190,17 +190,17 @@ def test_the_pseudo_outcome_is_a_constant_to_the_gradient_and_unbiased_if_either
 def test_no_row_teaches_the_models_that_correct_it() -> None:
     """Cross-fitting: a model's gradient comes from its own half, and φ there moves with the other models only."""
     log = random_log(40, 50, 2)[0]
-    own = np.array([half_of(int(u), int(i)) for u, i in zip(log.user, log.item)])
-    assert abs(own.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(log))
+    mine = np.array([half_of(int(u), int(i)) for u, i in zip(log.user, log.item)])
+    assert abs(mine.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(log))
     for side in (log.user, log.item):  # both halves know everyone
-        share = np.bincount(side, own) / np.bincount(side)
+        share = np.bincount(side, mine) / np.bincount(side)
         assert share.min() > 0.1 and share.max() < 0.9
     rng = np.random.default_rng(0)
     modules = {name: {"table": jnp.asarray(rng.normal(size=(40, 50)))} for name in MODULES}
     batch, dr_learner = columns(log), objective_outcomes.dr_learner
-    slopes = jax.grad(lambda own: dr_learner.phases[0].loss(view_of(own), batch, HP))(modules)
+    slopes = jax.grad(lambda item: dr_learner.phases[0].loss(view_of(item), batch, HP))(modules)
     before = np.asarray(objective_outcomes.pseudo_outcome(view_of(modules), batch.observed, jnp.asarray(CHI)))
-    for end, taught in (("", own == 0), ("_other", own == 1)):
+    for end, taught in (("", mine == 0), ("_other", mine == 1)):
         touched = sum(
             np.abs(np.asarray(slopes[f"{arm}{end}"]["table"]))[log.user, log.item] for arm in ("treated", "control")
         )
@@ -220,10 +220,10 @@ def test_dlce_draws_every_row_alike_against_an_item_uniform_over_all(log: Uplift
     counts, items = np.zeros(len(log)), np.zeros(ITEMS)
     for _ in range(300):
         triples = draw(rng, 2 * len(usable) + 3)
-        one = np.bincount(triples.row, minlength=len(log))
+        item = np.bincount(triples.row, minlength=len(log))
         assert len(triples.row) == len(triples.negative) == 2 * len(usable) + 3
-        assert set(one[usable]) <= {2, 3} and one.sum() == one[usable].sum()
-        counts += one
+        assert set(item[usable]) <= {2, 3} and item.sum() == item[usable].sum()
+        counts += item
         items += np.bincount(triples.negative, minlength=ITEMS)
     for drawn in (counts[usable], items):
         assert np.abs(drawn / drawn.sum() * len(drawn) - 1).max() < 0.1

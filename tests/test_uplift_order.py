@@ -25,10 +25,13 @@ def test_recommending_what_people_take_anyway_causes_less_than_recommending_at_r
     assert main(["run", *words, "model=mf", "loss=bpr", "objective=naive", "train.epochs=8"]) == 0
     # A gradient learner goes by its objective, BPR on all positives by its loss.
     name_of = {"dlce": "dlce", "blce": "blce", "naive": "bpr"}
-    found = {name_of[one["objective"]] if one["model"] == "mf" else one["model"]: one for one in records(tmp_path)}
+    result = {
+        name_of[record["objective"]] if record["model"] == "mf" else record["model"]: record
+        for record in records(tmp_path)
+    }
 
     def evaluation(name: str) -> Evaluation:
-        arrays = load_per_user(Store(tmp_path), found[name]["key"])
+        arrays = load_per_user(Store(tmp_path), result[name]["key"])
         return Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {})
 
     order = [
@@ -36,13 +39,13 @@ def test_recommending_what_people_take_anyway_causes_less_than_recommending_at_r
         *(("random", w) for w in ("popularity", "logged_propensity", "ials", "bpr")),
     ]
     pairs = {f"{a} against {b}": ([evaluation(a)], [evaluation(b)]) for a, b in order}
-    for label, one in compare(pairs, "cdcg", Resampling(0.95, 1000, 0)).items():
-        assert one.better == "first" and one.lo > 0, label
-    value = {name: {m: one["metrics"][m]["value"] for m in one["metrics"]} for name, one in found.items()}
+    for label, item in compare(pairs, "cdcg", Resampling(0.95, 1000, 0)).items():
+        assert item.better == "first" and item.lo > 0, label
+    value = {name: {m: item["metrics"][m]["value"] for m in item["metrics"]} for name, item in result.items()}
     assert value["cubn"]["cp@10"] >= 0.75 * value["oracle"]["cp@10"]
     assert value["dlce"]["cp@10"] >= 0.65 * value["oracle"]["cp@10"]
     assert value["ials"]["recall@10"] > 3 * value["oracle"]["recall@10"]
-    for name, one in found.items():
+    for name, item in result.items():
         for estimate in ESTIMATES:
-            summary, truth = one["metrics"][estimate], value[name]["uplift@10/true"]
+            summary, truth = item["metrics"][estimate], value[name]["uplift@10/true"]
             assert abs(summary["value"] - truth) < summary["hi"] - summary["lo"], (name, estimate)

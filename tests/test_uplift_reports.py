@@ -56,8 +56,8 @@ def test_two_recommenders_are_compared_on_a_log_and_estimated_propensities_are_t
     text = capsys.readouterr().out
     assert "difference" in text and "p = " in text and "Propensities of recommending were estimated" in text
     assert main([*words, "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["lo"] < found["difference"] < found["hi"]
+    content = json.loads(capsys.readouterr().out)
+    assert content["lo"] < content["difference"] < content["hi"]
     assert main(["compare", "popularity", "random", "--metric", "recall@10", "--store", str(tmp_path / "runs")]) == 0
     assert "Propensities" not in capsys.readouterr().out
 
@@ -66,8 +66,8 @@ def test_rows_without_overlap_are_counted_in_the_record(tmp_path):
     path = log_file(tmp_path / "log.csv", 0.5, certain=3)
     assert swept(tmp_path, f"data.path={path}", "model=popularity") == 0
     (record,) = records(tmp_path / "runs")
-    told = record["diagnostics"]["recommendations"]
-    assert told["propensities"] == "recorded" and 0 < told["without_overlap"] < told["rows"]
+    said = record["diagnostics"]["recommendations"]
+    assert said["propensities"] == "recorded" and 0 < said["without_overlap"] < said["rows"]
 
 
 def test_a_part_without_treated_rows_is_an_answer(tmp_path, capsys):
@@ -79,7 +79,7 @@ def test_a_part_without_treated_rows_is_an_answer(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "can't select by uplift@10/snips" in error and "none was recommended, or all were" in error
     assert swept(tmp_path, f"data.path={path}", "model=popularity", "train.monitor=ndcg@10") == 0
-    done = next(one for one in records(tmp_path / "runs") if one["status"] == "done")
+    done = next(record for record in records(tmp_path / "runs") if record["status"] == "done")
     assert "recall@10" in done["metrics"] and "uplift@10/snips" not in done["metrics"]
     assert "none was recommended" in done["diagnostics"]["absent"]["uplift@10/snips"]
 

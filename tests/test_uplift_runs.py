@@ -32,7 +32,7 @@ RATED = (
 )
 SEMI = (
     *("metrics=uplift_semi", "metrics.world.per_user=6", "metrics.interval.resamples=50"),
-    *(f"metrics.world.{one}.{size}" for one in ("ratings", "watched") for size in ("dim=4", "steps=4000")),
+    *(f"metrics.world.{this_name}.{size}" for this_name in ("ratings", "watched") for size in ("dim=4", "steps=4000")),
 )
 
 
@@ -49,7 +49,7 @@ def store(tmp_path_factory):
 
 
 def values(store) -> dict[str, dict[str, float]]:
-    return {one["model"]: {name: m["value"] for name, m in one["metrics"].items()} for one in records(store)}
+    return {record["model"]: {name: m["value"] for name, m in record["metrics"].items()} for record in records(store)}
 
 
 def planned(*words: str):
@@ -57,14 +57,14 @@ def planned(*words: str):
 
 
 def test_every_model_has_every_uplift_metric_with_its_interval(store):
-    wanted = composed(prepare_overrides(list(WORLD)))["metrics"]["names"]
-    for one in records(store):
-        assert one["status"] == "done" and not one["diagnostics"]["absent"], one["model"]
-        assert list(one["metrics"]) == wanted
-        for name, metric in one["metrics"].items():
+    expected = composed(prepare_overrides(list(WORLD)))["metrics"]["names"]
+    for record in records(store):
+        assert record["status"] == "done" and not record["diagnostics"]["absent"], record["model"]
+        assert list(record["metrics"]) == expected
+        for name, metric in record["metrics"].items():
             assert metric["lo"] <= metric["value"] <= metric["hi"], name
-        assert one["diagnostics"]["monitor"] == "uplift@10/snips"
-        assert one["diagnostics"]["recommendations"]["propensities"] == "recorded"
+        assert record["diagnostics"]["monitor"] == "uplift@10/snips"
+        assert record["diagnostics"]["recommendations"]["propensities"] == "recorded"
 
 
 def test_the_oracle_reaches_the_analytic_maximum_over_what_may_be_recommended(store):
@@ -79,17 +79,17 @@ def test_the_oracle_reaches_the_analytic_maximum_over_what_may_be_recommended(st
     assert oracle["cp@10"] == pytest.approx(np.mean([row[:10].mean() for row in best]), abs=1e-6)
     gain = np.mean([(row / np.log2(np.arange(len(row)) + 2)).sum() for row in best])
     assert oracle["cdcg"] == pytest.approx(gain, abs=1e-5)
-    for name, one in values(store).items():
-        assert one["cp@10"] <= oracle["cp@10"] and one["cdcg"] <= oracle["cdcg"], name
+    for name, value in values(store).items():
+        assert value["cp@10"] <= oracle["cp@10"] and value["cdcg"] <= oracle["cdcg"], name
 
 
 def test_estimates_stand_near_the_truth_and_naive_ones_do_not(store):
-    found = [one for one in records(store) if one["model"] != "oracle"]
-    for one in found:
-        truth = one["metrics"]["uplift@10/true"]["value"]
+    result = [record for record in records(store) if record["model"] != "oracle"]
+    for item in result:
+        truth = item["metrics"]["uplift@10/true"]["value"]
         for name in ("uplift@10/snips", "uplift@10/dr", "uplift@10/ips"):
-            width = one["metrics"][name]["hi"] - one["metrics"][name]["lo"]
-            assert abs(one["metrics"][name]["value"] - truth) < width, (one["model"], name)
+            width = item["metrics"][name]["hi"] - item["metrics"][name]["lo"]
+            assert abs(item["metrics"][name]["value"] - truth) < width, (item["model"], name)
     assert any(abs(v["uplift@10/naive"] - v["uplift@10/true"]) > 0.02 for v in values(store).values())
 
 
@@ -109,13 +109,13 @@ def test_the_logging_policy_ranks_by_what_was_recorded(store):
 def test_two_methods_are_compared_on_one_log(asked, store, capsys):
     words = ["oracle", "random", "--metric", asked, "--store", str(store), "--format", "json"]
     assert main(["compare", *words]) == 0
-    found = json.loads(capsys.readouterr().out)
+    content = json.loads(capsys.readouterr().out)
     both, metric = values(store), "uplift@10/snips" if asked == "uplift@10" else asked
-    assert found["metric"] == metric
-    assert found["difference"] == pytest.approx(both["oracle"][metric] - both["random"][metric])
-    assert found["lo"] < found["difference"] < found["hi"] and found["n"] == 60
+    assert content["metric"] == metric
+    assert content["difference"] == pytest.approx(both["oracle"][metric] - both["random"][metric])
+    assert content["lo"] < content["difference"] < content["hi"] and content["n"] == 60
     # A single run of random order: the two fits differ by their truth, of the methods nothing is decided.
-    assert (found["better"], found["about"], found["differs"]) == ("undecided", "fits", metric == "cp@10")
+    assert (content["better"], content["about"], content["differs"]) == ("undecided", "fits", metric == "cp@10")
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_random_ranking_changes_what_the_average_recommendation_does(store):
     assert truth is not None
     tau, taken = truth.tau.astype(np.float64), train.value > 0
     tau[train.user[taken], train.item[taken]] = np.nan
-    (one,) = (one for one in records(store) if one["model"] == "random")
-    found = one["metrics"]["cp@10"]
-    assert found["lo"] < np.nanmean(tau, axis=1).mean() < found["hi"] and found["hi"] - found["lo"] < 0.1
+    (item,) = (record for record in records(store) if record["model"] == "random")
+    result = item["metrics"]["cp@10"]
+    assert result["lo"] < np.nanmean(tau, axis=1).mean() < result["hi"] and result["hi"] - result["lo"] < 0.1
 
 
 def test_tuning_reads_no_truth_and_no_test(tmp_path, monkeypatch):
@@ -153,10 +153,10 @@ def test_tuning_reads_no_truth_and_no_test(tmp_path, monkeypatch):
 
 
 def test_a_learner_that_reads_the_truth_is_stopped(tmp_path):
-    wanted = planned("model=random", f"store={tmp_path}")
-    truth = prepare(wanted, quiet).dataset.world
+    this_planned = planned("model=random", f"store={tmp_path}")
+    truth = prepare(this_planned, quiet).dataset.world
     assert truth is not None
-    honest = wanted.learning.model.value
+    honest = this_planned.learning.model.value
 
     def peeking(options) -> Method:
         method = honest.method(options)
@@ -166,9 +166,9 @@ def test_a_learner_that_reads_the_truth_is_stopped(tmp_path):
 
         return method._replace(init=init)
 
-    thief = wanted.learning.model._replace(value=Solver("thief", honest.options, peeking))
+    thief = this_planned.learning.model._replace(value=Solver("thief", honest.options, peeking))
     with pytest.raises(experiment.RunFailed, match="read the truth of a world"):
-        experiment.run(replace(wanted, learning=wanted.learning._replace(model=thief)), quiet)
+        experiment.run(replace(this_planned, learning=this_planned.learning._replace(model=thief)), quiet)
     with hidden(), pytest.raises(TruthRead):
         truth.realised()
     assert truth.tau.shape == (60, 40)
@@ -197,9 +197,9 @@ def test_data_with_treatments_report_uplift_unless_metrics_are_chosen(words, spl
 
 
 TRUE = [
-    at(name, "@10" if one.at == "required" else "")
-    for name, one in registry().items()
-    if one.evidence in ("logged+truth", "truth", "realised", "semi")
+    at(name, "@10" if item.at == "required" else "")
+    for name, item in registry().items()
+    if item.evidence in ("logged+truth", "truth", "realised", "semi")
 ]
 
 
@@ -219,9 +219,9 @@ def test_nothing_is_selected_by_a_frozen_world(name, tmp_path):
     """Not even where the test has one."""
     words = [*RATED, *SEMI, "model=additive", "train.epochs=1", f"train.monitor={name}", f"store={tmp_path}"]
     for trial in ("true", "false"):
-        wanted = plan(composed(prepare_overrides([*words, f"trial={trial}", f"cache={tmp_path}"])))
+        this_planned = plan(composed(prepare_overrides([*words, f"trial={trial}", f"cache={tmp_path}"])))
         with pytest.raises(experiment.RunFailed, match=f"can't select by {name}: a frozen world is for tests"):
-            experiment.run(wanted, quiet)
+            experiment.run(this_planned, quiet)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_nothing_is_selected_by_a_frozen_world(name, tmp_path):
 )
 def test_what_does_not_go_together_is_said(words, message, tmp_path):
     chosen = {word.split("=")[0] for word in words}
-    base = [one for one in ("model=ials", *WORLD) if one.split("=")[0] not in chosen]
-    base = [one for one in base if not (words[0] == "data=synthetic" and one.startswith("data."))]
+    base = [item for item in ("model=ials", *WORLD) if item.split("=")[0] not in chosen]
+    base = [item for item in base if not (words[0] == "data=synthetic" and item.startswith("data."))]
     small = (
         ["data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "data.test_per_user=10"]
         if words[0] == "data=synthetic"
@@ -262,9 +262,9 @@ def test_a_frozen_world_stands_beside_the_accuracy_of_plain_ratings(tmp_path):
     (world,) = (tmp_path / "cache" / "worlds").glob("*.npz")
     with np.load(world) as file:
         tau = 1 / (1 + np.exp(5.0 - file["ratings"])) - file["watched"]
-    for one in records(tmp_path):
-        assert {"cp@10/semi", "cp@100/semi", "cdcg/semi", "recall@10"} <= set(one["metrics"])
-        semi = one["metrics"]["cp@10/semi"]
+    for record in records(tmp_path):
+        assert {"cp@10/semi", "cp@100/semi", "cdcg/semi", "recall@10"} <= set(record["metrics"])
+        semi = record["metrics"]["cp@10/semi"]
         assert tau.min() < semi["lo"] <= semi["value"] <= semi["hi"] < tau.max()
     before = world.stat().st_mtime_ns
     assert uplift("run", tmp_path, "model=additive", "train.epochs=1", *SEMI, world=RATED) == 0

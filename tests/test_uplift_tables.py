@@ -32,8 +32,8 @@ def test_estimators_are_as_good_as_theory_says(tmp_path):
         **ESTIMATORS, "data": ["data=uplift-synthetic", "data.exponent=2.0", "data.per_user=40"],
         "logs": 300, "resamples": 150, "users": 150, "k": 5,
     }  # fmt: skip
-    told: list[str] = []
-    cells = {(cell.row, cell.column): cell for cell in uplift_estimator_cells(content, where(tmp_path, told))}
+    said: list[str] = []
+    cells = {(cell.row, cell.column): cell for cell in uplift_estimator_cells(content, where(tmp_path, said))}
     assert {row for row, _ in cells} == {
         f"{name}{end}" for name in ("naive", "ips", "snips", "dr") for end in ("", "/user-mean")
     }
@@ -50,7 +50,7 @@ def test_estimators_are_as_good_as_theory_says(tmp_path):
     assert naive.lo > 3 and cells["naive", "coverage, %"].verdict == "outside 93–97 %"
     assert cells["dr", "sd, pp"].value < cells["ips", "sd, pp"].value, "an outcome model takes noise away"
     assert cells["snips/user-mean", "bias, pp"].lo > cells["snips", "bias, pp"].hi, "users without both arms drop out"
-    assert any("true uplift@5" in line for line in told)
+    assert any("true uplift@5" in line for line in said)
 
 
 def test_a_table_of_estimators_needs_a_truth_and_possible_numbers(tmp_path):
@@ -76,22 +76,22 @@ def learners(tmp_path_factory):
         "reach": {"random": 0.99, "cubn-o": -1.0},
         "order": [["oracle", "random"], ["random", "popularity"], ["random", "oracle"]],
     }
-    told: list[str] = []
-    return content, uplift_cells(content, where(folder, told)), folder, told
+    said: list[str] = []
+    return content, uplift_cells(content, where(folder, said)), folder, said
 
 
 def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
-    content, cells, folder, told = learners
-    stored = {one["key"]: one for one in records(folder)}
+    content, cells, folder, this_said = learners
+    stored = {record["key"]: record for record in records(folder)}
     at = {(cell.row, cell.column): cell for cell in cells}
     assert {row for row, column in at if column == "cp@10"} == {"oracle", "random", "cubn-o", "bpr"}
     for row, runs in (("oracle", 2), ("cubn-o", 2), ("random", 4), ("bpr", 4)):
         cell = at[row, "cp@10"]
         behind = [stored[key] for key in cell.keys]
-        assert len(behind) == runs and {one["config"]["data"]["draw"] for one in behind} == {0, 1}
-        assert cell.value == pytest.approx(np.mean([one["metrics"]["cp@10"]["value"] for one in behind]))
+        assert len(behind) == runs and {item["config"]["data"]["draw"] for item in behind} == {0, 1}
+        assert cell.value == pytest.approx(np.mean([item["metrics"]["cp@10"]["value"] for item in behind]))
         assert cell.lo < cell.value < cell.hi
-        assert {one["config"]["train"]["monitor"] for one in behind} == {"uplift@10/snips"}
+        assert {item["config"]["train"]["monitor"] for item in behind} == {"uplift@10/snips"}
     share = at["random", "cp@10, share of oracle"]
     assert share.value == pytest.approx(at["random", "cp@10"].value / at["oracle", "cp@10"].value)
     assert share.lo < share.value < share.hi < 1
@@ -109,24 +109,26 @@ def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
     assert best.lo > 0 and best.verdict.startswith("holds")
     assert at["random > oracle", "cdcg, row vs row"].verdict.startswith("reversed")
     assert "random > popularity" not in {row for row, _ in at}, "a pair whose row was not chosen"
-    assert any("in all, of which tuning" in line for line in told), "it states its time"
+    assert any("in all, of which tuning" in line for line in this_said), "it states its time"
 
 
 def test_tuning_has_the_same_budget_and_meets_neither_test_nor_truth(learners):
-    _, _, folder, told = learners
-    trials = [one for one in records(folder) if one["config"]["trial"]]
-    by_model = {name: [one for one in trials if one["model"] == name] for name in ("mf", "cubn", "oracle", "random")}
-    assert [len(one) for one in by_model.values()] == [3, 3, 0, 0]
-    for one in trials:
-        assert set(one["metrics"]) == {"validation/uplift@10/snips"}
-        assert one["config"]["data"]["draw"] == 0 and one["seed"] == 0
-    best = max(by_model["mf"], key=lambda one: one["metrics"]["validation/uplift@10/snips"]["value"])
-    finals = [one for one in records(folder) if one["model"] == "mf" and not one["config"]["trial"]]
+    _, _, folder, said = learners
+    trials = [record for record in records(folder) if record["config"]["trial"]]
+    by_model = {
+        name: [trial for trial in trials if trial["model"] == name] for name in ("mf", "cubn", "oracle", "random")
+    }
+    assert [len(item) for item in by_model.values()] == [3, 3, 0, 0]
+    for trial in trials:
+        assert set(trial["metrics"]) == {"validation/uplift@10/snips"}
+        assert trial["config"]["data"]["draw"] == 0 and trial["seed"] == 0
+    best = max(by_model["mf"], key=lambda item: item["metrics"]["validation/uplift@10/snips"]["value"])
+    finals = [record for record in records(folder) if record["model"] == "mf" and not record["config"]["trial"]]
     assert len(finals) == 4
-    for one in finals:
-        assert one["config"]["train"]["lr"] == best["config"]["train"]["lr"]
-        assert one["config"]["model"]["dim"] == best["config"]["model"]["dim"]
-    assert sum("3 trials" in line for line in told) == 2
+    for trial in finals:
+        assert trial["config"]["train"]["lr"] == best["config"]["train"]["lr"]
+        assert trial["config"]["model"]["dim"] == best["config"]["model"]["dim"]
+    assert sum("3 trials" in line for line in said) == 2
 
 
 def test_a_table_of_learners_resumes(learners):

@@ -29,7 +29,9 @@ from upliftlens.models.gradient import gradient_method, module_offers
 
 USERS, ITEMS = 12, 9
 OBJECTIVES = {name: entry("objectives", name).value for name in names("objectives")}
-LEARNERS = {name: one for name, one in OBJECTIVES.items() if "recommendations" in one.needs}
+LEARNERS = {
+    name: this_objective for name, this_objective in OBJECTIVES.items() if "recommendations" in this_objective.needs
+}
 TABLE = definition("uplift-ml-100k")
 HP = {"chi": 0.2, "alpha": 0.3, "effect": 0.5}
 
@@ -72,8 +74,8 @@ def test_treatments_stand_beside_their_rows(name, layout):
         for place in zip(*np.nonzero(np.asarray(sample.weight) > 0)):
             row = CELLS[int(users[place]), int(items[place])]
             seen[row] += float(sample.weight[place])
-            told = (sample.target[place], sample.treated[place], sample.propensity[place])
-            assert told == (LOG.outcome[row], LOG.treated[row], LOG.propensity[row])
+            said = (sample.target[place], sample.treated[place], sample.propensity[place])
+            assert said == (LOG.outcome[row], LOG.treated[row], LOG.propensity[row])
     if layout == "triples":
         assert seen.sum() == pytest.approx(source.n_steps, rel=1e-5)
     else:  # every logged row once, so that an epoch is the mean over the log
@@ -82,7 +84,9 @@ def test_treatments_stand_beside_their_rows(name, layout):
 
 def learner_of(objective, backbone):
     model, options = BACKBONES[backbone]
-    loss = next(one for one in LOSSES.values() if one.link in objective.links and one.name != "squared")
+    loss = next(
+        this_loss for this_loss in LOSSES.values() if this_loss.link in objective.links and this_loss.name != "squared"
+    )
     dense = "score_all" in module_offers(model, options, DATA)
     layout = choose_layout("auto", loss.pairwise, dense, USERS, ITEMS, 10**6)
     return gradient_method(model, options, loss, objective, "adam", "constant", layout)
@@ -130,8 +134,8 @@ def test_dlce_again_in_numpy():
     source = source_of(objective, "triples")
     hp = hyper(lr=rate, l2=l2)._replace(objective={"chi": jnp.float32(chi)})
     state = learner.init(jax.random.key(4), DATA, hp)
-    own = {k: np.asarray(v, np.float64) for k, v in nnx.to_pure_dict(state.params["prediction"]).items()}
-    p, q, b = own["user"], own["item"], own["item_bias"]
+    mine = {k: np.asarray(v, np.float64) for k, v in nnx.to_pure_dict(state.params["prediction"]).items()}
+    p, q, b = mine["user"], mine["item"], mine["item_bias"]
     order = source.order(np.random.default_rng(8))
     advance = jax.jit(lambda state, step: learner.step(state, DATA, source.cut(None, step), jax.random.key(0), hp)[0])
     n = float(DATA.log.weight.sum())
@@ -139,7 +143,7 @@ def test_dlce_again_in_numpy():
         step = jax.tree.map(lambda a, s=index % source.n_steps: jnp.asarray(a[s]), order)
         state = advance(state, step)
         user, item, *_, negative = (np.asarray(a) for a in step)
-        slopes = [l2 / n * 2 * own["user"], l2 / n * 2 * q, l2 / n * 2 * options.bias_penalty * b]
+        slopes = [l2 / n * 2 * mine["user"], l2 / n * 2 * q, l2 / n * 2 * options.bias_penalty * b]
         for u, i, j in zip(user, item, negative):
             row = CELLS[u, i]
             z, y, e = LOG.treated[row], LOG.outcome[row], float(LOG.propensity[row])
@@ -152,8 +156,8 @@ def test_dlce_again_in_numpy():
             slopes[2][i] += slope
             slopes[2][j] -= slope
         p, q, b = (value - rate * slope for value, slope in zip((p, q, b), slopes))
-        own["user"] = p
-    score = p @ q.T + own["user_bias"][:, None] + b
+        mine["user"] = p
+    score = p @ q.T + mine["user_bias"][:, None] + b
     assert (
         np.abs(
             score - np.asarray(learner.score(learner.init(jax.random.key(4), DATA, hp), DATA, jnp.arange(USERS)))

@@ -109,8 +109,8 @@ def test_a_schedule_runs_every_step_once_in_order_and_without_conflict() -> None
         place[steps] = number
         assert len(set(users[steps].tolist())) == len(set(items[steps].tolist())) == len(steps) > 0
     for column in (users, items):
-        for one in np.unique(column):
-            assert (np.diff(place[column == one]) > 0).all()
+        for item in np.unique(column):
+            assert (np.diff(place[column == item]) > 0).all()
     assert len(schedule) < 250  # and it does run side by side
 
 
@@ -164,10 +164,10 @@ def test_only_the_capped_rule_reads_the_cap(exposure: str, cap: float) -> None:
         "data.world.exponent=2",
         "data.world.per_user=3",
     ]
-    wanted = definition(configure("uplift-ml-100k", options).world)
-    assert wanted == ML_100K._replace(exposure="rank", exponent=2.0, per_user=3.0, cap=cap)
+    expected = definition(configure("uplift-ml-100k", options).world)
+    assert expected == ML_100K._replace(exposure="rank", exponent=2.0, per_user=3.0, cap=cap)
     trained = Trained(np.full((8, 12), 4.0, np.float32), np.linspace(0.01, 0.9, 96, dtype=np.float32).reshape(8, 12))
-    e = world_from(trained, wanted).propensity
+    e = world_from(trained, expected).propensity
     assert (e.max() == pytest.approx(cap)) and e.sum(axis=1) == pytest.approx(3, abs=1e-4)
     # μ1 is the same everywhere, so the policy ranks by μ0, which grows with the item id: e ∝ 1/rank² below the cap.
     below = e[0] < cap - 1e-6
@@ -222,7 +222,7 @@ def test_rankings_that_need_no_training_stand_in_the_published_order(real: tuple
         "propensity": world.propensity,
     }
     rank = {name: ranks(np.where(outcome > 0, -np.inf, score), rng.permutation(1682)) for name, score in scores.items()}
-    gain = {name: causal_dcg(world.tau, one)[:, 0] for name, one in rank.items()}
+    gain = {name: causal_dcg(world.tau, item)[:, 0] for name, item in rank.items()}
     for better, worse in (
         ("oracle", "cubn-o"),
         ("cubn-o", "random"),
@@ -231,5 +231,5 @@ def test_rankings_that_need_no_training_stand_in_the_published_order(real: tuple
     ):
         difference = gain[better] - gain[worse]
         assert difference.mean() > 4 * difference.std() / np.sqrt(943), (better, worse)
-    precision = {name: (world.tau * ((one > 0) & (one <= 10))).sum() for name, one in rank.items()}
+    precision = {name: (world.tau * ((item > 0) & (item <= 10))).sum() for name, item in rank.items()}
     assert precision["cubn-o"] >= 0.75 * precision["oracle"]

@@ -46,13 +46,13 @@ def random_log(n_users: int, n_items: int, seed: int, share: float = 0.8) -> tup
 def rows(n_users: int = 25, n_items: int = 15, seed: int = 0) -> list[tuple[str, str, int, float, float]]:
     """The rows of a file: user, item, treated, outcome, propensity."""
     rng = np.random.default_rng(seed)
-    found = []
+    result = []
     for user in range(n_users):
         for item in rng.permutation(n_items)[: n_items * 4 // 5]:
             e = expit(-0.5 + 0.1 * (user % 5) - 0.05 * item)
             z = int(rng.random() < e)
-            found.append((f"u{user}", f"i{item}", z, float(rng.random() < 0.2 + 0.3 * z), round(float(e), 4)))
-    return found
+            result.append((f"u{user}", f"i{item}", z, float(rng.random() < 0.2 + 0.3 * z), round(float(e), 4)))
+    return result
 
 
 def file_of(path: Path, table: list, propensity: bool) -> Path:

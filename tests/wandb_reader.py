@@ -32,13 +32,13 @@ def read_run(path: Path) -> dict[str, Any]:
     for record in records(path):
         match record.WhichOneof("record_type"):
             case "run":
-                config = {one.key: json.loads(one.value_json) for one in record.run.config.update}
+                config = {item.key: json.loads(item.value_json) for item in record.run.config.update}
                 run |= {"name": record.run.display_name, "group": record.run.run_group, "tags": set(record.run.tags)}
                 run["config"] = {name: value for name, value in config.items() if name != "_wandb"}
             case "history":
-                run["history"].append({_key(one): json.loads(one.value_json) for one in record.history.item})
+                run["history"].append({_key(item): json.loads(item.value_json) for item in record.history.item})
             case "summary":
-                run["summary"] |= {_key(one): json.loads(one.value_json) for one in record.summary.update}
+                run["summary"] |= {_key(item): json.loads(item.value_json) for item in record.summary.update}
             case "metric":
                 run["metrics"][record.metric.name or record.metric.glob_name] = record.metric
             case "exit":

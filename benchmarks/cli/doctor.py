@@ -85,18 +85,20 @@ def _packages() -> list[Check]:
 
     asked = [Requirement(line) for line in requires("upliftlens") or ()]
     checks = []
-    for one in asked:
-        if one.marker is not None:  # an optional extra
+    for item in asked:
+        if item.marker is not None:  # an optional extra
             continue
-        found = installed(one.name)
-        if found is None:
-            checks.append(Check(one.name, "broken", "is not installed", f"pip install '{one}'"))
-        elif not one.specifier.contains(found, prereleases=True):
+        result = installed(item.name)
+        if result is None:
+            checks.append(Check(item.name, "broken", "is not installed", f"pip install '{item}'"))
+        elif not item.specifier.contains(result, prereleases=True):
             checks.append(
-                Check(one.name, "broken", f"{found} is installed, {one.specifier} is needed", f"pip install '{one}'")
+                Check(
+                    item.name, "broken", f"{result} is installed, {item.specifier} is needed", f"pip install '{item}'"
+                )
             )
         else:
-            checks.append(Check(one.name, "good", found))
+            checks.append(Check(item.name, "good", result))
     return checks
 
 
@@ -171,7 +173,7 @@ def _folder(name: str, folder: Path, fix: str, content: Callable[[], str]) -> Ch
 
 
 def _wandb() -> Check:
-    found = wandb_login()
-    if found is None:
+    result = wandb_login()
+    if result is None:
         return Check("W&B", "good", "not logged in: logger=wandb keeps runs offline; `wandb login` changes that")
-    return Check("W&B", "good", f"logged in ({found}): logger=wandb logger.mode=online uploads runs")
+    return Check("W&B", "good", f"logged in ({result}): logger=wandb logger.mode=online uploads runs")

@@ -74,10 +74,10 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
 
     for plugin in (InProcess, Product):  # its scan does not see editable installs
         plugins.register(plugin)
-    overrides = [quoted(one) for one in with_model_files(arguments)]
+    overrides = [quoted(file) for file in with_model_files(arguments)]
     refuse_unreadable(overrides)
-    for one in overrides:
-        refuse_no_choice(one)
+    for override in overrides:
+        refuse_no_choice(override)
     return overrides
 
 
@@ -85,7 +85,7 @@ def _all_choices() -> str:
     """A line per config group with its choices: Hydra's own list names the shared parts of configurations, too."""
     lines = []
     for group in sorted(groups() - {"table"}):
-        installed = (one.removesuffix(".yaml") for one in ConfigStore.instance().repo.get(group, {}))
+        installed = (item.removesuffix(".yaml") for item in ConfigStore.instance().repo.get(group, {}))
         if choices := {*packaged(group), *installed}:
             lines.append(f"{group}: {', '.join(sorted(choices))}")
     return "\n".join(lines)
@@ -95,7 +95,7 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
     """Hydra's error in one or two lines, with the nearest name where one was unknown."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return unknown(f"{group} choice", name, [one for one in error.options if not one.startswith("_")])
+        return unknown(f"{group} choice", name, [option for option in error.options if not option.startswith("_")])
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
     if str(error).startswith(("Ambiguous value for argument '", "Sweep parameters '")):
         return UpliftlensError(f"{str(error).split(chr(39))[1]} has several values: give them to `upliftlens sweep`")

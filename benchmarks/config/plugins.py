@@ -113,16 +113,16 @@ def values(group: str) -> dict[str, Any]:
     Raises:
         UpliftlensError: as ``entry``, or if two objects share a name.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     others = {point.name for point in installed(group)}
     for name in sorted(names(group), key=others.__contains__):  # built-in first, so that an error names the other one
         point, objects = _loaded(group, name)
         for value in objects:
-            if found.setdefault(value.name, value) is not value:
+            if result.setdefault(value.name, value) is not value:
                 raise UpliftlensError(
                     f"two {group} are called '{value.name}'; one is {point.value}: rename or uninstall it"
                 )
-    return found
+    return result
 
 
 def opened(group: str, name: str) -> tuple[ModuleType, tuple[Any, ...]]:
@@ -158,11 +158,11 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
     family = kind.families and type(value) is tuple  # an object of a contract may be a NamedTuple
     objects = value if family else (value,)
     for each in objects:
-        own = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
-        if not own & set(kind.contract):
+        mine = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
+        if not mine & set(kind.contract):
             classes = [path.rpartition(".")[2] for path in kind.contract]
-            wanted = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
-            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be {wanted}")
+            expected = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
+            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be {expected}")
         kind.check(each, where)
         for name_of, arguments in kind.calls.items():
             check_call(getattr(each, name_of), name_of, arguments, where)
@@ -254,6 +254,6 @@ def _importing(where: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _MACHINERY]
-        own = frames and not isinstance(error, SyntaxError)  # which says its place itself
-        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if own else ""
+        mine = frames and not isinstance(error, SyntaxError)  # which says its place itself
+        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if mine else ""
         raise UpliftlensError(f"{where} can't be imported: {type(error).__name__}: {error}{place}") from error

@@ -161,17 +161,17 @@ def _sorted(ids: Sequence[str]) -> list[int]:
 def _filtered(
     log: pd.DataFrame, user: np.ndarray, item: np.ndarray, config: DataConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    wanted = config.filter
+    expected = config.filter
     time = log["time"].to_numpy() if "time" in log else None
-    index, value = merged(user, item, log["value"].to_numpy(), time, wanted.duplicates)
-    if wanted.min_value is not None:
-        enough = value >= wanted.min_value
+    index, value = merged(user, item, log["value"].to_numpy(), time, expected.duplicates)
+    if expected.min_value is not None:
+        enough = value >= expected.min_value
         index, value = index[enough], value[enough]
-    core = k_core(user[index], item[index], wanted.user_core, wanted.item_core)
+    core = k_core(user[index], item[index], expected.user_core, expected.item_core)
     if not core.any():
         raise UpliftlensError(
-            f"data set '{config.name}': no row is left after data.filter (min_value={wanted.min_value}, "
-            f"user_core={wanted.user_core}, item_core={wanted.item_core}). Fix: lower them"
+            f"data set '{config.name}': no row is left after data.filter (min_value={expected.min_value}, "
+            f"user_core={expected.user_core}, item_core={expected.item_core}). Fix: lower them"
         )
     return index[core], value[core]
 

@@ -70,9 +70,9 @@ def only(files: Files, endings: tuple[str, ...]) -> str:
     """
     paths = [name for name in files.names if name.endswith(endings)]
     if len(paths) != 1:
-        found = ", ".join(sorted(paths)[:5]) or "none"
+        result = ", ".join(sorted(paths)[:5]) or "none"
         raise UpliftlensError(
-            f"{files.origin} should hold one file {' '.join(endings)}, found: {found}. Fix: data.path=FILE"
+            f"{files.origin} should hold one file {' '.join(endings)}, found: {result}. Fix: data.path=FILE"
         )
     return paths[0]
 

@@ -62,20 +62,20 @@ def gathered(
 ) -> dict[Evidence, Ranked | Logged]:
     """The wanted kinds of evidence on a method's scores f32[U, I] for ``users`` i[U], −inf where not to be ranked."""
     rank = ranks(score, tie_order(score.shape[1], tie_seed))
-    found: dict[Evidence, Ranked | Logged] = {}
+    result: dict[Evidence, Ranked | Logged] = {}
     tau = None
     if effects.world is not None and kinds & {"truth", "logged+truth"} and (true := effects.world.tau) is not None:
         tau = true[users]
-        found["truth"] = Ranked(rank, tau)
+        result["truth"] = Ranked(rank, tau)
     if effects.world is not None and "realised" in kinds and (drawn := effects.world.realised()) is not None:
-        found["realised"] = Ranked(rank, drawn[users])
+        result["realised"] = Ranked(rank, drawn[users])
     if effects.semi is not None and "semi" in kinds:
-        found["semi"] = Ranked(rank, effects.semi()[users])
+        result["semi"] = Ranked(rank, effects.semi()[users])
     if effects.log is not None and options is not None and kinds & _OF_LOG:
         log = replace(effects.log, user=np.searchsorted(users, effects.log.user), n_users=len(users))
         m1 = m0 = None
         if effects.history:
             m1, m0 = (mean[log.item] for mean in outcome_means(effects.history, options.shrinkage))
-        made = Logged(log, rank, score, m1, m0, tau, options)
-        found |= dict.fromkeys(kinds & _OF_LOG, made)
-    return found
+        logged = Logged(log, rank, score, m1, m0, tau, options)
+        result |= dict.fromkeys(kinds & _OF_LOG, logged)
+    return result

@@ -106,8 +106,8 @@ def imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]
         people = np.arange(start, min(start + step, n_users))
         means = known.outcome.of(people[:, None], np.arange(n_items))
         total[people] = expected(known.prediction[people], means).sum(axis=1)
-    own = total[known.users]
-    return rows, own + (total.sum() - own.sum()) / len(own)
+    mine = total[known.users]
+    return rows, mine + (total.sum() - mine.sum()) / len(mine)
 
 
 def _imputed_sums(kind: _Kind, name: str) -> Callable[[Imputed, float], np.ndarray]:
@@ -137,8 +137,8 @@ def _robust(totals: np.ndarray) -> np.ndarray:
 
 def _rooted(reduce: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     def root(totals: np.ndarray) -> np.ndarray:
-        found = reduce(totals)
-        return np.sqrt(np.where(found >= 0, found, np.nan))
+        result = reduce(totals)
+        return np.sqrt(np.where(result >= 0, result, np.nan))
 
     return root
 

@@ -123,25 +123,25 @@ def _against(evidence: Evidence, suffix: str) -> tuple[Metric, ...]:
 
 
 def _estimated() -> tuple[Metric, ...]:
-    found = []
+    result = []
     ratio = uplift.arm_difference
     for name in uplift.ESTIMATORS:
-        one, limits = partial(_estimate, name), _EFFECT if name in ("naive", "snips") else _UNBOUNDED
+        item, limits = partial(_estimate, name), _EFFECT if name in ("naive", "snips") else _UNBOUNDED
         needed: Evidence = "logged+history" if name == "dr" else "logged"  # what predicts the outcomes of DR
-        sums, by_user = partial(_listed, one), partial(_listed_by_user, one)
-        found += [
+        sums, by_user = partial(_listed, item), partial(_listed_by_user, item)
+        result += [
             Metric(f"uplift/{name}", needed, sums, ratio, "pooled", True, limits, "required"),
             Metric(f"uplift/{name}/user-mean", needed, by_user, quotient, "mean", True, limits, "required"),
         ]
         if name != "naive":
-            gain, of_gain = partial(_gain, one), partial(_difference, ratio)
-            found += [
+            gain, of_gain = partial(_gain, item), partial(_difference, ratio)
+            result += [
                 Metric(
-                    f"policy-value/{name}", needed, partial(_policy, one), ratio, "pooled", True, limits, "required"
+                    f"policy-value/{name}", needed, partial(_policy, item), ratio, "pooled", True, limits, "required"
                 ),
                 Metric(f"policy-gain/{name}", needed, gain, of_gain, "pooled", True, _UNBOUNDED, "required"),
             ]
-    return tuple(found)
+    return tuple(result)
 
 
 def _beside() -> tuple[Metric, ...]:
@@ -158,12 +158,12 @@ def _beside() -> tuple[Metric, ...]:
 
 
 def _areas() -> tuple[Metric, ...]:
-    found = []
+    result = []
     for name, reduce in (("auuc", curves.auuc), ("qini", curves.qini_area)):
         for suffix, weighted in (("", True), ("/naive", False)):
             sums = partial(_curve, weighted=weighted)
-            found.append(Metric(f"{name}{suffix}", "logged", sums, reduce, "recomputed", True, _UNBOUNDED, "never"))
-    return tuple(found)
+            result.append(Metric(f"{name}{suffix}", "logged", sums, reduce, "recomputed", True, _UNBOUNDED, "never"))
+    return tuple(result)
 
 
 METRICS = (

@@ -68,11 +68,11 @@ def _balanced(
     sides = (dataset.user_features, users), (dataset.item_features, items)
     features = np.hstack([np.ones((len(p), 1)), *(side.matrix[rows] for side, rows in sides)])
     fit = fit._replace(bmse=balance(p, observed, features))
-    found = imbalance(p, observed, features[:, 1:])
-    if found is None:
+    result = imbalance(p, observed, features[:, 1:])
+    if result is None:
         return fit
     names = [name for side, _ in sides for name in side.names]
-    return fit._replace(imbalance=found[0], feature=names[found[1]])
+    return fit._replace(imbalance=result[0], feature=names[result[1]])
 
 
 def verdict(diagnostics: Mapping[str, Any]) -> str:

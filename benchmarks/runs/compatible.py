@@ -84,12 +84,12 @@ SOLVERS_READ = ("epochs", "patience", "monitor", "refit")
 
 def unread(overrides: Sequence[str]) -> list[str]:
     """The options among a run's overrides that a solver, which brings its own learning rule, does not read."""
-    found = []
-    for name in (one.lstrip("+~").partition("=")[0] for one in overrides):
+    result = []
+    for name in (override.lstrip("+~").partition("=")[0] for override in overrides):
         group, _, option = name.partition(".")
         if group in ("loss", "objective") or (group == "train" and option and option not in SOLVERS_READ):
-            found.append(name)
-    return found
+            result.append(name)
+    return result
 
 
 def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:

@@ -20,7 +20,7 @@ class RunFailed(UpliftlensError):
 
 def thrown(plan: Plan, error: BaseException) -> str:
     """What went wrong, and in which line of a plugin, if it was in one."""
-    learned = [one.file for one in (plan.learning.model, plan.learning.loss, plan.learning.objective) if one.source]
+    learned = [item.file for item in (plan.learning.model, plan.learning.loss, plan.learning.objective) if item.source]
     places = [place_in(file, error) for file in (*learned, source_file(plan.data)) if file]
     where = next(filter(None, places), "")
     what = as_sentence(error) if isinstance(error, OSError | MemoryError) else f"{type(error).__name__}: {error}"

@@ -75,10 +75,10 @@ def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
 
 
 def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -> None:
-    wanted, free = model.memory(options, n_users, n_items), available_memory()
-    if wanted > free:
+    expected, free = model.memory(options, n_users, n_items), available_memory()
+    if expected > free:
         raise UpliftlensError(
-            f"model={model.name} needs about {wanted / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
+            f"model={model.name} needs about {expected / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
             f"{free / 2**30:.1f} GiB are free: filter the data (data.filter.item_core=…), choose smaller options, "
             "or another model"
         )

@@ -128,8 +128,8 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
     if not metrics.names:
         raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
-    own, learner = general(config), learning(config)
-    made = Plan(
+    mine, learner = general(config), learning(config)
+    this_plan = Plan(
         config=config,
         data=typed(kinds["data"], config["data"], "data"),
         split=typed(kinds["split"], config["split"], "split"),
@@ -138,20 +138,22 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
         train=typed(kinds["train"], config["train"], "train"),
         metrics=metrics,
         logger=typed(kinds["logger"], config["logger"], "logger"),
-        seed=own.seed,
-        trial=own.trial,
-        group=own.group,
-        store=Path(own.store).expanduser().absolute(),
-        cache=Path(own.cache).expanduser().absolute(),
-        progress=own.progress,
+        seed=mine.seed,
+        trial=mine.trial,
+        group=mine.group,
+        store=Path(mine.store).expanduser().absolute(),
+        cache=Path(mine.cache).expanduser().absolute(),
+        progress=mine.progress,
         unread=tuple(unread(overrides)) if isinstance(learner.model.value, Solver) else (),
     )
-    recommendations = getattr(made.data, "recommendations", False)
-    check_exposure(f"data={made.data.name}", recommendations, made.weighted, made.needs)
-    if not made.solver:
-        feedback = getattr(made.data, "feedback", None)
-        check_learning(made.learning, made.train.optimizer, made.train.layout, feedback, made.weighted)
-    return made
+    recommendations = getattr(this_plan.data, "recommendations", False)
+    check_exposure(f"data={this_plan.data.name}", recommendations, this_plan.weighted, this_plan.needs)
+    if not this_plan.solver:
+        feedback = getattr(this_plan.data, "feedback", None)
+        check_learning(
+            this_plan.learning, this_plan.train.optimizer, this_plan.train.layout, feedback, this_plan.weighted
+        )
+    return this_plan
 
 
 def options_of(config: Mapping[str, Any]) -> dict[str, type]:

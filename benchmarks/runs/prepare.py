@@ -57,7 +57,7 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     )
     fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **selects, **fit_identity(plan)}
     fit_key = canonical_key(fitted)
-    versions = {one.name: one.metric.version for one in choose_all(plan.metrics.names)}
+    versions = {item.name: item.metric.version for item in choose_all(plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
     if measured and not any(map(is_debiased, plan.metrics.names)):
         del measured["metrics"]["debiased"]  # read by none of them
@@ -104,9 +104,9 @@ def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
 def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
     dataset, parts, mar = _data(data, split_config, propensity, cache, say)
     truth = dataset.world.propensity if propensity.name == "oracle" and dataset.world else None
-    made = expose(propensity, dataset, parts, mar, truth)
-    say(verdict(made.diagnostics))
-    return made
+    this_exposure = expose(propensity, dataset, parts, mar, truth)
+    say(verdict(this_exposure.diagnostics))
+    return this_exposure
 
 
 @lru_cache(maxsize=4)

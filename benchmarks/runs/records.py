@@ -125,7 +125,7 @@ def dumps(content: Any) -> str:
 
 
 def _summary(value: float | None, lo: float | None, hi: float | None, n: int) -> Summary:
-    value, lo, hi = (math.nan if one is None else float(one) for one in (value, lo, hi))
+    value, lo, hi = (math.nan if item is None else float(item) for item in (value, lo, hi))
     return Summary(value, lo, hi, n)
 
 
@@ -155,5 +155,5 @@ def default_metrics(there: Iterable[str]) -> list[str]:
     names, shown = list(there), []
     for name in DEFAULT_METRICS:
         shown += [name] if name in names else []
-        shown += [one for one in names if one.startswith(f"{name}/")]
+        shown += [this_name for this_name in names if this_name.startswith(f"{name}/")]
     return list(dict.fromkeys(shown))

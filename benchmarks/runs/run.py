@@ -64,18 +64,18 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         raise
     except (Exception, SystemExit) as error:
         raise unprepared(store, plan, error) from error
-    found = stores.load_record(store, prepared.key)
-    if found is not None and found.status == "done":
-        return found, True
+    result = stores.load_record(store, prepared.key)
+    if result is not None and result.status == "done":
+        return result, True
     if unwritable is not None:
         raise unwritable
     if not (store.root / "splits" / f"{prepared.split.fingerprint}.json").exists():
         save_split(prepared.split, store.root / "splits")
     record = _blank(plan, prepared)
     with stores.claim(store, "runs", prepared.key, reporter.say, record):
-        found = stores.load_record(store, prepared.key)
-        if found is not None and found.status == "done":
-            return found, True
+        result = stores.load_record(store, prepared.key)
+        if result is not None and result.status == "done":
+            return result, True
         with track(plan.logger, record) as tracker:
             record = replace(record, status="failed")  # whatever happens, until it is stored
             try:
@@ -186,10 +186,10 @@ def _measured(
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
     for remark in unmeasured(dataset.name, result.absent):
         say_once(remark, reporter.say)
-    told = {}
+    said = {}
     if log is not None:
         cut = clipped(log, plan.metrics.uplift)
-        told["recommendations"] = {**described(log, dataset), "clipped": cut}
+        said["recommendations"] = {**described(log, dataset), "clipped": cut}
         if cut and plan.metrics.uplift is not None:
             chi = plan.metrics.uplift.chi
             say_once(
@@ -197,7 +197,7 @@ def _measured(
                 f"being what they are: each weighs {1 / chi:,.0f}, so estimates hang on them",
                 reporter.say,
             )
-    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **told}
+    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **said}
 
 
 def _validated(info: Mapping[str, Any]) -> Mapping[str, Summary]:

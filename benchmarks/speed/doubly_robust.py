@@ -66,8 +66,8 @@ def main(rounds: int) -> None:
     for _ in range(rounds):
         for name, timed in epochs.items():
             seconds[name].append(timed())
-    for name, found in seconds.items():
-        print(f"{name:<20} {1e3 * statistics.median(found):7.1f} ms an epoch")
+    for name, second in seconds.items():
+        print(f"{name:<20} {1e3 * statistics.median(second):7.1f} ms an epoch")
     for above, below in RATIOS:
         ratios = [a / b for a, b in zip(seconds[above], seconds[below], strict=True)]
         print(f"{above} / {below}: {statistics.median(ratios):.2f} (range {min(ratios):.2f} to {max(ratios):.2f})")

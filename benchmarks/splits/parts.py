@@ -64,10 +64,10 @@ def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogCon
     fitted = np.ones(len(dataset.log), bool)
     fitted[parts.test_rows] = False
     where = f"{dataset.name} without the test rows of split {parts.name}"
-    own = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
+    mine = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
     fingerprint = sha256(f"{parts.fingerprint}\npropensities without test rows {ESTIMATE}\n".encode()).hexdigest()
     return (
-        replace(dataset, treatment=dataset.treatment._replace(propensity=own)),
+        replace(dataset, treatment=dataset.treatment._replace(propensity=mine)),
         replace(parts, fingerprint=fingerprint),
     )
 

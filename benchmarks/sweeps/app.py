@@ -41,7 +41,7 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there
         if not jobs.sweep or error.errno == errno.EPIPE:
             raise
-        store = next((one for one in reversed(overrides) if one.startswith("store=")), "store=runs")
+        store = next((override for override in reversed(overrides) if override.startswith("store=")), "store=runs")
         raise UpliftlensError(
             f"the sweep can't write {error.filename or 'into the folder sweeps'} of its store ({store}; "
             f"{error.strerror}): free some space there, or choose another with store=FOLDER.\n"
@@ -97,4 +97,8 @@ def sweep_name(verb: str, overrides: Sequence[str]) -> str:
 
 
 def _group(overrides: Sequence[str]) -> list[str]:
-    return [] if any(one.startswith("group=") for one in overrides) else [f"group={sweep_name('sweep', overrides)}"]
+    return (
+        []
+        if any(override.startswith("group=") for override in overrides)
+        else [f"group={sweep_name('sweep', overrides)}"]
+    )

@@ -83,7 +83,7 @@ def _require(name: str, entry: Any) -> None:
             raise UpliftlensError(f"{wrong}: choices is a list of at least one value")
         return
     bounds = [entry["low"], entry["high"]]
-    numbers = all(isinstance(one, int | float) and np.isfinite(one) for one in bounds)
+    numbers = all(isinstance(bound, int | float) and np.isfinite(bound) for bound in bounds)
     if not numbers or not bounds[0] < bounds[1]:
         raise UpliftlensError(f"{wrong}: low must be a number below high, both finite")
     if entry.get("log") and not bounds[0] > 0:

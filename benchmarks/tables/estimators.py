@@ -40,17 +40,17 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         ratings = rebucket(complete(dataset.log, completion), np.asarray(content["marginal"]))
         p = exposure(ratings, content["alpha"], content["density"])
     makes, ranks, draws = (np.random.default_rng([content["seed"], stream]) for stream in range(3))
-    made = predictions(ratings, makes)
+    result = predictions(ratings, makes)
     k = int(content["cutoff"])
-    errors = {name: absolute_error(ratings, one) for name, one in made.items()}
-    gains = {name: dcg(ratings, one, k, ranks) for name, one in made.items()}
+    errors = {name: absolute_error(ratings, item) for name, item in result.items()}
+    gains = {name: dcg(ratings, item, k, ranks) for name, item in result.items()}
     cells = []
     for prefix, losses in (("", errors), (f"dcg{k}/", gains)):
-        for row, found in estimates(losses, p, content["draws"], draws).items():
+        for row, estimate in estimates(losses, p, content["draws"], draws).items():
             closed = spreads(losses[row], p)
-            cells.append(_cell(content, row, f"{prefix}true", found.true, found.true, found.true))
+            cells.append(_cell(content, row, f"{prefix}true", estimate.true, estimate.true, estimate.true))
             for name in ESTIMATORS:
-                values = getattr(found, name)
+                values = getattr(estimate, name)
                 mean, sd = float(values.mean()), float(values.std(ddof=1))
                 half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
                 cells.append(_cell(content, row, f"{prefix}{name}", mean, mean - half, mean + half))

@@ -89,7 +89,7 @@ def check(key: str, value: Any) -> None:
 def _check_filled(key: str, value: Any) -> None:
     if not value:
         raise UpliftlensError(f"{key} is empty, so there would be nothing to compute")
-    if isinstance(value, list) and (twice := [one for one in value if value.count(one) > 1]):
+    if isinstance(value, list) and (twice := [item for item in value if value.count(item) > 1]):
         raise UpliftlensError(f"{key} lists {twice[0]} more than once")
     for place, seed in enumerate(value if key in ("seeds", "validation_seeds", "draws") else ()):
         SEEDS.check(f"{key}[{place}]", seed)
@@ -114,10 +114,10 @@ def _shaped(default: Any, value: Any, where: str, typed_as: str) -> Any:
         here = "" if typed_as.startswith(f"{where}=") else f"{where} "
         raise UpliftlensError(f"{typed_as}: {here}must be {kind}, as is the definition's {default!r}")
     if isinstance(default, list) and default:
-        return [_shaped(default[0], one, f"{where}[{i}]", typed_as) for i, one in enumerate(value)]
+        return [_shaped(default[0], item, f"{where}[{i}]", typed_as) for i, item in enumerate(value)]
     if isinstance(default, dict) and default:
         first = next(iter(default.values()))
         return {
-            name: _shaped(default.get(name, first), one, f"{where}.{name}", typed_as) for name, one in value.items()
+            name: _shaped(default.get(name, first), item, f"{where}.{name}", typed_as) for name, item in value.items()
         }
     return value

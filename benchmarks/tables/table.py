@@ -140,8 +140,8 @@ def rendered(made: Table, how: str) -> str:
     bodies = [_lines(part) for part in parts if part]
     if how == "md":
         tables = [text for head, *body in bodies for text in ("", markdown(head, body, "---"))]
-        return "\n".join([f"**{made.title}**", *tables, "", *legend(made), *(f"- {one}" for one in made.remarks)])
-    comments = [f"% {one}" for one in (made.title, *legend(made), *made.remarks)]
+        return "\n".join([f"**{made.title}**", *tables, "", *legend(made), *(f"- {remark}" for remark in made.remarks)])
+    comments = [f"% {item}" for item in (made.title, *legend(made), *made.remarks)]
     return "\n".join([*comments, *(latex(head, body, len(head) - 1) for head, *body in bodies)])
 
 

@@ -58,12 +58,12 @@ def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         done = len(runs[row][draw])
         where.say(f"draw {draw}, {row}: {done} of {len(_seeds(row, content))} seeds, {_since(started)}")
     resampling = Resampling(**next(iter(runs[content["ceiling"]].values()))[0].config["metrics"]["interval"])
-    found = {
+    result = {
         row: {name: _measured(by_draw, name, resampling, where) for name in {*columns, content["ordered_by"]}}
         for row, by_draw in runs.items()
     }
     where.say(f"{_since(started)} in all, of which tuning {_since(started, tuned)}; what was found took no time")
-    return [*_values(found, content, resampling), *_order(found, content, resampling)]
+    return [*_values(result, content, resampling), *_order(result, content, resampling)]
 
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
@@ -78,8 +78,8 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
             f"Intervals resample users and {n} draws; of so few, the draws' part is narrower than it should be."
         )
     paired = [cell for cell in cells if " vs " in cell.column]
-    told = {"holds": "hold", "undecided": "can't be told from chance", "reversed": "are the other way round"}
-    for verdict, words in told.items():
+    this_said = {"holds": "hold", "undecided": "can't be told from chance", "reversed": "are the other way round"}
+    for verdict, words in this_said.items():
         if those := [cell.row for cell in paired if cell.verdict.startswith(verdict)]:
             said.append(
                 f"By {content['ordered_by']}, {len(those)} of {len(paired)} orders {words}: {', '.join(those)}."
@@ -100,11 +100,13 @@ def _chosen(content: Mapping[str, Any]) -> Mapping[str, Any]:
         *content["deterministic"],
         *content["reach"],
         ceiling,
-        *(one for pair in content["order"] for one in pair),
+        *(item for pair in content["order"] for item in pair),
     }
     for name in sorted(named - set(known)):
         raise unknown("row of the table", name, known)
-    kept = {row: own for row, own in known.items() if not content["only"] or row in (*content["only"], ceiling)}
+    kept = {
+        row: this_name for row, this_name in known.items() if not content["only"] or row in (*content["only"], ceiling)
+    }
     order = [pair for pair in content["order"] if set(pair) <= set(kept)]
     return {**content, "rows": kept, "order": order}
 
@@ -152,9 +154,9 @@ def _measured(by_draw: Mapping[int, Sequence[Record]], name: str, resampling: Re
         with located(f"run {records[0].key}"):
             draws.append(evidence([evaluation_of(record, where) for record in records], name, resampling))
     keys = tuple(record.key for records in by_draw.values() for record in records)
-    mean, drawn = float(np.mean([one.mean for one in draws])), np.stack([one.drawn.mean(axis=0) for one in draws])
-    defined = np.unique(np.concatenate([one.defined for one in draws]))
-    return _Measured(Evidence(mean, drawn, tuple(one.users[0] for one in draws), defined), keys)
+    mean, drawn = float(np.mean([draw.mean for draw in draws])), np.stack([draw.drawn.mean(axis=0) for draw in draws])
+    defined = np.unique(np.concatenate([draw.defined for draw in draws]))
+    return _Measured(Evidence(mean, drawn, tuple(draw.users[0] for draw in draws), defined), keys)
 
 
 def _values(
@@ -165,10 +167,10 @@ def _values(
     share = f"{columns[0]}, share of {ceiling}"
     for row, metrics in found.items():
         for name in columns:
-            one = metrics[name]
-            cells.append(Cell(row, name, one.evidence.mean, *bounds(one.evidence, resampling), None, "", one.keys))
+            item = metrics[name]
+            cells.append(Cell(row, name, item.evidence.mean, *bounds(item.evidence, resampling), None, "", item.keys))
         ours, best = metrics[columns[0]], found[ceiling][columns[0]]
-        shares = ratio(*(across_seeds(one.evidence.drawn, resampling) for one in (ours, best)))
+        shares = ratio(*(across_seeds(item.evidence.drawn, resampling) for item in (ours, best)))
         low, high = percentile(shares, resampling.level)
         reached, verdict = ours.evidence.mean / best.evidence.mean, ""
         if row in asked:
@@ -189,9 +191,9 @@ def _order(
     raw = [difference(label, ours.evidence, theirs.evidence, resampling) for label, (ours, theirs) in sides.items()]
     held = {"first": "holds", "second": "reversed", "undecided": "undecided"}
     cells = []
-    for (label, (ours, theirs)), one in zip(sides.items(), decided(raw, True, resampling.level), strict=True):
-        verdict, keys = f"{held[one.better]} (p {one.p_holm:.2g})", (*ours.keys, *theirs.keys)
-        cells.append(Cell(label, f"{name}, row vs row", *one[:3], None, verdict, keys))
+    for (label, (ours, theirs)), item in zip(sides.items(), decided(raw, True, resampling.level), strict=True):
+        verdict, keys = f"{held[item.better]} (p {item.p_holm:.2g})", (*ours.keys, *theirs.keys)
+        cells.append(Cell(label, f"{name}, row vs row", *item[:3], None, verdict, keys))
     return cells
 
 

@@ -41,9 +41,9 @@ def _negatives(rng: np.random.Generator, user: np.ndarray, keys: np.ndarray, n_i
     """One item per user, uniform over the items that the user has no positive row for (up to 20 rejections)."""
     negative = rng.integers(0, n_items, len(user))
     for _ in range(20):
-        wanted = user.astype(np.int64) * n_items + negative
-        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        clash = np.flatnonzero(keys[place] == wanted)
+        expected = user.astype(np.int64) * n_items + negative
+        place = np.minimum(np.searchsorted(keys, expected), len(keys) - 1)
+        clash = np.flatnonzero(keys[place] == expected)
         if not len(clash):
             break
         negative[clash] = rng.integers(0, n_items, len(clash))

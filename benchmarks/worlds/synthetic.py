@@ -30,11 +30,11 @@ def world_of(config: SyntheticConfig) -> Generated:
             f"data.scale must be [1,{len(config.shares)}]: data.shares names one share for each rating"
         )
     rows = config.n_users * (config.ratings_per_user + config.test_per_user)
-    wanted = _ROW * rows + (_SIDE + 8 * config.dim) * (config.n_users + config.n_items)
+    needed = _ROW * rows + (_SIDE + 8 * config.dim) * (config.n_users + config.n_items)
     free = available_memory()
-    if wanted > free:
+    if needed > free:
         raise UpliftlensError(
-            f"a world of {config.n_users:,} users and {config.n_items:,} items takes {wanted / 2**30:.1f} GiB or more, "
+            f"a world of {config.n_users:,} users and {config.n_items:,} items takes {needed / 2**30:.1f} GiB or more, "
             f"{free / 2**30:.1f} GiB are free: choose a smaller data.n_users or data.n_items"
         )
     with located("data"):

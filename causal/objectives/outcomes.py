@@ -106,8 +106,8 @@ def _outcomes(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     other = half(rows)
     return sum(
         (
-            _by_arm(view, rows._replace(weight=rows.weight * (other == own)), *models)
-            for own, models in enumerate(_HALVES)
+            _by_arm(view, rows._replace(weight=rows.weight * (other == mine)), *models)
+            for mine, models in enumerate(_HALVES)
         ),
         jnp.zeros(()),
     )
@@ -115,9 +115,9 @@ def _outcomes(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
 
 def pseudo_outcome(view: View, rows: Sample, chi: Array) -> Array:
     """φ of each row by the outcome models of the half it isn't in, a constant to the gradient."""
-    own = half(rows)
+    mine = half(rows)
     m1, m0 = (
-        view.predict(jnp.where(own, view.score(first, rows), view.score(second, rows)))
+        view.predict(jnp.where(mine, view.score(first, rows), view.score(second, rows)))
         for first, second in zip(*_HALVES, strict=True)
     )
     treated, _ = treatment(rows)

@@ -73,8 +73,8 @@ def inverse_propensity(sample: Sample, chi: Array) -> Array:
     """1/max(e, χ) where Z = 1, 1/max(1 − e, χ) where Z = 0, and 0 where there is no overlap; of the sample's shape."""
     treated, e = treatment(sample)
     usable = (sample.weight > 0) & (e > 0) & (e < 1)
-    own = jnp.maximum(jnp.where(treated > 0, e, 1 - e), chi)
-    return jnp.where(usable, 1 / jnp.where(usable, own, 1), 0)
+    mine = jnp.maximum(jnp.where(treated > 0, e, 1 - e), chi)
+    return jnp.where(usable, 1 / jnp.where(usable, mine, 1), 0)
 
 
 def _signed(view: View, sample: Sample, size: Array) -> Array:

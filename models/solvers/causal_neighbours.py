@@ -75,8 +75,8 @@ def _build(basis: str, neighbours: int, by_item: bool) -> Method:
     def solve(data: TrainingData, hp: Hyper) -> Array:
         logged, treated, outcome = (part.T if by_item else part for part in dense(data))
         alike = outcome if basis == "outcome" else treated
-        found = scores(logged, treated, outcome, alike, neighbours, hp.model["shrinkage"])
-        return found.T if by_item else found
+        result = scores(logged, treated, outcome, alike, neighbours, hp.model["shrinkage"])
+        return result.T if by_item else result
 
     return matrix_method(solve)
 

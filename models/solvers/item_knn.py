@@ -62,8 +62,8 @@ def _init(data: TrainingData, neighbours: int) -> State:
 
 
 def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
-    found = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
-    return State(*found, state.spans), jnp.zeros(())
+    result = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
+    return State(*result, state.spans), jnp.zeros(())
 
 
 def _score(state: State, data: TrainingData, users: Array) -> Array:
