@@ -9,7 +9,7 @@ from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
 from upliftlens.benchmarks.tables.tuned import rows
 
-FOLDER = Path(__file__).parent.parent / "results"
+FOLDER = Path(__file__).parents[2] / "results"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem in tables.names())
 
 

@@ -21,7 +21,7 @@ from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.config.plugins import from_file
 from upliftlens.benchmarks.runs.plan import plan
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "plugins" / "my_model.py"
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "paper/README.md")
 FOLDERS = ("causal/", "models/", "benchmarks/", "configs/", "tests/", "paper/", "results/", ".ci/", ".typings/")

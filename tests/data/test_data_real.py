@@ -13,7 +13,7 @@ from upliftlens.benchmarks.data.card import rows_of
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.movielens import GENRES_100K
 
-COAT = Path(__file__).resolve().parents[2] / "shared" / "data" / "coat.zip"
+COAT = Path(__file__).resolve().parents[3] / "shared" / "data" / "coat.zip"
 U_DATA = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
 
 
