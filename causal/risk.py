@@ -13,7 +13,8 @@ self-normalised DR, over p ≡ 1 it is EIB (mean_D[o·e + (1 − o)·ê]).
 
 An estimator is a function ``(loss f[N], propensity f[N], n_pairs, weight f[N] | None) -> f[]`` of the rows of O. Given
 a differentiable loss it is a training loss, given an error or a gain it is a debiased metric. It keeps its inputs'
-dtype and works under jit, grad and vmap. A row of weight 0 is padding: it counts nothing, whatever its loss and
+dtype and works under jit, grad and vmap; given nothing but NumPy arrays it computes with NumPy, on the host, so that
+float64 stays float64 whatever JAX is set to. A row of weight 0 is padding: it counts nothing, whatever its loss and
 propensity hold, NaN included. Weights and ``n_pairs`` are in the same unit, so a minibatch whose weights sum to 1 goes
 with ``n_pairs`` = |D|/|O|. On an empty log every sum over O is 0 and 0/0 is 0: naive, ips and snips are 0, DR is
 mean_D ê.
@@ -21,7 +22,8 @@ mean_D ê.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from functools import reduce
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -70,8 +72,9 @@ class WeightedRisk:
             are known,
                 i.e. outside of a compiled program), or the columns differ in shape.
         """
-        loss = jnp.asarray(loss)
-        count = jnp.ones_like(loss) if weight is None else jnp.asarray(weight)
+        lib = _library(loss, propensity, weight)
+        loss = lib.asarray(loss)
+        count = lib.ones_like(loss) if weight is None else lib.asarray(weight)
         counted = count > 0
         inverse = count
         if self.inverse is not None:
@@ -79,8 +82,8 @@ class WeightedRisk:
                 raise UpliftlensError(f"the risk estimator '{self.name}' divides by propensities: none were given")
             check_propensity(propensity, weight)
             # Padding may hold anything: it is replaced before the division, so that no NaN reaches a gradient.
-            inverse = count * self.inverse(jnp.where(counted, jnp.asarray(propensity), 1))
-        numerator = inverse * jnp.where(counted, loss, 0)
+            inverse = count * self.inverse(lib.where(counted, lib.asarray(propensity), 1))
+        numerator = inverse * lib.where(counted, loss, 0)
         if numerator.shape != loss.shape:
             raise UpliftlensError(
                 f"loss, propensity and weight must have one shape, got loss {loss.shape} and {inverse.shape}"
@@ -93,16 +96,20 @@ class WeightedRisk:
         """The estimate f[]; see the module for the formula and the errors."""
         terms = self.terms(loss, propensity, weight)
         denominator = n_pairs if terms.denominator is None else terms.denominator.sum()
-        return ratio(terms.numerator.sum(), denominator)
+        return ratio_or_zero(terms.numerator.sum(), denominator)
+
+
+def _reciprocal(propensity: Array) -> Array:
+    return _library(propensity).reciprocal(propensity)
 
 
 naive = WeightedRisk("naive", None, True)
 """Σ_O e / |O|: as if the observed pairs were all there is. Ignores ``propensity`` (None will do) and ``n_pairs``."""
 
-ips = WeightedRisk("ips", jnp.reciprocal, False)
+ips = WeightedRisk("ips", _reciprocal, False)
 """Σ_O (e/p) / |D| (Schnabel et al. 2016, section 3.3). Unbiased for the true p."""
 
-snips = WeightedRisk("snips", jnp.reciprocal, True)
+snips = WeightedRisk("snips", _reciprocal, True)
 """Σ_O (e/p) / Σ_O (1/p) (same source). Ignores ``n_pairs``. Biased in a minibatch: it is a ratio."""
 
 observed_part = WeightedRisk("observed part", None, False)
@@ -117,7 +124,7 @@ def clipped_ips(floor: float) -> WeightedRisk:
     """
     if not 0 < floor <= 1:
         raise UpliftlensError(f"the floor of clipped propensities must lie in (0, 1], got {floor}")
-    return WeightedRisk("clipped_ips", lambda propensity: 1 / jnp.maximum(propensity, floor), False)
+    return WeightedRisk("clipped_ips", lambda propensity: 1 / propensity.clip(floor), False)
 
 
 def doubly_robust(estimator: RiskEstimator, imputed: Array, imputed_mean: Array) -> RiskEstimator:
@@ -128,7 +135,7 @@ def doubly_robust(estimator: RiskEstimator, imputed: Array, imputed_mean: Array)
     """
 
     def estimate(loss: Array, propensity: Array | None, n_pairs: Array | float, weight: Array | None = None) -> Array:
-        return jnp.asarray(imputed_mean) + estimator(jnp.asarray(loss) - imputed, propensity, n_pairs, weight)
+        return imputed_mean + estimator(_library(loss, imputed).asarray(loss) - imputed, propensity, n_pairs, weight)
 
     return estimate
 
@@ -158,24 +165,27 @@ def stable_dr(imputed: Array, imputed_mean: Array) -> RiskEstimator:
             raise UpliftlensError("the risk estimator 'stable_dr' divides by propensities: none were given")
         check_propensity(propensity, weight)
         balanced = balanced_propensity(propensity, imputed, imputed_mean, weight)
-        counted = True if weight is None else jnp.asarray(weight) > 0
-        solved = jnp.isfinite(jnp.where(counted, balanced, 1)).all()
-        return jnp.where(solved, snips(loss, jnp.where(solved, balanced, 1), n_pairs, weight), jnp.nan)
+        lib = _library(loss, balanced, weight)
+        counted = True if weight is None else lib.asarray(weight) > 0
+        solved = lib.isfinite(lib.where(counted, balanced, 1)).all()
+        return lib.where(solved, snips(loss, lib.where(solved, balanced, 1), n_pairs, weight), lib.nan)
 
     return estimate
 
 
 def balanced_propensity(propensity: Array, imputed: Array, imputed_mean: Array, weight: Array | None = None) -> Array:
     """p' of ``stable_dr``, f[N]: σ(logit p + t(ê − mean_D ê)) with Σ_O (ê − mean_D ê)/p' = 0; NaN without such a t."""
-    propensity = jnp.asarray(propensity)
-    count = jnp.ones_like(propensity) if weight is None else jnp.asarray(weight)
-    p = jax.lax.stop_gradient(jnp.where(count > 0, propensity, 1))
-    gap = jax.lax.stop_gradient(jnp.where(count > 0, jnp.asarray(imputed) - imputed_mean, 0))
-    gap = gap / jnp.maximum(jnp.abs(gap).max(initial=0), jnp.finfo(p.dtype).tiny)
+    lib = _library(propensity, imputed, imputed_mean, weight)
+    propensity = lib.asarray(propensity)
+    count = lib.ones_like(propensity) if weight is None else lib.asarray(weight)
+    p, gap = lib.where(count > 0, propensity, 1), lib.where(count > 0, lib.asarray(imputed) - imputed_mean, 0)
+    if lib is jnp:
+        p, gap = jax.lax.stop_gradient((p, gap))
+    gap = gap / lib.maximum(abs(gap).max(initial=0), jnp.finfo(p.dtype).tiny)
     odds = (1 - p) / p
 
     def inverse(t: Array) -> Array:
-        return 1 + odds * jnp.exp(-t * gap)
+        return 1 + odds * lib.exp(-t * gap)
 
     def imbalance(t: Array) -> Array:
         return (count * gap * inverse(t)).sum()
@@ -184,13 +194,14 @@ def balanced_propensity(propensity: Array, imputed: Array, imputed_mean: Array, 
         low, high = bracket
         middle = (low + high) / 2
         above = imbalance(middle) > 0
-        return jnp.where(above, middle, low), jnp.where(above, high, middle)
+        return lib.where(above, middle, low), lib.where(above, high, middle)
 
-    limit = jnp.asarray(64.0, p.dtype)  # e^64·1/p still fits float32
+    limit = lib.asarray(64.0, p.dtype)  # e^64·1/p still fits float32
     rounding = 16 * jnp.finfo(p.dtype).eps * count.sum()
     exists = (imbalance(-limit) >= -rounding) & (imbalance(limit) <= rounding)
-    low, high = jax.lax.fori_loop(0, 80, halve, (-limit, limit))
-    return jnp.where(exists, 1 / inverse((low + high) / 2), jnp.nan)
+    loop = jax.lax.fori_loop if lib is jnp else _on_the_host
+    low, high = loop(0, 80, halve, (-limit, limit))
+    return lib.where(exists, 1 / inverse((low + high) / 2), lib.nan)
 
 
 def by_user(terms: Terms, user: Array, n_users: int, pairs_per_user: float) -> tuple[Array, Array]:
@@ -199,16 +210,33 @@ def by_user(terms: Terms, user: Array, n_users: int, pairs_per_user: float) -> t
     ``pairs_per_user``: each user's share of |D|, the number of items where these are all users. Resampling users and
     taking the ratio again gives the estimate's interval.
     """
-    numerator = jax.ops.segment_sum(terms.numerator, jnp.asarray(user), n_users)
-    if terms.denominator is None:
-        return numerator, jnp.full_like(numerator, pairs_per_user)
-    return numerator, jax.ops.segment_sum(terms.denominator, jnp.asarray(user), n_users)
+    lib = _library(*terms, user)
+    sums = [
+        np.bincount(user, column, n_users) if lib is np else jax.ops.segment_sum(column, user, n_users)
+        for column in terms
+        if column is not None
+    ]
+    return sums[0], lib.full_like(sums[0], pairs_per_user) if terms.denominator is None else sums[1]
 
 
-def ratio(numerator: Array, denominator: Array | float) -> Array:
-    """numerator/denominator, and 0 (with gradient 0) where the denominator is 0: the value on an empty log."""
-    nonzero = jnp.asarray(denominator) != 0
-    return jnp.where(nonzero, numerator / jnp.where(nonzero, denominator, 1), 0)
+def ratio_or_zero(numerator: Array, denominator: Array | float) -> Array:
+    """numerator/denominator, and 0 (with gradient 0) where the denominator is 0: the value on an empty log.
+
+    Where an undefined value must not pass for 0, ``causal.intervals.ratio`` says NaN.
+    """
+    lib = _library(numerator, denominator)
+    nonzero = lib.asarray(denominator) != 0
+    return lib.where(nonzero, numerator / lib.where(nonzero, denominator, numerator.dtype.type(1)), 0)
+
+
+def _library(*arrays: Any) -> Any:
+    """``jax.numpy`` if an argument is an array of JAX's, traced or not; else NumPy, whose float64 is always there."""
+    return jnp if any(isinstance(array, jax.Array) for array in arrays) else np
+
+
+def _on_the_host(start: int, stop: int, step: Callable[[int, Any], Any], carry: Any) -> Any:
+    """``jax.lax.fori_loop`` in Python."""
+    return reduce(lambda carry, number: step(number, carry), range(start, stop), carry)
 
 
 def check_propensity(propensity: Array, weight: Array | None = None) -> None:

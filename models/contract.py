@@ -100,6 +100,8 @@ class Method(NamedTuple):
     layout   how the data is wanted
     link     the unit of ``predict``
     max_epochs  None, or the number of epochs after which nothing changes any more (1 for a closed form)
+    random   whether the seed (``key``) changes the fit. Of a random method one run is one draw: only several seeds say
+        something about the method
     """
 
     init: Callable[[Array, TrainingData, Hyper], State]
@@ -109,6 +111,7 @@ class Method(NamedTuple):
     layout: Layout
     link: Link
     max_epochs: int | None = None
+    random: bool = True
 
 
 class Solver(NamedTuple):

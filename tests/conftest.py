@@ -19,7 +19,7 @@ _PROGRAMS = os.environ.setdefault(
 )
 jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 
 @pytest.fixture(scope="session")

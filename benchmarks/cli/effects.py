@@ -14,13 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OPTION=VALUE",
         help="data=uplift-log data.path=FILE, and what configs/effects.yaml states: features=[age,genres]",
     )
-    parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
+    parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
     parser.add_argument("--plot", metavar="FILE", help="a forest plot: .png, .svg or .pdf")
 
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
-    from upliftlens.benchmarks.reports.effect_report import forest, sheet
+    from upliftlens.benchmarks.reports.effect_report import EXPLAINED, forest, sheet
     from upliftlens.benchmarks.reports.effects import mine
     from upliftlens.benchmarks.reports.plots import check_path
     from upliftlens.benchmarks.reports.sheet import render
@@ -30,6 +30,7 @@ def run(flags: argparse.Namespace) -> int:
     study = mine(flags.options, lambda line: console.print(line, markup=False))
     if flags.plot:
         forest(study, Path(flags.plot))
+    console.print(EXPLAINED, markup=False)
     body = render(sheet(study), flags.format)
     if isinstance(body, str):
         print(body)

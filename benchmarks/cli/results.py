@@ -12,7 +12,7 @@ WHERE = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens results``."""
     parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=WHERE)
-    parser.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
+    parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
     parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
     parser.add_argument(
         "--over",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.causal.inequality import gini
 from upliftlens.causal.interactions import Interactions, take
 
 QUANTILES = (0, 25, 50, 75, 100)
@@ -114,19 +115,19 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
     low, high = facts.scale
     threshold = "any interaction" if facts.feedback == "implicit" else f"from {facts.relevance:g}"
     rows = [("interactions", f"{facts.rows:,} {facts.feedback}")]
-    if (told := facts.recommended) is not None:
-        with_it, without = told.outcome
-        smallest, largest = told.propensities
-        draws = f", the first of {told.draws} draws" if told.draws > 1 else ""
+    if (said := facts.recommended) is not None:
+        with_it, without = said.outcome
+        smallest, largest = said.propensities
+        draws = f", the first of {said.draws} draws" if said.draws > 1 else ""
         rows = [
             ("logged pairs", f"{facts.rows:,}{draws}"),
-            ("recommended", f"{told.rows:,}, {told.rows / facts.users:.1f} to a user"),
+            ("recommended", f"{said.rows:,}, {said.rows / facts.users:.1f} to a user"),
             (
                 "outcome",
                 f"mean {with_it:.3f} where recommended, {without:.3f} where not (not the effect: tastes differ too)",
             ),
-            ("propensity", f"{'estimated' if told.estimated else 'recorded'}, {smallest:.2g} to {largest:.4g}"),
-            ("no overlap", f"{told.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
+            ("propensity", f"{'estimated' if said.estimated else 'recorded'}, {smallest:.2g} to {largest:.4g}"),
+            ("no overlap", f"{said.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
         ]
     return [
         ("users", f"{facts.users:,}"),
@@ -160,14 +161,7 @@ def _distribution(value: np.ndarray) -> tuple[tuple[str, float], ...]:
 
 def _spread(counts: np.ndarray) -> Spread:
     quantiles = np.percentile(counts, QUANTILES)
-    return Spread(tuple(quantiles.tolist()), gini(counts))
-
-
-def gini(counts: np.ndarray) -> float:
-    """G = Σ_j (2j − n − 1)·x_(j) / (n·Σx), x sorted ascending, j from 1: half the relative mean absolute difference."""
-    x = np.sort(np.asarray(counts, np.float64))
-    n, total = len(x), x.sum()
-    return float(((2 * np.arange(1, n + 1) - n - 1) * x).sum() / (n * total)) if total else 0.0
+    return Spread(tuple(quantiles.tolist()), float(gini(counts)))
 
 
 def _spoken(spread: Spread) -> str:

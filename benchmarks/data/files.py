@@ -1,5 +1,6 @@
 """A file, a folder and an archive, read in one way."""
 
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -10,6 +11,8 @@ from typing import NamedTuple
 from upliftlens.causal.errors import UpliftlensError
 
 DEPTH = 3  # folders below the given one that are looked into
+_CHUNK = 1 << 20  # bytes of an archive that are held at once while it is checked
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
 class Files(NamedTuple):
@@ -91,13 +94,13 @@ def _zip(path: Path) -> Files:
         try:
             with zipfile.ZipFile(path) as archive:
                 return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except _DAMAGE as error:
             raise _damaged(path, error) from error
 
     try:
         with zipfile.ZipFile(path) as archive:
             names = tuple(name for name in archive.namelist() if not name.endswith("/"))
-    except (zipfile.BadZipFile, OSError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
     return Files(str(path), _real(names), read)
 
@@ -108,15 +111,33 @@ def _tar(path: Path) -> Files:
             with tarfile.open(path) as archive:
                 member = archive.extractfile(name)
                 return b"" if member is None else member.read()
-        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        except _DAMAGE as error:
             raise _damaged(path, error) from error
 
     try:
         with tarfile.open(path) as archive:
             names = tuple(member.name for member in archive if member.isfile())
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            _read_to_the_end(archive)
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
     return Files(str(path), _real(names), read)
+
+
+def _read_to_the_end(archive: tarfile.TarFile) -> None:
+    """Refuses an archive whose members were read, but whose end is not there or whose checksum is another.
+
+    tarfile stops at the mark behind the last member. What compressed the archive put its checksum behind that, which
+    is compared only when all is read.
+
+    Raises:
+        EOFError: if there is no mark; or what the decompressor raises.
+    """
+    stream = archive.fileobj
+    assert stream is not None
+    if stream.tell() < archive.offset + tarfile.BLOCKSIZE:
+        raise EOFError("its end is missing")
+    while stream.read(_CHUNK):
+        pass
 
 
 def _real(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ class Evaluation(NamedTuple):
     ``users`` i32[U]: indices of the users with test rows. ``statistics[name].sums`` f64[U, S] are kept per user.
     ``summaries[name]``: the value and its interval over users; n is the number of users for whom it is defined.
     ``absent[name]``: why a metric that was asked for has no value. ``counts``: users, users_without_relevant,
-    test_pairs, relevant_pairs, seen_test_pairs (also seen in training, kept as candidates).
+    test_pairs, relevant_pairs, seen_test_pairs (also seen in training, kept as candidates). ``random``: whether another
+    seed would have given another fit (``Method.random``).
     """
 
     users: np.ndarray
@@ -34,6 +35,7 @@ class Evaluation(NamedTuple):
     summaries: dict[str, Summary]
     absent: dict[str, str]
     counts: dict[str, int]
+    random: bool = True
 
 
 def summaries(statistics: Mapping[str, Statistic], resampling: Resampling) -> dict[str, Summary]:
@@ -57,11 +59,11 @@ def over_seeds(evaluations: Sequence[Evaluation], name: str, resampling: Resampl
     Raises:
         UpliftlensError: if a run lacks the metric.
     """
-    statistics = [statistic_of(one, name) for one in evaluations]
+    statistics = [statistic_of(evaluation, name) for evaluation in evaluations]
     replicated, _ = replicates(statistics, resampling)
     metric = choose(name).metric
-    n = len(np.unique(np.concatenate([one.units[informative(one)] for one in statistics])))
-    mean = float(np.mean([value(one) for one in statistics]))
+    n = len(np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics])))
+    mean = float(np.mean([value(statistic) for statistic in statistics]))
     return interval(mean, across_seeds(replicated, resampling), n, resampling.level, metric.limits)
 
 
@@ -93,8 +95,12 @@ def to_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], diagnostics: Mapping[str, Any]) -> Evaluation:
-    """What a finished run keeps, ready to be resampled: its arrays as ``to_arrays`` wrote them, its diagnostics."""
-    return Evaluation(arrays["users"], statistics_from(arrays), {}, diagnostics.get("absent", {}), {})
+    """What a finished run keeps, ready to be resampled: its arrays as ``to_arrays`` wrote them, its diagnostics.
+
+    A record of before ``random`` was kept counts as that of a random method: it claims less.
+    """
+    absent, random = diagnostics.get("absent", {}), diagnostics.get("random", True)
+    return Evaluation(arrays["users"], statistics_from(arrays), {}, absent, {}, random)
 
 
 def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
@@ -107,7 +113,7 @@ def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
             continue
         sums: np.ndarray | sparse.csr_array = arrays[key]
         if part:
-            csr = tuple(arrays[f"{name}:{one}"] for one in ("data", "indices", "indptr"))
+            csr = tuple(arrays[f"{name}:{this_name}"] for this_name in ("data", "indices", "indptr"))
             sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
         metric = choose(name).metric
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without)

@@ -9,12 +9,12 @@ With e the error of a test pair, p = P(the pair is in the test log), D all users
     rmse/dr         √(mean_D ê + Σ_O ((e − ê)/p) / |D|)
     rmse/sndr       √(mean_D ê + Σ_O ((e − ê)/p) / Σ_O (1/p))
     rmse/stable-dr  √(Σ_O (e/p') / Σ_O (1/p'))               Σ_O (ê − mean_D ê)/p' = 0
-    mae/…, logloss/…, brier/…    the same without the root, with the errors of ``metrics.pairs``
+    mae/*, logloss/*, brier/*    as rmse/*, without the root, with the errors of ``metrics.pairs``
 
 They estimate what the plain metric would be over all pairs, if p (eib: ê; dr, sndr: one of the two) is right: the
-record's diagnostics tell of p. The sums are ``causal.risk``'s by user, in float64, so that every resample of users is
-recomputed: numerator, denominator and each user's part of Σ_D ê. D and the ê of users without a test row are shared
-out equally. StableDR's p' is solved for once, on the whole test log, and kept in resamples.
+record's diagnostics tell of p. The sums are ``causal.risk``'s by user, with NumPy in float64, so that every resample of
+users is recomputed: numerator, denominator and each user's part of Σ_D ê. D and the ê of users without a test row are
+shared out equally. StableDR's p' is solved for once, on the whole test log, and kept in resamples.
 
 ê is the error that is expected of the prediction if the outcome is what
 ``causal.effects.outcome_means.additive_means`` says,
@@ -25,7 +25,6 @@ probability g cut to [0, 1]. A doubly-robust estimate of a mean that is positive
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from scipy.special import erf
 
@@ -77,11 +76,9 @@ KINDS = (
 
 
 def _by_user(estimator: risk.WeightedRisk, errors: np.ndarray, p: np.ndarray | None, pairs: Pairs) -> np.ndarray:
-    """Numerator and denominator of each test user, f64[U, 2]; on the CPU, whose sums have a fixed order."""
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
-        terms = estimator.terms(np.asarray(errors, np.float64), None if p is None else np.asarray(p, np.float64))
-        parts = risk.by_user(terms, pairs.row, pairs.n_users, pairs.n_pairs / pairs.n_users)
-        return np.stack([np.asarray(part) for part in parts], axis=1)
+    """Numerator and denominator of each test user, f64[U, 2]."""
+    terms = estimator.terms(np.asarray(errors, np.float64), None if p is None else np.asarray(p, np.float64))
+    return np.stack(risk.by_user(terms, pairs.row, pairs.n_users, pairs.n_pairs / pairs.n_users), axis=1)
 
 
 def _weighted_sums(kind: _Kind, name: str) -> Callable[[Pairs, float], np.ndarray]:
@@ -109,8 +106,8 @@ def imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]
         people = np.arange(start, min(start + step, n_users))
         means = known.outcome.of(people[:, None], np.arange(n_items))
         total[people] = expected(known.prediction[people], means).sum(axis=1)
-    own = total[known.users]
-    return rows, own + (total.sum() - own.sum()) / len(own)
+    mine = total[known.users]
+    return rows, mine + (total.sum() - mine.sum()) / len(mine)
 
 
 def _imputed_sums(kind: _Kind, name: str) -> Callable[[Imputed, float], np.ndarray]:
@@ -121,8 +118,8 @@ def _imputed_sums(kind: _Kind, name: str) -> Callable[[Imputed, float], np.ndarr
         share = np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)
         if name == "stable-dr":
             risk.check_propensity(p)
-            with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
-                balanced = np.asarray(risk.balanced_propensity(p, imputed, everywhere.sum() / pairs.n_pairs))
+            p = np.asarray(p, np.float64)
+            balanced = risk.balanced_propensity(p, imputed, everywhere.sum() / pairs.n_pairs)
             if not np.isfinite(balanced).all():  # no p' balances these errors
                 return np.full((pairs.n_users, 2), np.nan)
             return _by_user(risk.snips, errors, balanced, pairs)
@@ -140,8 +137,8 @@ def _robust(totals: np.ndarray) -> np.ndarray:
 
 def _rooted(reduce: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     def root(totals: np.ndarray) -> np.ndarray:
-        found = reduce(totals)
-        return np.sqrt(np.where(found >= 0, found, np.nan))
+        result = reduce(totals)
+        return np.sqrt(np.where(result >= 0, result, np.nan))
 
     return root
 

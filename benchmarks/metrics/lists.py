@@ -8,6 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from upliftlens.benchmarks.metrics.metric import Lists, Metric, mean_of, quotient
+from upliftlens.causal import inequality
+from upliftlens.causal.inequality import rank_coefficients
 from upliftlens.causal.intervals import ratio
 
 
@@ -21,12 +23,6 @@ def _exposure(lists: Lists, k: float) -> sparse.csr_array:
 
 def _share_shown(totals: np.ndarray) -> np.ndarray:
     return (totals > 0).mean(axis=0)
-
-
-def _inequality(totals: np.ndarray) -> np.ndarray:
-    counts = np.sort(totals, axis=0)
-    n = len(counts)
-    return ratio(((2 * np.arange(1, n + 1) - n - 1) @ counts), n * counts.sum(axis=0))
 
 
 def _popularity(lists: Lists, k: float) -> np.ndarray:
@@ -50,7 +46,7 @@ def _inequality_without(exposure: sparse.csr_array) -> np.ndarray:
     """
     counts = np.asarray(exposure.sum(axis=0))
     n, ordered = len(counts), np.sort(counts)
-    numerator = (2 * np.arange(1, n + 1) - n - 1) @ ordered
+    coefficients = rank_coefficients(n)
     user, item = exposure.nonzero()
     first = np.searchsorted(ordered, counts[item])  # ranks below that of the first equal count
     order = np.lexsort((first, user))
@@ -58,9 +54,9 @@ def _inequality_without(exposure: sparse.csr_array) -> np.ndarray:
     starts = np.r_[True, (np.diff(user) != 0) | (np.diff(first) != 0)] if len(user) else np.zeros(0, bool)
     place = np.arange(len(user))
     equal = place - np.maximum.accumulate(np.where(starts, place, 0))
-    lost = np.bincount(user, 2 * (first + equal + 1) - n - 1, exposure.shape[0])
+    lost = np.bincount(user, coefficients[first + equal], exposure.shape[0])
     shown = np.bincount(user, minlength=exposure.shape[0])
-    return ratio(numerator - lost, n * (counts.sum() - shown))
+    return ratio(coefficients @ ordered - lost, n * (counts.sum() - shown))
 
 
 coverage = Metric(
@@ -81,7 +77,7 @@ gini = Metric(
     "gini",
     "lists",
     _exposure,
-    _inequality,
+    inequality.gini,
     "recomputed",
     False,
     (0.0, 1.0),

@@ -1,10 +1,11 @@
 """Figures: forest plots, lines with bands, scatter with intervals. Drawn without a display, to .png, .svg or .pdf.
 
-Colours are Okabe & Ito's, told apart by colour-blind readers; lines also differ in their dashes, points in their shape.
+Colours are Okabe & Ito's (but for their yellow), told apart by colour-blind readers; lines also differ in their dashes,
+points in their shape.
 matplotlib is imported when the first figure is made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 DASHES = ("-", "--", "-.")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -106,14 +107,37 @@ def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> 
         colour = COLOURS[line.colour % len(COLOURS)]
         dash = ":" if line.reference else DASHES[line.colour // len(COLOURS) % len(DASHES)]
         axes.plot(line.x, line.y, color=colour, linestyle=dash, label=None if line.reference else line.label)
-        if line.lo is not None and line.hi is not None:
-            axes.fill_between(line.x, line.lo, line.hi, color=colour, alpha=0.15, linewidth=0)
+        _band(axes, line, colour)
     if (first := next((line for line in lines if line.reference), None)) is not None:
         axes.plot([], [], color="0.3", linestyle=":", label=first.label)
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     _legend_beside(axes)
+    return figure
+
+
+def panel_plot(panels: Mapping[str, Sequence[Line]], title: str, y_label: str) -> "Figure":
+    """A panel of lines with bands per label of an x-axis, side by side over one y-axis, with one legend.
+
+    The panels hold the same lines; each point of a line is marked.
+    """
+    figure, first = _axes("", (4.2 * len(panels), 4.2))
+    first.remove()
+    figure.set_layout_engine("constrained")
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (x_label, lines) in zip(row, panels.items(), strict=True):
+        for line in lines:
+            colour, marker = COLOURS[line.colour % len(COLOURS)], MARKERS[line.colour % len(MARKERS)]
+            dash = DASHES[line.colour % len(DASHES)]
+            axes.plot(line.x, line.y, dash, color=colour, marker=marker, markersize=4, label=line.label)
+            _band(axes, line, colour)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
+        axes.set_xlabel(x_label)
+    row[0].set_ylabel(y_label)
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=10)
     return figure
 
 
@@ -147,7 +171,7 @@ def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
     """Two histograms in each panel, one above the other, over one logarithmic scale and one height."""
     figure, first = _axes(panels[0].title, (7.0, 2.6 * len(panels)))
     first.remove()
-    highest = 1.05 * max(float(max(one.observed.max(), one.everything.max())) for one in panels)
+    highest = 1.05 * max(float(max(this_panel.observed.max(), this_panel.everything.max())) for this_panel in panels)
     for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
         axes.stairs(panel.everything, panel.edges, fill=True, color=COLOURS[5], alpha=0.5, label="all pairs")
         axes.stairs(panel.observed, panel.edges, color=COLOURS[1], linewidth=1.5, label="observed pairs")
@@ -158,6 +182,11 @@ def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
     axes.set_xlabel(x_label)
     figure.tight_layout()
     return figure
+
+
+def _band(axes: "Axes", line: Line, colour: str) -> None:
+    if line.lo is not None and line.hi is not None:
+        axes.fill_between(line.x, line.lo, line.hi, color=colour, alpha=0.15, linewidth=0)
 
 
 def _legend_beside(axes: "Axes") -> None:

@@ -1,11 +1,10 @@
 """Records as a table: one row per run, or per group of runs that differ in nothing but their seed."""
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
 from upliftlens.benchmarks.reports.selection import (
     REPETITIONS,
     asks_for,
@@ -26,8 +25,8 @@ from upliftlens.causal.errors import UpliftlensError
 if TYPE_CHECKING:
     from rich.table import Table
 
-Format = Literal["table", "md", "csv", "json"]
-FORMATS: tuple[Format, ...] = ("table", "md", "csv", "json")
+Format = Literal["table", "md", "latex", "csv", "json"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 _SHOWN = 8  # hex digits of a key that a person reads
 
@@ -86,7 +85,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         remarks += unmet(everything, where)
     if over:
         kept: dict[str, Mapping[str, Any]] = {}
-        for record in (one for one in records if one.status == "done"):
+        for record in (this_record for this_record in records if this_record.status == "done"):
             try:
                 record.config["metrics"]["interval"]
                 kept[record.key] = load_per_user(store, record.key)
@@ -94,16 +93,29 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
                 remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: its record lacks {lacking}"]
             except UpliftlensError as damage:
                 remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: {damage}"]
-        sheet = summarise([one for one in records if one.key in kept], over, metrics, lambda one: kept[one.key])
-        return Answer(render(sheet, form), remarks)
-    if form == "json":
+        sheet = summarise(
+            [this_record for this_record in records if this_record.key in kept],
+            over,
+            metrics,
+            lambda this_record: kept[this_record.key],
+        )
+    elif form == "json":
         return Answer(dumps([to_json(record) for record in records]), remarks)
-    return Answer(render(runs(records, metrics), form), remarks)
+    else:
+        sheet = runs(records, metrics)
+    if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
+        over_what = "users × the runs averaged" if over else "the users of the test set"
+        remarks = [*remarks, f"[lo, hi]: interval of the value over {over_what}, at the level metrics.interval.level."]
+    return Answer(render(sheet, form), remarks)
 
 
 def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
     """A row per run: key, status where one isn't done, what tells the runs apart, metrics, and errors."""
-    names = ["run", *(["status"] if any(one.status != "done" for one in records) else []), *columns(records)]
+    names = [
+        "run",
+        *(["status"] if any(this_record.status != "done" for this_record in records) else []),
+        *columns(records),
+    ]
     rows = []
     for record in records:
         flat = fields(record) | {"run": record.key}
@@ -111,7 +123,7 @@ def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
         if record.error is not None:
             cells["error"] = f"{record.error.type}: {record.error.message} ({record.error.traceback})"
         rows.append(Row(cells, record.metrics))
-    names += ["error"] if any(one.error is not None for one in records) else []
+    names += ["error"] if any(this_record.error is not None for this_record in records) else []
     return Sheet(names, metric_names(records, metrics), rows)
 
 
@@ -171,19 +183,21 @@ def _refuse_repeats(records: Sequence[Record], over: Sequence[str]) -> None:
 
 
 def render(sheet: Sheet, form: Format) -> "str | Table":
-    """The sheet as text in Markdown, CSV (a column each for value, lo, hi and n) or JSON, or as a table of rich."""
+    """The sheet as text in Markdown, LaTeX, CSV (a column each for value, lo, hi and n) or JSON, or a table of rich."""
+    head, lines = [*sheet.columns, *sheet.metrics], [_line(sheet, row) for row in sheet.rows]
     match form:
         case "json":
             rows = [{**row.cells, "metrics": {n: m._asdict() for n, m in row.metrics.items()}} for row in sheet.rows]
             return dumps(plain(rows))
         case "csv":
-            return _csv(sheet)
+            parts = [f"{name}{part}" for name in sheet.metrics for part in ("", "/lo", "/hi", "/n")]
+            return as_csv([*sheet.columns, *parts], [_values(sheet, row) for row in sheet.rows])
         case "md":
-            head = [*sheet.columns, *sheet.metrics]
-            lines = [head, ["---"] * len(head), *(_line(sheet, row) for row in sheet.rows)]
-            return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+            return markdown(head, lines)
+        case "latex":
+            return latex(head, lines, len(sheet.metrics))
         case "table":
-            return _table(sheet)
+            return terminal(head, lines, len(sheet.metrics))
 
 
 def shown(value: float) -> str:
@@ -215,7 +229,7 @@ def _means(
         if not all(name in record.metrics for record in records):
             continue
         if all(name in statistics for statistics in kept):
-            evaluations = [Evaluation(arrays["users"], one, {}, {}, {}) for arrays, one in zip(loaded, kept)]
+            evaluations = [Evaluation(arrays["users"], item, {}, {}, {}) for arrays, item in zip(loaded, kept)]
             interval = Resampling(**records[0].config["metrics"]["interval"])
             means[name] = over_seeds(evaluations, name, interval)
         else:
@@ -231,25 +245,7 @@ def _line(sheet: Sheet, row: Row) -> list[str]:
     return cells + [with_interval(row.metrics[name]) if name in row.metrics else "" for name in sheet.metrics]
 
 
-def _csv(sheet: Sheet) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    parts = ("", "/lo", "/hi", "/n")
-    writer.writerow([*sheet.columns, *(f"{name}{part}" for name in sheet.metrics for part in parts)])
-    for row in sheet.rows:
-        metrics = [row.metrics.get(name, ("",) * len(parts)) for name in sheet.metrics]
-        writer.writerow([*(row.cells.get(name, "") for name in sheet.columns), *(v for four in metrics for v in four)])
-    return out.getvalue().rstrip("\n")
-
-
-def _table(sheet: Sheet) -> "Table":
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in (*sheet.columns, *sheet.metrics):
-        table.add_column(escape(name), overflow="fold", justify="right" if name in sheet.metrics else "left")
-    for row in sheet.rows:
-        table.add_row(*map(escape, _line(sheet, row)))
-    return table
+def _values(sheet: Sheet, row: Row) -> list[Any]:
+    """The cells, then each metric's value, lo, hi and n; empty where the row has no such metric."""
+    metrics = [row.metrics.get(name, ("",) * len(Summary._fields)) for name in sheet.metrics]
+    return [*(row.cells.get(name, "") for name in sheet.columns), *(part for four in metrics for part in four)]

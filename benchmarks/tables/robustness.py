@@ -9,22 +9,23 @@ figure shows the first, a panel per knob.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data import configure
-from upliftlens.benchmarks.tables.evidence import verdict
-from upliftlens.benchmarks.tables.robustness_plot import FORMATS, draw_panels
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.reports.comparison import decided, in_a_cell
+from upliftlens.benchmarks.reports.plots import Line, check_path, panel_plot, save
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.worlds.config import GridConfig
 from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal import risk
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.intervals import Resampling, holm, p_value, percentile
+from upliftlens.causal.intervals import Difference, Resampling, paired, percentile
 from upliftlens.causal.worlds.grid import Grid, Knobs, capacity_of, observed_rows
 
 ROUNDING = 1e-6  # errors are computed in single precision
@@ -41,7 +42,7 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     if not isinstance(config, GridConfig):
         raise UpliftlensError("world takes changes of data=grid, as in world=[data.density=0.1]: its truth is known")
     cells: list[Cell] = []
-    families: dict[str, list[_Difference]] = {}
+    families: dict[str, dict[str, _Gap]] = {}
     for knob, values in content["knobs"].items():
         for value in values:
             knobs = Knobs(**{**content["base"], knob: value})
@@ -57,14 +58,25 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
                 for first, second in content["compared"]:
                     both = off[[content["estimators"].index(name) for name in (first, second)]]
                     column = f"{prefix}{first} vs {second}"
-                    families.setdefault(column, []).append(_difference(row, both, summary, resampling))
+                    families.setdefault(column, {})[row] = _gap(both, summary, resampling)
     for column, family in families.items():
-        cells += _judged(column, family, resampling.level)
+        cells += _paired_cells(column, family, resampling.level)
     for form in content["figure"]:
         path = where.store / "tables" / f"robustness.{form}"
-        draw_panels(cells, content["knobs"], content["estimators"], content["title"], path)
+        save(panel_plot(_panels(cells, content), content["title"], "RMSE / truth"), path)
         where.say(f"figure: {path}")
     return cells
+
+
+def _panels(cells: Sequence[Cell], content: Mapping[str, Any]) -> dict[str, list[Line]]:
+    """A panel per knob with a line per estimator."""
+    at = {(cell.row, cell.column): cell for cell in cells}
+    panels: dict[str, list[Line]] = {}
+    for knob, values in content["knobs"].items():
+        for place, name in enumerate(content["estimators"]):
+            line = np.array([at[f"{knob}={value:g}", name][2:5] for value in values], np.float64).T
+            panels.setdefault(f"{knob}: how wrong", []).append(Line(name, np.array(values), line[0], place, *line[1:]))
+    return panels
 
 
 def _require(content: Mapping[str, Any]) -> None:
@@ -86,8 +98,7 @@ def _require(content: Mapping[str, Any]) -> None:
         if not values or len({f"{value:g}" for value in values}) < len(values):
             raise UpliftlensError(f"knobs.{knob}={values}: give it one or more values that differ in six digits")
     for form in content["figure"]:
-        if form not in FORMATS:
-            raise unknown("format of the figure", form, FORMATS)
+        check_path(Path(f"robustness.{form}"))
 
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
@@ -105,8 +116,8 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     paired = [cell for cell in cells if " vs " in cell.column]
     for column in dict.fromkeys(cell.column for cell in paired):
         words = {cell.row: cell.verdict.partition(" (")[0] for cell in paired if cell.column == column}
-        for one in dict.fromkeys(words.values()):
-            said.append(f"{column}: {one} at {', '.join(row for row, found in words.items() if found == one)}.")
+        for word in dict.fromkeys(words.values()):
+            said.append(f"{column}: {word} at {', '.join(row for row, word in words.items() if word == word)}.")
     return said
 
 
@@ -166,37 +177,28 @@ def _mean(errors: np.ndarray) -> np.ndarray:
     return errors.mean(axis=-1)
 
 
-class _Difference(NamedTuple):
-    """A row's difference with its interval and p, and whether it is of two biases that can't be told from 0."""
-
-    row: str
-    value: float
-    lo: float
-    hi: float
-    p: float
-    unbiased: bool
+_Gap = tuple[Difference, bool]
+"""A row's difference, and whether it is of two biases that can't be told from 0."""
 
 
-def _difference(
-    row: str, errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
-) -> _Difference:
+def _gap(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling) -> _Gap:
     """|summary| of the first estimator minus that of the second, from errors f64[2, draws] over the same draws."""
 
     def gap(both: np.ndarray) -> np.ndarray:
         return np.abs(summary(both[0])) - np.abs(summary(both[1]))
 
-    value, replicated = float(gap(errors)), gap(_resampled(errors, resampling))
-    signed = [_bounds(one, summary, resampling) for one in errors]
+    difference = paired(float(gap(errors)), gap(_resampled(errors, resampling)), errors.shape[1], resampling.level)
+    signed = [_bounds(error, summary, resampling) for error in errors]
     unbiased = summary is _mean and all(below <= 0 <= above for below, above in signed)
-    return _Difference(row, value, *percentile(replicated, resampling.level), p_value(value, replicated), unbiased)
+    return difference, unbiased
 
 
-def _judged(column: str, family: Sequence[_Difference], level: float) -> Iterator[Cell]:
-    for one, p in zip(family, holm([one.p for one in family]), strict=True):
+def _paired_cells(column: str, family: Mapping[str, _Gap], level: float) -> Iterator[Cell]:
+    differences = decided([difference for difference, _ in family.values()], higher_is_better=False, level=level)
+    for (row, (_, unbiased)), this_difference in zip(family.items(), differences, strict=True):
         # Of two biases that can't be told from 0 the greater in size is chance, however sure its size is.
-        chance = "undecided: neither can be told from 0"
-        said = chance if one.unbiased else verdict(one.value, one.lo, one.hi, p, up=False, level=level)
-        yield Cell(one.row, column, one.value, one.lo, one.hi, None, said, ())
+        said = "undecided: neither can be told from 0" if unbiased else in_a_cell(this_difference)
+        yield Cell(row, column, *this_difference[:3], None, said, ())
 
 
 def _resampled(errors: np.ndarray, resampling: Resampling) -> np.ndarray:
@@ -209,3 +211,6 @@ def _bounds(
     errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
 ) -> tuple[float, float]:
     return percentile(summary(_resampled(errors, resampling)), resampling.level)
+
+
+kind = TableKind("robustness", robustness_cells, remarks)

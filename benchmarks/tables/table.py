@@ -1,21 +1,22 @@
 """``upliftlens table NAME``: a paper's table, computed where it is missing, beside the published numbers.
 
-A definition (configs/table/NAME.yaml) names its ``kind``, a module with a function from the definition to cells, and
-perhaps one, ``remarks``, from the cells to sentences about them. What is expensive goes through the result store, so an
-interrupted table continues where it was.
+A definition (configs/table/NAME.yaml) names its ``kind``, a ``TableKind``. What is expensive goes through the result
+store, so an interrupted table continues where it was.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from upliftlens.benchmarks.config.choices import packaged
+from upliftlens.benchmarks.config.plugins import entry, installed
+from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.benchmarks.tables.options import overridden
-from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.errors import UpliftlensError, located, unknown
 
 PACKAGE = "upliftlens.configs.table"
 
@@ -53,10 +54,26 @@ class Where(NamedTuple):
     say: Callable[[str], None]
 
 
+def _silent(definition: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
+    return []
+
+
+class TableKind(NamedTuple):
+    """How tables of one kind are computed: what an entry point of ``upliftlens.tables`` names.
+
+    ``cells(definition, where)``; ``remarks(definition, cells)`` are sentences about them. ``definition``: that of a
+    table called like the kind, in place of a YAML file: at least its ``title``, and what ``cells`` reads.
+    """
+
+    name: str
+    cells: Callable[[Mapping[str, Any], Where], list[Cell]]
+    remarks: Callable[[Mapping[str, Any], Sequence[Cell]], list[str]] = _silent
+    definition: Mapping[str, Any] | None = None
+
+
 def names() -> list[str]:
-    """The tables that there are."""
-    found = (path.name for path in files(PACKAGE).iterdir())
-    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+    """The tables that there are: the files of configs/table, and those that an installed kind defines."""
+    return sorted({*packaged("table"), *_defined()})
 
 
 def definition(name: str) -> dict[str, Any]:
@@ -65,22 +82,20 @@ def definition(name: str) -> dict[str, Any]:
     Raises:
         UpliftlensError: for an unknown name.
     """
-    if name not in names():
+    if name in packaged("table"):
+        content = yaml.safe_load((files(PACKAGE) / f"{name}.yaml").read_text())
+        assert isinstance(content, dict)
+        return content
+    if name not in (defined := _defined()):
         raise unknown("table", name, names())
-    content = yaml.safe_load((files(PACKAGE) / f"{name}.yaml").read_text())
-    assert isinstance(content, dict)
-    return content
+    if "title" not in defined[name]:
+        raise UpliftlensError(f"the table {name}: its definition needs a title")
+    return {"kind": name, **defined[name]}
 
 
-KINDS = {
-    "estimators": ("upliftlens.benchmarks.tables.estimators", "estimator_cells"),
-    "cross-validated": ("upliftlens.benchmarks.tables.cross_validated", "cross_validated_cells"),
-    "tuned": ("upliftlens.benchmarks.tables.tuned", "tuned_cells"),
-    "robustness": ("upliftlens.benchmarks.tables.robustness", "robustness_cells"),
-    "uplift-learners": ("upliftlens.benchmarks.tables.uplift", "uplift_cells"),
-    "uplift-estimators": ("upliftlens.benchmarks.tables.uplift_estimators", "uplift_estimator_cells"),
-}
-"""Module and function (definition, Where) -> cells of every kind of table; imported when one of it is asked for."""
+def _defined() -> dict[str, Mapping[str, Any]]:
+    kinds: list[TableKind] = [entry("tables", point.name).value for point in installed("tables")]
+    return {kind.name: kind.definition for kind in kinds if kind.definition is not None}
 
 
 def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
@@ -90,13 +105,10 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
         UpliftlensError: for an unknown name, kind or key, data that can't be had, or a run that fails.
     """
     content = overridden(definition(name), overrides)
-    if content["kind"] not in KINDS:
-        raise unknown(f"kind of the table {name}", content["kind"], KINDS)
-    path, function = KINDS[content["kind"]]
-    module = import_module(path)
-    cells = getattr(module, function)(content, where)
-    remarks = module.remarks(content, cells) if hasattr(module, "remarks") else []
-    return Table(content["title"], cells, remarks)
+    with located(f"the table {name}"):
+        kind: TableKind = entry("tables", content["kind"]).value
+    cells = kind.cells(content, where)
+    return Table(content["title"], cells, kind.remarks(content, cells))
 
 
 def judged(content: Mapping[str, Any], row: str, column: str) -> Callable[[float], tuple[float | None, str]]:
@@ -127,23 +139,23 @@ def rendered(made: Table, how: str) -> str:
     parts = [[cell for cell in made.cells if (" vs " in cell.column) == paired] for paired in (False, True)]
     bodies = [_lines(part) for part in parts if part]
     if how == "md":
-        text = [f"**{made.title}**"]
-        for head, *body in bodies:
-            text += [
-                "",
-                f"| {' | '.join(head)} |",
-                f"|{'---|' * len(head)}",
-                *(f"| {' | '.join(one)} |" for one in body),
-            ]
-        return "\n".join([*text, "", LEGEND, *(f"- {remark}" for remark in made.remarks)])
-    text = [f"% {made.title}", f"% {LEGEND}", *(f"% {remark}" for remark in made.remarks)]
-    for lines in bodies:
-        text += [r"\begin{tabular}{l" + "r" * (len(lines[0]) - 1) + "}", r"\hline"]
-        text += [*(_escaped(" & ".join(line)) + r" \\" for line in lines), r"\hline", r"\end{tabular}"]
-    return "\n".join(text)
+        tables = [text for head, *body in bodies for text in ("", markdown(head, body, "---"))]
+        return "\n".join([f"**{made.title}**", *tables, "", *legend(made), *(f"- {remark}" for remark in made.remarks)])
+    comments = [f"% {item}" for item in (made.title, *legend(made), *made.remarks)]
+    return "\n".join([*comments, *(latex(head, body, len(head) - 1) for head, *body in bodies)])
 
 
-LEGEND = "Each cell: ours [95 % interval]; published; verdict."
+def legend(made: Table) -> list[str]:
+    """What the words in the cells mean, as far as they occur."""
+    lines = ["Each cell: ours [95 % interval]; published; verdict."]
+    if any("(p " in cell.verdict for cell in made.cells):
+        lines.append(
+            "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "
+            "large, corrected for the number of differences in the column (Holm)."
+        )
+    if any(cell.uses_mar_data for cell in made.cells):
+        lines.append("MAR data: ratings of pairs chosen at random (missing at random), used beside the log.")
+    return lines
 
 
 def _lines(cells: Sequence[Cell]) -> list[list[str]]:
@@ -159,7 +171,3 @@ def _text(cell: Cell | None) -> str:
     ours = f"{cell.value:.3f} [{cell.lo:.3f}, {cell.hi:.3f}]"
     published = None if cell.published is None else f"{cell.published:.3f}"
     return "; ".join(filter(None, (ours, published, cell.verdict, "uses MAR data" if cell.uses_mar_data else None)))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("_", r"\_").replace("%", r"\%")

@@ -18,11 +18,16 @@ for uplift@N; π(i|u) for the policy value) and e clipped to e ≥ χ where Z = 
     DR     Σ w[m1 + Z(Y−m1)/e − m0 − (1−Z)(Y−m0)/(1−e)] / Σ w
 
 Sums run over the rows of all users (pooled). All four are a treated ratio minus a control ratio: a user's sums are
-f64[U, 4] = treated numerator, treated denominator, control numerator, control denominator.
+f64[U, 4] = treated numerator, treated denominator, control numerator, control denominator. Each arm is a risk estimator
+of ``causal.risk`` whose loss is the outcome: O is the arm's rows with weight wZ or w(1 − Z) and propensity e or 1 − e,
+D all rows with weight w. DR is its doubly robust form with ê = m1 or m0.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
+from upliftlens.causal import risk
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import ratio
@@ -102,37 +107,46 @@ def inverse_propensity(log: UpliftLog, chi: float) -> np.ndarray:
     Raises:
         UpliftlensError: if χ is not in [0, 1), or no row has overlap.
     """
+    e = log.propensity.astype(np.float64)
+    ones = np.ones(len(log))
+    return _clipped(chi).terms(ones, np.where(log.treated, e, 1 - e), _usable(log, ones)).numerator
+
+
+def _clipped(chi: float) -> risk.WeightedRisk:
     if not 0 <= chi < 1:
         raise UpliftlensError(f"the clipping constant chi must lie in [0, 1), got {chi}")
-    usable = overlap(log).usable
-    e = log.propensity.astype(np.float64)
-    own = np.maximum(np.where(log.treated, e, 1 - e), chi)
-    return np.divide(1.0, own, out=np.zeros(len(log)), where=usable)
+    return risk.clipped_ips(chi) if chi else risk.ips
 
 
 def _per_user(log: UpliftLog, columns: tuple[np.ndarray, ...]) -> np.ndarray:
     return np.stack([np.bincount(log.user, column, minlength=log.n_users) for column in columns], axis=1)
 
 
-def _ratios(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
-    treated, control = weight * log.treated, weight * ~log.treated
-    return _per_user(log, (treated * log.outcome, treated, control * log.outcome, control))
+def _arms(
+    log: UpliftLog, weight: np.ndarray, estimator: risk.WeightedRisk, m1: np.ndarray | float, m0: np.ndarray | float
+) -> np.ndarray:
+    """Sums f64[U, 4] of the estimator in both arms, doubly robust where ``m1`` and ``m0`` predict anything."""
+    usable, e = _usable(log, weight), log.propensity.astype(np.float64)
+    columns: list[np.ndarray] = []
+    for arm, propensity, predicted in ((log.treated, e, m1), (~log.treated, 1 - e, m0)):
+        terms = estimator.terms(log.outcome - predicted, propensity, usable * arm)
+        columns += [usable * predicted + terms.numerator, usable if terms.denominator is None else terms.denominator]
+    return _per_user(log, tuple(columns))
 
 
 def naive(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
     """The difference of mean outcomes: sums f64[U, 4]. Biased wherever what is recommended depends on taste."""
-    return _ratios(log, _usable(log, weight))
+    return _arms(log, weight, risk.naive, 0.0, 0.0)
 
 
 def snips(log: UpliftLog, weight: np.ndarray, chi: float) -> np.ndarray:
     """Self-normalised IPS: sums f64[U, 4]. Consistent, biased by O(1/n), and never outside of [−1, 1]."""
-    return _ratios(log, weight * inverse_propensity(log, chi))
+    return _arms(log, weight, replace(_clipped(chi), self_normalised=True), 0.0, 0.0)
 
 
 def ips(log: UpliftLog, weight: np.ndarray, chi: float) -> np.ndarray:
     """Inverse propensity scoring: sums f64[U, 4]. Unbiased for χ = 0 and true propensities."""
-    nothing = np.zeros(len(log))
-    return doubly_robust(log, weight, chi, nothing, nothing)
+    return _arms(log, weight, _clipped(chi), 0.0, 0.0)
 
 
 def doubly_robust(log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray, m0: np.ndarray) -> np.ndarray:
@@ -140,11 +154,20 @@ def doubly_robust(log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray
 
     For χ = 0 unbiased if either the propensities or the predictions are right (Robins et al. 1994).
     """
-    usable = _usable(log, weight)
-    inverse = weight * inverse_propensity(log, chi)
-    treated = usable * m1 + inverse * log.treated * (log.outcome - m1)
-    control = usable * m0 + inverse * ~log.treated * (log.outcome - m0)
-    return _per_user(log, (treated, usable, control, usable))
+    return _arms(log, weight, _clipped(chi), m1, m0)
+
+
+ESTIMATORS = ("naive", "ips", "snips", "dr")
+
+
+def estimate(
+    name: str, log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray | None, m0: np.ndarray | None
+) -> np.ndarray:
+    """Sums f64[U, 4] of one of ``ESTIMATORS`` by its name; only "dr" needs ``m1`` and ``m0``."""
+    if name == "dr":
+        assert m1 is not None and m0 is not None
+        return doubly_robust(log, weight, chi, m1, m0)
+    return naive(log, weight) if name == "naive" else {"ips": ips, "snips": snips}[name](log, weight, chi)
 
 
 def per_user_mean(sums: np.ndarray) -> np.ndarray:

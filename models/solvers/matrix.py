@@ -9,12 +9,15 @@ from upliftlens.models.contract import Array, Hyper, Method, State, TrainingData
 
 
 def matrix_method(solve: Callable[[TrainingData, Hyper], Array]) -> Method:
-    """The Method that ranks by ``solve(data, hp)`` f32[n_users, n_items]. Nothing is minimised: its loss is 0."""
+    """The Method that ranks by ``solve(data, hp)`` f32[n_users, n_items]. Nothing is minimised: its loss is 0.
+
+    ``solve`` sees no key, so the seed changes nothing.
+    """
 
     def step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
         return solve(data, hp), jnp.zeros(())
 
-    return Method(_init, step, _score, _predict, layout="full", link="rank", max_epochs=1)
+    return Method(_init, step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
 
 
 def matrix_bytes(options: Any, n_users: int, n_items: int) -> int:

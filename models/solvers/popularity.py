@@ -31,7 +31,7 @@ def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Ar
 
 
 def _method(options: NoOptions) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
 
 
 model = Solver("popularity", NoOptions, _method)
