@@ -19,7 +19,8 @@ _PROGRAMS = os.environ.setdefault(
 )
 jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))
+# What tests share lies in support/; a few test modules share what another one defines.
+sys.path[:0] = sorted(str(path) for path in Path(__file__).parent.iterdir() if path.is_dir())
 
 
 @pytest.fixture(scope="session")

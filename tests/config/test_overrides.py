@@ -4,8 +4,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
+from plugin_sources import BACKBONE, SOLVER
 from shell import call, records
-from test_plugins import BACKBONE, SOLVER
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plugin_sources import BACKBONE
 from shell import call, programs, records, spawn
-from test_plugins import BACKBONE
 from wandb_reader import read_run
 
 from upliftlens.benchmarks.training.programs import compilations
