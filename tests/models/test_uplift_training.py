@@ -97,8 +97,15 @@ EVERYONE = jnp.arange(USERS)
 PAIRS = jnp.repeat(EVERYONE, ITEMS), jnp.tile(jnp.arange(ITEMS), USERS)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("objective", LEARNERS.values(), ids=LEARNERS)
+def learners_and_backbones():
+    """Each of either kind, and the rest of their pairs among the slow tests."""
+    for name, objective in LEARNERS.items():
+        for backbone in BACKBONES:
+            marks = () if backbone == "mf" or name in ("dlce", "dr_learner") else pytest.mark.slow
+            yield pytest.param(objective, backbone, id=f"{name}-{backbone}", marks=marks)
+
+
+@pytest.mark.parametrize(("objective", "backbone"), learners_and_backbones())
 def test_every_learner_fits_every_backbone(objective, backbone):
     """A step keeps the state's structure, and scores have their shape: traced, not compiled."""
     learner = learner_of(objective, backbone)
@@ -186,8 +193,15 @@ def run(tmp_path, *words: str):
     return experiment.run(plan(composed(prepare_overrides(list(words)))), quiet)[0]
 
 
-@pytest.mark.parametrize("row", sorted(TABLE["rows"].keys() - {"oracle"}))
-def test_no_row_of_the_table_learns_or_is_tuned_with_the_truth(row, tmp_path, monkeypatch):
+FAST = {"dlce", "s-learner", "ials", "cubn-o", "popularity"}  # a row of each kind
+ROWS = [
+    pytest.param(row, marks=() if row in FAST else pytest.mark.slow)
+    for row in sorted(TABLE["rows"].keys() - {"oracle"})
+]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_no_row_of_the_table_learns_or_is_tuned_with_the_truth(row, tmp_path, monkeypatch, quick_compilation):
     """A small version of each row, as its tuning runs it, in a world whose truth raises. Its defaults go together."""
 
     def fails(self: World, part: Any) -> Any:

@@ -1,5 +1,7 @@
 """Tiny worlds and logs for the uplift tests."""
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -63,4 +65,10 @@ def file_of(path: Path, table: list, propensity: bool) -> Path:
 
 
 def loaded(path: Path, *options: str, say=None):
-    return data.load(data.configure("uplift-log", [f"data.path={path}", *options]), path.parent, say)
+    return data.load(replace(configured(options), path=str(path)), path.parent, say)
+
+
+@cache
+def configured(options: tuple[str, ...]):
+    """The same options are composed once, whatever the file."""
+    return data.configure("uplift-log", options)
