@@ -37,7 +37,7 @@ def test_recommending_what_people_take_anyway_causes_less_than_recommending_at_r
     ]
     pairs = {f"{a} against {b}": ([evaluation(a)], [evaluation(b)]) for a, b in order}
     for label, one in compare(pairs, "cdcg", Resampling(0.95, 1000, 0)).items():
-        assert one.better == "first" and one.lo > 0, label
+        assert one.differs and one.lo > 0, label  # of single runs: these fits differ, in this order
     value = {name: {m: one["metrics"][m]["value"] for m in one["metrics"]} for name, one in found.items()}
     assert value["cubn"]["cp@10"] >= 0.75 * value["oracle"]["cp@10"]
     assert value["dlce"]["cp@10"] >= 0.65 * value["oracle"]["cp@10"]
