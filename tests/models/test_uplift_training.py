@@ -105,7 +105,7 @@ def learners_and_backbones():
             yield pytest.param(objective, backbone, id=f"{name}-{backbone}", marks=marks)
 
 
-@pytest.mark.parametrize(("objective", "backbone"), learners_and_backbones())
+@pytest.mark.parametrize(("objective", "backbone"), list(learners_and_backbones()))
 def test_every_learner_fits_every_backbone(objective, backbone):
     """A step keeps the state's structure, and scores have their shape: traced, not compiled."""
     learner = learner_of(objective, backbone)

@@ -39,25 +39,38 @@ def test_the_counter_counts():
     assert result.compiled + result.read == 1 and result.seconds > 0
 
 
-def test_the_same_key_gives_the_same_bits(tmp_path, monkeypatch):
-    """Twice in this process and once in another one, which compiles for itself."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "programs"))  # this process has read it already
-    words, values = ("model=mlp", "model.layers=[8]", "model.dim=4", "train.epochs=2"), []
-    process = spawn("run", tmp_path / "c", *words)
+DROPPING_OUT = ("model=mlp", "model.layers=[8]", "model.dim=4", "train.epochs=2")
+
+
+def same_bits(*stores):
+    """That the only runs of two stores are the same, to the last bit; the record of the second."""
+    values = []
+    for store in stores:
+        (record,) = records(store)
+        with np.load(store / "fits" / record["fit_key"] / "state.npz") as state:
+            values.append((record["key"], record["metrics"], {key: state[key] for key in state.files}))
+    (*first, arrays), (*second, others) = values
+    assert first == second and arrays.keys() == others.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, others[name])
+    return record
+
+
+def test_the_same_key_gives_the_same_bits(tmp_path):
     for name in ("a", "b"):
-        assert call("run", tmp_path / name, *words) == 0
+        assert call("run", tmp_path / name, *DROPPING_OUT) == 0
+    same_bits(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_another_process_that_compiles_for_itself_gets_the_same_bits(tmp_path, monkeypatch, quick_compilation):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "programs"))  # this process has read it already
+    process = spawn("run", tmp_path / "b", *DROPPING_OUT)
+    assert call("run", tmp_path / "a", *DROPPING_OUT) == 0
     said = process.communicate(timeout=240)[1]
     assert process.returncode == 0, said
-    for name in ("a", "b", "c"):
-        (record,) = records(tmp_path / name)
-        with np.load(tmp_path / name / "fits" / record["fit_key"] / "state.npz") as state:
-            arrays = {key: state[key] for key in state.files}
-        values.append((record["key"], record["metrics"], arrays))
-    assert record["diagnostics"]["programs_compiled"] > 0 == record["diagnostics"]["programs_read"]
-    for key, metrics, arrays in values[1:]:
-        assert (key, metrics) == values[0][:2]
-        for name, array in values[0][2].items():
-            np.testing.assert_array_equal(array, arrays[name])
+    diagnostics = same_bits(tmp_path / "a", tmp_path / "b")["diagnostics"]
+    assert diagnostics["programs_compiled"] > 0 == diagnostics["programs_read"]
 
 
 def test_a_new_metric_evaluates_again_without_training(tmp_path, capsys):
@@ -79,6 +92,7 @@ def test_running_again_is_a_lookup(tmp_path, capsys):
     assert all(item in after for item in before)
 
 
+@pytest.mark.slow  # test_store_claims kills a process that holds a run
 def test_a_killed_sweep_continues_where_it_was(tmp_path):
     store = tmp_path / "runs"
     jobs = ("model=additive", "seed=range(0,40)", "train.epochs=20", "train.patience=20")
@@ -98,6 +112,7 @@ def test_a_killed_sweep_continues_where_it_was(tmp_path):
     assert all(item in after for item in before), "a finished run was repeated"
 
 
+@pytest.mark.slow  # in test_store_claims three processes share a store
 def test_two_sweeps_share_a_store(tmp_path):
     store = tmp_path / "runs"
     jobs = ("model=popularity,random", "seed=0,1,2")

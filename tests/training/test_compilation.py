@@ -56,6 +56,7 @@ def test_the_next_process_compiles_nothing_and_gets_the_same_bits(first):
     assert again.metrics == record.metrics
 
 
+@pytest.mark.slow  # processes of their own, as above
 def test_a_damaged_entry_is_compiled_once_and_kept(first):
     folder, record = first
     kept = entries(folder)
@@ -82,12 +83,14 @@ def test_only_entries_of_the_name_are_deleted_and_other_warnings_are_shown(tmp_p
     assert shown == [other]
 
 
+@pytest.mark.slow  # processes of their own, as above
 def test_recommending_keeps_programs_too(first, tmp_path):
     folder, record = first
     done("recommend", record.key, "--user=0", f"--store={folder}/store", f"--cache={tmp_path}/cache")
     assert entries(tmp_path)
 
 
+@pytest.mark.slow  # processes of their own, as above
 def test_where_no_folder_can_be_made_programs_are_compiled(tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "programs").write_text("a file")
