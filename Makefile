@@ -1,8 +1,8 @@
-# Fresh machine: `make quickstart` or `make test`. Both create .venv from the pinned versions in constraints.txt.
+# Fresh machine: `make quickstart` or `make test` (`make test-all` tests everything). They create .venv from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test dev lint types wheel clean
+.PHONY: quickstart test test-all dev lint types wheel clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Upliftlens needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
@@ -23,7 +23,10 @@ quickstart: .venv/.installed
 	$(BIN)/upliftlens quickstart
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+
+test-all: test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -16,13 +16,13 @@ Stein 1981). Intervals of nominal 95 % held the expected value of as many users 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import AtLeast, Within
 
 Sums: TypeAlias = np.ndarray | sparse.csr_array
 """f64[U, S], a row per user; sparse where S is large (a column per item, or per distinct score)."""
@@ -34,15 +34,11 @@ _CELLS = 1_000_000  # floats in one block of weights: bounds memory, changes no 
 class Resampling:
     """``level`` of the interval, e.g. 0.95; number of ``resamples``, at least one beyond each bound; ``seed``."""
 
-    level: float
-    resamples: int
-    seed: int
+    level: Annotated[float, Within(0, 1, "()")]
+    resamples: Annotated[int, AtLeast(1)]
+    seed: Annotated[int, AtLeast(0)]
 
     def __post_init__(self) -> None:
-        at_least(1, resamples=self.resamples)
-        at_least(0, seed=self.seed)
-        if not 0 < self.level < 1:
-            raise UpliftlensError(f"level must lie between 0 and 1, got {self.level}")
         if self.resamples * (1 - self.level) < 2 - 1e-9:  # else the bounds are the least and the largest of them
             least = math.ceil(2 / (1 - self.level) - 1e-9)
             raise UpliftlensError(
@@ -117,20 +113,23 @@ def replicates(statistics: Sequence[Statistic], resampling: Resampling) -> tuple
 
     All statistics see the *same* resample of the union of their users, so their differences are paired.
     """
-    units = np.unique(np.concatenate([one.units for one in statistics]))
-    rows = [np.searchsorted(units, one.units) for one in statistics]
-    transposed = [_transposed(one.sums) for one in statistics]
-    slopes = [None if one.without is None else (value(one), _slopes(one.without(one.sums))) for one in statistics]
-    largest = max(len(units), *(one.sums.shape[1] for one in statistics))
+    units = np.unique(np.concatenate([statistic.units for statistic in statistics]))
+    rows = [np.searchsorted(units, statistic.units) for statistic in statistics]
+    transposed = [_transposed(statistic.sums) for statistic in statistics]
+    slopes = [
+        None if statistic.without is None else (value(statistic), _slopes(statistic.without(statistic.sums)))
+        for statistic in statistics
+    ]
+    largest = max(len(units), *(statistic.sums.shape[1] for statistic in statistics))
     out = np.empty((len(statistics), resampling.resamples))
     start = 0
     for weights in draws(len(units), resampling, max(1, _CELLS // max(1, largest))):
         stop = start + weights.shape[1]
-        for index, one in enumerate(statistics):
+        for index, statistic in enumerate(statistics):
             mine = weights if len(rows[index]) == len(units) else weights[rows[index]]
             linear = slopes[index]
             out[index, start:stop] = (
-                one.reduce(transposed[index] @ mine) if linear is None else linear[0] + linear[1] @ mine
+                statistic.reduce(transposed[index] @ mine) if linear is None else linear[0] + linear[1] @ mine
             )
         start = stop
     return out, len(units)
@@ -215,7 +214,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
-    return [float(one) for one in adjusted]
+    return [float(item) for item in adjusted]
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
@@ -225,4 +224,4 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     stepped = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
-    return [float(one) for one in adjusted]
+    return [float(item) for item in adjusted]

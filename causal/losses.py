@@ -55,5 +55,3 @@ bpr = Loss("bpr", _logistic, _identity, "rank", pairwise=True)
 
 Rendle et al. 2009, eq. 4.
 """
-
-LOSSES = {loss.name: loss for loss in (squared, absolute, logistic, bpr)}

@@ -5,12 +5,12 @@ configuration becomes one (``check_ranges``), not whenever one is made: inside o
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError, unknown
 
 T = TypeVar("T")
 TRACED = "traced"
@@ -36,10 +36,20 @@ class Range:
         return above and (value < self.high if self.high_open else value <= self.high) and math.isfinite(value)
 
     def __str__(self) -> str:
-        """As in "must be …": "at least 1", "above 0", "in [0, 1)"."""
+        """As in "must be …" or "must lie …": "at least 1", "above 0", "in [0, 1)"."""
         if self.high == math.inf:
-            return f"{'above' if self.low_open else 'at least'} {self.low:g}"
-        return f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
+            return f"{'above' if self.low_open else 'at least'} {_short(self.low)}"
+        ends = "(" if self.low_open else "[", ")" if self.high_open else "]"
+        return f"in {ends[0]}{_short(self.low)}, {_short(self.high)}{ends[1]}"
+
+    def check(self, name: str, value: float) -> None:
+        """Refuses a number outside, also NaN and infinity.
+
+        Raises:
+            UpliftlensError: naming the option, its range and the number.
+        """
+        if value not in self:
+            raise UpliftlensError(f"{name} must {'be' if self.high == math.inf else 'lie'} {self}, got {value}")
 
 
 def AtLeast(low: float) -> Range:
@@ -57,88 +67,46 @@ def Within(low: float, high: float, ends: str = "[]") -> Range:
     return Range(low, high, ends[0] == "(", ends[1] == ")")
 
 
-def check_ranges(options: Any) -> None:
-    """Refuses an options record with a number out of the range that its type states, also inside of tuples.
+SEEDS = Within(0, 2**32 - 1)
+"""Seeds of JAX, which would cut longer ones, so that two seeds could be one."""
+
+
+def check_ranges(kind: type, values: Mapping[str, Any], where: str = "") -> None:
+    """Refuses values for the options class ``kind`` out of the ranges and choices that its types state.
+
+    Also looks inside of tuples. ``where`` is how a user writes the group of the options, "" for those outside of one.
 
     Raises:
-        UpliftlensError: naming the option, its range and what was given.
+        UpliftlensError: naming the option as the user writes it, what it may be and what was given.
     """
-    hints = get_type_hints(type(options), include_extras=True)
-    for name, hint in hints.items():
-        for label, value, limits in _limited(name, hint, getattr(options, name, None)):
-            if value not in limits:
-                finite = "" if math.isfinite(value) else "a finite number, "
-                raise UpliftlensError(
-                    f"{label} must {'lie' if 'in ' in str(limits) else 'be'} {finite}{limits}, got {value}"
-                )
+    hints = get_type_hints(kind, include_extras=True)
+    for name, value in values.items():
+        _check(hints[name], value, f"{where}.{name}" if where else name)
 
 
-def range_of(hint: Any) -> Range | None:
-    """The range that an annotation states for its number, or for each number of a tuple; None where it states none."""
-    if get_origin(hint) is Annotated:
-        inner, *marks = get_args(hint)
-        stated = next((mark for mark in marks if isinstance(mark, Range)), None)
-        return stated or range_of(inner)
-    return next(filter(None, map(range_of, get_args(hint))), None)
-
-
-def _limited(name: str, hint: Any, value: Any) -> Iterator[tuple[str, float, Range]]:
-    """(label, number, range) of everything in a value that has a range."""
+def _check(hint: Any, value: Any, name: str) -> None:
+    origin, parts = get_origin(hint), get_args(hint)
     if value is None:
         return
-    origin = get_origin(hint)
+    if origin is Literal and value not in parts:
+        raise unknown(name, str(value), map(str, parts))
     if origin is Annotated:
-        inner, *marks = get_args(hint)
-        for mark in marks:
+        _check(parts[0], value, name)
+        for mark in parts[1:]:
             if isinstance(mark, Range):
-                yield name, value, mark
-        yield from _limited(name, inner, value)
+                mark.check(name, value)
     elif origin in (Union, UnionType):
-        for part in get_args(hint):
-            yield from _limited(name, part, value)
-    elif origin is tuple and isinstance(value, tuple):
-        parts = get_args(hint)
+        for part in parts:
+            _check(part, value, name)
+    elif origin is tuple:
         for place, entry in enumerate(value):
-            yield from _limited(f"{name}[{place}]", parts[0] if parts[-1] is Ellipsis else parts[place], entry)
+            _check(parts[0] if parts[-1] is Ellipsis else parts[place], entry, f"{name}[{place}]")
+
+
+def _short(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 
 @dataclass(frozen=True)
 class NoOptions:
     """Nothing to choose."""
-
-
-def at_least(low: float, **options: float) -> None:
-    """Refuses options below ``low``, infinite or NaN; for the ``__post_init__`` of an options dataclass.
-
-    Raises:
-        UpliftlensError: naming the option and its bound.
-    """
-    for name, value in options.items():
-        if not low <= value < math.inf:
-            raise UpliftlensError(f"{name} must be {_finite(value)}at least {low}, got {value}")
-
-
-def above(low: float, **options: float) -> None:
-    """Refuses options that are ``low`` or less, infinite or NaN.
-
-    Raises:
-        UpliftlensError: naming the option and its bound.
-    """
-    for name, value in options.items():
-        if not low < value < math.inf:
-            raise UpliftlensError(f"{name} must be {_finite(value)}above {low}, got {value}")
-
-
-def share(**options: float) -> None:
-    """Refuses options outside of [0, 1), and NaN: what is left out of a whole that must not vanish.
-
-    Raises:
-        UpliftlensError: naming the option.
-    """
-    for name, value in options.items():
-        if not 0 <= value < 1:
-            raise UpliftlensError(f"{name} must lie in [0, 1), got {value}")
-
-
-def _finite(value: float) -> str:
-    return "" if math.isfinite(value) else "a finite number, "

@@ -231,7 +231,7 @@ def ratio_or_zero(numerator: Array, denominator: Array | float) -> Array:
 
 def _library(*arrays: Any) -> Any:
     """``jax.numpy`` if an argument is an array of JAX's, traced or not; else NumPy, whose float64 is always there."""
-    return jnp if any(isinstance(one, jax.Array) for one in arrays) else np
+    return jnp if any(isinstance(array, jax.Array) for array in arrays) else np
 
 
 def _on_the_host(start: int, stop: int, step: Callable[[int, Any], Any], carry: Any) -> Any:

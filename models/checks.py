@@ -6,6 +6,7 @@ All errors are of one or two lines and name the model and the fix.
 import dataclasses
 import inspect
 import re
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, get_args, get_type_hints
 
@@ -39,13 +40,13 @@ def checked_model(value: Any, where: str) -> Backbone | Solver:
         raise BrokenContract(
             f"{where} is a {type(value).__name__}: it must be a Backbone or a Solver of models.contract"
         )
-    check_record(value, where)
+    check_record(value, where, _RESERVED)
     where = f"{where}, model '{value.name}'"
     if isinstance(value, Backbone):
-        _check_call(value.build, "build", "options, data, rngs", where)
+        check_call(value.build, "build", "options, data, rngs", where)
         return value
-    _check_call(value.method, "method", "options", where)
-    _check_call(value.memory, "memory", "options, n_users, n_items", where)
+    check_call(value.method, "method", "options", where)
+    check_call(value.memory, "memory", "options, n_users, n_items", where)
     if value.needs not in (known := ("log", "recommendations", "truth")):
         raise BrokenContract(f"{where}: needs must be one of {', '.join(known)}, got {value.needs!r}")
     return value
@@ -61,12 +62,12 @@ def checked_objective(value: Any, where: str) -> Objective:
         raise BrokenContract(
             f"{where} is a {type(value).__name__}: it must be an Objective of upliftlens.causal.objectives.objective"
         )
-    check_record(value, where)
+    check_record(value, where, _RESERVED)
     where = f"{where}, objective '{value.name}'"
     if not isinstance(value.phases, tuple) or not value.phases or not all(isinstance(p, Phase) for p in value.phases):
         raise BrokenContract(f"{where}: phases must be a tuple of one or more Phase(loss, moves)")
     for phase in value.phases:
-        _check_call(phase.loss, "a phase's loss", "view, batch, hp", where)
+        check_call(phase.loss, "a phase's loss", "view, batch, hp", where)
         if not phase.moves or isinstance(phase.moves, str) or set(phase.moves) - set(value.modules):
             raise BrokenContract(
                 f"{where}: moves must be a tuple of names in modules {value.modules}, got {phase.moves!r}"
@@ -74,8 +75,8 @@ def checked_objective(value: Any, where: str) -> Objective:
     return value
 
 
-def check_record(value: Any, where: str) -> None:
-    """Name, options and version, which all plugins with options have alike.
+def check_record(value: Any, where: str, reserved: Sequence[str] = ()) -> None:
+    """Name, options and version, which all kinds of plugins that have them have alike; ``reserved``: no options' names.
 
     Raises:
         BrokenContract: naming the field that is wrong and what belongs there.
@@ -84,9 +85,14 @@ def check_record(value: Any, where: str) -> None:
         raise BrokenContract(
             f'{where}: its name must be text of letters, digits, _ and -, as in "my_model", got {value.name!r}'
         )
-    where, options = f"{where}, '{value.name}'", value.options
-    if type(value.version) is not int:
-        raise BrokenContract(f"{where}: version must be a whole number, got {value.version!r}")
+    where = f"{where}, '{value.name}'"
+    if type(version := getattr(value, "version", 1)) is not int:
+        raise BrokenContract(f"{where}: version must be a whole number, got {version!r}")
+    if hasattr(value, "options"):
+        _check_options(value.options, where, reserved)
+
+
+def _check_options(options: Any, where: str, reserved: Sequence[str]) -> None:
     if not isinstance(options, type) or not dataclasses.is_dataclass(options):
         raise BrokenContract(
             f"{where}: options must be a class marked @dataclass(frozen=True), got {options!r}; where there is nothing "
@@ -96,7 +102,7 @@ def check_record(value: Any, where: str) -> None:
         raise BrokenContract(
             f"{where}: write @dataclass(frozen=True) above {options.__name__}: options are part of a key"
         )
-    if taken := [f.name for f in dataclasses.fields(options) if f.name in _RESERVED]:
+    if taken := [f.name for f in dataclasses.fields(options) if f.name in reserved]:
         raise BrokenContract(f"{where}: an option can't be called {taken[0]}, which says something else: rename it")
     try:
         get_type_hints(options)
@@ -104,20 +110,20 @@ def check_record(value: Any, where: str) -> None:
         raise BrokenContract(f"{where}: the types of {options.__name__} can't be read: {error}") from error
 
 
-def _check_call(call: Any, what: str, arguments: str, where: str) -> None:
+def check_call(call: Any, what: str, arguments: str, where: str) -> None:
     """That ``call`` can be called with so many positional arguments."""
     if not callable(call):
         raise BrokenContract(f"{where}: {what} must be callable as {what}({arguments}), got {call!r}")
     # The metaclass of Flax modules takes anything and hands it on to __init__.
-    made, own = (call.__init__, (call,)) if isinstance(call, type) else (call, ())  # type: ignore[misc]
+    result, mine = (call.__init__, (call,)) if isinstance(call, type) else (call, ())  # type: ignore[misc]
     try:
-        signature = inspect.signature(made)
+        signature = inspect.signature(result)
     except (TypeError, ValueError):  # builtins without a signature
         return
     try:
-        signature.bind(*own, *arguments.split(", "))
+        signature.bind(*mine, *arguments.split(", "))
     except TypeError as error:
-        takes = f"{getattr(made, '__qualname__', what)}{signature}"
+        takes = f"{getattr(result, '__qualname__', what)}{signature}"
         raise BrokenContract(f"{where}: {what} is called with ({arguments}), but {takes}: {error}") from None
 
 
@@ -148,9 +154,9 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
 
     def gives(method: str, *ids: Any) -> Any:
         def call(data: TrainingData, *ids: Any) -> Any:
-            own = built(data)
-            own.eval()
-            return getattr(own, method)(*ids)
+            mine = built(data)
+            mine.eval()
+            return getattr(mine, method)(*ids)
 
         return jax.eval_shape(call, data, *ids)
 
@@ -186,7 +192,7 @@ def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> No
         return
     stepped, loss = jax.eval_shape(method.step, state, data, None, key, hp)
     _require_shape(where, "the loss of step(…)", loss, ())
-    before, after = (jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", one) for one in (state, stepped))
+    before, after = (jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", item) for item in (state, stepped))
     if before != after:
         raise BrokenContract(f"{where}: step must give a state like that of init, {before}, got {after}")
 
@@ -238,7 +244,7 @@ def _rows(data: TrainingData) -> int:
 
 
 def _require_shape(where: str, call: str, got: Any, shape: tuple[int, ...]) -> None:
-    found = f"{got.dtype}{list(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}"
+    result = f"{got.dtype}{list(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}"
     if not hasattr(got, "shape") or got.shape != shape or not jnp.issubdtype(got.dtype, jnp.floating):
-        wanted = f"float32{list(shape)}"
-        raise BrokenContract(f"{where}: {call} must give {wanted}, got {found}")
+        expected = f"float32{list(shape)}"
+        raise BrokenContract(f"{where}: {call} must give {expected}, got {result}")

@@ -9,6 +9,7 @@ import optax
 
 from upliftlens.models.contract import Array, Hyper
 
+Optimizer = Literal["adam", "adagrad", "sgd", "lbfgs"]
 Schedule = Literal["cosine", "constant"]
 
 OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
@@ -17,7 +18,8 @@ OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
     "sgd": optax.identity,
     "lbfgs": lambda: optax.lbfgs(memory_size=10),
 }
-"""Directions of descent; the learning rate is applied outside of them, since it is an argument of the compiled program.
+"""Directions of descent by the names of ``Optimizer``; the learning rate is applied outside of them, since it is an
+argument of the compiled program.
 
 ``lbfgs`` brings its own line search and therefore needs the full batch; it ignores learning rate and schedule.
 """

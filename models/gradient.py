@@ -94,8 +94,8 @@ def _init(recipe: _Recipe, key: Array, data: TrainingData, hp: Hyper) -> Learner
     params: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for index, name in enumerate(objective.modules):
-        own = jax.random.fold_in(key, index)
-        module = recipe.backbone.build(recipe.options, data, nnx.Rngs(params=own, dropout=jax.random.fold_in(own, 1)))
+        mine = jax.random.fold_in(key, index)
+        module = recipe.backbone.build(recipe.options, data, nnx.Rngs(params=mine, dropout=jax.random.fold_in(mine, 1)))
         _, params[name], rest[name] = _split(module)
     constants = {name: start(name, recipe.loss, objective, data) for name in objective.modules}
     states = tuple(
@@ -157,8 +157,8 @@ def _phase_value(
 def _score(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array) -> Array:
     rank = recipe.objective.rank
     if rank is None:
-        own = _trained(recipe, learner, data, "prediction")
-        return score_all(own, users, data.n_items) + learner.constants["prediction"]
+        mine = _trained(recipe, learner, data, "prediction")
+        return score_all(mine, users, data.n_items) + learner.constants["prediction"]
     seen = _seen(recipe, learner, data)
     sample = _every_item(users, data.n_items, hasattr(seen.module("prediction"), "score_all"))
     return rank(seen, sample, learner.objective).reshape(users.shape[0], data.n_items)
@@ -169,8 +169,8 @@ def _predict(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array
     if link is not None and rank is not None:
         ones = jnp.ones(users.shape)
         return rank(_seen(recipe, learner, data), Sample(users, items, ones, ones), learner.objective)
-    own = _trained(recipe, learner, data, "prediction")(users, items) + learner.constants["prediction"]
-    return own if link is not None else recipe.loss.predict(own)
+    mine = _trained(recipe, learner, data, "prediction")(users, items) + learner.constants["prediction"]
+    return mine if link is not None else recipe.loss.predict(mine)
 
 
 def _structure(recipe: _Recipe, data: TrainingData) -> Any:

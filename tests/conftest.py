@@ -19,7 +19,8 @@ _PROGRAMS = os.environ.setdefault(
 )
 jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
 
-sys.path.insert(0, str(Path(__file__).parent))
+# What tests share lies in support/; a few test modules share what another one defines.
+sys.path[:0] = sorted(str(path) for path in Path(__file__).parent.iterdir() if path.is_dir())
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +43,19 @@ def ml_100k(cache):
         give_up(f"ML-100K can't be had here: {error}")
 
 
+def pytest_configure(config):
+    """XLA's older writer of fused loops compiles by a third faster; a process has one, so only `-m slow` has the newer.
+
+    The processes that tests start inherit it.
+    """
+    if config.option.markexpr != "slow":
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
+
+
 def pytest_runtest_setup(item):
     """Programs that run a few steps need no optimisation: compiling is what costs there, by more than half.
 
-    They compute the same up to rounding. The long tail and real data are computed by the programs that users get.
+    They compute the same up to rounding. Run by `-m slow`, the long tail is computed by the programs that users get.
     """
     compile_quickly("slow" not in item.keywords and "ml_100k" not in item.fixturenames)
 
@@ -60,3 +70,28 @@ def compile_quickly(do: bool) -> None:
     """Here and in the processes that the test starts, so that both have the same bits."""
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(do))
     jax.config.update("jax_disable_most_optimizations", do)
+
+
+_LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_deselected(items):
+    """Counts the slow tests that this run leaves out, in whichever process collects them."""
+    for item in items:
+        stash = item.config.stash
+        stash[_LEFT_OUT] = stash.get(_LEFT_OUT, 0) + ("slow" in item.keywords)
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(_LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if n := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.write_line(f"{n} slow tests were left out: `make test-all` runs them too, in under 15 minutes")

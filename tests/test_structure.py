@@ -6,38 +6,93 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from worlds import LOSSES
 
 from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.causal.losses import LOSSES
 from upliftlens.models.contract import Backbone, Solver
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"causal": {"causal"}, "models": {"causal", "models"}, "benchmarks": {"causal", "models", "benchmarks"}}
-SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+TOPS = ("causal", "models", "benchmarks")
+ROOMS = {
+    "causal": "errors options interactions intervals risk losses sample effects worlds propensities objectives",
+    "models": "contract checks descent starts gradient backbones solvers",
+    "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports "
+    "tables decisions conformance cli speed hydra_plugin",
+}
+"""The rooms (and files beside them) of each package, bottom up: imports go down only. README draws this very list."""
+
+MOST_FILES = 20  # of Python in a folder: more ask for another room
+SOURCES = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
 GROUPS = sorted(  # a table's definition is no choice of a run
     path.name for path in (ROOT / "configs").iterdir() if path.is_dir() and path.name not in ("__pycache__", "table")
 )
 
 
 def imported(path):
+    """Dotted names of all modules that a file imports, also inside of functions; a package's modules by their own."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            yield node.module
+            inside = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if module_path(name) else node.module for name in inside)
+
+
+def module_path(name):
+    """The file of one of our modules, or None."""
+    top, *parts = name.split(".")
+    place = ROOT.joinpath(*parts)
+    files = (place.with_suffix(".py"), place / "__init__.py") if top == "upliftlens" and parts else ()
+    return next((path for path in files if path.is_file()), None)
+
+
+def room_of(path):
+    """(package, room) of a source file; a file that lies beside the rooms is one itself."""
+    top, *parts = path.relative_to(ROOT).with_suffix("").parts
+    return top, parts[0]
+
+
+def level(path):
+    """Where a file stands, bottom up."""
+    top, room = room_of(path)
+    rooms = ROOMS[top].split()
+    assert room in (*rooms, "__init__"), f"{path} lies in no room of {top}: there is {', '.join(rooms)}"
+    return TOPS.index(top), len(rooms) if room == "__init__" else rooms.index(room)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_from_causal_to_models_to_benchmarks(path):
-    allowed = FOLDERS[path.relative_to(ROOT).parts[0]]
+def test_imports_go_down_from_room_to_room(path):
     for name in imported(path):
-        top, *rest = name.split(".")
-        assert top not in (*FOLDERS, "configs"), f"{path} imports {name}: that would be a second copy of every class"
-        if top == "upliftlens":
-            assert rest[0] in allowed, f"{path} imports {name}, which is above it"
+        top = name.split(".")[0]
+        assert top not in (*TOPS, "configs"), f"{path} imports {name}: that would be a second copy of every class"
+        if (other := module_path(name)) is not None and other.is_relative_to(ROOT) and room_of(other)[0] in TOPS:
+            assert level(other) <= level(path), f"{path} imports {name}, which lies above it"
+
+
+def test_there_is_no_circle_of_imports():
+    """Of files, also inside of a room and for imports inside of functions. A package's face is no file of its own."""
+    edges = {path: {other for name in imported(path) if (other := module_path(name)) in SOURCES} for path in SOURCES}
+    edges = {path: {other for other in others if other.name != "__init__.py"} for path, others in edges.items()}
+    while leaves := [path for path, others in edges.items() if not others & edges.keys()]:
+        for path in leaves:
+            del edges[path]
+    assert not edges, f"a circle among {sorted(str(path.relative_to(ROOT)) for path in edges)}"
+
+
+def test_rooms_are_there_and_no_folder_is_crowded():
+    for top in TOPS:
+        folders = {path.parent for path in SOURCES if path.is_relative_to(ROOT / top)}
+        for folder in folders:
+            files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+            assert len(files) <= MOST_FILES, f"{folder} holds {len(files)} files: it asks for another room"
+            if folder != ROOT / top:
+                face = folder / "__init__.py"
+                assert files and face.is_file() and ast.get_docstring(ast.parse(face.read_text())), (
+                    f"{folder} says nothing"
+                )
 
 
 def test_files_are_short_and_named_for_what_they_hold():
@@ -72,7 +127,7 @@ def test_every_choice_composes_into_a_plan(group):
         beside = {"data": ["model=popularity"], "sweep": ["model=popularity"]}.get(group, [])
         if group == "objective":
             links = entry("objectives", path.stem).value.links
-            loss = next(name for name, one in LOSSES.items() if one.link in links)
+            loss = next(name for name, this_loss in LOSSES.items() if this_loss.link in links)
             beside = ["propensity=constant", "model=mlp", f"loss={loss}"]
         content = composed([f"{group}={path.stem}", *beside])
         assert plan(content).config == content

@@ -39,7 +39,7 @@ def run(flags: argparse.Namespace) -> int:
     if flags.action == "list":
         table_console().print(listing_table(data.listing(cache)))
         return 0
-    name, options = flags.name, [quoted(one) for one in flags.options]
+    name, options = flags.name, [quoted(option) for option in flags.options]
     path = Path(name).expanduser()
     if flags.action == "check" and name not in data.names() and path.exists():
         name, options = data.guess(path), [*options, quoted(f"data.path={path}")]
@@ -47,12 +47,12 @@ def run(flags: argparse.Namespace) -> int:
         raise UpliftlensError(f"{name}: there is no such file (or data set: see `upliftlens data list`)")
     config = data.configure(name, options)
     if flags.action == "check" and getattr(config, "path", None):
-        found = data.check(Path(config.path), config)
-        if found is not None:
-            for problem in found.problems:
+        result = data.check(Path(config.path), config)
+        if result is not None:
+            for problem in result.problems:
                 out.print(str(problem), markup=False)
-            shown = "" if found.count == len(found.problems) else f", the first {len(found.problems)} of them above"
-            raise UpliftlensError(f"{config.path}: {found.count:,} problem{'s' * (found.count > 1)}{shown}")
+            shown = "" if result.count == len(result.problems) else f", the first {len(result.problems)} of them above"
+            raise UpliftlensError(f"{config.path}: {result.count:,} problem{'s' * (result.count > 1)}{shown}")
         out.print(f"{config.path} reads as {config.name}: no problems found", markup=False)
         return 0
     dataset = data.load(config, cache, lambda line: console.print(line, markup=False))

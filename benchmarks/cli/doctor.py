@@ -5,7 +5,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import entry_points, metadata, requires
+from importlib.metadata import metadata, requires
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -85,18 +85,20 @@ def _packages() -> list[Check]:
 
     asked = [Requirement(line) for line in requires("upliftlens") or ()]
     checks = []
-    for one in asked:
-        if one.marker is not None:  # an optional extra
+    for item in asked:
+        if item.marker is not None:  # an optional extra
             continue
-        found = installed(one.name)
-        if found is None:
-            checks.append(Check(one.name, "broken", "is not installed", f"pip install '{one}'"))
-        elif not one.specifier.contains(found, prereleases=True):
+        result = installed(item.name)
+        if result is None:
+            checks.append(Check(item.name, "broken", "is not installed", f"pip install '{item}'"))
+        elif not item.specifier.contains(result, prereleases=True):
             checks.append(
-                Check(one.name, "broken", f"{found} is installed, {one.specifier} is needed", f"pip install '{one}'")
+                Check(
+                    item.name, "broken", f"{result} is installed, {item.specifier} is needed", f"pip install '{item}'"
+                )
             )
         else:
-            checks.append(Check(one.name, "good", found))
+            checks.append(Check(item.name, "good", result))
     return checks
 
 
@@ -118,17 +120,18 @@ def _devices() -> Check:
 def _plugins() -> Check:
     """Whether every installed plugin can be used: one that can't stops each run."""
     from upliftlens.benchmarks.config.installed import register_installed
-    from upliftlens.benchmarks.metrics.registry import registry
+    from upliftlens.benchmarks.config.plugins import GROUPS, values
+    from upliftlens.benchmarks.config.plugins import installed as brought
 
     try:
+        for group in GROUPS:
+            values(group)
         register_installed()
-        registry()
     except UpliftlensError as error:
         return Check("plugins", "broken", str(error), "mend it, or uninstall the package that it comes with")
-    groups = ("models", "objectives", "data", "metrics")
-    points = [point for group in groups for point in entry_points(group=f"upliftlens.{group}")]
-    others = sorted(point.name for point in points if point.dist is None or point.dist.name != "upliftlens")
-    return Check("plugins", "good", ", ".join(others) or "none installed")
+    theirs = {group: ", ".join(sorted(point.name for point in brought(group))) for group in GROUPS}
+    others = [f"{group}: {listed}" for group, listed in theirs.items() if listed]
+    return Check("plugins", "good", "; ".join(others) or "none installed")
 
 
 def _home() -> Check:
@@ -170,7 +173,7 @@ def _folder(name: str, folder: Path, fix: str, content: Callable[[], str]) -> Ch
 
 
 def _wandb() -> Check:
-    found = wandb_login()
-    if found is None:
+    result = wandb_login()
+    if result is None:
         return Check("W&B", "good", "not logged in: logger=wandb keeps runs offline; `wandb login` changes that")
-    return Check("W&B", "good", f"logged in ({found}): logger=wandb logger.mode=online uploads runs")
+    return Check("W&B", "good", f"logged in ({result}): logger=wandb logger.mode=online uploads runs")

@@ -18,8 +18,8 @@ class Parser(argparse.ArgumentParser):
         choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
         parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
         known = {option for parser in parsers for option in parser._option_string_actions}
-        wrong = [one.partition("=")[0] for one in typed if one[0] == "-" and one not in known]
-        hints = [did_you_mean(one, known).rstrip() for one in wrong]
+        wrong = [item.partition("=")[0] for item in typed if item[0] == "-" and item not in known]
+        hints = [did_you_mean(item, known).rstrip() for item in wrong]
         hint = next(filter(None, hints), "")
         print(f"error: {message}{': ' * bool(hint)}{hint}\nsee: {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)

@@ -40,11 +40,11 @@ def run(arguments: Sequence[str]) -> int:
     from upliftlens.benchmarks.sweeps.app import run_app
 
     overrides = ["sweep=quickstart", "group=quickstart", *arguments]
-    config = composed([one for one in prepare_overrides(overrides) if not swept(one)])
-    chosen = not any(swept(one) and one.startswith("data=") for one in arguments) and config["data"]["name"]
+    config = composed([override for override in prepare_overrides(overrides) if not swept(override)])
+    chosen = not any(swept(word) and word.startswith("data=") for word in arguments) and config["data"]["name"]
     stands_in = chosen == _REAL and not _can_be_had(config)
     done = run_app("sweep", [*overrides, f"data={_STAND_IN}"] if stands_in else overrides)
-    done = list({one.key: one for one in done}.values())
+    done = list({item.key: item for item in done}.values())
     store = Store(Path(config["store"]).expanduser())
     sheet = summarise(done, ["seed"], [], lambda record: load_per_user(store, record.key))
     out = Console(highlight=False, soft_wrap=True)
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     uploads = f"    W&B offline runs: {tracked}    (`wandb sync` uploads them)" if offline else ""
     out.print(f"Records: {store.root}/runs{uploads}", markup=False)
     elsewhere = "" if config["store"] == default("store") else shlex.quote(config["store"])
-    split = [one for one in arguments if one.partition("=")[0].partition(".")[0] == "split" and not swept(one)]
+    split = [word for word in arguments if word.partition("=")[0].partition(".")[0] == "split" and not swept(word)]
     for line in (*_explained(sheet), *_next(done, sheet, split, elsewhere)):
         out.print(line, markup=False)
     return 0
@@ -67,9 +67,9 @@ def _can_be_had(config: Mapping[str, Any]) -> bool:
     from upliftlens.benchmarks.config.typed import typed
     from upliftlens.benchmarks.data.config import DataConfig
 
-    wanted: DataConfig = typed(data.config_type(config["data"]), config["data"], "data")
+    expected: DataConfig = typed(data.config_type(config["data"]), config["data"], "data")
     try:
-        data.load(wanted, Path(config["cache"]).expanduser(), say)
+        data.load(expected, Path(config["cache"]).expanduser(), say)
     except data.DataUnavailable as error:
         say_styled((str(error), "yellow"))
         stand_in = "ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data."
@@ -80,9 +80,9 @@ def _can_be_had(config: Mapping[str, Any]) -> bool:
 
 def title(records: Sequence[Record], stands_in: bool) -> str:
     """What the records are of: data, splits, how many seeds, and what the intervals are over."""
-    names = " and ".join(dict.fromkeys(_IN_FULL.get(one.data["name"], one.data["name"]) for one in records))
+    names = " and ".join(dict.fromkeys(_IN_FULL.get(record.data["name"], record.data["name"]) for record in records))
     splits = " and ".join(dict.fromkeys(map(_split_of, records)))
-    seeds = len({one.seed for one in records})
+    seeds = len({record.seed for record in records})
     count = f"{_NUMBERS[seeds] if seeds < len(_NUMBERS) else seeds} seed{'s' if seeds > 1 else ''}"
     level = f"{100 * records[0].config['metrics']['interval']['level']:.3g} %"
     data = "SYNTHETIC world (ML-100K could not be had)" if stands_in else names
@@ -90,9 +90,12 @@ def title(records: Sequence[Record], stands_in: bool) -> str:
 
 
 def _split_of(record: Record) -> str:
+    from upliftlens.benchmarks.config.plugins import entry
+
     options = record.config["split"]
-    if options["name"] == "kfold":
-        return f"random fold {options['fold']} of {options['folds']}"
+    if {"fold", "folds"} <= options.keys():
+        random = "random " if entry("splits", options["name"]).value.sampling.test else ""
+        return f"{random}fold {options['fold']} of {options['folds']}"
     return f"split {options['name']}"
 
 
@@ -113,7 +116,7 @@ def _next(records: Sequence[Record], sheet: Sheet, split: Sequence[str], store: 
     data = last.data["name"]
     lines = [f"  upliftlens results --where data={data} --over seed --format md{flag}"]
     metric = sheet.metrics[0]
-    methods = list(dict.fromkeys(one.model for one in records if metric in one.metrics))[-2:]
+    methods = list(dict.fromkeys(record.model for record in records if metric in record.metrics))[-2:]
     if len(methods) == 2:
         lines.append(f"  upliftlens compare {' '.join(methods)} --metric {metric}{flag}")
     options = " ".join([f"data={data}", *map(shlex.quote, split)])

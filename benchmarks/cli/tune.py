@@ -8,10 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from upliftlens.benchmarks.cli.parser import refuse_sweep
-from upliftlens.benchmarks.runs.plan import general, ignored, plan
 from upliftlens.benchmarks.sweeps.tell import described, run_and_tell
 from upliftlens.benchmarks.system.talk import say
-from upliftlens.causal.errors import UpliftlensError
 
 HELP = """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
 
@@ -29,30 +27,18 @@ def run(arguments: Sequence[str]) -> int:
         print(HELP)
         return 0
     refuse_sweep(arguments)
-    from upliftlens.benchmarks.config.compose import composed, prepare_overrides
-    from upliftlens.benchmarks.sweeps.app import sweep_name
-    from upliftlens.benchmarks.sweeps.search import tune
+    from upliftlens.benchmarks.sweeps.tune import tune
 
-    overrides = prepare_overrides(arguments)
-    base = composed(overrides)
-    if idle := ignored(plan(base), overrides):
-        raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
-    own = general(base)
-    group = own.group or sweep_name("tune", [one for one in overrides if not one.startswith("budget=")])
-    tuned = tune(composed, run_and_tell, overrides, own.budget, own.tune_seed, group, say)
-    table = Table("trial", "options", escape(tuned.final.diagnostics["monitor"]), box=None, pad_edge=False)
-    for number, (extra, record) in enumerate(tuned.trials):
-        value = "failed" if record is None else f"{record.diagnostics['validation']:.4f}"
-        table.add_row(
-            f"{number}{' *' if number == tuned.best else ''}", escape(" ".join(extra)) or "as configured", value
-        )
+    search, final = tune(arguments, run_and_tell, say)
+    table = Table("trial", "options", escape(final.diagnostics["monitor"]), box=None, pad_edge=False)
+    for number, trial in enumerate(search.trials):
+        value = f"{trial.criterion:.4f}" if trial.records else "failed"
+        options = escape(" ".join(trial.changes)) or "as configured"
+        table.add_row(f"{number}{' *' if number == search.best else ''}", options, value)
     out = Console(highlight=False, soft_wrap=True)
     out.print(table)
-    out.print(f"* best on validation rows. On the test set: {described(tuned.final)}", markup=False)
-    best = " ".join(
-        shlex.quote(one)
-        for one in (*arguments, *tuned.trials[tuned.best][0])
-        if not one.startswith(("budget=", "tune_seed="))
-    )
+    out.print(f"* best on validation rows. On the test set: {described(final)}", markup=False)
+    again = (*arguments, *search.trials[search.best].changes)
+    best = " ".join(shlex.quote(text) for text in again if not text.startswith(("budget=", "tune_seed=")))
     out.print(f"Again: upliftlens run {best}", markup=False)
-    return 1 if any(record is None for _, record in tuned.trials) else 0
+    return 0 if all(trial.records for trial in search.trials) else 1

@@ -1,7 +1,9 @@
 """The choices of a config group: its YAML files. One whose name begins with _ is shared by others and is no choice."""
 
+import re
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 
 import yaml
 
@@ -15,6 +17,19 @@ def packaged(group: str) -> list[str]:
     """The choices that come with Upliftlens, sorted; those of plugins are not among them."""
     paths = (path.name for path in files(f"{CONFIGS}.{group}").iterdir())
     return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
+
+
+def about(group: str, name: str) -> str:
+    """What a choice that comes with Upliftlens is: the first sentence of the comment at the top of its file."""
+    lines = files(f"{CONFIGS}.{group}").joinpath(f"{name}.yaml").read_text().splitlines()
+    comment = takewhile(lambda line: line.startswith("#"), lines)
+    return first_sentence(" ".join(line.strip("# ") for line in comment if not line.startswith("# @package")))
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop before a capital letter, or the end of the paragraph; on one line, without the stop."""
+    paragraph = " ".join(text.split("\n\n")[0].replace("``", "").split())
+    return re.split(r"\.\s+(?=[A-Z])", paragraph)[0].rstrip(".")
 
 
 @cache

@@ -1,6 +1,7 @@
-"""The verbs that compute, as Hydra applications: ``run`` and ``sweep``; also composes configurations for others."""
+"""Configurations: composed by Hydra from overrides, and changed by values without being composed again."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -18,17 +19,46 @@ from upliftlens.benchmarks.config.overrides import quoted, refuse_no_choice, ref
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 
-def composed(overrides: Sequence[str], primary: str = "config") -> dict[str, Any]:
-    """The resolved configuration of a run as plain data, or that of another ``primary`` file of configs/.
+def composed(overrides: Sequence[str], primary: str = "config", resolve: bool = True) -> dict[str, Any]:
+    """The configuration of a run as plain data, or that of another ``primary`` file of configs/.
+
+    It is resolved, or its interpolations stand as they are, for ``changed``.
 
     Raises:
         UpliftlensError: if it can't be composed.
     """
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):
-            return resolved(compose(primary, overrides=list(overrides)))
+            return plain(compose(primary, overrides=list(overrides)), resolve)
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides, primary) from None
+
+
+def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """The resolved configuration with other values, ``NAME=VALUE`` each; ``content``: of ``composed``, not resolved.
+
+    Changes choose from no group (``model=mf``); so they cost no composition.
+
+    Raises:
+        UpliftlensError: for an option that is not there.
+    """
+    config = deepcopy(dict(content))
+    parser = OverridesParser.create()
+    for change in changes:
+        parsed = parser.parse_override(change)
+        *path, name = parsed.key_or_group.split(".")
+        section: Any = config
+        for depth, step in enumerate(path):
+            within = section.get(step)
+            if not isinstance(within, dict):
+                wrong = parsed.key_or_group if step in section else ".".join(path[: depth + 1])
+                raise unknown("option", wrong, (".".join((*path[:depth], each)) for each in section))
+            section = within
+        section[name] = parsed.value()
+    try:
+        return plain(OmegaConf.create(config))
+    except OmegaConfBaseException as error:
+        raise UpliftlensError(str(error).splitlines()[0]) from None
 
 
 def prepare_overrides(arguments: Sequence[str]) -> list[str]:
@@ -39,11 +69,15 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
     """
     register_installed()
     OmegaConf.register_new_resolver("upliftlens.choices", _all_choices, replace=True)  # for --help
-    Plugins.instance().register(InProcess)  # Hydra's scan for plugins does not see editable installs
-    overrides = [quoted(one) for one in with_model_files(arguments)]
+    plugins = Plugins.instance()  # its first call loads Hydra's modules anew, so what derives from them comes after it
+    from hydra_plugins.upliftlens.sweeper import Product
+
+    for plugin in (InProcess, Product):  # its scan does not see editable installs
+        plugins.register(plugin)
+    overrides = [quoted(file) for file in with_model_files(arguments)]
     refuse_unreadable(overrides)
-    for one in overrides:
-        refuse_no_choice(one)
+    for override in overrides:
+        refuse_no_choice(override)
     return overrides
 
 
@@ -51,7 +85,7 @@ def _all_choices() -> str:
     """A line per config group with its choices: Hydra's own list names the shared parts of configurations, too."""
     lines = []
     for group in sorted(groups() - {"table"}):
-        installed = (one.removesuffix(".yaml") for one in ConfigStore.instance().repo.get(group, {}))
+        installed = (item.removesuffix(".yaml") for item in ConfigStore.instance().repo.get(group, {}))
         if choices := {*packaged(group), *installed}:
             lines.append(f"{group}: {', '.join(sorted(choices))}")
     return "\n".join(lines)
@@ -61,9 +95,9 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
     """Hydra's error in one or two lines, with the nearest name where one was unknown."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return unknown(f"{group} choice", name, [one for one in error.options if not one.startswith("_")])
+        return unknown(f"{group} choice", name, [option for option in error.options if not option.startswith("_")])
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
-    if str(error).startswith("Ambiguous value for argument '"):
+    if str(error).startswith(("Ambiguous value for argument '", "Sweep parameters '")):
         return UpliftlensError(f"{str(error).split(chr(39))[1]} has several values: give them to `upliftlens sweep`")
     if full_key := getattr(cause, "full_key", None):
         parent, _, name = str(full_key).rpartition(".")
@@ -73,11 +107,12 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
     return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())
 
 
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain data, without Hydra's own part."""
-    content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+def plain(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """A composed configuration as plain data, without Hydra's part, which only a job within Hydra could resolve."""
+    job = OmegaConf.masked_copy(config, [str(name) for name in config if name not in ("hydra", "sweep")])
+    content = OmegaConf.to_container(job, resolve=resolve, throw_on_missing=resolve)
     assert isinstance(content, dict)
-    return {str(name): value for name, value in content.items() if name not in ("hydra", "sweep")}
+    return {str(name): value for name, value in content.items()}
 
 
 def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
@@ -93,7 +128,7 @@ def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
             choices.append(text)
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):
-            content: Any = resolved(compose(primary, overrides=choices))
+            content: Any = plain(compose(primary, overrides=choices))
     except (HydraException, OmegaConfBaseException):
         return []
     for part in parent.split(".") if parent else ():

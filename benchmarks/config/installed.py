@@ -1,28 +1,34 @@
 """What is installed, or read from a file, made a choice of a config group like those that come as YAML."""
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf.errors import OmegaConfBaseException
 
-from upliftlens.benchmarks import data
 from upliftlens.benchmarks.config.choices import packaged
-from upliftlens.benchmarks.config.plugins import entry, model_entry, names
+from upliftlens.benchmarks.config.plugins import GROUPS, entry, installed, model_entry
 from upliftlens.causal.errors import UpliftlensError
 
 
-def register_installed() -> None:
-    """Makes installed models, objectives and data sets without a YAML of their own choices, with their defaults.
+def choices(config: str) -> list[str]:
+    """Every choice of a config group, sorted: its YAML files, and what other packages brought."""
+    return sorted({*packaged(config), *(name for _, name in _brought(config))})
+
+
+def register_installed(config: str | None = None) -> None:
+    """Makes what other packages brought choices, with the defaults of their options; of all config groups, or of one.
+
+    A name that a YAML file has is that file's.
 
     Raises:
         UpliftlensError: for one that can't be imported, or isn't what its group is of.
     """
-    for group, points in (("model", "models"), ("objective", "objectives")):
-        for name in sorted({*names(points)} - {*packaged(group)}):
-            found = entry(points, name).value
-            as_choice(group, found)
-    data.register()
+    for chosen in dict.fromkeys(kind.config for kind in GROUPS.values()):
+        if chosen is not None and config in (None, chosen):
+            for group, name in _brought(chosen):
+                if name not in packaged(chosen):
+                    as_choice(chosen, entry(group, name).value)
 
 
 def register_file(path: str) -> str:
@@ -36,22 +42,38 @@ def register_file(path: str) -> str:
     return model.name
 
 
-def as_choice(group: str, made: Any, file: str | None = None) -> None:
-    """Makes a model or objective a choice of its group, with the defaults of its options, which are its configuration.
+def as_choice(config: str, plugin: Any, file: str | None = None) -> None:
+    """Makes a plugin a choice of a config group, with the defaults of its options, if it has some: its configuration.
 
     Raises:
         UpliftlensError: if an option has no default, or one that no YAML could state.
     """
-    what = f"{group} '{made.name}'" + (f" of {file}" if file else "")
-    if missing := [f.name for f in fields(made.options) if f.default is MISSING and f.default_factory is MISSING]:
+    what = f"{config} '{plugin.name}'" + (f" of {file}" if file else "")
+    kind = getattr(plugin, "options", None)
+    lacking = [] if kind is None else fields(kind)
+    if missing := [f.name for f in lacking if f.default is MISSING and f.default_factory is MISSING]:
         raise UpliftlensError(f"{what}: give its options defaults ({', '.join(missing)}); they are its configuration")
     try:
-        options = {
-            name: list(value) if isinstance(value, tuple) else value for name, value in vars(made.options()).items()
-        }
-        node = {"name": made.name, **({"file": file} if file else {}), **options}
-        ConfigStore.instance().store(group=group, name=made.name, node=node, provider="upliftlens")
-    except (ValueError, OmegaConfBaseException) as error:
+        options = {} if kind is None else _plain(asdict(kind()))
+        node = {"name": plugin.name, **({"file": file} if file else {}), **options}
+        ConfigStore.instance().store(group=config, name=plugin.name, node=node, provider="upliftlens")
+    except (ValueError, TypeError, OmegaConfBaseException) as error:
         raise UpliftlensError(
             f"{what}: the defaults of its options can't be used: {str(error).splitlines()[0]}"
         ) from None
+    if node["name"] != plugin.name:
+        raise UpliftlensError(f"{what}: the default of its option name is '{node['name']}': make it '{plugin.name}'")
+
+
+def _brought(config: str) -> list[tuple[str, str]]:
+    """Group and name of every entry point for a config group that other packages brought."""
+    return [
+        (group, point.name) for group, kind in GROUPS.items() if kind.config == config for point in installed(group)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """With lists for tuples, as in YAML."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

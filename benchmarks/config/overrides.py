@@ -32,21 +32,21 @@ def with_model_files(arguments: Sequence[str]) -> list[str]:
     Raises:
         UpliftlensError: for a file that defines no model, two models of one name, or one that isn't named.
     """
-    rest = [one for one in arguments if not one.startswith(_FILE)]
+    rest = [word for word in arguments if not word.startswith(_FILE)]
     if len(rest) == len(arguments):
         return rest
-    own: dict[str, str] = {}
-    for path in _paths([one.removeprefix(_FILE) for one in arguments if one.startswith(_FILE)]):
+    mine: dict[str, str] = {}
+    for path in _paths([word.removeprefix(_FILE) for word in arguments if word.startswith(_FILE)]):
         path = str(Path(path).expanduser().resolve())
         name = register_file(path)
-        if name in own:
-            raise UpliftlensError(f"{path} and {own[name]} both define '{name}': rename one of the models")
-        own[name] = path
-    chosen = [one for one in rest if one.startswith("model=")]
+        if name in mine:
+            raise UpliftlensError(f"{path} and {mine[name]} both define '{name}': rename one of the models")
+        mine[name] = path
+    chosen = [part for part in rest if part.startswith("model=")]
     if not chosen:
-        return [f"model={','.join(own)}", *rest]
+        return [f"model={','.join(mine)}", *rest]
     named = chosen_of(chosen[-1])
-    for name, path in own.items():
+    for name, path in mine.items():
         if named and name not in named:
             raise UpliftlensError(
                 f"model.file={path} defines '{name}', which {chosen[-1]} does not name: "
@@ -139,19 +139,19 @@ def chosen_of(override: str) -> list[str]:
     """The values of an override as text, several in a sweep; empty for one that only Hydra can spell out."""
     try:
         parsed = OverridesParser.create().parse_override(override)
-        return [str(one) for one in parsed.sweep_iterator()] if parsed.is_sweep_override() else [str(parsed.value())]
+        return [str(item) for item in parsed.sweep_iterator()] if parsed.is_sweep_override() else [str(parsed.value())]
     except (HydraException, ValueError, TypeError):
         return []
 
 
 def _paths(values: Sequence[str]) -> list[str]:
     """Paths as typed: one to a value, or several with commas between them, as in a sweep."""
-    found = []
+    result = []
     for value in map(_unquoted, values):
         parts = [_unquoted(part) for part in _PART.findall(value)]
         several = not Path(value).expanduser().exists() and any(Path(part).expanduser().exists() for part in parts)
-        found += parts if several else [value]
-    return found
+        result += parts if several else [value]
+    return result
 
 
 def _unquoted(value: str) -> str:

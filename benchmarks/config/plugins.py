@@ -10,18 +10,18 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.config.sources import file_hash, source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.models.checks import check_record, checked_model, checked_objective
+from upliftlens.models.checks import check_call, check_record, checked_model, checked_objective
 from upliftlens.models.contract import Backbone, Solver
 
 _MACHINERY = (__file__, contextlib.__file__, importlib.__file__, importlib.metadata.__file__)
@@ -32,28 +32,42 @@ class Group(NamedTuple):
     """A kind of plugin.
 
     ``config``: the config group that chooses one by its name, or None; ``contract``: dotted paths of the classes that
-    its objects may have (by path, since most of them lie in rooms above this one); ``check(object, where)`` refuses an
-    object whose fields are wrong; ``families``: an entry point may name a tuple of objects.
+    its objects may have (by path, since most of them lie in rooms above this one); ``calls``: the functions among an
+    object's fields, by the positional arguments that they are called with; ``check(object, where)`` refuses an object
+    whose other fields are wrong; ``families``: an entry point may name a tuple of objects.
     """
 
     config: str | None
     contract: tuple[str, ...]
     check: Callable[[Any, str], Any] = check_record
     families: bool = False
+    calls: Mapping[str, str] = MappingProxyType({})
 
 
-def _unchecked(value: Any, where: str) -> None:
-    return None
-
+_LOAD = {"load": "options, cache, say"}
 
 GROUPS: dict[str, Group] = {
     "models": Group(
         "model", ("upliftlens.models.contract.Backbone", "upliftlens.models.contract.Solver"), checked_model
     ),
-    "losses": Group("loss", ("upliftlens.causal.losses.Loss",), _unchecked),
+    "losses": Group("loss", ("upliftlens.causal.losses.Loss",), calls={"error": "score, target", "predict": "score"}),
     "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
-    "data": Group("data", ("upliftlens.benchmarks.data.registry.DataSource",), _unchecked),
-    "metrics": Group(None, ("upliftlens.benchmarks.metrics.metric.Metric",), _unchecked, families=True),
+    "propensities": Group("propensity", ("upliftlens.benchmarks.propensities.kinds.PropensityKind",)),
+    "splits": Group(
+        "split",
+        ("upliftlens.benchmarks.splits.kinds.SplitKind",),
+        calls={"held_out": "dataset, options", "validation": "log, rows, options"},
+    ),
+    "data": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
+    "worlds": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
+    "metrics": Group(
+        None,
+        ("upliftlens.benchmarks.metrics.metric.Metric",),
+        lambda metric, where: None,  # its name may have a slash
+        families=True,
+        calls={"sums": "evidence, cutoff", "reduce": "totals"},
+    ),
+    "tables": Group(None, ("upliftlens.benchmarks.tables.table.TableKind",), calls={"cells": "definition, where"}),
 }
 """Every kind of plugin, by the last part of its entry-point group."""
 
@@ -88,7 +102,7 @@ def entry(group: str, name: str) -> Entry:
         raise UpliftlensError(f"{place(point)} is called {called}: the entry point and the object need one name")
     if built_in(point):
         return Entry(objects[0], "")
-    module = sys.modules[point.module]
+    module = opened(group, name)[0]
     file = inspect.getfile(module)
     return Entry(objects[0], source_hash(Path(file), module.__package__ or ""), file)
 
@@ -99,16 +113,22 @@ def values(group: str) -> dict[str, Any]:
     Raises:
         UpliftlensError: as ``entry``, or if two objects share a name.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     others = {point.name for point in installed(group)}
     for name in sorted(names(group), key=others.__contains__):  # built-in first, so that an error names the other one
         point, objects = _loaded(group, name)
         for value in objects:
-            if found.setdefault(value.name, value) is not value:
+            if result.setdefault(value.name, value) is not value:
                 raise UpliftlensError(
                     f"two {group} are called '{value.name}'; one is {point.value}: rename or uninstall it"
                 )
-    return found
+    return result
+
+
+def opened(group: str, name: str) -> tuple[ModuleType, tuple[Any, ...]]:
+    """The module that an entry point leads to, and the objects that it names."""
+    point, objects = _loaded(group, name)
+    return sys.modules[point.module], objects
 
 
 def place(point: EntryPoint) -> str:
@@ -130,7 +150,7 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
     """An entry point and the objects that it names, checked."""
     kind, points = GROUPS[group], _points(group)
     if name not in points:
-        raise unknown(f"name in upliftlens.{group}", name, points)
+        raise unknown(kind.config or f"name in upliftlens.{group}", name, points)
     point = points[name]
     where = place(point)
     with _importing(where):
@@ -138,12 +158,14 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
     family = kind.families and type(value) is tuple  # an object of a contract may be a NamedTuple
     objects = value if family else (value,)
     for each in objects:
-        own = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
-        if not own & set(kind.contract):
+        mine = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
+        if not mine & set(kind.contract):
             classes = [path.rpartition(".")[2] for path in kind.contract]
-            wanted = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
-            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be {wanted}")
+            expected = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
+            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be {expected}")
         kind.check(each, where)
+        for name_of, arguments in kind.calls.items():
+            check_call(getattr(each, name_of), name_of, arguments, where)
     return point, objects
 
 
@@ -191,7 +213,13 @@ def place_in(file: str, error: BaseException) -> str:
 
 
 def _points(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"upliftlens.{group}")}
+    points: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"upliftlens.{group}"):
+        other = points.setdefault(point.name, point)
+        if other.value != point.value:
+            theirs = other if built_in(point) else point
+            raise UpliftlensError(f"{place(theirs)}: another entry point has this name: rename or uninstall it")
+    return points
 
 
 def _load(path: Path) -> ModuleType:
@@ -212,7 +240,7 @@ def _load(path: Path) -> ModuleType:
 
 @contextmanager
 def _importing(where: str) -> Iterator[None]:
-    """Turns whatever a plugin raises on import, leaving the program included, into a ValueError.
+    """Turns whatever a plugin raises on import, leaving the program included, into an UpliftlensError.
 
     A plugin that leaves the working directory is brought back: relative paths are the user's.
     """
@@ -226,6 +254,6 @@ def _importing(where: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _MACHINERY]
-        own = frames and not isinstance(error, SyntaxError)  # which says its place itself
-        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if own else ""
+        mine = frames and not isinstance(error, SyntaxError)  # which says its place itself
+        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if mine else ""
         raise UpliftlensError(f"{where} can't be imported: {type(error).__name__}: {error}{place}") from error

@@ -22,15 +22,15 @@ def source_hash(path: Path, package: str) -> str:
     decide, wherever they stand in the file, not what happens to be loaded. Neither Upliftlens nor an environment
     (site-packages) that lies in the folder is the plugin's own.
     """
-    folder, found, todo = path.parent, {path}, [(path, package)]
+    folder, result, todo = path.parent, {path}, [(path, package)]
     while todo:
         file, inside = todo.pop()
         for name in _imports(file, inside):
             origin = _origin(name, folder)
-            if origin is not None and origin not in found:
-                found.add(origin)
+            if origin is not None and origin not in result:
+                result.add(origin)
                 todo.append((origin, name if origin.name == "__init__.py" else name.rpartition(".")[0]))
-    parts = sorted(f"{file.relative_to(folder)} {file_hash(file)}" for file in found)
+    parts = sorted(f"{file.relative_to(folder)} {file_hash(file)}" for file in result)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

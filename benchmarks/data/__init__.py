@@ -6,9 +6,9 @@ file, ``card`` describes it. One reader per layout; ``build`` turns what it foun
 
 from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.card import Card, card
+from upliftlens.benchmarks.data.contract import DataSource, file_source
 from upliftlens.benchmarks.data.problems import BadData, Problem
 from upliftlens.benchmarks.data.registry import (
-    DataSource,
     Listed,
     check,
     config_type,
@@ -17,12 +17,9 @@ from upliftlens.benchmarks.data.registry import (
     listing,
     load,
     names,
-    plugins,
-    register,
-    true_propensity,
-    true_ratings,
 )
 from upliftlens.benchmarks.data.sources import DataUnavailable
+from upliftlens.benchmarks.data.world import TruthRead, World
 
 __all__ = [
     "BadData",
@@ -31,17 +28,16 @@ __all__ = [
     "DataUnavailable",
     "Listed",
     "Problem",
+    "TruthRead",
+    "World",
     "card",
     "check",
     "config_type",
     "configure",
+    "file_source",
     "guess",
     "listing",
     "load",
     "names",
-    "plugins",
-    "register",
     "sealed",
-    "true_propensity",
-    "true_ratings",
 ]

@@ -102,9 +102,9 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
 def sealed(dataset: Dataset) -> Dataset:
     """The data set with its fingerprint: sha256 of all that a run can see, the same on every platform.
 
-    Covered: ids, log, test set, features with their names, propensities, treatments, the truth of a world, scale,
-    relevance, feedback. Not covered: the
-    name, titles and other text of the tables, terms and source, none of which changes a number.
+    Covered: ids, log, test set, features with their names, propensities, treatments, a world of potential outcomes,
+    scale, relevance, feedback. Not covered: the name, titles and other text of the tables, terms and source, none of
+    which changes a number.
     """
     digest = hashlib.sha256(b"upliftlens data set 1\n")
 
@@ -136,8 +136,8 @@ def sealed(dataset: Dataset) -> Dataset:
     for label, treatment in (("treatment", dataset.treatment), ("test treatment", dataset.test_treatment)):
         if treatment is not None:
             add(label, treatment.treated, treatment.propensity, treatment.estimated, treatment.redrawn)
-    if dataset.truth is not None:
-        add("truth", dataset.truth.fingerprint)
+    if dataset.world is not None and dataset.world.fingerprint is not None:
+        add("truth", dataset.world.fingerprint)
     return replace(dataset, fingerprint=digest.hexdigest())
 
 
@@ -161,17 +161,17 @@ def _sorted(ids: Sequence[str]) -> list[int]:
 def _filtered(
     log: pd.DataFrame, user: np.ndarray, item: np.ndarray, config: DataConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    wanted = config.filter
+    expected = config.filter
     time = log["time"].to_numpy() if "time" in log else None
-    index, value = merged(user, item, log["value"].to_numpy(), time, wanted.duplicates)
-    if wanted.min_value is not None:
-        enough = value >= wanted.min_value
+    index, value = merged(user, item, log["value"].to_numpy(), time, expected.duplicates)
+    if expected.min_value is not None:
+        enough = value >= expected.min_value
         index, value = index[enough], value[enough]
-    core = k_core(user[index], item[index], wanted.user_core, wanted.item_core)
+    core = k_core(user[index], item[index], expected.user_core, expected.item_core)
     if not core.any():
         raise UpliftlensError(
-            f"data set '{config.name}': no row is left after data.filter (min_value={wanted.min_value}, "
-            f"user_core={wanted.user_core}, item_core={wanted.item_core}). Fix: lower them"
+            f"data set '{config.name}': no row is left after data.filter (min_value={expected.min_value}, "
+            f"user_core={expected.user_core}, item_core={expected.item_core}). Fix: lower them"
         )
     return index[core], value[core]
 

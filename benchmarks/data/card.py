@@ -115,19 +115,19 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
     low, high = facts.scale
     threshold = "any interaction" if facts.feedback == "implicit" else f"from {facts.relevance:g}"
     rows = [("interactions", f"{facts.rows:,} {facts.feedback}")]
-    if (told := facts.recommended) is not None:
-        with_it, without = told.outcome
-        smallest, largest = told.propensities
-        draws = f", the first of {told.draws} draws" if told.draws > 1 else ""
+    if (said := facts.recommended) is not None:
+        with_it, without = said.outcome
+        smallest, largest = said.propensities
+        draws = f", the first of {said.draws} draws" if said.draws > 1 else ""
         rows = [
             ("logged pairs", f"{facts.rows:,}{draws}"),
-            ("recommended", f"{told.rows:,}, {told.rows / facts.users:.1f} to a user"),
+            ("recommended", f"{said.rows:,}, {said.rows / facts.users:.1f} to a user"),
             (
                 "outcome",
                 f"mean {with_it:.3f} where recommended, {without:.3f} where not (not the effect: tastes differ too)",
             ),
-            ("propensity", f"{'estimated' if told.estimated else 'recorded'}, {smallest:.2g} to {largest:.4g}"),
-            ("no overlap", f"{told.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
+            ("propensity", f"{'estimated' if said.estimated else 'recorded'}, {smallest:.2g} to {largest:.4g}"),
+            ("no overlap", f"{said.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
         ]
     return [
         ("users", f"{facts.users:,}"),

@@ -5,6 +5,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw, ids_only
 from upliftlens.benchmarks.data.config import DataConfig
+from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
@@ -97,3 +98,7 @@ def _flags(files: Files, side: str, config: DataConfig) -> tuple[pd.DataFrame, t
     table = pd.DataFrame(matrix.astype(int).astype(str), columns=names, dtype=object)
     table.insert(0, "id", [str(i) for i in range(len(matrix))])
     return table, tuple(Column(name, "flag") for name in names)
+
+
+coat = file_source("coat", DataConfig, read_coat)
+yahoo = file_source("yahoo-r3", DataConfig, read_yahoo)

@@ -1,9 +1,10 @@
 """The options of a data set as types. No field has a default: the files in configs/data state every one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.options import Above, AtLeast
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class SourceConfig:
     file: str
     url: str | None
     requirement: str | None
-    bytes: int | None
+    bytes: Annotated[int, AtLeast(1)] | None
     sha256: str | None
     md5: str | None
 
@@ -27,12 +28,8 @@ class FilterConfig:
 
     duplicates: Literal["error", "first", "last", "mean"]
     min_value: float | None
-    user_core: int
-    item_core: int
-
-    def __post_init__(self) -> None:
-        if min(self.user_core, self.item_core) < 0:
-            raise UpliftlensError("data.filter.user_core and item_core must be 0 (off) or positive")
+    user_core: Annotated[int, AtLeast(0)]
+    item_core: Annotated[int, AtLeast(0)]
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,12 @@ class FactsConfig:
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """What every data set states, wherever its rows come from."""
+    """What every data set states, wherever its rows come from.
+
+    ``recommendations``: whether the data say what was recommended (a plugin's options may state it in the same way).
+    """
+
+    recommendations: ClassVar[bool] = False
 
     name: str
     format: str
@@ -112,7 +114,7 @@ class RecboleConfig(DataConfig):
     """
 
     columns: RecboleColumns
-    max_categories: int
+    max_categories: Annotated[int, AtLeast(0)]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -146,9 +148,11 @@ class UpliftLogConfig(DataConfig):
     ``propensity_l2`` penalises the propensities that have to be estimated, in at most ``propensity_iterations``.
     """
 
+    recommendations: ClassVar[bool] = True
+
     separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
     header: bool
     columns: UpliftColumns
     absent: Literal["drop", "zero"]
-    propensity_l2: float
-    propensity_iterations: int
+    propensity_l2: Annotated[float, Above(0)]
+    propensity_iterations: Annotated[int, AtLeast(1)]

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.worlds.truth import Truth
+from upliftlens.benchmarks.data.world import World
 from upliftlens.causal.interactions import Interactions
 
 
@@ -41,7 +41,7 @@ class Dataset:
     ``propensity`` f32[U, I], or None: P(the log holds the pair) as the data's authors ship it (Coat).
     ``treatment`` and ``test_treatment`` belong to the rows of ``log`` and ``test``, or are None where nobody recorded
     what was recommended. With them every logged pair is a row and its value an outcome; above 0 it was consumed.
-    ``truth``: what recommending changes, where the data come from a world that knows; for evaluation only.
+    ``world``: the door to what is true, where the data come from a world that knows; for evaluation only.
     ``relevance`` is the lowest value that counts as relevant; ``fingerprint`` is the sha256 of all that a run can see.
     """
 
@@ -62,4 +62,4 @@ class Dataset:
     propensity: np.ndarray | None = None
     treatment: Treatment | None = None
     test_treatment: Treatment | None = None
-    truth: Truth | None = None
+    world: World | None = None

@@ -6,6 +6,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw, ids_only
 from upliftlens.benchmarks.data.config import CsvConfig, DataConfig, RecboleConfig
+from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
@@ -69,9 +70,9 @@ def only(files: Files, endings: tuple[str, ...]) -> str:
     """
     paths = [name for name in files.names if name.endswith(endings)]
     if len(paths) != 1:
-        found = ", ".join(sorted(paths)[:5]) or "none"
+        result = ", ".join(sorted(paths)[:5]) or "none"
         raise UpliftlensError(
-            f"{files.origin} should hold one file {' '.join(endings)}, found: {found}. Fix: data.path=FILE"
+            f"{files.origin} should hold one file {' '.join(endings)}, found: {result}. Fix: data.path=FILE"
         )
     return paths[0]
 
@@ -123,3 +124,7 @@ def _not_numbers(cells: list[str], file: str, name: str) -> list[Problem]:
         for line, cell in enumerate(cells, start=2)
         if cell and not is_number(cell)
     ]
+
+
+csv = file_source("csv", CsvConfig, read_delimited)
+recbole = file_source("recbole", RecboleConfig, read_recbole)

@@ -38,9 +38,9 @@ def fault(path: Path, source: SourceConfig) -> str | None:
     for kind, expected in (("sha256", source.sha256), ("md5", source.md5)):
         if expected is not None:
             with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, kind).hexdigest()
-            if found != expected:
-                return f"{kind} {found[:12]}… instead of {expected[:12]}…"
+                result = hashlib.file_digest(stream, kind).hexdigest()
+            if result != expected:
+                return f"{kind} {result[:12]}… instead of {expected[:12]}…"
     if source.sha256 is None and source.md5 is None:
         try:
             with zipfile.ZipFile(path) as archive:

@@ -29,9 +29,9 @@ def read_mar_sample(path: str, dataset: Dataset) -> Interactions:
         )
     index = []
     for side, known in (("user", dataset.users), ("item", dataset.items)):
-        found = pd.Index(known["id"]).get_indexer(table[side])
-        _require(found >= 0, table[side], f"{where}: {dataset.name} has no {side}")
-        index.append(found)
+        result = pd.Index(known["id"]).get_indexer(table[side])
+        _require(result >= 0, table[side], f"{where}: {dataset.name} has no {side}")
+        index.append(result)
     value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
     _require(np.isfinite(value), table["value"], f"{where}: no number is")
     return interactions(index[0], index[1], value, len(dataset.users), len(dataset.items))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw, ids_only
 from upliftlens.benchmarks.data.config import DataConfig
+from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, year_of
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
@@ -129,3 +130,8 @@ def _items(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
 
 def _table(rows: list, columns: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns), dtype=object) if rows else ids_only()
+
+
+ml_100k = file_source("movielens-100k", DataConfig, read_100k)
+ml_dat = file_source("movielens-dat", DataConfig, read_dat)
+ml_csv = file_source("movielens-csv", DataConfig, read_csv)

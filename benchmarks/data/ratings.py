@@ -103,8 +103,8 @@ def as_text(data: bytes, file: str, encoding: str) -> str:
 
 def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: str) -> Columns:
     """Where each column stands; refuses a wrong separator, a missing column, a missing or unexpected header."""
-    wanted = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
-    named = {kind: name for kind, name in wanted.items() if name is not None}
+    expected = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
+    named = {kind: name for kind, name in expected.items() if name is not None}
     if layout.header:
         names = [TYPE.sub("", cell) for cell in cells]
         places = {kind: names.index(name) for kind, name in named.items() if name in names}
@@ -158,14 +158,19 @@ def _missing(
         return Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
     options = get_close_matches(name, names, n=1)
     if kind == "value":  # whatever else holds numbers
-        numbers = (one for one, cell in zip(names, below) if one not in named.values() and is_number(cell))
+        numbers = (
+            this_name for this_name, cell in zip(names, below) if this_name not in named.values() and is_number(cell)
+        )
         options = options or list(numbers)
     options = options or ([] if kind in ("value", "time") else ["one of these"])
     # A file without ratings is one of implicit feedback: one option alone would be refused.
     ratings = layout.holds == "rating"
     options += {"value": ["null data.feedback=implicit"] * ratings, "time": ["null"]}.get(kind, [])
     option = kind if ratings or kind != "value" else layout.holds
-    fix = " or ".join(f"data.columns.{option}={one}" for one in options) or f"data.columns.{option}=its name"
+    fix = (
+        " or ".join(f"data.columns.{option}={this_option}" for this_option in options)
+        or f"data.columns.{option}=its name"
+    )
     if not layout.adjustable:
         fix = "get the original file again"
     return Problem(file, 1, name, f"no such column; there is: {', '.join(names)}", fix)

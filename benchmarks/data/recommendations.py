@@ -1,4 +1,4 @@
-"""Worlds of potential outcomes as data sets, and logs of recommendations read from files."""
+"""Logs of recommendations, read from files."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw, build, ids_only, sealed
 from upliftlens.benchmarks.data.config import UpliftLogConfig
+from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
@@ -44,7 +45,7 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
 
     roles = {role: name for role, name in vars(columns).items() if name not in (None, "auto")}
     for role, name in roles.items():
-        if other := next((one for one in roles if roles[one] == name and one != role), None):
+        if other := next((this_role for this_role in roles if roles[this_role] == name and this_role != role), None):
             raise UpliftlensError(f"data.columns.{role} and data.columns.{other} are both {name}: name another column")
 
     def column(name: str, holds: str, distinct: bool = False) -> pd.DataFrame:
@@ -93,34 +94,34 @@ def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None
         BadData, UpliftlensError: as ``read_log``, of the file and again of the rows that data.filter leaves.
     """
     raw = read_log(files, config)
-    made = build(raw, config, origin)
-    if len(made.log) < len(raw.log):
-        made = _refitted(made, config)
-    treatment = made.treatment
+    result = build(raw, config, origin)
+    if len(result.log) < len(raw.log):
+        result = _refitted(result, config)
+    treatment = result.treatment
     assert treatment is not None
-    if say is not None and made.log.n_users == 1:
-        say(f"{made.name} has one user: nothing gets an interval, for intervals redraw users")
-    if say is not None and made.log.n_items == 1:
-        say(f"{made.name} has one item: every model ranks alike")
+    if say is not None and result.log.n_users == 1:
+        say(f"{result.name} has one user: nothing gets an interval, for intervals redraw users")
+    if say is not None and result.log.n_items == 1:
+        say(f"{result.name} has one item: every model ranks alike")
     if say is not None and treatment.estimated:
         say(
-            f"{made.name} records no propensities: they are estimated from its {len(made.log):,} rows "
-            f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g}). {_one_sided(made)}"
+            f"{result.name} records no propensities: they are estimated from its {len(result.log):,} rows "
+            f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g}). {_one_sided(result)}"
         )
-    return made
+    return result
 
 
 def _refitted(made: Dataset, config: UpliftLogConfig) -> Dataset:
     """The data set of which a filter left only some rows: checked, and estimated, as if the file held no others."""
     treatment = made.treatment
     assert treatment is not None
-    where, own = f"{made.name}, of which data.filter leaves {len(made.log):,} rows", None
+    where, mine = f"{made.name}, of which data.filter leaves {len(made.log):,} rows", None
     if not treatment.estimated:
-        own = treatment.propensity
-    check_log(made.log, treatment.treated, own, where, "lower data.filter.user_core and data.filter.item_core")
-    if own is None:
-        own = estimated(made.log, treatment.treated, np.ones(len(made.log), bool), config, where)
-    return sealed(replace(made, treatment=treatment._replace(propensity=own)))
+        mine = treatment.propensity
+    check_log(made.log, treatment.treated, mine, where, "lower data.filter.user_core and data.filter.item_core")
+    if mine is None:
+        mine = estimated(made.log, treatment.treated, np.ones(len(made.log), bool), config, where)
+    return sealed(replace(made, treatment=treatment._replace(propensity=mine)))
 
 
 def _one_sided(made: Dataset) -> str:
@@ -134,3 +135,6 @@ def _one_sided(made: Dataset) -> str:
         f"{int(alone[item].sum()):,} of the rows are of {int(alone.sum()):,} items that were always or never "
         "recommended: their propensities are the model's word alone"
     )
+
+
+uplift_log = file_source("uplift-log", UpliftLogConfig, read_log, load_log)

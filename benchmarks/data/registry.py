@@ -1,71 +1,25 @@
 """Which data sets there are, and the one door through which they are loaded: built in, or installed by a plugin."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from upliftlens.benchmarks.config.choices import packaged
-from upliftlens.benchmarks.config.plugins import values
+from upliftlens.benchmarks.config.installed import choices, register_installed
+from upliftlens.benchmarks.config.plugins import Entry, entry
+from upliftlens.benchmarks.config.plugins import names as registered
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.data.build import Raw, build
-from upliftlens.benchmarks.data.coat import read_coat, read_yahoo
-from upliftlens.benchmarks.data.config import BaseConfig, CsvConfig, DataConfig, RecboleConfig, UpliftLogConfig
+from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.data.delimited import read_delimited, read_recbole
-from upliftlens.benchmarks.data.files import Files, open_files
-from upliftlens.benchmarks.data.movielens import read_100k, read_csv, read_dat
+from upliftlens.benchmarks.data.files import open_files
 from upliftlens.benchmarks.data.problems import BadData
-from upliftlens.benchmarks.data.recommendations import load_log, read_log
-from upliftlens.benchmarks.data.sources import in_cache, obtain
-from upliftlens.benchmarks.system.talk import Say, watched
+from upliftlens.benchmarks.data.sources import in_cache
+from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError, unknown
 
-GROUP = "upliftlens.data"
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """A data set from a plugin: what an entry point of the group ``upliftlens.data`` names.
-
-    ``options``: a frozen dataclass whose fields are the options of ``data=NAME``, each with a default; the default of
-    its field ``name`` is NAME. ``load(options, cache, say)`` returns the Dataset, passed through
-    ``upliftlens.benchmarks.data.sealed`` so that it carries its fingerprint; ``say`` is None or takes a line
-    for the user.
-    """
-
-    name: str
-    options: type
-    load: Callable[[Any, Path, Say | None], Dataset]
-
-
-class Format(NamedTuple):
-    """How files of one layout are configured and read."""
-
-    options: type[DataConfig]
-    read: Callable[[Files, Any], Raw]
-
-
-FORMATS: dict[str, Format] = {
-    "movielens-100k": Format(DataConfig, read_100k),
-    "movielens-dat": Format(DataConfig, read_dat),
-    "movielens-csv": Format(DataConfig, read_csv),
-    "coat": Format(DataConfig, read_coat),
-    "yahoo-r3": Format(DataConfig, read_yahoo),
-    "csv": Format(CsvConfig, read_delimited),
-    "recbole": Format(RecboleConfig, read_recbole),
-    "uplift-log": Format(UpliftLogConfig, read_log),
-}
-
-
-def _worlds() -> Any:
-    from upliftlens.benchmarks.worlds.sources import WORLDS  # which is built on this room
-
-    return WORLDS
+_GROUPS = ("data", "worlds")  # of entry points
 
 
 class Listed(NamedTuple):
@@ -79,29 +33,9 @@ class Listed(NamedTuple):
     terms: str
 
 
-@lru_cache(maxsize=1)
-def plugins() -> dict[str, DataSource]:
-    """The installed data sources by name.
-
-    Raises:
-        UpliftlensError: if an entry point cannot be imported or names something else.
-    """
-    return values("data")
-
-
 def names() -> list[str]:
     """Every data set that ``data=NAME`` takes, sorted: the files of configs/data and the installed plugins."""
-    return sorted({*packaged("data"), *plugins()})
-
-
-def register() -> None:
-    """Put the options of every plugin into Hydra's store, as ``data=NAME``; call this before Hydra composes."""
-    from hydra.core.config_store import ConfigStore
-
-    for name, source in plugins().items():
-        fields = asdict(source.options())
-        node = {option: list(value) if isinstance(value, tuple) else value for option, value in fields.items()}
-        ConfigStore.instance().store(group="data", name=name, node=node, provider=GROUP)
+    return choices("data")
 
 
 def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
@@ -116,7 +50,7 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
 
     if name not in names():
         raise unknown("data set", name, names())
-    register()
+    register_installed("data")
     options = [override.split("=")[0] for override in overrides]
     running = GlobalHydra.instance().hydra  # of a run that asks for another data set; Hydra takes one at a time
     GlobalHydra.instance().clear()
@@ -156,15 +90,7 @@ def config_type(options: Mapping[str, Any]) -> type:
     Raises:
         UpliftlensError: if its name or format is not known.
     """
-    name = str(options["name"])
-    if name in plugins():
-        return plugins()[name].options
-    kind = str(options["format"]) if "format" in options else ""
-    if kind in _worlds():
-        return _worlds()[kind].options
-    if kind not in FORMATS:
-        raise unknown("data.format", kind, [*FORMATS, *_worlds()])
-    return FORMATS[kind].options
+    return _source(options).value.options
 
 
 def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
@@ -177,48 +103,30 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
         BadData: if a file has something wrong in it.
         UpliftlensError: for anything else that the user can mend.
     """
-    made = _loaded(config, cache, say)
-    if say is not None and made.treatment is not None:
-        e = made.treatment.propensity
+    dataset: Dataset = _source(_named(config)).value.load(config, Path(cache).expanduser(), say)
+    if say is not None and dataset.treatment is not None:
+        e = dataset.treatment.propensity
         if out := int(((e <= 0) | (e >= 1)).sum()):
-            say(f"{made.name}: {out:,} of {len(e):,} rows have propensity 0 or 1 and are left out of estimates")
-    return made
+            say(f"{dataset.name}: {out:,} of {len(e):,} rows have propensity 0 or 1 and are left out of estimates")
+    return dataset
 
 
 def source_file(config: Any) -> str:
-    """The file of the plugin whose function loads a data set of typed options; "" for a built-in one."""
-    source = plugins().get(config.name)
-    code = None if source is None else getattr(source.load, "__code__", None)
-    return "" if code is None else str(code.co_filename)
+    """The file of the plugin that loads a data set of typed options; "" for a built-in one."""
+    return _source(_named(config)).file
 
 
-def _loaded(config: Any, cache: Path, say: Say | None) -> Dataset:
-    cache = Path(cache).expanduser()
-    if config.name in plugins():
-        return plugins()[config.name].load(config, cache, say)
-    if (world := _worlds().get(config.format)) is not None:
-        return world.load(config, _base(cache, say), cache, say)
-    with watched(say) as progress:
-        files, origin = obtain(config, cache, progress)
-    if isinstance(config, UpliftLogConfig):
-        return load_log(files, config, origin, say)
-    return build(FORMATS[config.format].read(files, config), config, origin)
+def _named(config: Any) -> dict[str, str]:
+    return {key: getattr(config, key) for key in ("format", "name") if hasattr(config, key)}
 
 
-def true_propensity(config: Any, cache: Path) -> np.ndarray | None:
-    """P(the log holds the pair) f32[U, I] of a world with known truth; None for other data."""
-    world = _worlds().get(getattr(config, "format", ""))
-    return None if world is None or world.propensity is None else world.propensity(config, _base(cache))
-
-
-def true_ratings(config: Any, cache: Path) -> np.ndarray | None:
-    """The rating f64[U, I] of every pair of a world with known ones; None for other data."""
-    world = _worlds().get(getattr(config, "format", ""))
-    return None if world is None or world.ratings is None else world.ratings(config, _base(cache))
-
-
-def _base(cache: Path, say: Say | None = None) -> Callable[[Any], Dataset]:
-    return lambda base: load(configure(base) if isinstance(base, str) else base, cache, say)
+def _source(options: Mapping[str, Any]) -> Entry:
+    """The DataSource that the options' ``format`` names or, where they have none, their ``name``."""
+    key = "format" if "format" in options else "name"
+    name, known = str(options[key]), {source: group for group in _GROUPS for source in registered(group)}
+    if name not in known:
+        raise unknown(f"data.{key}", name, known)
+    return entry(known[name], name)
 
 
 def check(path: Path, config: DataConfig) -> BadData | None:
@@ -227,11 +135,12 @@ def check(path: Path, config: DataConfig) -> BadData | None:
     Raises:
         UpliftlensError: if there is no such file or archive, or the data set is not read from files.
     """
-    if config.format not in FORMATS:
+    read = _source(_named(config)).value.read
+    if read is None:
         raise UpliftlensError(f"data set '{config.name}' is not read from files: there is nothing to check")
     files = open_files(Path(path).expanduser())
     try:
-        FORMATS[config.format].read(files, config)
+        read(files, config)
     except BadData as error:
         return error
     return None
@@ -263,7 +172,7 @@ def listing(cache: Path) -> list[Listed]:
 def _listed(name: str, cache: Path) -> Listed:
     config = configure(name)
     facts = config.facts if isinstance(config, BaseConfig) else None
-    ready = "plugin" if facts is None else "generated"
+    ready = "generated" if name in packaged("data") else "plugin"
     if isinstance(config, DataConfig):
         ready = ("cached" if in_cache(config, cache) else "to fetch") if config.sources else "data.path="
     numbers = (None, None, None) if facts is None else (facts.users, facts.items, facts.rows)

@@ -91,22 +91,22 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
     """
     exam = _prepare(test, config)
     chosen = choose_all(config.names)
-    absent = {one.name: reason for one in chosen if (reason := _impossible(one, method, exam, config))}
-    possible = [one for one in chosen if one.name not in absent]
+    absent = {choice.name: reason for choice in chosen if (reason := _impossible(choice, method, exam, config))}
+    possible = [choice for choice in chosen if choice.name not in absent]
     statistics = _measure(method, state, data, _with_outcome(exam, method, data, possible, config), possible, config)
-    for name in [name for name, one in statistics.items() if not np.isfinite(value(one))]:
+    for name in [name for name, statistic in statistics.items() if not np.isfinite(value(statistic))]:
         del statistics[name]
         absent[name] = _undefined(choose(name).metric)
-    wanted = exam.targets
+    expected = exam.targets
     counts = {
-        "users": len(wanted.users),
-        "users_without_relevant": len(wanted.users) - len(np.unique(wanted.row)),
+        "users": len(expected.users),
+        "users_without_relevant": len(expected.users) - len(np.unique(expected.row)),
         "test_pairs": len(exam.held.rows),
-        "relevant_pairs": len(wanted.row),
-        "seen_test_pairs": wanted.overlap,
+        "relevant_pairs": len(expected.row),
+        "seen_test_pairs": expected.overlap,
     }
     values = summaries(statistics, config.interval)
-    return Evaluation(wanted.users, statistics, values, absent, counts, method.random)
+    return Evaluation(expected.users, statistics, values, absent, counts, method.random)
 
 
 def monitor(
@@ -145,9 +145,9 @@ def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
     implicit = held.feedback == "implicit"
     positive = np.ones(len(rows), bool) if implicit else np.asarray(rows.value) >= held.relevance
     log = held.effects.log
-    wanted = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
-    row = np.searchsorted(wanted.users, np.asarray(rows.user))
-    return _Exam(held._replace(rows=rows, weights=weights), positive, row, wanted, config.uplift)
+    expected = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
+    row = np.searchsorted(expected.users, np.asarray(rows.user))
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, expected, config.uplift)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
@@ -175,7 +175,7 @@ def _with_outcome(
     exam: _Exam, method: Method, data: TrainingData, chosen: Sequence[Chosen], config: MetricsConfig
 ) -> _Exam:
     """With an outcome model of the training rows, where a metric imputes the errors of pairs without a test row."""
-    if config.debiased is None or not any(one.metric.evidence == "imputed" for one in chosen):
+    if config.debiased is None or not any(choice.metric.evidence == "imputed" for choice in chosen):
         return exam
     outcome = data.log.value if method.link == "rating" else data.positive
     return exam._replace(outcome=additive_means(data.log, outcome, config.debiased.shrinkage))
@@ -185,7 +185,7 @@ def _measure(
     method: Method, state: Any, data: TrainingData, exam: _Exam, chosen: Sequence[Chosen], config: MetricsConfig
 ) -> dict[str, Statistic]:
     """Statistics of the chosen metrics, from only the evidence that they need."""
-    kinds = {one.metric.evidence for one in chosen}
+    kinds = {choice.metric.evidence for choice in chosen}
     state, data = jax.device_put((state, data))  # once, not once per block
     evidence: dict[Evidence, Any] = {}
     if kinds & {"pairs", "imputed"}:
@@ -193,12 +193,12 @@ def _measure(
     if "imputed" in kinds:
         evidence["imputed"] = _imputed(method, state, data, exam, evidence["pairs"])
     if kinds & {"ranks", "lists"}:
-        wanted = exam.targets
-        length = int(max((one.cutoff for one in chosen if one.metric.evidence == "lists"), default=0))
-        ranking = rank(method.score, state, data, wanted, config.block, config.tie_seed, length)
-        order = np.lexsort((ranking.rank, wanted.row))
-        relevant = np.bincount(wanted.row, minlength=len(wanted.users)).astype(np.float64)
-        evidence["ranks"] = Ranks(wanted.row[order], ranking.rank[order], relevant)
+        expected = exam.targets
+        length = int(max((choice.cutoff for choice in chosen if choice.metric.evidence == "lists"), default=0))
+        ranking = rank(method.score, state, data, expected, config.block, config.tie_seed, length)
+        order = np.lexsort((ranking.rank, expected.row))
+        relevant = np.bincount(expected.row, minlength=len(expected.users)).astype(np.float64)
+        evidence["ranks"] = Ranks(expected.row[order], ranking.rank[order], relevant)
         if length:
             log = data.log
             popularity = np.bincount(np.asarray(log.item), np.asarray(log.weight) > 0, log.n_items)
@@ -210,10 +210,13 @@ def _measure(
         )
     units = exam.targets.users.astype(np.int64)
     return {
-        one.name: Statistic(
-            units, one.metric.sums(evidence[one.metric.evidence], one.cutoff), one.metric.reduce, one.metric.without
+        choice.name: Statistic(
+            units,
+            choice.metric.sums(evidence[choice.metric.evidence], choice.cutoff),
+            choice.metric.reduce,
+            choice.metric.without,
         )
-        for one in chosen
+        for choice in chosen
     }
 
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Ranked, UpliftOptions
-from upliftlens.benchmarks.worlds.truth import Truth
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.worlds.potential import ranks
@@ -19,14 +19,14 @@ _OF_LOG = frozenset(("logged", "logged+history", "logged+truth"))
 
 class Effects(NamedTuple):
     """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted; without one
-    (or with an empty one) there is no doubly-robust estimate.
+    (or with an empty one) there is no doubly-robust estimate. ``world``: the door to the true effects.
 
     ``semi`` gives the effects τ f32[n_users, n_items] in a world fitted to rating data. Each may be None.
     """
 
     log: UpliftLog | None = None
     history: UpliftLog | None = None
-    truth: Truth | None = None
+    world: World | None = None
     semi: Callable[[], np.ndarray] | None = None
 
 
@@ -45,7 +45,7 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
             return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
     if kind == "logged+history" and not effects.history:  # nor an empty one
         return "no log was trained on, and outcomes can't be predicted from the tested log itself"
-    if kind in ("logged+truth", "truth", "realised") and effects.truth is None:
+    if kind in ("logged+truth", "truth", "realised") and not (effects.world and effects.world.knows_effects):
         return "the truth is not known here: the rows come from no world, or select a model"
     if kind == "semi" and effects.semi is None:
         return "a frozen world is for tests on rating data, with metrics=uplift_semi"
@@ -62,20 +62,20 @@ def gathered(
 ) -> dict[Evidence, Ranked | Logged]:
     """The wanted kinds of evidence on a method's scores f32[U, I] for ``users`` i[U], −inf where not to be ranked."""
     rank = ranks(score, tie_order(score.shape[1], tie_seed))
-    found: dict[Evidence, Ranked | Logged] = {}
+    result: dict[Evidence, Ranked | Logged] = {}
     tau = None
-    if effects.truth is not None and kinds & {"truth", "logged+truth"}:
-        tau = effects.truth.tau[users]
-        found["truth"] = Ranked(rank, tau)
-    if effects.truth is not None and "realised" in kinds:
-        found["realised"] = Ranked(rank, effects.truth.realised()[users])
+    if effects.world is not None and kinds & {"truth", "logged+truth"} and (true := effects.world.tau) is not None:
+        tau = true[users]
+        result["truth"] = Ranked(rank, tau)
+    if effects.world is not None and "realised" in kinds and (drawn := effects.world.realised()) is not None:
+        result["realised"] = Ranked(rank, drawn[users])
     if effects.semi is not None and "semi" in kinds:
-        found["semi"] = Ranked(rank, effects.semi()[users])
+        result["semi"] = Ranked(rank, effects.semi()[users])
     if effects.log is not None and options is not None and kinds & _OF_LOG:
         log = replace(effects.log, user=np.searchsorted(users, effects.log.user), n_users=len(users))
         m1 = m0 = None
         if effects.history:
             m1, m0 = (mean[log.item] for mean in outcome_means(effects.history, options.shrinkage))
-        made = Logged(log, rank, score, m1, m0, tau, options)
-        found |= dict.fromkeys(kinds & _OF_LOG, made)
-    return found
+        logged = Logged(log, rank, score, m1, m0, tau, options)
+        result |= dict.fromkeys(kinds & _OF_LOG, logged)
+    return result

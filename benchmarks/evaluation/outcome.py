@@ -59,11 +59,11 @@ def over_seeds(evaluations: Sequence[Evaluation], name: str, resampling: Resampl
     Raises:
         UpliftlensError: if a run lacks the metric.
     """
-    statistics = [statistic_of(one, name) for one in evaluations]
+    statistics = [statistic_of(evaluation, name) for evaluation in evaluations]
     replicated, _ = replicates(statistics, resampling)
     metric = choose(name).metric
-    n = len(np.unique(np.concatenate([one.units[informative(one)] for one in statistics])))
-    mean = float(np.mean([value(one) for one in statistics]))
+    n = len(np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics])))
+    mean = float(np.mean([value(statistic) for statistic in statistics]))
     return interval(mean, across_seeds(replicated, resampling), n, resampling.level, metric.limits)
 
 
@@ -113,7 +113,7 @@ def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
             continue
         sums: np.ndarray | sparse.csr_array = arrays[key]
         if part:
-            csr = tuple(arrays[f"{name}:{one}"] for one in ("data", "indices", "indptr"))
+            csr = tuple(arrays[f"{name}:{this_name}"] for this_name in ("data", "indices", "indptr"))
             sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
         metric = choose(name).metric
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without)

@@ -63,14 +63,14 @@ def targets(
     position = np.full(test.n_users, -1, np.int64)
     position[users] = np.arange(len(users))
     keys = position[test.user] * n + test.item
-    pairs, wanted = _distinct(keys), _distinct(keys[relevant])
+    pairs, expected = _distinct(keys), _distinct(keys[relevant])
     row = position[seen.user]
     known = _distinct((row * n + seen.item)[(row >= 0) & (np.asarray(seen.weight) > 0)])
     both = np.intersect1d(known, pairs, assume_unique=True)
     if not again:
-        wanted = np.setdiff1d(wanted, both, assume_unique=True)
+        expected = np.setdiff1d(expected, both, assume_unique=True)
     hidden = np.delete(known, np.searchsorted(known, both)) if again else known
-    return Targets(users, wanted // n, wanted % n, hidden // n, hidden % n, len(both))
+    return Targets(users, expected // n, expected % n, hidden // n, hidden % n, len(both))
 
 
 def _distinct(keys: np.ndarray) -> np.ndarray:
@@ -115,17 +115,17 @@ def rank(
     tie = tie_order(n_items, tie_seed)
     first_item = np.argsort(tie).astype(np.int32)
     length = min(length, n_items)
-    found = np.empty(len(wanted.row))
+    result = np.empty(len(wanted.row))
     lists = np.full((n_users, length), -1, np.int32)
     for start, scores in _blocks(score, state, data, wanted, block):
         first, last = np.searchsorted(wanted.row, (start, start + block))
         for at in range(first, last, _CHUNK):
             chunk = slice(at, min(at + _CHUNK, last))
             rows, items = (_filled(ids[chunk]) for ids in (wanted.row - start, wanted.item))
-            found[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
+            result[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
         if length:
             lists[start : start + block] = np.asarray(_first(scores, first_item, length))[: n_users - start]
-    return Ranking(np.where(found > 0, found, np.inf), lists)
+    return Ranking(np.where(result > 0, result, np.inf), lists)
 
 
 def score_matrix(
@@ -178,9 +178,9 @@ def _count(scores: jax.Array, tie: jax.Array, rows: jax.Array, items: jax.Array)
     def one(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
         row, item = pair
         candidates = scores[row]
-        own = candidates[item]
-        before = (candidates > own) | ((candidates == own) & (tie < tie[item]))
-        return jnp.where(own == -jnp.inf, 0, 1 + before.sum())
+        mine = candidates[item]
+        before = (candidates > mine) | ((candidates == mine) & (tie < tie[item]))
+        return jnp.where(mine == -jnp.inf, 0, 1 + before.sum())
 
     return jax.lax.map(one, (rows, items), batch_size=_at_once(len(rows)))
 

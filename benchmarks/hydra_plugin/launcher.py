@@ -15,14 +15,23 @@ class InProcess(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what ``launch`` needs."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.hydra_context, self.config = hydra_context, config
+        self.jobs: Any = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One return per job; the work is in ``upliftlens.benchmarks.sweeps.launch``."""
         from upliftlens.benchmarks.sweeps.launch import launch
 
-        return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+        return launch(self.hydra_context, self.jobs, self.config, job_overrides, initial_job_idx)
 
 
 node: dict[str, Any] = {"_target_": "hydra_plugins.upliftlens.launcher.InProcess"}
 ConfigStore.instance().store(group="hydra/launcher", name="in_process", node=node, provider="upliftlens")
+
+# The sweeper's class can't be imported before Hydra has loaded its plugins; its choice is known with this file.
+sweeper: dict[str, Any] = {
+    "_target_": "hydra_plugins.upliftlens.sweeper.Product",
+    "max_batch_size": None,
+    "params": None,
+}
+ConfigStore.instance().store(group="hydra/sweeper", name="product", node=sweeper, provider="upliftlens")

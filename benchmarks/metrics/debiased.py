@@ -9,7 +9,7 @@ With e the error of a test pair, p = P(the pair is in the test log), D all users
     rmse/dr         √(mean_D ê + Σ_O ((e − ê)/p) / |D|)
     rmse/sndr       √(mean_D ê + Σ_O ((e − ê)/p) / Σ_O (1/p))
     rmse/stable-dr  √(Σ_O (e/p') / Σ_O (1/p'))               Σ_O (ê − mean_D ê)/p' = 0
-    mae/…, logloss/…, brier/…    the same without the root, with the errors of ``metrics.pairs``
+    mae/*, logloss/*, brier/*    as rmse/*, without the root, with the errors of ``metrics.pairs``
 
 They estimate what the plain metric would be over all pairs, if p (eib: ê; dr, sndr: one of the two) is right: the
 record's diagnostics tell of p. The sums are ``causal.risk``'s by user, with NumPy in float64, so that every resample of
@@ -106,8 +106,8 @@ def imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]
         people = np.arange(start, min(start + step, n_users))
         means = known.outcome.of(people[:, None], np.arange(n_items))
         total[people] = expected(known.prediction[people], means).sum(axis=1)
-    own = total[known.users]
-    return rows, own + (total.sum() - own.sum()) / len(own)
+    mine = total[known.users]
+    return rows, mine + (total.sum() - mine.sum()) / len(mine)
 
 
 def _imputed_sums(kind: _Kind, name: str) -> Callable[[Imputed, float], np.ndarray]:
@@ -137,8 +137,8 @@ def _robust(totals: np.ndarray) -> np.ndarray:
 
 def _rooted(reduce: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     def root(totals: np.ndarray) -> np.ndarray:
-        found = reduce(totals)
-        return np.sqrt(np.where(found >= 0, found, np.nan))
+        result = reduce(totals)
+        return np.sqrt(np.where(result >= 0, result, np.nan))
 
     return root
 

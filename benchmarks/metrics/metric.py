@@ -8,7 +8,7 @@ installed package brings its own as a ``Metric`` in the entry-point group ``upli
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from upliftlens.causal.effects.qini import groups
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
 from upliftlens.causal.effects.uplift import inverse_propensity
 from upliftlens.causal.intervals import Sums, ratio
+from upliftlens.causal.options import Above, AtLeast, Within
 from upliftlens.models.contract import Link
 
 
@@ -85,14 +86,8 @@ class DebiasOptions:
     user's and an item's effect towards 0 in the outcome model of /eib, /dr, /sndr and /stable-dr.
     """
 
-    floor: float
-    shrinkage: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.floor <= 1:
-            raise ValueError(f"floor must lie in (0, 1], got {self.floor}")
-        if not self.shrinkage > 0:
-            raise ValueError(f"shrinkage must be positive, got {self.shrinkage}")
+    floor: Annotated[float, Within(0, 1, "(]")]
+    shrinkage: Annotated[float, Above(0)]
 
 
 @dataclass(frozen=True)
@@ -103,9 +98,9 @@ class UpliftOptions:
     ``shrinkage``: rows that pull an item's mean outcome towards its arm's, in the doubly-robust estimator.
     """
 
-    chi: float
-    points: int
-    shrinkage: float
+    chi: Annotated[float, Within(0, 1, "[)")]
+    points: Annotated[int, AtLeast(1)]
+    shrinkage: Annotated[float, Above(0)]
 
 
 class Ranked(NamedTuple):

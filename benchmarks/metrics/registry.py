@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from upliftlens.benchmarks.config.plugins import values
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import AtLeast
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,12 @@ class MetricsConfig:
     """
 
     names: tuple[str, ...]
-    block: int
-    tie_seed: int
+    block: Annotated[int, AtLeast(1)]
+    tie_seed: Annotated[int, AtLeast(0)]
     interval: Resampling
     uplift: UpliftOptions | None = None
     world: SemiSyntheticConfig | None = None
     debiased: DebiasOptions | None = None
-
-    def __post_init__(self) -> None:
-        at_least(1, block=self.block)
-        at_least(0, tie_seed=self.tie_seed)
 
 
 class Chosen(NamedTuple):

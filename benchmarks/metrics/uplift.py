@@ -4,18 +4,20 @@
 Against a truth τ, which only worlds know (with ``/realised``: τ = Y^T − Y^C of the draw that tests; with ``/semi``: the
 τ of the semi-synthetic world that was fitted to all ratings of a plain rating log, frozen, for evaluation only):
 
-    cp@k    mean over users of the mean τ of their first k         cdcg   mean over users of Σ τ/log2(1 + rank)
-    car     mean over users of the mean of τ·rank; lower is better
+    cp@k, cp@k/*      mean over users of the mean τ of their first k (Sato et al. 2020)
+    cdcg, cdcg/*      mean over users of Σ τ/log2(1 + rank) (Sato et al. 2020)
+    car, car/*        mean over users of the mean of τ·rank; lower is better
 
 Estimated from the tested log of recommendations, pooled over users (``/user-mean``: the mean over users of their own
 estimate, for comparison with papers; biased, for users without both arms among their first k drop out):
 
-    uplift@k/naive, ips, snips, dr          the effect of recommending what stands among the first k
-    policy-value@k/ips, snips, dr           the effect of recommending uniformly from the first k
-    policy-gain@k/ips, snips, dr            that, minus the logged policy's: e/Σe over all items of the tested log, also
-                                            those that a list may not hold since the user has taken them before
-    auuc, qini (and /naive, unweighted)     area over the random line of the uplift and the Qini curve
+    uplift@k/*        the effect of recommending what stands among the first k
+    policy-value@k/*  the effect of recommending uniformly from the first k
+    policy-gain@k/*   policy-value minus the logged policy's: e/Σe over all items of the tested log, taken before or not
+    auuc, auuc/*      area over the random line of the uplift curve
+    qini, qini/*      area over the random line of the Qini curve
 
+by ``/naive`` (for curves: unweighted), ``/ips``, ``/snips`` or ``/dr``, the curves by inverse propensities.
 ``/true`` stands beside an estimate: what it would be if every row's τ were known. Rows without overlap are left out.
 """
 
@@ -121,25 +123,25 @@ def _against(evidence: Evidence, suffix: str) -> tuple[Metric, ...]:
 
 
 def _estimated() -> tuple[Metric, ...]:
-    found = []
+    result = []
     ratio = uplift.arm_difference
     for name in uplift.ESTIMATORS:
-        one, limits = partial(_estimate, name), _EFFECT if name in ("naive", "snips") else _UNBOUNDED
+        item, limits = partial(_estimate, name), _EFFECT if name in ("naive", "snips") else _UNBOUNDED
         needed: Evidence = "logged+history" if name == "dr" else "logged"  # what predicts the outcomes of DR
-        sums, by_user = partial(_listed, one), partial(_listed_by_user, one)
-        found += [
+        sums, by_user = partial(_listed, item), partial(_listed_by_user, item)
+        result += [
             Metric(f"uplift/{name}", needed, sums, ratio, "pooled", True, limits, "required"),
             Metric(f"uplift/{name}/user-mean", needed, by_user, quotient, "mean", True, limits, "required"),
         ]
         if name != "naive":
-            gain, of_gain = partial(_gain, one), partial(_difference, ratio)
-            found += [
+            gain, of_gain = partial(_gain, item), partial(_difference, ratio)
+            result += [
                 Metric(
-                    f"policy-value/{name}", needed, partial(_policy, one), ratio, "pooled", True, limits, "required"
+                    f"policy-value/{name}", needed, partial(_policy, item), ratio, "pooled", True, limits, "required"
                 ),
                 Metric(f"policy-gain/{name}", needed, gain, of_gain, "pooled", True, _UNBOUNDED, "required"),
             ]
-    return tuple(found)
+    return tuple(result)
 
 
 def _beside() -> tuple[Metric, ...]:
@@ -156,12 +158,12 @@ def _beside() -> tuple[Metric, ...]:
 
 
 def _areas() -> tuple[Metric, ...]:
-    found = []
+    result = []
     for name, reduce in (("auuc", curves.auuc), ("qini", curves.qini_area)):
         for suffix, weighted in (("", True), ("/naive", False)):
             sums = partial(_curve, weighted=weighted)
-            found.append(Metric(f"{name}{suffix}", "logged", sums, reduce, "recomputed", True, _UNBOUNDED, "never"))
-    return tuple(found)
+            result.append(Metric(f"{name}{suffix}", "logged", sums, reduce, "recomputed", True, _UNBOUNDED, "never"))
+    return tuple(result)
 
 
 METRICS = (

@@ -68,31 +68,38 @@ def _balanced(
     sides = (dataset.user_features, users), (dataset.item_features, items)
     features = np.hstack([np.ones((len(p), 1)), *(side.matrix[rows] for side, rows in sides)])
     fit = fit._replace(bmse=balance(p, observed, features))
-    found = imbalance(p, observed, features[:, 1:])
-    if found is None:
+    result = imbalance(p, observed, features[:, 1:])
+    if result is None:
         return fit
     names = [name for side, _ in sides for name in side.names]
-    return fit._replace(imbalance=found[0], feature=names[found[1]])
+    return fit._replace(imbalance=result[0], feature=names[result[1]])
 
 
 def verdict(diagnostics: Mapping[str, Any]) -> str:
     """What the propensity assumes, how far to trust it, its numbers, and the overlap plot where there is one."""
     d = diagnostics
-    numbers = [
-        f"effective sample {d['effective_sample_size']:,.0f} of {d['n_observed']:,}",
-        f"largest weight {d['largest_weight']:{',.0f' if d['largest_weight'] >= 100 else '.3g'}}",
-        f"{d['clip_rate']:.1%} clipped",
-        f"Σ 1/p is {d['inverse_ratio']:.2f} ± {d['inverse_ratio_error']:.2f} of all pairs",
-        *(f"{name} {d[name.lower()]:.2g}" for name in ("ECE", "BMSE") if d[name.lower()] is not None),
-        *([f"imbalance {d['imbalance']:.2g} sd"] if d["imbalance"] is not None else []),
+    largest = f"{d['largest_weight']:{',.0f' if d['largest_weight'] >= 100 else '.3g'}}"
+    fit = [
+        f"Σ 1/p is {d['inverse_ratio']:.2f} ± {d['inverse_ratio_error']:.2f} of all pairs (1 if the total is right)",
+        *(f"{words.format(d[name])}" for name, words in _FIT.items() if d[name] is not None),
     ]
     return "\n".join(
         [
             f"propensity {d['name']}: {d['verdict']} ({d['reason']}); it assumes that {d['assumes']}",
-            f"  {', '.join(numbers)}",
+            f"  weights 1/p: {d['n_observed']:,} rows count as {d['effective_sample_size']:,.0f} equally weighted ones "
+            f"(effective sample), the largest is {largest}, {d['clip_rate']:.1%} are clipped at the floor",
+            f"  {', '.join(fit)}",
             *overlap_lines(d["overlap"]),
         ]
     )
+
+
+_FIT = {
+    "ece": "calibration error (ECE) {:.2g}",
+    "bmse": "error of the features' balance (BMSE) {:.2g}",
+    "imbalance": "largest gap in a feature's mean (imbalance) {:.2g} sd",
+}
+"""In words, the numbers that only a propensity of all pairs has, by their names in a record."""
 
 
 def overlap_lines(overlap: Mapping[str, Any]) -> list[str]:

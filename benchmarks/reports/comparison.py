@@ -83,11 +83,11 @@ def evidence(runs: Sequence[Evaluation], metric: str, resampling: Resampling) ->
     Raises:
         UpliftlensError: if a run lacks the metric.
     """
-    statistics = [statistic_of(one, metric) for one in runs]
+    statistics = [statistic_of(run, metric) for run in runs]
     drawn, _ = replicates(statistics, resampling)
-    defined = np.unique(np.concatenate([one.units[informative(one)] for one in statistics]))
-    users = tuple(one.units for one in statistics)
-    return Evidence(float(np.mean([value(one) for one in statistics])), drawn, users, defined)
+    defined = np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics]))
+    users = tuple(statistic.units for statistic in statistics)
+    return Evidence(float(np.mean([value(statistic) for statistic in statistics])), drawn, users, defined)
 
 
 def bounds(known: Evidence, resampling: Resampling) -> tuple[float, float]:
@@ -116,9 +116,9 @@ def difference(label: str, first: Evidence, second: Evidence, resampling: Resamp
 
 def decided(family: Sequence[Difference], higher_is_better: bool, level: float) -> list[Decided]:
     """The differences of a family, their p corrected for their number, and which side of each is better."""
-    corrected = holm([one.p for one in family])
+    corrected = holm([item.p for item in family])
     return [
-        Decided(*one, p, _better(one, p, higher_is_better, level)) for one, p in zip(family, corrected, strict=True)
+        Decided(*item, p, _better(item, p, higher_is_better, level)) for item, p in zip(family, corrected, strict=True)
     ]
 
 
@@ -182,10 +182,10 @@ def _comparison(name: str, first: Evidence, second: Evidence, one: Decided, alon
     spread = float(np.nanstd((first.drawn - second.drawn).mean(axis=0)))
     sign = 1.0 if choose(name).metric.higher_is_better else -1.0
     effect = sign * one.value / (spread * np.sqrt(n)) if spread > 0 else float("nan")
-    found = Comparison(
+    comparison = Comparison(
         name, first.mean, second.mean, *one[:3], effect, one.p, one.p_holm, n, one.better, one.better != "undecided"
     )
-    return found._replace(better="undecided", about="fits") if alone else found
+    return comparison._replace(better="undecided", about="fits") if alone else comparison
 
 
 def verdict(found: Comparison, first: str, second: str, level: float) -> str:

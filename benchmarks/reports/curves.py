@@ -46,16 +46,16 @@ def figure_of(
     x, y = in_full(x), in_full(y)
     records = finished(list_records(store).records, where)
     if kind == "overlap":
-        chosen = [one for name in methods for one in runs_of(records, name)] if methods else records
+        chosen = [item for name in methods for item in runs_of(records, name)] if methods else records
         return overlap_figure(chosen), f"propensities of {len(chosen)} runs"
     records = once_per_fit(records, [x, y] if kind == "scatter" else ["auuc"])
     kept = {}
-    for name in methods or sorted({"/".join(label(one)) for one in records}):
+    for name in methods or sorted({"/".join(label(record)) for record in records}):
         runs = runs_of(records, name)
-        kept[name] = one_per_pairing(runs, sorted({pairing(one) for one in runs}), name)
+        kept[name] = one_per_pairing(runs, sorted({pairing(run) for run in runs}), name)
     if not kept:
         raise UpliftlensError(f"no finished run in {store.root}{' meets ' if where else ''}{' '.join(where)}")
-    drawn = [one for runs in kept.values() for one in runs]
+    drawn = [run for runs in kept.values() for run in runs]
     require_one_experiment(drawn)
     contenders = [Contender(name, evaluations(store, runs)) for name, runs in kept.items()]
     interval = Resampling(**drawn[0].config["metrics"]["interval"])
@@ -69,15 +69,15 @@ def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval:
         UpliftlensError: for runs that lack what it shows.
     """
     if kind == "scatter":
-        points = [_point(one, x, y, interval) for one in contenders]
+        points = [_point(contender, x, y, interval) for contender in contenders]
         return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)
     curves, label = {
         "uplift": (qini.uplift_curves, "outcomes changed, per logged row"),
         "qini": (qini.qini_curves, "incremental outcomes per user"),
     }[kind]
-    lines = [_line(one, "auuc", curves, place, interval) for place, one in enumerate(contenders)]
-    if kind == "uplift" and all("auuc/true" in run.statistics for one in contenders for run in one.runs):
-        lines += [_true(_line(one, "auuc/true", curves, at, interval)) for at, one in enumerate(contenders)]
+    lines = [_line(contender, "auuc", curves, place, interval) for place, contender in enumerate(contenders)]
+    if kind == "uplift" and all("auuc/true" in run.statistics for contender in contenders for run in contender.runs):
+        lines += [_true(_line(contender, "auuc/true", curves, at, interval)) for at, contender in enumerate(contenders)]
     title = f"{kind.capitalize()} curves, debiased by 1/e ({interval.level:.0%} bands over users and runs)"
     return line_plot(lines, title, "share of the logged rows, best ranked first", label)
 
@@ -89,10 +89,10 @@ Curves = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 def _line(contender: Contender, metric: str, curves: Curves, colour: int, interval: Resampling) -> Line:
     values, drawn = [], []
     for run in contender.runs:
-        one = statistic_of(run, metric)
-        scale = 1.0 / len(one.units) if curves is qini.qini_curves else 1.0
-        share, value = curves(_dense(one).sum(axis=0)[:, None])
-        resampled = [curves(_dense(one).T @ weights)[1] for weights in draws(len(one.units), interval, 100)]
+        item = statistic_of(run, metric)
+        scale = 1.0 / len(item.units) if curves is qini.qini_curves else 1.0
+        share, value = curves(_dense(item).sum(axis=0)[:, None])
+        resampled = [curves(_dense(item).T @ weights)[1] for weights in draws(len(item.units), interval, 100)]
         values.append(scale * value[:, 0])
         drawn.append(scale * np.concatenate(resampled, axis=1))
     replicated = np.stack([across_seeds(np.stack(rows), interval) for rows in zip(*drawn, strict=True)])

@@ -7,7 +7,7 @@ user did in the other half of the log.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import Above, AtLeast, Within
 
 ACTIVITY = "activity"
 
@@ -26,20 +26,14 @@ class MiningOptions:
 
     estimator: Literal["naive", "ips", "snips", "dr"]
     features: tuple[str, ...] | None
-    bins: int
-    max_levels: int
-    min_users: int
+    bins: Annotated[int, AtLeast(2)]
+    max_levels: Annotated[int, AtLeast(2)]
+    min_users: Annotated[int, AtLeast(2)]
     correction: Literal["holm", "bh", "none"]
-    level: float
-    chi: float
-    shrinkage: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        at_least(2, bins=self.bins, max_levels=self.max_levels, min_users=self.min_users)
-        at_least(0, seed=self.seed)
-        if not 0 < self.level < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+    level: Annotated[float, Within(0, 1, "()")]
+    chi: Annotated[float, Within(0, 1, "[)")]
+    shrinkage: Annotated[float, Above(0)]
+    seed: Annotated[int, AtLeast(0)]
 
 
 class Feature(NamedTuple):
@@ -64,24 +58,24 @@ def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: Mining
     columns = {name: ("user", dataset.users[name]) for name in dataset.users.columns if name != "id"}
     columns |= {name: ("item", dataset.items[name]) for name in dataset.items.columns if name not in ("id", "title")}
     known = [*columns, ACTIVITY]
-    wanted = options.features
-    for name in wanted or ():
+    expected = options.features
+    for name in expected or ():
         if name not in known:
             raise unknown(f"feature of {dataset.name}", name, known)
-    found = []
-    users_first = sorted(known, key=lambda one: columns.get(one, ("user",))[0] != "user")
-    for name in users_first if wanted is None else wanted:
-        made = _activity(log, half, options) if name == ACTIVITY else _column(name, *columns[name], options)
-        if isinstance(made, Feature):
-            found.append(made)
-        elif wanted:
-            raise UpliftlensError(f"feature '{name}' of {dataset.name} can't be used: {made}")
-    return found
+    result = []
+    users_first = sorted(known, key=lambda this_name: columns.get(this_name, ("user",))[0] != "user")
+    for name in users_first if expected is None else expected:
+        this_result = _activity(log, half, options) if name == ACTIVITY else _column(name, *columns[name], options)
+        if isinstance(this_result, Feature):
+            result.append(this_result)
+        elif expected:
+            raise UpliftlensError(f"feature '{name}' of {dataset.name} can't be used: {this_result}")
+    return result
 
 
 def _column(name: str, side: str, cells: pd.Series, options: MiningOptions) -> "Feature | str":
     texts = cells.fillna("").astype(str).tolist()
-    tags = [[one for one in text.split("|") if one] for text in texts]
+    tags = [[part for part in text.split("|") if part] for text in texts]
     values = sorted({tag for row in tags for tag in row})
     if len(values) > options.max_levels:
         numbers = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
@@ -91,8 +85,8 @@ def _column(name: str, side: str, cells: pd.Series, options: MiningOptions) -> "
     else:
         place = {value: at for at, value in enumerate(values)}
         levels, member = tuple(values), np.zeros((len(texts), len(values)), bool)
-        for row, own in enumerate(tags):
-            member[row, [place[tag] for tag in own]] = True
+        for row, this_tag in enumerate(tags):
+            member[row, [place[tag] for tag in this_tag]] = True
     if len(levels) < 2:
         return "it has fewer than two values"
     partition = bool((member.sum(axis=1) <= 1).all())
@@ -116,4 +110,4 @@ def _binned(numbers: np.ndarray, bins: int) -> tuple[tuple[str, ...], np.ndarray
     place = np.searchsorted(edges, numbers, side="left")
     member = (place[:, None] == np.arange(len(edges) + 1)) & np.isfinite(numbers)[:, None]
     member = member[:, member.any(axis=0)]
-    return tuple(f"{numbers[one].min():g} to {numbers[one].max():g}" for one in member.T), member
+    return tuple(f"{numbers[item].min():g} to {numbers[item].max():g}" for item in member.T), member

@@ -25,18 +25,18 @@ def sheet(study: Study) -> Sheet:
             _cells(study.overall, None, study.true, study.overall.p, nan, corrected),
         )
     ]
-    for one in study.features:
-        f = one.test
+    for feature in study.features:
+        f = feature.test
         asked = f"differ? F({f.df1:.0f}, {f.df2:.0f}) = {f.statistic:.2f}" if f.p == f.p else "no test possible"
         rows.append(
             Row(
-                {"feature": one.name, "level": asked},
-                {"p": _alone(f.p), corrected: _alone(one.p)} if f.p == f.p else {},
+                {"feature": feature.name, "level": asked},
+                {"p": _alone(f.p), corrected: _alone(feature.p)} if f.p == f.p else {},
             )
         )
-        for level in one.levels:
+        for level in feature.levels:
             cells = _cells(level.effect, level.difference, level.true, level.difference.p, level.p, corrected)
-            rows.append(Row({"feature": one.name, "level": level.name, "rows": f"{level.rows}"}, cells))
+            rows.append(Row({"feature": feature.name, "level": level.name, "rows": f"{level.rows}"}, cells))
     metrics = ["effect", *(["true"] if known else []), "difference", "p"]
     return Sheet(["feature", "level", "rows"], metrics if corrected == "p" else [*metrics, corrected], rows)
 
@@ -49,14 +49,14 @@ def forest(study: Study, path: Path) -> None:
     """
     rows = [ForestRow("overall", study.overall.value, study.overall.lo, study.overall.hi, study.true, False)]
     alarm = 1 - study.options.level
-    for one in study.features:
-        mark = f"p = {one.p:.2g}" if one.p == one.p else "no test"
-        rows.append(ForestRow(f"{one.name} ({mark})", nan, nan, nan, nan, False))
+    for feature in study.features:
+        mark = f"p = {feature.p:.2g}" if feature.p == feature.p else "no test"
+        rows.append(ForestRow(f"{feature.name} ({mark})", nan, nan, nan, nan, False))
         rows += [
             ForestRow(
                 f"  {level.name}", level.effect.value, level.effect.lo, level.effect.hi, level.true, level.p <= alarm
             )
-            for level in one.levels
+            for level in feature.levels
         ]
     title = f"Effect of recommending on {study.data} ({study.options.estimator}, {study.options.level:.0%} intervals)"
     save(forest_plot(rows, title, "change in the outcome's mean"), path)

@@ -71,13 +71,13 @@ def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
     """
     from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 
-    for one in overrides:
-        if one.lstrip("+~").partition("=")[0].partition(".")[0] in _IDLE:
-            raise UpliftlensError(f"{one}: effects are estimated from the log as it is, so leave that out")
+    for override in overrides:
+        if override.lstrip("+~").partition("=")[0].partition(".")[0] in _IDLE:
+            raise UpliftlensError(f"{override}: effects are estimated from the log as it is, so leave that out")
     config = composed(prepare_overrides(overrides), "effects")
     config = {name: content for name, content in config.items() if name not in _IDLE}
     data, cache = config.pop("data"), Path(config.pop("cache")).expanduser()
-    options = typed(MiningOptions, config, "effects")
+    options = typed(MiningOptions, config, "")
     dataset = load(typed(config_type(data), data, "data"), cache, say)
     if dataset.treatment is None:
         raise UpliftlensError(
@@ -97,7 +97,7 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
     assert dataset.treatment is not None
     log = _first_log(dataset, dataset.treatment)
     half = _halves(len(log), options.seed)
-    found = features(dataset, log, half, options)
+    result = features(dataset, log, half, options)
     with located(f"{dataset.name}"):
         known = overlap(log)
         m1, m0 = _predictions(log, half, options.shrinkage)
@@ -106,7 +106,7 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
         say(f"{out:,} of {len(log):,} rows have no overlap (propensity 0 or 1) and are left out")
     if dataset.treatment.estimated:
         say("propensities are estimated: what also depends on an unrecorded cause is biased")
-    tau = None if dataset.truth is None else dataset.truth.tau
+    tau = None if dataset.world is None else dataset.world.tau
     truth = np.full(len(log), np.nan) if tau is None else tau[log.user, log.item].astype(np.float64)
     measured = _Measured(log, known.usable, half, m1, m0, truth, options)
     base = measured.sums(np.arange(len(log)))
@@ -117,7 +117,7 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
             f"too few to say what recommending changes, min_users={options.min_users}"
         )
     overall = tests.group(both[:, :4])
-    tested = [_feature(one, base, measured, overall, say) for one in found]
+    tested = [_feature(item, base, measured, overall, say) for item in result]
     total = both.sum(axis=0)
     return Study(
         dataset.name,
@@ -199,15 +199,15 @@ def _feature(
             sums = (base * member[:, :, None]).sum(axis=0)
         else:
             sums = measured.sums(np.flatnonzero(member[0][measured.log.item])).sum(axis=0)
-        one, rows = tests.group(sums[:, :4]), int(sums[:, 5].sum())
+        item, rows = tests.group(sums[:, :4]), int(sums[:, 5].sum())
         if min(with_rows := _users(sums)) < options.min_users:
             left_out.append(f"{name} (users with recommended rows {with_rows[0]}, with others {with_rows[1]})")
             continue
-        users = int(one.present.sum())
-        effect = tests.estimate(one.value, one.influence, users, options.level)
-        groups.append(one)
+        users = int(item.present.sum())
+        effect = tests.estimate(item.value, item.influence, users, options.level)
+        groups.append(item)
         true = float(sums[:, 4].sum() / rows)
-        levels.append(Level(name, rows, effect, tests.against(one, overall, options.level), true, float("nan")))
+        levels.append(Level(name, rows, effect, tests.against(item, overall, options.level), true, float("nan")))
     if left_out:
         say(f"{feature.name}: left out {', '.join(left_out)}: min_users={options.min_users} of each are needed")
     return Found(feature.name, tuple(levels), tests.differ(groups, overall, feature.partition), float("nan"))
@@ -216,19 +216,19 @@ def _feature(
 def _corrected(found: Sequence[Found], correction: str) -> list[Found]:
     """The features' p corrected over features; the levels' over all levels together, and at least the feature's."""
     correct = CORRECTIONS[correction]
-    of_feature = _over(correct, [one.test.p for one in found])
-    of_level = iter(_over(correct, [level.difference.p for one in found for level in one.levels]))
+    of_feature = _over(correct, [item.test.p for item in found])
+    of_level = iter(_over(correct, [level.difference.p for item in found for level in item.levels]))
     out = []
-    for one, p in zip(found, of_feature, strict=True):
+    for item, p in zip(found, of_feature, strict=True):
         floor = 0.0 if correction == "none" else p
-        levels = tuple(level._replace(p=float(np.fmax(next(of_level), floor))) for level in one.levels)
-        out.append(one._replace(p=p, levels=levels))
+        levels = tuple(level._replace(p=float(np.fmax(next(of_level), floor))) for level in item.levels)
+        out.append(item._replace(p=p, levels=levels))
     return out
 
 
 def _over(correct: Correction, p_values: Sequence[float]) -> list[float]:
     """The correction over the tests that could be made; NaN stays."""
     out = np.array(p_values, np.float64)
-    made = np.isfinite(out)
-    out[made] = correct(out[made].tolist())
-    return [float(one) for one in out]
+    result = np.isfinite(out)
+    out[result] = correct(out[result].tolist())
+    return [float(item) for item in out]

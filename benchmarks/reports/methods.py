@@ -34,17 +34,17 @@ def compared(store: Store, first: str, second: str, metric: str, where: Sequence
         raise UpliftlensError("\n".join(reasons))
     records = once_per_fit(records, [metric])
     sides = [measured(runs_of(records, name), metric) for name in (first, second)]
-    shared = sorted({pairing(one) for one in sides[0]} & {pairing(one) for one in sides[1]})
+    shared = sorted({pairing(this_side) for this_side in sides[0]} & {pairing(this_side) for this_side in sides[1]})
     if not shared:
         raise UpliftlensError(
             f"{first} and {second} share no data, split and seed in {store.root}: run both on the same ones"
         )
-    require_one_experiment([one for one in (*sides[0], *sides[1]) if pairing(one) in shared])
+    require_one_experiment([this_side for this_side in (*sides[0], *sides[1]) if pairing(this_side) in shared])
     left, right = (one_per_pairing(side, shared, name) for side, name in zip(sides, (first, second), strict=True))
     contenders = evaluations(store, left), evaluations(store, right)
     interval, title = Resampling(**left[0].config["metrics"]["interval"]), f"{first} against {second}"
-    found = compare({title: contenders}, metric, interval)[title]
-    return Compared((first, second), (left, right), found, interval.level)
+    result = compare({title: contenders}, metric, interval)[title]
+    return Compared((first, second), (left, right), result, interval.level)
 
 
 def as_text(one: Compared) -> list[str]:
@@ -68,31 +68,37 @@ def as_json(one: Compared) -> str:
 
 def evaluations(store: Store, records: Sequence[Record]) -> list[Evaluation]:
     """What the runs keep per user, ready to be resampled."""
-    return [from_arrays(load_per_user(store, one.key), one.diagnostics) for one in records]
+    return [from_arrays(load_per_user(store, record.key), record.diagnostics) for record in records]
 
 
 def finished(records: Sequence[Record], where: Sequence[str]) -> list[Record]:
     """The finished runs that meet all conditions, without the trials of a search."""
-    return [one for one in query(records, where) if one.status == "done" and not one.trial]
+    return [item for item in query(records, where) if item.status == "done" and not item.trial]
 
 
 def runs_of(records: Sequence[Record], name: str) -> list[Record]:
     """The runs that ``model``, ``model/loss/objective`` or a list of conditions means."""
     if "=" in name:
-        found = query(records, name.split(","))
+        matching = query(records, name.split(","))
     else:
-        wanted = name.split("/")
-        found = [one for one in records if label(one)[: len(wanted)] == wanted or [one.model, one.objective] == wanted]
-        if not found:
-            raise unknown("method", name, {"/".join(label(one)) for one in records} or {"none: the store is empty"})
-    if not found:
+        parts = name.split("/")
+        matching = [
+            record
+            for record in records
+            if label(record)[: len(parts)] == parts or [record.model, record.objective] == parts
+        ]
+        if not matching:
+            raise unknown(
+                "method", name, {"/".join(label(record)) for record in records} or {"none: the store is empty"}
+            )
+    if not matching:
         raise UpliftlensError(f"no finished run meets {name}")
-    return found
+    return matching
 
 
 def measured(records: Sequence[Record], metric: str) -> Sequence[Record]:
     """The runs that have a metric; all, if none has it: then the reason is told where its value is asked for."""
-    return [one for one in records if metric in one.metrics] or records
+    return [record for record in records if metric in record.metrics] or records
 
 
 def label(record: Record) -> list[str]:
@@ -112,10 +118,10 @@ def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int
         UpliftlensError: if a pairing has several: the name means more than one configuration.
     """
     chosen = []
-    for wanted in shared:
-        runs = [one for one in side if pairing(one) == wanted]
+    for expected in shared:
+        runs = [item for item in side if pairing(item) == expected]
         if len(runs) > 1:
-            keys = ", ".join(one.key[:8] for one in runs)
+            keys = ", ".join(run.key[:8] for run in runs)
             raise UpliftlensError(
                 f"'{name}' means {len(runs)} runs of one split and seed ({keys}): narrow it, "
                 "e.g. model=mf,model.dim=32, or by keys: --where key!=KEY (see `upliftlens results --format json`)"

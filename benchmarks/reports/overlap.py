@@ -23,10 +23,10 @@ def overlap_figure(records: Sequence[Record]) -> "Figure":
     """
     panels: dict[str, Histogram] = {}
     for record in records:
-        found = record.diagnostics.get("propensity")
-        if found and found["overlap"]:
-            title = f"{record.data['name']}, propensity {found['name']}: {found['verdict']} ({found['reason']})"
-            edges, *counts = (np.asarray(found["overlap"][side], float) for side in ("edges", "observed", "all"))
+        result = record.diagnostics.get("propensity")
+        if result and result["overlap"]:
+            title = f"{record.data['name']}, propensity {result['name']}: {result['verdict']} ({result['reason']})"
+            edges, *counts = (np.asarray(result["overlap"][side], float) for side in ("edges", "observed", "all"))
             shares = [count / max(count.sum(), 1) for count in counts]
             panels.setdefault(f"{title} {counts}", Histogram(title, edges, *shares))
     if not panels:

@@ -171,7 +171,7 @@ def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
     """Two histograms in each panel, one above the other, over one logarithmic scale and one height."""
     figure, first = _axes(panels[0].title, (7.0, 2.6 * len(panels)))
     first.remove()
-    highest = 1.05 * max(float(max(one.observed.max(), one.everything.max())) for one in panels)
+    highest = 1.05 * max(float(max(this_panel.observed.max(), this_panel.everything.max())) for this_panel in panels)
     for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
         axes.stairs(panel.everything, panel.edges, fill=True, color=COLOURS[5], alpha=0.5, label="all pairs")
         axes.stairs(panel.observed, panel.edges, color=COLOURS[1], linewidth=1.5, label="observed pairs")

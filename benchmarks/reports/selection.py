@@ -49,7 +49,7 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
         UpliftlensError: for a condition that isn't one, or a field that no record has, with the nearest one.
     """
     kept = [(record, fields(record)) for record in records]
-    conditions = [_condition(one) for one in where]
+    conditions = [_condition(item) for item in where]
     require_fields([flat for _, flat in kept], [name for name, _, _ in conditions])
     for condition in conditions:
         _require_order([flat.get(condition[0]) for _, flat in kept], *condition)
@@ -64,7 +64,9 @@ def once_per_fit(records: Sequence[Record], wanted: Sequence[str]) -> list[Recor
     """
     names = wanted or DEFAULT_METRICS
     kept: dict[tuple[str, bool], Record] = {}
-    for record in sorted(records, key=lambda one: (sum(name in one.metrics for name in names), one.created)):
+    for record in sorted(
+        records, key=lambda this_record: (sum(name in this_record.metrics for name in names), this_record.created)
+    ):
         if record.status == "done":
             kept[record.fit_key, record.trial] = record
     chosen = {id(record) for record in kept.values()}
@@ -73,19 +75,19 @@ def once_per_fit(records: Sequence[Record], wanted: Sequence[str]) -> list[Recor
 
 def asks_for(where: Sequence[str], field: str) -> bool:
     """Whether one of the conditions is on a field."""
-    return any(_condition(one)[0] == field for one in where)
+    return any(_condition(item)[0] == field for item in where)
 
 
 def unmet(records: Iterable[Record], where: Sequence[str]) -> list[str]:
     """A sentence for each condition ``FIELD=VALUE`` that no record meets, with the values that there are."""
     flat = [fields(record) for record in records]
     sentences = []
-    for name, sign, wanted in map(_condition, where):
-        if sign == "=" and not any(_holds(one, name, sign, wanted) for one in flat):
-            values = sorted({text(one.get(name)) for one in flat})
-            hint = did_you_mean(wanted, values)
+    for name, sign, expected in map(_condition, where):
+        if sign == "=" and not any(_holds(item, name, sign, expected) for item in flat):
+            values = sorted({text(item.get(name)) for item in flat})
+            hint = did_you_mean(expected, values)
             more = f", … ({len(values)} values)" if len(values) > _VALUES else ""
-            sentences.append(f"No run has {name}={wanted}: {hint}there is: {', '.join(values[:_VALUES])}{more}.")
+            sentences.append(f"No run has {name}={expected}: {hint}there is: {', '.join(values[:_VALUES])}{more}.")
     return sentences
 
 
@@ -95,11 +97,11 @@ def require_fields(flat: Sequence[Fields], names: Iterable[str]) -> None:
     Raises:
         UpliftlensError: with the nearest name.
     """
-    known = {name for one in flat for name in one}
+    known = {name for item in flat for name in item}
     for name in names:
         if known and name not in known:
             hint = did_you_mean(name, known)
-            some = [one for one in (*IDENTITY, "seed", "status", "train.lr", *DEFAULT_METRICS) if one in known]
+            some = [item for item in (*IDENTITY, "seed", "status", "train.lr", *DEFAULT_METRICS) if item in known]
             raise UpliftlensError(
                 f"unknown field '{name}': {hint}there is, for example: {', '.join(some)}; `--format json` shows all"
             )
@@ -117,7 +119,7 @@ def _condition(condition: str) -> tuple[str, str, str]:
 
 def _require_order(values: Sequence[Any], name: str, sign: str, wanted: str) -> None:
     """Refuses < and > between numbers and what is none: whatever it gave would be no answer."""
-    numbers = any(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+    numbers = any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if sign not in ("=", "!=") and numbers and _number(wanted) is None:
         raise UpliftlensError(f"--where '{name}{sign}{wanted}': {name} is a number and '{wanted}' is none")
 
@@ -129,20 +131,20 @@ def columns(records: Sequence[Record]) -> list[str]:
     that two models have different defaults is no news.
     """
     flat = [fields(record) for record in records]
-    identity = [name for name in IDENTITY if name == "model" or _differs(one.get(name) for one in flat)]
+    identity = [name for name in IDENTITY if name == "model" or _differs(item.get(name) for item in flat)]
     alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for record, one in zip(records, flat):
+    for record, item in zip(records, flat):
         inside = {name: value for name, value in _flat(record.config, "") if not name.startswith(_UNTOLD)}
-        alike.setdefault(tuple(text(one.get(name)) for name in IDENTITY), []).append(inside)
+        alike.setdefault(tuple(text(item.get(name)) for name in IDENTITY), []).append(inside)
     varying = {
         name: None
         for group in alike.values()
-        for name in dict.fromkeys(name for one in group for name in one)
-        if _differs(one.get(name) for one in group)
+        for name in dict.fromkeys(name for item in group for name in item)
+        if _differs(item.get(name) for item in group)
     }
-    own = {"seed", *(f"{name}.name" for name in IDENTITY)}
+    mine = {"seed", *(f"{name}.name" for name in IDENTITY)}
     seed = ["seed"] if _differs(record.seed for record in records) else []
-    return [*identity, *(name for name in varying if name not in own), *seed]
+    return [*identity, *(name for name in varying if name not in mine), *seed]
 
 
 def protocol(record: Record) -> str:
@@ -160,7 +162,7 @@ def require_one_experiment(records: Sequence[Record]) -> None:
     Raises:
         UpliftlensError: with the conditions that choose one of them.
     """
-    worlds, protocols = {one.data["fingerprint"] for one in records}, {protocol(one) for one in records}
+    worlds, protocols = {record.data["fingerprint"] for record in records}, {protocol(record) for record in records}
     if len(worlds) == len(protocols) == 1:
         return
     telling = [name for name in columns(records) if name.partition(".")[0] in ("data", "split")]

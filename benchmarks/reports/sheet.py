@@ -85,7 +85,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         remarks += unmet(everything, where)
     if over:
         kept: dict[str, Mapping[str, Any]] = {}
-        for record in (one for one in records if one.status == "done"):
+        for record in (this_record for this_record in records if this_record.status == "done"):
             try:
                 record.config["metrics"]["interval"]
                 kept[record.key] = load_per_user(store, record.key)
@@ -93,7 +93,12 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
                 remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: its record lacks {lacking}"]
             except UpliftlensError as damage:
                 remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: {damage}"]
-        sheet = summarise([one for one in records if one.key in kept], over, metrics, lambda one: kept[one.key])
+        sheet = summarise(
+            [this_record for this_record in records if this_record.key in kept],
+            over,
+            metrics,
+            lambda this_record: kept[this_record.key],
+        )
     elif form == "json":
         return Answer(dumps([to_json(record) for record in records]), remarks)
     else:
@@ -106,7 +111,11 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
 
 def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
     """A row per run: key, status where one isn't done, what tells the runs apart, metrics, and errors."""
-    names = ["run", *(["status"] if any(one.status != "done" for one in records) else []), *columns(records)]
+    names = [
+        "run",
+        *(["status"] if any(this_record.status != "done" for this_record in records) else []),
+        *columns(records),
+    ]
     rows = []
     for record in records:
         flat = fields(record) | {"run": record.key}
@@ -114,7 +123,7 @@ def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
         if record.error is not None:
             cells["error"] = f"{record.error.type}: {record.error.message} ({record.error.traceback})"
         rows.append(Row(cells, record.metrics))
-    names += ["error"] if any(one.error is not None for one in records) else []
+    names += ["error"] if any(this_record.error is not None for this_record in records) else []
     return Sheet(names, metric_names(records, metrics), rows)
 
 
@@ -220,7 +229,7 @@ def _means(
         if not all(name in record.metrics for record in records):
             continue
         if all(name in statistics for statistics in kept):
-            evaluations = [Evaluation(arrays["users"], one, {}, {}, {}) for arrays, one in zip(loaded, kept)]
+            evaluations = [Evaluation(arrays["users"], item, {}, {}, {}) for arrays, item in zip(loaded, kept)]
             interval = Resampling(**records[0].config["metrics"]["interval"])
             means[name] = over_seeds(evaluations, name, interval)
         else:

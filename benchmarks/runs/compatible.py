@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.benchmarks.runs.learning import Learning
+from upliftlens.benchmarks.config.plugins import values
 from upliftlens.benchmarks.config.typed import structural, traced_names
+from upliftlens.benchmarks.runs.learning import Learning
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
-from upliftlens.causal.losses import LOSSES, Loss
+from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective
 from upliftlens.models.contract import Backbone, TrainingData
 from upliftlens.models.gradient import module_offers
@@ -33,7 +34,7 @@ def check_learning(learning: Learning, optimizer: str, layout: str, feedback: st
             f"model {model.name}: {', '.join(marked)} is marked Traced, which only a Solver's option can be: "
             "a backbone is built before the program runs"
         )
-    _check_loss(learning.loss, objective, optimizer, feedback)
+    _check_loss(learning.loss.value, objective, optimizer, feedback)
     if "propensity" in objective.needs and not weighted:
         raise UpliftlensError(
             f"objective={objective.name} divides by propensities and there are none: "
@@ -46,7 +47,7 @@ def check_learning(learning: Learning, optimizer: str, layout: str, feedback: st
 
 def _check_loss(loss: Loss, objective: Objective, optimizer: str, feedback: str | None) -> None:
     if loss.link not in objective.links:
-        fitting = sorted(name for name, one in LOSSES.items() if one.link in objective.links)
+        fitting = sorted(name for name, other in values("losses").items() if other.link in objective.links)
         raise UpliftlensError(
             f"objective={objective.name} makes no sense with loss={loss.name}: use loss={' or loss='.join(fitting)}"
         )
@@ -83,12 +84,12 @@ SOLVERS_READ = ("epochs", "patience", "monitor", "refit")
 
 def unread(overrides: Sequence[str]) -> list[str]:
     """The options among a run's overrides that a solver, which brings its own learning rule, does not read."""
-    found = []
-    for name in (one.lstrip("+~").partition("=")[0] for one in overrides):
+    result = []
+    for name in (override.lstrip("+~").partition("=")[0] for override in overrides):
         group, _, option = name.partition(".")
         if group in ("loss", "objective") or (group == "train" and option and option not in SOLVERS_READ):
-            found.append(name)
-    return found
+            result.append(name)
+    return result
 
 
 def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:

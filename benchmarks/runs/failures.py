@@ -2,21 +2,25 @@
 
 import traceback
 
-from upliftlens.benchmarks.data.registry import source_file
-from upliftlens.causal.errors import UpliftlensError, as_sentence
-from upliftlens.benchmarks.runs.plan import Plan
-from upliftlens.benchmarks.system.keys import canonical_key
-from upliftlens.benchmarks.runs.store import Store, save_traceback
 from upliftlens.benchmarks.config.plugins import place_in
+from upliftlens.benchmarks.data.registry import source_file
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.runs.store import Store, save_traceback
+from upliftlens.benchmarks.system.keys import canonical_key
+from upliftlens.causal.errors import UpliftlensError, as_sentence
 
 
 class RunFailed(UpliftlensError):
-    """A run that started and failed: what happened, and where its traceback is."""
+    """A run that started and failed: what happened, where its traceback is, and the key of its record if it has one."""
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def thrown(plan: Plan, error: BaseException) -> str:
     """What went wrong, and in which line of a plugin, if it was in one."""
-    learned = [one.file for one in (plan.learning.model, plan.learning.objective) if one.source]
+    learned = [item.file for item in (plan.learning.model, plan.learning.loss, plan.learning.objective) if item.source]
     places = [place_in(file, error) for file in (*learned, source_file(plan.data)) if file]
     where = next(filter(None, places), "")
     what = as_sentence(error) if isinstance(error, OSError | MemoryError) else f"{type(error).__name__}: {error}"

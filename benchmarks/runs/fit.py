@@ -1,27 +1,26 @@
 """From prepared data to a trained state: fit on training rows, stop by validation rows, fit again on both."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.benchmarks.runs import store as stores
-from upliftlens.benchmarks.training.feed import NOTHING, Feed, Wants, feed
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.causal.errors import located, UpliftlensError
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, monitor
-from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
+from upliftlens.benchmarks.evaluation.evidence import Effects
 from upliftlens.benchmarks.metrics.registry import choose, is_weighted
+from upliftlens.benchmarks.propensities.exposure import Exposure
+from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.runs.feeding import feed_of, rows
+from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
-from upliftlens.benchmarks.runs.prepare import Prepared, exposure, training_data
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.propensities.exposure import NOT_RANDOM_VALIDATION, Exposure, Part
-from upliftlens.benchmarks.system.talk import Epoch
+from upliftlens.benchmarks.runs.prepare import Prepared
+from upliftlens.benchmarks.splits.kinds import Part
+from upliftlens.benchmarks.splits.parts import consumed, uplift_part
+from upliftlens.benchmarks.system.talk import Epoch, Reporter
 from upliftlens.benchmarks.training.loop import Fit, Stopping, fit
-from upliftlens.benchmarks.splits.parts import consumed, logged, redrawn, uplift_part
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
 
@@ -48,32 +47,31 @@ class Trained(NamedTuple):
 
 
 def train(
-    plan: Plan, prepared: Prepared, reporter: Reporter, on_epoch: Callable[[int, Mapping[str, float]], None]
+    plan: Plan,
+    prepared: Prepared,
+    exposed: Exposure | None,
+    reporter: Reporter,
+    on_epoch: Callable[[int, Mapping[str, float]], None],
 ) -> Trained:
-    """Fits on training rows, watched on validation rows, then, where asked, on both for as many epochs as were kept."""
+    """Fits on training rows, watched on validation rows, then, where asked, on both for as many epochs as were kept.
+
+    ``exposed``: the plan's propensity, if it has one.
+    """
     parts = prepared.split
     _require(plan, prepared.dataset)
-    data = training_data(prepared, refit=False)
+    data = rows(prepared, refit=False).device
     method = method_of(plan, data)
     refuse_disagreement(plan, data)
     epochs = plan.train.epochs if method.max_epochs is None else min(plan.train.epochs, method.max_epochs)
-    name = monitor_name(plan, method, prepared.dataset)
+    name = monitor_name(plan, method, prepared)
     if plan.trial and not len(parts.validation):
         raise UpliftlensError("tuning selects on validation rows, and there are none: set split.validation above 0")
     # A closed form has one state only: unless its validation value is asked for, there is nothing to watch.
     watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
-    exposed = exposure(plan, reporter) if "propensity" in plan.needs or is_weighted(name) else None
     stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
 
-    def supply(of: TrainingData) -> Feed:
-        full = plan.train.optimizer == "lbfgs"  # its line search needs one and the same function at every step
-        sizes: tuple[int | None, int | None] = (None, None) if full else (plan.train.batch_size, plan.train.tile_users)
-        return feed(
-            of, method.layout, method.link, *sizes, _wants(plan, exposed, of, "training" if of is data else "fit")
-        )
-
     def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> Fit:
-        source = supply(of)
+        source = feed_of(plan, prepared, exposed, method, refit=stage == "refit")
 
         def told(number: int, line: Epoch) -> None:
             reporter.epoch(stage, number, n, line)
@@ -83,7 +81,7 @@ def train(
         return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
 
     first = fitted(data, "fit", epochs, stopping)
-    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not redrawn(prepared.dataset)
+    refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not parts.leak.redrawn
     best = [line["validation"] for line in first.epochs if line["epoch"] == first.best_epoch] if watching else [None]
     info = {
         "epochs": first.epochs,
@@ -95,7 +93,7 @@ def train(
     }
     if not refitted:
         return Trained(method, first.state, data, info)
-    everything = training_data(prepared, refit=True)
+    everything = rows(prepared, refit=True).device
     return Trained(method, fitted(everything, "refit", first.best_epoch, None).state, everything, info)
 
 
@@ -110,7 +108,7 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
     if info is None or not _whole(info):
         state = "is missing" if info is None else "is damaged"
         raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} {state}")
-    data = training_data(prepared, refit=info["refitted"])
+    data = rows(prepared, refit=info["refitted"]).device
     method = method_of(plan, data)
     template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))
     state = stores.load_state(store, prepared.fit_key, template)
@@ -131,10 +129,10 @@ def _whole(info: Mapping[str, Any]) -> bool:
 
 def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:
     """The fit as it is, or, for the oracle, with the truth in the place of its state."""
-    model, truth = plan.learning.model.value, prepared.dataset.truth
-    if not isinstance(model, Solver) or model.needs != "truth" or truth is None:
+    model, world = plan.learning.model.value, prepared.dataset.world
+    if not isinstance(model, Solver) or model.needs != "truth" or world is None:
         return trained
-    return trained._replace(state=jnp.asarray(truth.tau))
+    return trained._replace(state=jnp.asarray(world.tau))
 
 
 def _require(plan: Plan, dataset: Dataset) -> None:
@@ -149,36 +147,24 @@ def _require(plan: Plan, dataset: Dataset) -> None:
             f"{learner} learns from what was recommended, which {dataset.name} does not say: "
             "use data=uplift-ml-100k, uplift-synthetic or uplift-log"
         )
-    if needs == "truth" and dataset.truth is None:
+    if needs == "truth" and not (dataset.world and dataset.world.knows_effects):
         raise UpliftlensError(
             f"{learner} ranks by the true effects, which are not known for {dataset.name}: "
             "use data=uplift-ml-100k or uplift-synthetic"
         )
 
 
-def monitor_name(plan: Plan, method: Method, dataset: Dataset) -> str:
+def monitor_name(plan: Plan, method: Method, prepared: Prepared) -> str:
     """The validation metric that early stopping and tuning select by (see configs/train)."""
     if plan.train.monitor != "auto":
         return plan.train.monitor
-    if dataset.treatment is not None:
+    if prepared.dataset.treatment is not None:
         return AUTO_MONITORS["recommendations"]
-    if dataset.feedback != "explicit":
+    if prepared.dataset.feedback != "explicit":
         return AUTO_MONITORS["rank"]
     # An objective that weighs its rows would be stopped, by rows that aren't weighed, before it differs from naive.
-    weighed = method.link != "rank" and "propensity" in plan.needs and plan.split.name not in NOT_RANDOM_VALIDATION
+    weighed = method.link != "rank" and "propensity" in plan.needs and prepared.split.sampling.validation
     return AUTO_MONITORS[f"{method.link}, weighed" if weighed else method.link]
-
-
-def _wants(plan: Plan, exposed: Exposure | None, data: TrainingData, part: Part) -> Wants:
-    if not plan.needs:
-        return NOTHING
-    propensity = exposed.of(part, data.log) if exposed is not None and "propensity" in plan.needs else None
-    objective, triples = plan.learning.objective.value, None
-    if objective.triples is not None:
-        with located(f"objective={objective.name}"):
-            triples = objective.triples(logged(data), asdict(plan.learning.objective_options))
-    everything, recommended = "everything" in plan.needs, "recommendations" in plan.needs
-    return Wants(propensity, everything, plan.train.everything_share, recommended, triples)
 
 
 def _stopping(

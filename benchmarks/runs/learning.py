@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from upliftlens.causal.errors import unknown
-from upliftlens.benchmarks.config.typed import typed
-from upliftlens.causal.losses import LOSSES, Loss
 from upliftlens.benchmarks.config.plugins import Entry, entry, model_entry
+from upliftlens.benchmarks.config.typed import typed
 
 
 class Learning(NamedTuple):
@@ -14,7 +12,7 @@ class Learning(NamedTuple):
 
     model: Entry
     options: Any
-    loss: Loss
+    loss: Entry
     objective: Entry
     objective_options: Any
 
@@ -28,15 +26,12 @@ def learning(config: Mapping[str, Any]) -> Learning:
     section = config["model"]
     model = model_entry(section["name"], section.get("file"))
     objective = entry("objectives", config["objective"]["name"])
-    if config["loss"]["name"] not in LOSSES:
-        raise unknown("loss", config["loss"]["name"], LOSSES)
-    loss = LOSSES[config["loss"]["name"]]
     options = {name: value for name, value in section.items() if name not in ("name", "file", "space")}
     objective_options = {name: value for name, value in config["objective"].items() if name != "name"}
     return Learning(
         model,
         typed(model.value.options, options, "model"),
-        loss,
+        entry("losses", config["loss"]["name"]),
         objective,
         typed(objective.value.options, objective_options, "objective"),
     )

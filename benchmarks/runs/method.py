@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from upliftlens.benchmarks.training.feed import choose_layout
-from upliftlens.benchmarks.system.environment import available_memory
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.config.typed import structural, traced_names
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.system.environment import available_memory
+from upliftlens.benchmarks.training.feed import choose_layout
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.models.checks import check_agreement, check_method, check_module, shapes_of
 from upliftlens.models.contract import Hyper, Method, Solver, TrainingData
 from upliftlens.models.gradient import gradient_method, module_offers
@@ -34,7 +34,9 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     if learning.model.source:
         check_module(model, options, shapes_of(data))
     dense = "score_all" in module_offers(model, options, data)
-    layout = choose_layout(train.layout, learning.loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
+    layout = choose_layout(
+        train.layout, learning.loss.value.pairwise, dense, data.n_users, data.n_items, train.dense_cells
+    )
     if layout != "tiles" and train.optimizer == "lbfgs" and "everything" in plan.needs:
         raise UpliftlensError(
             f"train.optimizer=lbfgs needs the same sums at every step, and objective={learning.objective.value.name} "
@@ -44,7 +46,7 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     return _gradient_method(
         model,
         options,
-        learning.loss,
+        learning.loss.value,
         learning.objective.value,
         train.optimizer,
         train.schedule,
@@ -73,10 +75,10 @@ def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
 
 
 def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -> None:
-    wanted, free = model.memory(options, n_users, n_items), available_memory()
-    if wanted > free:
+    expected, free = model.memory(options, n_users, n_items), available_memory()
+    if expected > free:
         raise UpliftlensError(
-            f"model={model.name} needs about {wanted / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
+            f"model={model.name} needs about {expected / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
             f"{free / 2**30:.1f} GiB are free: filter the data (data.filter.item_core=…), choose smaller options, "
             "or another model"
         )

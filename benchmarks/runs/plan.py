@@ -6,23 +6,23 @@ A plan says what to load, split, train and measure.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
-from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
+from upliftlens.benchmarks.config.plugins import entry, model_entry
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type
-from upliftlens.benchmarks.worlds.config import TREATED
-from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.benchmarks.runs.learning import Learning, learning
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
-from upliftlens.benchmarks.splits.kinds import SplitConfig
+from upliftlens.benchmarks.propensities import exposure as propensities
+from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
+from upliftlens.benchmarks.runs.learning import Learning, learning
 from upliftlens.benchmarks.runs.tracking import LoggerConfig
 from upliftlens.benchmarks.runs.tracking import config_type as logger_type
-from upliftlens.benchmarks.config.typed import typed
-from upliftlens.causal.options import above, at_least
+from upliftlens.benchmarks.splits.kinds import SplitOptions
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.options import SEEDS, Above, AtLeast
 from upliftlens.models.contract import Solver, Traced
-from upliftlens.models.descent import OPTIMIZERS, Schedule
+from upliftlens.models.descent import Optimizer, Schedule
 
 AUTO_MONITORS = {
     "recommendations": "uplift@10/snips",
@@ -39,63 +39,54 @@ AUTO_MONITORS = {
 class TrainConfig:
     """Config group ``train/``: see configs/train/default.yaml for what each option means."""
 
-    epochs: int
-    patience: int
+    epochs: Annotated[int, AtLeast(1)]
+    patience: Annotated[int, AtLeast(0)]
     monitor: str
     refit: bool
-    optimizer: str
+    optimizer: Optimizer
     schedule: Schedule
-    lr: Traced[float]
-    l2: Traced[float]
+    lr: Annotated[Traced[float], Above(0)]
+    l2: Annotated[Traced[float], AtLeast(0)]
     layout: Literal["auto", "tiles", "pairs"]
-    dense_cells: int
-    batch_size: int
-    tile_users: int
-    everything_share: float
+    dense_cells: Annotated[int, AtLeast(0)]
+    batch_size: Annotated[int, AtLeast(1)]
+    tile_users: Annotated[int, AtLeast(1)]
+    everything_share: Annotated[float, Above(0)]
 
     def __post_init__(self) -> None:
         if self.monitor != "auto":
             choose(self.monitor)
-        at_least(1, epochs=self.epochs)
-        at_least(0, patience=self.patience)
-        at_least(1, batch_size=self.batch_size, tile_users=self.tile_users)
-        at_least(0, l2=self.l2, dense_cells=self.dense_cells)
-        above(0, lr=self.lr, everything_share=self.everything_share)
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown("train.optimizer", self.optimizer, OPTIMIZERS)
 
 
 @dataclass(frozen=True)
 class GeneralConfig:
     """The options outside of the groups: see configs/config.yaml."""
 
-    seed: int
+    seed: Annotated[int, SEEDS]
     trial: bool
     group: str | None
     store: str
     cache: str
-    budget: int
-    tune_seed: int
+    budget: Annotated[int, AtLeast(1)]
+    tune_seed: Annotated[int, SEEDS]
     progress: bool
 
     def __post_init__(self) -> None:
         for name in ("store", "cache"):
             if not getattr(self, name).strip():
                 raise UpliftlensError(f"{name}= is empty: name a folder, or leave it out")
-        if self.budget < 1:
-            raise UpliftlensError(f"budget={self.budget}: at least one trial is needed")
-        for name in ("seed", "tune_seed"):
-            if not 0 <= getattr(self, name) < 2**32:  # JAX would cut longer ones, so two seeds could be one
-                raise UpliftlensError(f"{name} must lie in 0 … 4294967295, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, typed. ``config`` is the same as plain data, as the record keeps it."""
+    """A run, typed. ``config`` is the same as plain data, as the record keeps it.
+
+    ``unread``: the options that were asked for by name and the model does not read.
+    """
 
     config: Mapping[str, Any]
     data: Any
-    split: SplitConfig
+    split: SplitOptions
     learning: Learning
     propensity: Any
     train: TrainConfig
@@ -107,6 +98,7 @@ class Plan:
     store: Path
     cache: Path
     progress: bool
+    unread: tuple[str, ...] = ()
 
     @property
     def solver(self) -> bool:
@@ -124,39 +116,64 @@ class Plan:
         return self.propensity.name != "none"
 
 
-def plan(config: Mapping[str, Any]) -> Plan:
-    """The typed plan of a resolved configuration.
+def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
+    """The typed plan of a resolved configuration; ``overrides``: what of it was asked for by name.
 
     Raises:
         UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
     """
     _require_groups(config)
-    metrics = typed(MetricsConfig, config["metrics"], "metrics")
+    kinds = options_of(config)
+    metrics: MetricsConfig = typed(kinds["metrics"], config["metrics"], "metrics")
     if not metrics.names:
         raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
-    own = general(config)
-    made = Plan(
+    mine, learner = general(config), learning(config)
+    this_plan = Plan(
         config=config,
-        data=typed(config_type(config["data"]), config["data"], "data"),
-        split=typed(SplitConfig, config["split"], "split"),
-        learning=learning(config),
-        propensity=typed(propensities.config_type(config["propensity"]), config["propensity"], "propensity"),
-        train=typed(TrainConfig, config["train"], "train"),
+        data=typed(kinds["data"], config["data"], "data"),
+        split=typed(kinds["split"], config["split"], "split"),
+        learning=learner,
+        propensity=typed(kinds["propensity"], config["propensity"], "propensity"),
+        train=typed(kinds["train"], config["train"], "train"),
         metrics=metrics,
-        logger=typed(logger_type(config["logger"]), config["logger"], "logger"),
-        seed=own.seed,
-        trial=own.trial,
-        group=own.group,
-        store=Path(own.store).expanduser().absolute(),
-        cache=Path(own.cache).expanduser().absolute(),
-        progress=own.progress,
+        logger=typed(kinds["logger"], config["logger"], "logger"),
+        seed=mine.seed,
+        trial=mine.trial,
+        group=mine.group,
+        store=Path(mine.store).expanduser().absolute(),
+        cache=Path(mine.cache).expanduser().absolute(),
+        progress=mine.progress,
+        unread=tuple(unread(overrides)) if isinstance(learner.model.value, Solver) else (),
     )
-    check_exposure(f"data={made.data.name}", isinstance(made.data, TREATED), made.weighted, made.needs)
-    if not made.solver:
-        feedback = getattr(made.data, "feedback", None)
-        check_learning(made.learning, made.train.optimizer, made.train.layout, feedback, made.weighted)
-    return made
+    recommendations = getattr(this_plan.data, "recommendations", False)
+    check_exposure(f"data={this_plan.data.name}", recommendations, this_plan.weighted, this_plan.needs)
+    if not this_plan.solver:
+        feedback = getattr(this_plan.data, "feedback", None)
+        check_learning(
+            this_plan.learning, this_plan.train.optimizer, this_plan.train.layout, feedback, this_plan.weighted
+        )
+    return this_plan
+
+
+def options_of(config: Mapping[str, Any]) -> dict[str, type]:
+    """The options class of each section of a resolved configuration; "" names that of the options outside of them.
+
+    Raises:
+        UpliftlensError: for an unknown name.
+    """
+    model = config["model"]
+    return {
+        "": GeneralConfig,
+        "data": config_type(config["data"]),
+        "split": entry("splits", config["split"]["name"]).value.options,
+        "model": model_entry(model["name"], model.get("file")).value.options,
+        "objective": entry("objectives", config["objective"]["name"]).value.options,
+        "propensity": entry("propensities", config["propensity"]["name"]).value.options,
+        "train": TrainConfig,
+        "metrics": MetricsConfig,
+        "logger": logger_type(config["logger"]),
+    }
 
 
 def general(config: Mapping[str, Any]) -> GeneralConfig:
@@ -168,14 +185,25 @@ def general(config: Mapping[str, Any]) -> GeneralConfig:
     return typed(GeneralConfig, {name: value for name, value in config.items() if name not in NEEDED}, "")
 
 
-def ignored(plan: Plan, overrides: Sequence[str]) -> str | None:
-    """A sentence on the options among the overrides that the plan's model does not read, or None.
+def ignored(plan: Plan) -> str | None:
+    """A sentence on the options that were asked for and the plan's model does not read, or None."""
+    if not plan.unread:
+        return None
+    name = plan.learning.model.value.name
+    return f"model={name} learns by a rule of its own and does not read {', '.join(plan.unread)}"
+
+
+def refuse_ignored(plan: Plan) -> Plan:
+    """The plan, unless options were asked for that its model does not read.
 
     A solver has no loss and no objective; asked for one by name, it would answer for another method than was meant.
+
+    Raises:
+        UpliftlensError: naming the options.
     """
-    if not plan.solver or not (idle := unread(overrides)):
-        return None
-    return f"model={plan.learning.model.value.name} learns by a rule of its own and does not read {', '.join(idle)}"
+    if idle := ignored(plan):
+        raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
+    return plan
 
 
 def _require_groups(config: Mapping[str, Any]) -> None:
@@ -197,7 +225,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     list of them would have to follow every change of the code: a key that is too fine costs a repeated run, one that is
     too coarse gives a wrong number.
     """
-    model, objective = plan.learning.model, plan.learning.objective
+    model, loss, objective = plan.learning.model, plan.learning.loss, plan.learning.objective
     identity: dict[str, Any] = {
         "model": {"name": model.value.name, "version": model.value.version, "source": model.source},
         "options": asdict(plan.learning.options),
@@ -217,7 +245,11 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     return {
         **identity,
         "train": asdict(plan.train),
-        "loss": {"name": plan.learning.loss.name, "version": plan.learning.loss.version},
+        "loss": {
+            "name": loss.value.name,
+            "version": loss.value.version,
+            **({"source": loss.source} if loss.source else {}),  # a key of before losses could be installed stays
+        },
         "objective": {
             "name": objective.value.name,
             "version": objective.value.version,

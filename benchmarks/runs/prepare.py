@@ -5,19 +5,15 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.runs.compatible import check_exposure
-from upliftlens.benchmarks.data import load, true_propensity
+from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.metrics.registry import choose_all, is_debiased
-from upliftlens.benchmarks.runs.plan import Plan, fit_identity
-from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_mar_sample
 from upliftlens.benchmarks.propensities.diagnostics import verdict
-from upliftlens.benchmarks.system.keys import canonical_key
-from upliftlens.benchmarks.system.talk import Reporter, say_once
+from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_sample
+from upliftlens.benchmarks.runs.compatible import check_exposure
+from upliftlens.benchmarks.runs.plan import Plan, fit_identity
 from upliftlens.benchmarks.splits.kinds import Split, split
 from upliftlens.benchmarks.splits.parts import (
     consumed,
@@ -25,9 +21,10 @@ from upliftlens.benchmarks.splits.parts import (
     estimates_anew,
     fitted_rows,
     recommendations,
-    redrawn,
     uplift_part,
 )
+from upliftlens.benchmarks.system.keys import canonical_key
+from upliftlens.benchmarks.system.talk import Reporter, say_once
 from upliftlens.causal.interactions import Interactions, padded
 from upliftlens.models.contract import TrainingData
 
@@ -60,7 +57,7 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     )
     fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **selects, **fit_identity(plan)}
     fit_key = canonical_key(fitted)
-    versions = {one.name: one.metric.version for one in choose_all(plan.metrics.names)}
+    versions = {item.name: item.metric.version for item in choose_all(plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
     if measured and not any(map(is_debiased, plan.metrics.names)):
         del measured["metrics"]["debiased"]  # read by none of them
@@ -70,19 +67,19 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
 
 
 def training_data(prepared: Prepared, refit: bool) -> TrainingData:
-    """What a method may see: training rows, with ``refit`` also the validation rows, padded to one shape for both."""
+    """What a method may see, on the host: training rows, with ``refit`` also the validation rows, in one shape."""
     dataset, parts = prepared.dataset, prepared.split
     most = fitted_rows(dataset, parts)
     rows = most if refit else consumed(dataset, parts.train)
     log = replace(padded(rows, _capacity(len(most))), time=None)
     treated = uplift_part(dataset, parts, "fitted" if refit else "train")
-    most_treated = len(parts.train) + (0 if redrawn(dataset) else len(parts.validation))
+    most_treated = len(parts.train) + (0 if parts.leak.redrawn else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
+    features: tuple[Any, Any] = (dataset.user_features.matrix, dataset.item_features.matrix)
     return TrainingData(
-        jax.tree.map(jnp.asarray, log),
-        jnp.asarray((relevant & (log.weight > 0)).astype(np.float32)),
-        jnp.asarray(dataset.user_features.matrix),
-        jnp.asarray(dataset.item_features.matrix),
+        log,
+        (relevant & (log.weight > 0)).astype(np.float32),
+        *features,
         dataset.scale,
         None if treated is None else recommendations(treated, _capacity(most_treated)),
     )
@@ -106,11 +103,10 @@ def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
 @lru_cache(maxsize=4)
 def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
     dataset, parts, mar = _data(data, split_config, propensity, cache, say)
-    made = expose(
-        propensity, dataset, parts, mar, true_propensity(data, cache) if propensity.name == "oracle" else None
-    )
-    say(verdict(made.diagnostics))
-    return made
+    truth = dataset.world.propensity if propensity.name == "oracle" and dataset.world else None
+    this_exposure = expose(propensity, dataset, parts, mar, truth)
+    say(verdict(this_exposure.diagnostics))
+    return this_exposure
 
 
 @lru_cache(maxsize=4)
@@ -118,7 +114,7 @@ def _data(
     data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
 ) -> tuple[Dataset, Split, Interactions | None]:
     dataset, parts = _split(data, split_config, cache, say)
-    return dataset, *without_mar_sample(dataset, parts, propensity)
+    return dataset, *without_sample(dataset, parts, propensity)
 
 
 @lru_cache(maxsize=4)

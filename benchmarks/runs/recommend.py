@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.runs import fit as fitting
-from upliftlens.benchmarks.training.programs import keep_programs
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.benchmarks.runs.plan import Plan, plan
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.evaluation.ranking import tie_order
+from upliftlens.benchmarks.runs import fit as fitting
+from upliftlens.benchmarks.runs.plan import Plan, plan
+from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.system.talk import Reporter
+from upliftlens.benchmarks.training.programs import keep_programs
+from upliftlens.causal.errors import UpliftlensError
 
 
 class Recommended(NamedTuple):
@@ -38,17 +38,17 @@ def find_run(records: list[Record], run: str) -> Record:
         UpliftlensError: if none or several do.
     """
     finished = [record for record in records if record.status == "done" and not record.trial]
-    found = [record for record in finished if record.key.startswith(run)]
-    if not run or not found:
+    result = [record for record in finished if record.key.startswith(run)]
+    if not run or not result:
         if not finished:
             raise UpliftlensError("the store holds no finished run: make one with `upliftlens run`")
-        some = ", ".join(f"{one.key[:8]} ({one.model})" for one in finished[-8:])
+        some = ", ".join(f"{item.key[:8]} ({item.model})" for item in finished[-8:])
         raise UpliftlensError(f"unknown run '{run}': there is{', for example' if len(finished) > 8 else ''}: {some}")
-    if len(found) > 1:
+    if len(result) > 1:
         raise UpliftlensError(
-            f"'{run}' begins {len(found)} keys ({', '.join(one.key for one in found[:4])}): write more of it"
+            f"'{run}' begins {len(result)} keys ({', '.join(item.key for item in result[:4])}): write more of it"
         )
-    return found[0]
+    return result[0]
 
 
 def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: Reporter) -> list[Recommended]:
@@ -94,9 +94,9 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
 
 def _user_index(dataset: Dataset, user: str) -> int:
     ids: pd.Series = dataset.users["id"].astype(str)
-    found = np.flatnonzero(ids.to_numpy() == user)
-    if not len(found):
+    result = np.flatnonzero(ids.to_numpy() == user)
+    if not len(result):
         raise UpliftlensError(
             f"{dataset.name} has no user '{user}'; its {len(ids)} ids run from '{ids.iloc[0]}' to '{ids.iloc[-1]}'"
         )
-    return int(found[0])
+    return int(result[0])

@@ -125,7 +125,7 @@ def dumps(content: Any) -> str:
 
 
 def _summary(value: float | None, lo: float | None, hi: float | None, n: int) -> Summary:
-    value, lo, hi = (math.nan if one is None else float(one) for one in (value, lo, hi))
+    value, lo, hi = (math.nan if item is None else float(item) for item in (value, lo, hi))
     return Summary(value, lo, hi, n)
 
 
@@ -149,10 +149,11 @@ def _plain(value: Any, infinite: bool) -> Any:
 
 DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
 
+
 def default_metrics(there: Iterable[str]) -> list[str]:
     """The default metrics among those there are, each with its debiased estimates (``rmse/snips`` …) beside it."""
     names, shown = list(there), []
     for name in DEFAULT_METRICS:
         shown += [name] if name in names else []
-        shown += [one for one in names if one.startswith(f"{name}/")]
+        shown += [this_name for this_name in names if this_name.startswith(f"{name}/")]
     return list(dict.fromkeys(shown))

@@ -13,27 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from upliftlens.benchmarks.runs import store as stores
-from upliftlens.benchmarks.training.programs import compilations, keep_programs
-from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.benchmarks.data.world import hidden
 from upliftlens.benchmarks.evaluation.evaluate import evaluate
+from upliftlens.benchmarks.evaluation.evidence import Effects
 from upliftlens.benchmarks.evaluation.outcome import to_arrays
+from upliftlens.benchmarks.evaluation.remarks import by_reason, clipped, unmeasured
+from upliftlens.benchmarks.propensities.exposure import Exposure
+from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.failures import RunFailed, thrown, unprepared
 from upliftlens.benchmarks.runs.fit import Trained, held_out, pair_weights, restore, revealed, tracked, train
-from upliftlens.benchmarks.worlds.frozen import frozen_world
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, exposure, prepare
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs.records import Record, Summary, now
-from upliftlens.benchmarks.evaluation.remarks import by_reason, clipped, unmeasured
-from upliftlens.benchmarks.system.talk import say_once
-from upliftlens.benchmarks.splits.store import save_split
 from upliftlens.benchmarks.runs.tracking import track
 from upliftlens.benchmarks.splits.parts import described, fitted_rows, uplift_part
-from upliftlens.benchmarks.worlds.truth import hidden
+from upliftlens.benchmarks.splits.store import save_split
+from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
+from upliftlens.benchmarks.system.talk import Reporter, say_once
+from upliftlens.benchmarks.training.programs import compilations, keep_programs
+from upliftlens.benchmarks.worlds.frozen import frozen_world
+from upliftlens.causal.errors import UpliftlensError
 
 
 def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
@@ -65,18 +64,18 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         raise
     except (Exception, SystemExit) as error:
         raise unprepared(store, plan, error) from error
-    found = stores.load_record(store, prepared.key)
-    if found is not None and found.status == "done":
-        return found, True
+    result = stores.load_record(store, prepared.key)
+    if result is not None and result.status == "done":
+        return result, True
     if unwritable is not None:
         raise unwritable
     if not (store.root / "splits" / f"{prepared.split.fingerprint}.json").exists():
         save_split(prepared.split, store.root / "splits")
     record = _blank(plan, prepared)
     with stores.claim(store, "runs", prepared.key, reporter.say, record):
-        found = stores.load_record(store, prepared.key)
-        if found is not None and found.status == "done":
-            return found, True
+        result = stores.load_record(store, prepared.key)
+        if result is not None and result.status == "done":
+            return result, True
         with track(plan.logger, record) as tracker:
             record = replace(record, status="failed")  # whatever happens, until it is stored
             try:
@@ -90,7 +89,7 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 path = record.error.traceback if record.error else None
                 what = str(error) if isinstance(error, UpliftlensError) else thrown(plan, error)
-                raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})") from error
+                raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})", prepared.key) from error
             finally:
                 tracker.finish(record)
     return record, False
@@ -106,19 +105,20 @@ def _compute(
     started: float,
 ) -> tuple[Record, Mapping[str, np.ndarray]]:
     before = compilations()
+    exposed = exposure(plan, reporter)  # before the truth is hidden: the oracle's reads it
     ready = time.perf_counter()
+    exposed = exposure(plan, reporter)  # before anything is hidden: a world's propensities are part of its truth
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _found(plan, prepared, store, reporter)
         if trained is None:
             with hidden():
-                trained = train(plan, prepared, reporter, on_epoch)
+                trained = train(plan, prepared, exposed, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
             trained = revealed(plan, prepared, trained)
         else:
             for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
                 on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
     fitted = time.perf_counter()
-    exposed = exposure(plan, reporter)
     metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
     done = time.perf_counter()
     programs = compilations().since(before)
@@ -176,7 +176,7 @@ def _measured(
         return frozen_world(dataset.log, dataset.fingerprint, plan.metrics.world, plan.cache, reporter.say).tau
 
     rated = plan.metrics.world is not None and log is None and dataset.feedback == "explicit"
-    known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.truth, frozen if rated else None)
+    known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.world, frozen if rated else None)
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
     test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
     result = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
@@ -186,10 +186,10 @@ def _measured(
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
     for remark in unmeasured(dataset.name, result.absent):
         say_once(remark, reporter.say)
-    told = {}
+    said = {}
     if log is not None:
         cut = clipped(log, plan.metrics.uplift)
-        told["recommendations"] = {**described(log, dataset), "clipped": cut}
+        said["recommendations"] = {**described(log, dataset), "clipped": cut}
         if cut and plan.metrics.uplift is not None:
             chi = plan.metrics.uplift.chi
             say_once(
@@ -197,7 +197,7 @@ def _measured(
                 f"being what they are: each weighs {1 / chi:,.0f}, so estimates hang on them",
                 reporter.say,
             )
-    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **told}
+    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **said}
 
 
 def _validated(info: Mapping[str, Any]) -> Mapping[str, Summary]:
@@ -219,7 +219,7 @@ def _blank(plan: Plan, prepared: Prepared) -> Record:
             "leak": asdict(prepared.split.leak),
         },
         model=learning.model.value.name,
-        loss=None if plan.solver else learning.loss.name,
+        loss=None if plan.solver else learning.loss.value.name,
         objective="" if plan.solver else learning.objective.value.name,
         seed=plan.seed,
         environment=collect(),

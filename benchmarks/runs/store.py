@@ -23,11 +23,11 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.system import npz as arrays
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.benchmarks.system.locks import exclusive, holders
 from upliftlens.benchmarks.runs.records import Failure, Record, dumps, from_json, plain, to_json
+from upliftlens.benchmarks.system import npz as arrays
 from upliftlens.benchmarks.system.atomic import TEMPORARY, whole
+from upliftlens.benchmarks.system.locks import exclusive, holders
+from upliftlens.causal.errors import UpliftlensError
 
 Kind = Literal["fits", "runs"]
 
@@ -85,9 +85,9 @@ def claim(
     note = {"record": None if record is None else to_json(record)}
     with ExitStack() as stack:
         with _writing(store):
-            told = f"{kind[:-1]} {key} is being computed by {{}}: waiting for it"
+            said = f"{kind[:-1]} {key} is being computed by {{}}: waiting for it"
             stack.enter_context(
-                exclusive(store.root / "locks" / f"{kind}-{key}.lock", lambda who: waiting(told.format(who)), note)
+                exclusive(store.root / "locks" / f"{kind}-{key}.lock", lambda who: waiting(said.format(who)), note)
             )
             for leftover in store.folder(kind, key).glob(f"{TEMPORARY}*"):
                 leftover.unlink(missing_ok=True)  # its writer held this claim, so it is dead
@@ -187,7 +187,7 @@ def list_records(store: Store) -> Listing:
     claimed = [
         note["record"] for note in holders(store.root / "locks", "runs-*.lock")
     ]  # first: they may finish meanwhile
-    found: dict[str, Record] = {}
+    result: dict[str, Record] = {}
     problems: list[str] = []
     for path in sorted((store.root / "runs").glob("*/record.json")):
         try:
@@ -197,11 +197,11 @@ def list_records(store: Store) -> Listing:
         except (OSError, ValueError) as cause:
             problems.append(f"{path} is skipped: {cause}. Running its job again replaces it")
         else:
-            found[record.key] = record
+            result[record.key] = record
     for running in (from_json(content) for content in claimed if content is not None):
-        if running.key not in found or found[running.key].status != "done":
-            found[running.key] = running
-    return Listing(sorted(found.values(), key=lambda record: (record.created, record.key)), problems)
+        if running.key not in result or result[running.key].status != "done":
+            result[running.key] = running
+    return Listing(sorted(result.values(), key=lambda record: (record.created, record.key)), problems)
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.benchmarks.runs.records import Record, plain
+from upliftlens.causal.errors import UpliftlensError, unknown
 
 Say = Callable[[str], None]
 

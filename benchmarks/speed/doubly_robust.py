@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.runs.feeding import feed_of, rows
 from upliftlens.benchmarks.runs.method import hyper, method_of
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.runs.prepare import prepare, training_data
-from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.benchmarks.training.feed import Wants, feed
+from upliftlens.benchmarks.runs.prepare import exposure, prepare
+from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.training.loop import compiled
 
 CASES = {
@@ -39,13 +39,10 @@ def epoch(overrides: list[str]) -> Callable[[], float]:
     """A function that trains one epoch and returns its seconds; the program is compiled already."""
     config = composed(["data=ml-100k", "propensity=popularity", *overrides])
     chosen = plan(config)
-    prepared = prepare(chosen, Reporter(lambda sentence: None, lambda stage, number, total, line: None))
-    data = training_data(prepared, refit=False)
+    prepared = prepare(chosen, quiet)
+    data = rows(prepared, refit=False).device
     method = method_of(chosen, data)
-    wants = Wants()
-    if chosen.needs:
-        wants = Wants(np.full(len(data.log), 0.06, np.float32), True, chosen.train.everything_share)
-    source = feed(data, method.layout, method.link, chosen.train.batch_size, chosen.train.tile_users, wants)
+    source = feed_of(chosen, prepared, exposure(chosen, quiet), method, refit=False)
     hp = hyper(chosen, source.n_steps)
     init, run = compiled(method, source.cut)
     state = init(jax.random.key(0), data, hp)
@@ -69,8 +66,8 @@ def main(rounds: int) -> None:
     for _ in range(rounds):
         for name, timed in epochs.items():
             seconds[name].append(timed())
-    for name, found in seconds.items():
-        print(f"{name:<20} {1e3 * statistics.median(found):7.1f} ms an epoch")
+    for name, second in seconds.items():
+        print(f"{name:<20} {1e3 * statistics.median(second):7.1f} ms an epoch")
     for above, below in RATIOS:
         ratios = [a / b for a, b in zip(seconds[above], seconds[below], strict=True)]
         print(f"{above} / {below}: {statistics.median(ratios):.2f} (range {min(ratios):.2f} to {max(ratios):.2f})")

@@ -1,1 +1,1 @@
-"""Room."""
+"""Which rows train, select and test; how each part was sampled; what leaks between them."""

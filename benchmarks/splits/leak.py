@@ -19,7 +19,8 @@ class LeakReport:
     test row, of the same user, or, where ``order`` is "global", of anybody; None without times. ``order`` is what the
     split promises of time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
     whose user, or item, has no row in train. ``published``: a training row may be tested, by the published protocol.
-    ``redrawn``: the parts are independent draws of the outcomes of the same pairs, which no part tells of another.
+    ``redrawn``: the parts are independent draws of the outcomes of the same pairs, which no part tells of another; no
+    fit may put them together.
     """
 
     train: int
@@ -39,7 +40,7 @@ class LeakReport:
 
     def problems(self) -> tuple[str, ...]:
         """What makes numbers from this split untrue, a sentence each; empty if nothing does."""
-        found = []
+        result = []
         overlaps = (
             (0 if self.published else self.overlap_train_test, self.test, "test", "train"),
             (0 if self.published else self.overlap_validation_test, self.test, "test", "validation"),
@@ -47,35 +48,35 @@ class LeakReport:
         )
         for count, size, part, other in overlaps:
             if count:
-                found.append(f"{count} of {size} {part} rows have their (user, item) pair in {other} too")
+                result.append(f"{count} of {size} {part} rows have their (user, item) pair in {other} too")
         if self.order != "none" and self.future:
-            found.append(f"{self.future} training rows are later than the test rows they should precede")
-        return tuple(found)
+            result.append(f"{self.future} training rows are later than the test rows they should precede")
+        return tuple(result)
 
     def repeats(self) -> tuple[str, ...]:
         """What follows from pairs that occur more than once in these data, a sentence each."""
-        found: list[str] = []
+        result: list[str] = []
         if self.redrawn:
             return ()
         kept = self.overlap_train_test + self.overlap_validation_test
         if self.published and kept:
-            found.append(f"{kept} of {self.test} test rows are in training too, as in the published protocol")
+            result.append(f"{kept} of {self.test} test rows are in training too, as in the published protocol")
         if self.left_out:
-            found.append(f"{self.left_out} log rows are left out of training: their (user, item) pair is tested")
+            result.append(f"{self.left_out} log rows are left out of training: their (user, item) pair is tested")
         if self.duplicates:
-            found.append(f"{self.duplicates} log rows repeat an earlier (user, item) pair")
-        return tuple(found)
+            result.append(f"{self.duplicates} log rows repeat an earlier (user, item) pair")
+        return tuple(result)
 
     def notes(self) -> tuple[str, ...]:
         """All that a reader of the numbers should know, a sentence each: ``repeats``, and what the split brings."""
         if self.redrawn:
             return ("training, validation and test are three draws of the outcomes of the same pairs",)
-        found = list(self.repeats())
+        result = list(self.repeats())
         if self.order == "none" and self.future:
-            found.append(f"{self.future} training rows are later than their user's first test row: not a forecast")
+            result.append(f"{self.future} training rows are later than their user's first test row: not a forecast")
         if self.cold_users or self.cold_items:
-            found.append(f"cold test rows: {self.cold_users} by user, {self.cold_items} by item")
-        return tuple(found)
+            result.append(f"cold test rows: {self.cold_users} by user, {self.cold_items} by item")
+        return tuple(result)
 
 
 def leak_report(

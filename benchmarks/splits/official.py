@@ -9,6 +9,8 @@ import hashlib
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.splits.at_random import random_rows
+from upliftlens.benchmarks.splits.kinds import Sampling, SplitKind, SplitOptions
 from upliftlens.causal.errors import UpliftlensError
 
 U_DATA = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
@@ -59,3 +61,13 @@ def _as_u_data(dataset: Dataset) -> bytes:
     users, items = (table["id"].to_numpy(dtype=str) for table in (dataset.users, dataset.items))
     columns = (users[log.user], items[log.item], log.value.astype(np.int64).astype(str), log.time.astype(str))
     return "".join("\t".join(row) + "\n" for row in zip(*columns)).encode()
+
+
+def _kind(fold: str) -> SplitKind:
+    """u1 … u5 cut a log in random order, so their parts are random; ua and ub take ten rows of each user."""
+    cut = fold not in ("ua", "ub")
+    sampling = Sampling(fit=cut, validation=True, test=cut)
+    return SplitKind(fold, SplitOptions, lambda data, _: official_test_rows(data, fold), random_rows, sampling)
+
+
+u1, u2, u3, u4, u5, ua, ub = map(_kind, FOLDS)

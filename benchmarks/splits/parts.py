@@ -4,7 +4,6 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data.config import UpliftLogConfig
@@ -13,7 +12,7 @@ from upliftlens.benchmarks.data.logged_rows import estimated
 from upliftlens.benchmarks.splits.kinds import Split
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.interactions import Interactions, concatenate, take
-from upliftlens.models.contract import Array, Recommendations, TrainingData
+from upliftlens.models.contract import Recommendations, TrainingData
 
 Part = Literal["train", "validation", "fitted", "test"]
 """``fitted`` is training and validation rows together, or the training draw alone where the parts are redrawn."""
@@ -24,14 +23,9 @@ def consumed(dataset: Dataset, rows: Interactions) -> Interactions:
     return rows if dataset.treatment is None else take(rows, rows.value > 0)
 
 
-def redrawn(dataset: Dataset) -> bool:
-    """Whether the parts of a split are draws of the same pairs, which no fit may put together."""
-    return dataset.treatment is not None and dataset.treatment.redrawn
-
-
 def fitted_rows(dataset: Dataset, parts: Split) -> Interactions:
     """What has been seen by the time of the test: training and validation rows, or the training draw alone."""
-    return consumed(dataset, parts.train if redrawn(dataset) else concatenate(parts.train, parts.validation))
+    return consumed(dataset, parts.train if parts.leak.redrawn else concatenate(parts.train, parts.validation))
 
 
 def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
@@ -43,7 +37,7 @@ def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
         return _log(dataset.test, dataset.test_treatment, slice(None))
     rows = {"train": parts.train_rows, "validation": parts.validation_rows, "test": parts.test_rows}.get(part)
     if rows is None:
-        both = (parts.train_rows,) if redrawn(dataset) else (parts.train_rows, parts.validation_rows)
+        both = (parts.train_rows,) if parts.leak.redrawn else (parts.train_rows, parts.validation_rows)
         rows = np.concatenate(both)
     return _log(dataset.log, dataset.treatment, rows)
 
@@ -70,10 +64,10 @@ def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogCon
     fitted = np.ones(len(dataset.log), bool)
     fitted[parts.test_rows] = False
     where = f"{dataset.name} without the test rows of split {parts.name}"
-    own = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
+    mine = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
     fingerprint = sha256(f"{parts.fingerprint}\npropensities without test rows {ESTIMATE}\n".encode()).hexdigest()
     return (
-        replace(dataset, treatment=dataset.treatment._replace(propensity=own)),
+        replace(dataset, treatment=dataset.treatment._replace(propensity=mine)),
         replace(parts, fingerprint=fingerprint),
     )
 
@@ -91,11 +85,11 @@ def described(log: UpliftLog, dataset: Dataset) -> dict[str, int | str]:
 
 
 def recommendations(log: UpliftLog, capacity: int) -> Recommendations:
-    """The log for a method: sorted by user, filled up to ``capacity`` rows with rows of weight 0."""
+    """The log for a method, on the host: sorted by user, filled up to ``capacity`` rows with rows of weight 0."""
     order, missing = np.argsort(log.user, kind="stable"), capacity - len(log)
 
-    def column(values: np.ndarray, kind: type) -> Array:
-        return jnp.asarray(np.pad(values[order].astype(kind), (0, missing)))
+    def column(values: np.ndarray, kind: type) -> Any:
+        return np.pad(values[order].astype(kind), (0, missing))
 
     return Recommendations(
         user=column(log.user, np.int32),

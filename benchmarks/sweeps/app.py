@@ -3,18 +3,21 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
+from hydra import initialize_config_module
 from hydra import main as hydra_main
-from hydra.core.hydra_config import HydraConfig
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hydra_plugins.upliftlens.launcher import node
+from upliftlens.benchmarks.config.allowed import allowed
 from upliftlens.benchmarks.config.choices import CONFIGS
-from upliftlens.benchmarks.config.compose import explained, prepare_overrides, resolved
+from upliftlens.benchmarks.config.compose import explained, prepare_overrides
 from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.sweeps.jobs import Jobs
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.causal.errors import UpliftlensError
 
@@ -28,29 +31,17 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
         UpliftlensError: for a configuration that can't be composed, and for whatever a run finds.
         SweepFailed: after the last job of a sweep, if any failed.
     """
-    from upliftlens.benchmarks.sweeps.jobs import Jobs
-
     jobs = Jobs(sweep=verb == "sweep")
     overrides = prepare_overrides(arguments)
+    OmegaConf.register_new_resolver("upliftlens.allowed", _allowed, replace=True)  # for --help
     if jobs.sweep:
-        overrides = ["--multirun", *overrides, *_group(overrides)]
-
-    def task(config: DictConfig) -> float:
-        hydra = HydraConfig.get()
-        try:
-            return jobs.run(resolved(config), hydra.overrides.task)
-        except UpliftlensError as error:
-            if hydra.launcher._target_ != node["_target_"]:
-                raise  # the job may be in another process: its launcher has to know
-            jobs.failed.append(error)  # raised past Hydra, it would come with a line of Hydra's own
-            return float("nan")
-
+        overrides = [*_group(overrides), *overrides]  # last, what may be a flag: --help
     try:
-        _launch(verb, overrides, task)
+        _launch(jobs, overrides)
     except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there
         if not jobs.sweep or error.errno == errno.EPIPE:
             raise
-        store = next((one for one in reversed(overrides) if one.startswith("store=")), "store=runs")
+        store = next((override for override in reversed(overrides) if override.startswith("store=")), "store=runs")
         raise UpliftlensError(
             f"the sweep can't write {error.filename or 'into the folder sweeps'} of its store ({store}; "
             f"{error.strerror}): free some space there, or choose another with store=FOLDER.\n"
@@ -59,19 +50,45 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     return jobs.finished()
 
 
-def _launch(verb: str, overrides: Sequence[str], task: Callable[[DictConfig], float]) -> None:
-    """Has Hydra compose the configuration of each job and call ``task`` with it.
+def _allowed(*, _root_: DictConfig) -> str:
+    """A line per option of a composed configuration that has a range or a fixed set of values, or what is wrong."""
+    from upliftlens.benchmarks.runs.plan import options_of
+
+    names = [str(name) for name in _root_ if name != "hydra"]  # whose help is being resolved
+    config: Any = OmegaConf.to_container(OmegaConf.masked_copy(_root_, names), resolve=True)
+    try:
+        kinds = options_of(config)
+    except UpliftlensError as error:
+        return str(error)
+    lines = [line for group in kinds for line in allowed(kinds[group], config[group] if group else config, group)]
+    width = max(len(option) for option, _ in lines)
+    return "\n".join(f"{option:<{width}}  {words}" for option, words in lines)
+
+
+def _launch(jobs: Jobs, overrides: Sequence[str]) -> None:
+    """Has Hydra compose the configuration of the command, then that of each job of a sweep, and hand them to ``jobs``.
 
     Raises:
-        UpliftlensError: for a configuration that can't be composed, and what the task raises.
+        UpliftlensError: for a configuration that can't be composed, and what a job raises.
     """
-    # Hydra would print an error of its own and leave; the caller prints ours.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [f"upliftlens {verb}", *overrides]
     try:
-        hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(task)()
+        if any(text.startswith(("-", "hydra.mode=")) for text in overrides):  # --help, --cfg job, ...
+            _launch_by_flags(jobs, overrides)
+            return
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            # Hydra's own command line would compose once more, to ask which of the two is meant.
+            (hydra.multirun if jobs.sweep else hydra.run)("config", jobs, list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides) from None
+
+
+def _launch_by_flags(jobs: Jobs, overrides: Sequence[str]) -> None:
+    # Hydra would print an error of its own and leave; the caller prints ours.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = [f"upliftlens {'sweep' if jobs.sweep else 'run'}", *["--multirun"] * jobs.sweep, *overrides]
+    hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(jobs)()
 
 
 def sweep_name(verb: str, overrides: Sequence[str]) -> str:
@@ -80,4 +97,8 @@ def sweep_name(verb: str, overrides: Sequence[str]) -> str:
 
 
 def _group(overrides: Sequence[str]) -> list[str]:
-    return [] if any(one.startswith("group=") for one in overrides) else [f"group={sweep_name('sweep', overrides)}"]
+    return (
+        []
+        if any(override.startswith("group=") for override in overrides)
+        else [f"group={sweep_name('sweep', overrides)}"]
+    )

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from upliftlens.benchmarks.data import DataUnavailable
-from upliftlens.benchmarks.runs.plan import ignored, plan
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hydra_plugins.upliftlens.launcher import node
+from upliftlens.benchmarks.config.compose import plain
+from upliftlens.benchmarks.runs.many import Outcome, Watch, run_many
+from upliftlens.benchmarks.runs.plan import Plan, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.sweeps.tell import run_and_tell, tell_failure
-from upliftlens.benchmarks.system.keys import canonical_key
-from upliftlens.benchmarks.system.talk import say_styled
-from upliftlens.causal.errors import UpliftlensError, as_sentence
+from upliftlens.benchmarks.sweeps.tell import bar, tell_done, tell_failure, tell_remark
+from upliftlens.causal.errors import UpliftlensError
 
 
 class SweepFailed(UpliftlensError):
@@ -19,33 +22,54 @@ class SweepFailed(UpliftlensError):
 
 @dataclass
 class Jobs:
-    """What the jobs of a command have come to so far.
-
-    ``missing``: keys of data sets that could not be had: each is tried, and told of, once. ``noted``: remarks that were
-    made, for the same reason.
-    """
+    """What the jobs of a command have come to so far. It is Hydra's task function, too."""
 
     sweep: bool
     done: list[Record] = field(default_factory=list)
     failed: list[UpliftlensError] = field(default_factory=list)
-    missing: set[str] = field(default_factory=set)
-    noted: set[str] = field(default_factory=set)
 
-    def run(self, config: Mapping[str, Any], overrides: Sequence[str]) -> float:
-        """Runs a job; its validation value, NaN where it has none. In a sweep a failure is told of.
+    def planned(self, config: Mapping[str, Any], overrides: Sequence[str]) -> Plan:
+        """The plan of a job. Options that its model does not read are an error of a run, a remark of a sweep.
 
         Raises:
-            UpliftlensError: for what a user can mend: wrong options, missing data, a failed run.
+            UpliftlensError: for what is wrong with the configuration.
         """
+        job = plan(config, overrides)
+        return job if self.sweep else refuse_ignored(job)
+
+    def run(self, plans: Sequence[Plan]) -> list[float]:
+        """Runs the jobs; the validation value of each, NaN where it has none. In a sweep a failure is told of."""
+        values: list[float] = []
+
+        def after(plan: Plan, outcome: Outcome) -> None:
+            value = None
+            if outcome.status in ("computed", "stored"):
+                self.done.append(tell_done(plan, outcome))
+                value = self.done[-1].diagnostics["validation"]
+            else:
+                self.failed.append(UpliftlensError(outcome.message))
+                if self.sweep:
+                    tell_failure(plan, outcome)
+            values.append(float("nan") if value is None else float(value))
+
+        run_many(plans, Watch(bar, after, tell_remark))
+        return values
+
+    def __call__(self, config: DictConfig) -> float:
+        """A job as Hydra hands it over: that of a ``run``, or of a launcher that is not ours.
+
+        Raises:
+            UpliftlensError: in another launcher, which has to know: the job may be in a process of its own. Raised past
+                Hydra in a ``run``, it would come with a line of Hydra's own, so there it waits for ``finished``.
+        """
+        hydra, failures, value = HydraConfig.get(), len(self.failed), float("nan")
         try:
-            self._refuse_ignored(config, overrides)
-            value = self._run(config).diagnostics["validation"]
-        except (UpliftlensError, OSError, MemoryError) as problem:
-            error = problem if isinstance(problem, UpliftlensError) else UpliftlensError(as_sentence(problem))
-            if self.sweep:
-                tell_failure(config, error)
-            raise error from problem
-        return float("nan") if value is None else float(value)
+            (value,) = self.run([self.planned(plain(config), hydra.overrides.task)])
+        except UpliftlensError as error:
+            self.failed.append(error)
+        if self.failed[failures:] and hydra.launcher._target_ != node["_target_"]:
+            raise self.failed[-1]
+        return value
 
     def finished(self) -> list[Record]:
         """The records of all jobs, once the last one has ended.
@@ -61,23 +85,3 @@ class Jobs:
             jobs = len(self.failed) + len(self.done)
             raise SweepFailed(f"{len(self.failed)} of {jobs} runs failed, as told above. {kept}".strip())
         return self.done
-
-    def _refuse_ignored(self, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-        """Options that the model does not read: an error of a run, a remark of a sweep."""
-        idle = ignored(plan(config), overrides)
-        if idle and not self.sweep:
-            raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
-        if idle and idle not in self.noted:
-            self.noted.add(idle)
-            say_styled(("note", "yellow"), f"  {idle}: such jobs of the sweep are one run")
-
-    def _run(self, config: Mapping[str, Any]) -> Record:
-        wanted = canonical_key({"data": config.get("data")})
-        if wanted in self.missing:
-            raise UpliftlensError("its data could not be had, as told above")
-        try:
-            self.done.append(run_and_tell(config))
-        except DataUnavailable:
-            self.missing.add(wanted)
-            raise
-        return self.done[-1]

@@ -47,14 +47,14 @@ def holders(folder: Path, pattern: str) -> list[dict[str, Any]]:
 
 
 def _acquired(path: Path, waiting: Callable[[str], None]) -> FileIO:
-    told = False
+    said = False
     while True:
         file = FileIO(path, "a+")
         try:
             if not _try(file, path):
-                if not told:
+                if not said:
                     waiting(_holder(file))
-                    told = True
+                    said = True
                 flock(file, LOCK_EX)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -68,12 +68,12 @@ def unflatten(content: Mapping[str, np.ndarray], template: Any, where: str) -> A
     import jax
 
     leaves, structure = jax.tree_util.tree_flatten_with_path(template)
-    wanted = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
-    if strange := sorted(wanted.keys() ^ content.keys()):
-        state = "not in the file" if strange[0] in wanted else "only in the file"
+    expected = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    if strange := sorted(expected.keys() ^ content.keys()):
+        state = "not in the file" if strange[0] in expected else "only in the file"
         raise UpliftlensError(_mismatch(where, f"leaf {strange[0]} is {state}"))
     return jax.tree_util.tree_unflatten(
-        structure, [_device(content[name], leaf, name, where) for name, leaf in wanted.items()]
+        structure, [_device(content[name], leaf, name, where) for name, leaf in expected.items()]
     )
 
 

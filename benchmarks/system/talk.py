@@ -84,15 +84,15 @@ def watched(say: Say | None) -> Iterator[Progress]:
     """What ``fetch`` reports to: each new activity is said once, and its bytes move a bar on a terminal."""
     console = Console(stderr=True)
     bars = Bars(TextColumn("  "), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console, transient=True)
-    told: set[str] = set()
+    said: set[str] = set()
     with ExitStack() as stack:
         task = bars.add_task("", visible=False)
 
         def report(what: str, done: int, total: int | None) -> None:
             if say is None:
                 return
-            if what not in told:
-                told.add(what)
+            if what not in said:
+                said.add(what)
                 say(what)
             if total is not None and console.is_terminal:
                 if not bars.live.is_started:

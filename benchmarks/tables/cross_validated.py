@@ -12,7 +12,7 @@ import numpy as np
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import bounds, evidence
 from upliftlens.benchmarks.tables.run import evaluation_of, planned, record_of
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.causal.intervals import Resampling
 
 UNREAD = 50  # resamples of the folds' intervals, which nobody reads: few are soon done
@@ -27,9 +27,9 @@ def cross_validated_cells(content: Mapping[str, Any], where: Where) -> list[Cell
         UpliftlensError: if a run fails.
     """
     cells, resampling = [], Resampling(**content["interval"])
-    for row, own in content["rows"].items():
+    for row, mine in content["rows"].items():
         for column, training in content["columns"].items():
-            options, metric = [*content["common"], *own, *training["options"]], training["metric"]
+            options, metric = [*content["common"], *mine, *training["options"]], training["metric"]
             winner = _winner(content, options, training["criterion"], where)
             where.say(f"{row} {column}: {' '.join(winner)} by {training['criterion']} over {content['folds']} folds")
             measured = [*winner, f"metrics.names=[{metric}]"]
@@ -39,11 +39,13 @@ def cross_validated_cells(content: Mapping[str, Any], where: Where) -> list[Cell
                 )
                 for seed in content["seeds"]
             ]
-            found = evidence([evaluation_of(record, where) for record in records], metric, resampling)
-            low, high = bounds(found, resampling)
+            result = evidence([evaluation_of(record, where) for record in records], metric, resampling)
+            low, high = bounds(result, resampling)
             keys = tuple(record.key for record in records)
             mar = any(record.diagnostics["uses_mar_data"] for record in records)
-            cells.append(Cell(row, column, found.mean, low, high, *judged(content, row, column)(found.mean), keys, mar))
+            cells.append(
+                Cell(row, column, result.mean, low, high, *judged(content, row, column)(result.mean), keys, mar)
+            )
     return cells
 
 
@@ -64,3 +66,6 @@ def _winner(content: Mapping[str, Any], options: Sequence[str], criterion: str, 
         ]
         scores.append(sign * float(np.mean([record.metrics[criterion].value ** power for record in folds])))
     return points[int(np.argmin(scores))]
+
+
+kind = TableKind("cross-validated", cross_validated_cells)

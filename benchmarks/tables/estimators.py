@@ -8,7 +8,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import CompletionConfig
 from upliftlens.causal.errors import located
@@ -40,17 +40,17 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         ratings = rebucket(complete(dataset.log, completion), np.asarray(content["marginal"]))
         p = exposure(ratings, content["alpha"], content["density"])
     makes, ranks, draws = (np.random.default_rng([content["seed"], stream]) for stream in range(3))
-    made = predictions(ratings, makes)
+    result = predictions(ratings, makes)
     k = int(content["cutoff"])
-    errors = {name: absolute_error(ratings, one) for name, one in made.items()}
-    gains = {name: dcg(ratings, one, k, ranks) for name, one in made.items()}
+    errors = {name: absolute_error(ratings, item) for name, item in result.items()}
+    gains = {name: dcg(ratings, item, k, ranks) for name, item in result.items()}
     cells = []
     for prefix, losses in (("", errors), (f"dcg{k}/", gains)):
-        for row, found in estimates(losses, p, content["draws"], draws).items():
+        for row, estimate in estimates(losses, p, content["draws"], draws).items():
             closed = spreads(losses[row], p)
-            cells.append(_cell(content, row, f"{prefix}true", found.true, found.true, found.true))
+            cells.append(_cell(content, row, f"{prefix}true", estimate.true, estimate.true, estimate.true))
             for name in ESTIMATORS:
-                values = getattr(found, name)
+                values = getattr(estimate, name)
                 mean, sd = float(values.mean()), float(values.std(ddof=1))
                 half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
                 cells.append(_cell(content, row, f"{prefix}{name}", mean, mean - half, mean + half))
@@ -70,3 +70,6 @@ def _spread_cell(row: str, column: str, sd: float, draws: int, closed: float) ->
     return Cell(
         row, column, sd, low, high, None, f"{'is' if held else 'differs from'} the closed form {closed:.3f}", ()
     )
+
+
+kind = TableKind("estimators", estimator_cells)

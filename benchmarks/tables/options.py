@@ -13,13 +13,17 @@ import yaml
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling
-from upliftlens.causal.options import above, at_least
+from upliftlens.causal.options import SEEDS, Above, AtLeast, Within
 
 _FIXED = ("kind", "published", "note")
-_SEEDS = 2**32
-_LEAST = {"seed": 0, "search_seed": 0, "refining": 0, "tune_seed": 0, "draws": 2, "folds": 2, "logs": 2, "users": 2}
-"""Of whole numbers; 1 for any other. One draw has no spread, one fold nothing to train on."""
-_BELOW = {"level": 1, "validation": 1, "narrow": 1, "density": 1, "floor": 1, "chi": 0.5}
+_RANGES = {
+    **dict.fromkeys(["seed", "search_seed", "tune_seed"], SEEDS),
+    **dict.fromkeys(["draws", "folds", "logs", "users"], AtLeast(2)),  # one has no spread, or nothing to train on
+    **dict.fromkeys(["level", "validation", "narrow", "density", "floor"], Within(0, 1, "()")),
+    "refining": AtLeast(0),
+    "chi": Within(0, 0.5, "[)"),
+}
+"""Of numbers by their names. Other whole numbers are at least 1, others above 0."""
 _FILLED = frozenset(
     [
         "seeds",
@@ -74,28 +78,21 @@ def check(key: str, value: Any) -> None:
     try:
         if key == "interval":
             typed(Resampling, value, key)
-        elif type(value) is int:
-            at_least(_LEAST.get(key, 1), **{key: value})
-            if key.endswith("seed") and value >= _SEEDS:
-                raise ValueError(f"{key} must be below {_SEEDS}, got {value}")
-        elif type(value) is float:
-            (at_least if key == "chi" else above)(0, **{key: value})
-            if key in _BELOW and not value < _BELOW[key]:
-                raise ValueError(f"{key} must be below {_BELOW[key]}, got {value}")
+        elif type(value) in (int, float):
+            _RANGES.get(key, AtLeast(1) if type(value) is int else Above(0)).check(key, value)
         elif key in _FILLED:
             _check_filled(key, value)
-    except ValueError as error:
+    except UpliftlensError as error:
         raise UpliftlensError(f"the table's {error}") from None
 
 
 def _check_filled(key: str, value: Any) -> None:
     if not value:
-        raise ValueError(f"{key} is empty, so there would be nothing to compute")
-    if isinstance(value, list) and (twice := [one for one in value if value.count(one) > 1]):
-        raise ValueError(f"{key} lists {twice[0]} more than once")
-    numbers = value if key in ("seeds", "validation_seeds", "draws") else ()
-    if wrong := [one for one in numbers if not 0 <= one < _SEEDS]:
-        raise ValueError(f"{key} must lie in 0 … {_SEEDS - 1}, got {wrong[0]}")
+        raise UpliftlensError(f"{key} is empty, so there would be nothing to compute")
+    if isinstance(value, list) and (twice := [item for item in value if value.count(item) > 1]):
+        raise UpliftlensError(f"{key} lists {twice[0]} more than once")
+    for place, seed in enumerate(value if key in ("seeds", "validation_seeds", "draws") else ()):
+        SEEDS.check(f"{key}[{place}]", seed)
 
 
 def _like(default: Any, text: str, key: str) -> Any:
@@ -117,10 +114,10 @@ def _shaped(default: Any, value: Any, where: str, typed_as: str) -> Any:
         here = "" if typed_as.startswith(f"{where}=") else f"{where} "
         raise UpliftlensError(f"{typed_as}: {here}must be {kind}, as is the definition's {default!r}")
     if isinstance(default, list) and default:
-        return [_shaped(default[0], one, f"{where}[{i}]", typed_as) for i, one in enumerate(value)]
+        return [_shaped(default[0], item, f"{where}[{i}]", typed_as) for i, item in enumerate(value)]
     if isinstance(default, dict) and default:
         first = next(iter(default.values()))
         return {
-            name: _shaped(default.get(name, first), one, f"{where}.{name}", typed_as) for name, one in value.items()
+            name: _shaped(default.get(name, first), item, f"{where}.{name}", typed_as) for name, item in value.items()
         }
     return value

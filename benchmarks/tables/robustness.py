@@ -19,7 +19,7 @@ import numpy as np
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.reports.comparison import decided, in_a_cell
 from upliftlens.benchmarks.reports.plots import Line, check_path, panel_plot, save
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.worlds.config import GridConfig
 from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal import risk
@@ -116,8 +116,8 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     paired = [cell for cell in cells if " vs " in cell.column]
     for column in dict.fromkeys(cell.column for cell in paired):
         words = {cell.row: cell.verdict.partition(" (")[0] for cell in paired if cell.column == column}
-        for one in dict.fromkeys(words.values()):
-            said.append(f"{column}: {one} at {', '.join(row for row, found in words.items() if found == one)}.")
+        for word in dict.fromkeys(words.values()):
+            said.append(f"{column}: {word} at {', '.join(row for row, word in words.items() if word == word)}.")
     return said
 
 
@@ -188,17 +188,17 @@ def _gap(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resamp
         return np.abs(summary(both[0])) - np.abs(summary(both[1]))
 
     difference = paired(float(gap(errors)), gap(_resampled(errors, resampling)), errors.shape[1], resampling.level)
-    signed = [_bounds(one, summary, resampling) for one in errors]
+    signed = [_bounds(error, summary, resampling) for error in errors]
     unbiased = summary is _mean and all(below <= 0 <= above for below, above in signed)
     return difference, unbiased
 
 
 def _paired_cells(column: str, family: Mapping[str, _Gap], level: float) -> Iterator[Cell]:
     differences = decided([difference for difference, _ in family.values()], higher_is_better=False, level=level)
-    for (row, (_, unbiased)), one in zip(family.items(), differences, strict=True):
+    for (row, (_, unbiased)), this_difference in zip(family.items(), differences, strict=True):
         # Of two biases that can't be told from 0 the greater in size is chance, however sure its size is.
-        said = "undecided: neither can be told from 0" if unbiased else in_a_cell(one)
-        yield Cell(row, column, *one[:3], None, said, ())
+        said = "undecided: neither can be told from 0" if unbiased else in_a_cell(this_difference)
+        yield Cell(row, column, *this_difference[:3], None, said, ())
 
 
 def _resampled(errors: np.ndarray, resampling: Resampling) -> np.ndarray:
@@ -211,3 +211,6 @@ def _bounds(
     errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
 ) -> tuple[float, float]:
     return percentile(summary(_resampled(errors, resampling)), resampling.level)
+
+
+kind = TableKind("robustness", robustness_cells, remarks)

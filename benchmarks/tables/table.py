@@ -1,22 +1,22 @@
 """``upliftlens table NAME``: a paper's table, computed where it is missing, beside the published numbers.
 
-A definition (configs/table/NAME.yaml) names its ``kind``, a module with a function from the definition to cells, and
-perhaps one, ``remarks``, from the cells to sentences about them. What is expensive goes through the result store, so an
-interrupted table continues where it was.
+A definition (configs/table/NAME.yaml) names its ``kind``, a ``TableKind``. What is expensive goes through the result
+store, so an interrupted table continues where it was.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from upliftlens.benchmarks.config.choices import packaged
+from upliftlens.benchmarks.config.plugins import entry, installed
 from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.benchmarks.tables.options import overridden
-from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.errors import UpliftlensError, located, unknown
 
 PACKAGE = "upliftlens.configs.table"
 
@@ -54,10 +54,26 @@ class Where(NamedTuple):
     say: Callable[[str], None]
 
 
+def _silent(definition: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
+    return []
+
+
+class TableKind(NamedTuple):
+    """How tables of one kind are computed: what an entry point of ``upliftlens.tables`` names.
+
+    ``cells(definition, where)``; ``remarks(definition, cells)`` are sentences about them. ``definition``: that of a
+    table called like the kind, in place of a YAML file: at least its ``title``, and what ``cells`` reads.
+    """
+
+    name: str
+    cells: Callable[[Mapping[str, Any], Where], list[Cell]]
+    remarks: Callable[[Mapping[str, Any], Sequence[Cell]], list[str]] = _silent
+    definition: Mapping[str, Any] | None = None
+
+
 def names() -> list[str]:
-    """The tables that there are."""
-    found = (path.name for path in files(PACKAGE).iterdir())
-    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+    """The tables that there are: the files of configs/table, and those that an installed kind defines."""
+    return sorted({*packaged("table"), *_defined()})
 
 
 def definition(name: str) -> dict[str, Any]:
@@ -66,22 +82,20 @@ def definition(name: str) -> dict[str, Any]:
     Raises:
         UpliftlensError: for an unknown name.
     """
-    if name not in names():
+    if name in packaged("table"):
+        content = yaml.safe_load((files(PACKAGE) / f"{name}.yaml").read_text())
+        assert isinstance(content, dict)
+        return content
+    if name not in (defined := _defined()):
         raise unknown("table", name, names())
-    content = yaml.safe_load((files(PACKAGE) / f"{name}.yaml").read_text())
-    assert isinstance(content, dict)
-    return content
+    if "title" not in defined[name]:
+        raise UpliftlensError(f"the table {name}: its definition needs a title")
+    return {"kind": name, **defined[name]}
 
 
-KINDS = {
-    "estimators": ("upliftlens.benchmarks.tables.estimators", "estimator_cells"),
-    "cross-validated": ("upliftlens.benchmarks.tables.cross_validated", "cross_validated_cells"),
-    "tuned": ("upliftlens.benchmarks.tables.tuned", "tuned_cells"),
-    "robustness": ("upliftlens.benchmarks.tables.robustness", "robustness_cells"),
-    "uplift-learners": ("upliftlens.benchmarks.tables.uplift", "uplift_cells"),
-    "uplift-estimators": ("upliftlens.benchmarks.tables.uplift_estimators", "uplift_estimator_cells"),
-}
-"""Module and function (definition, Where) -> cells of every kind of table; imported when one of it is asked for."""
+def _defined() -> dict[str, Mapping[str, Any]]:
+    kinds: list[TableKind] = [entry("tables", point.name).value for point in installed("tables")]
+    return {kind.name: kind.definition for kind in kinds if kind.definition is not None}
 
 
 def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
@@ -91,13 +105,10 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
         UpliftlensError: for an unknown name, kind or key, data that can't be had, or a run that fails.
     """
     content = overridden(definition(name), overrides)
-    if content["kind"] not in KINDS:
-        raise unknown(f"kind of the table {name}", content["kind"], KINDS)
-    path, function = KINDS[content["kind"]]
-    module = import_module(path)
-    cells = getattr(module, function)(content, where)
-    remarks = module.remarks(content, cells) if hasattr(module, "remarks") else []
-    return Table(content["title"], cells, remarks)
+    with located(f"the table {name}"):
+        kind: TableKind = entry("tables", content["kind"]).value
+    cells = kind.cells(content, where)
+    return Table(content["title"], cells, kind.remarks(content, cells))
 
 
 def judged(content: Mapping[str, Any], row: str, column: str) -> Callable[[float], tuple[float | None, str]]:
@@ -129,8 +140,8 @@ def rendered(made: Table, how: str) -> str:
     bodies = [_lines(part) for part in parts if part]
     if how == "md":
         tables = [text for head, *body in bodies for text in ("", markdown(head, body, "---"))]
-        return "\n".join([f"**{made.title}**", *tables, "", *legend(made), *(f"- {one}" for one in made.remarks)])
-    comments = [f"% {one}" for one in (made.title, *legend(made), *made.remarks)]
+        return "\n".join([f"**{made.title}**", *tables, "", *legend(made), *(f"- {remark}" for remark in made.remarks)])
+    comments = [f"% {item}" for item in (made.title, *legend(made), *made.remarks)]
     return "\n".join([*comments, *(latex(head, body, len(head) - 1) for head, *body in bodies)])
 
 

@@ -14,9 +14,9 @@ from upliftlens.benchmarks.reports.comparison import Decided, Evidence, bounds, 
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.tables.run import evaluation_of, fits, planned, record_of
 from upliftlens.benchmarks.tables.search import search
-from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.tables.truth import everywhere
-from upliftlens.causal.errors import unknown
+from upliftlens.causal.errors import located, unknown
 from upliftlens.causal.intervals import Resampling
 
 
@@ -47,27 +47,28 @@ def tuned_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
         UpliftlensError: for an unknown backbone or objective, or if a run fails.
     """
     resampling = Resampling(**content["interval"])
-    found: dict[str, list[Found]] = {block: [] for block in content["blocks"]}
+    result: dict[str, list[Found]] = {block: [] for block in content["blocks"]}
     for row in rows(content, where):
-        winner = search(content, [*row.options, *content["searched_on"]], row.space, where)
+        with located(row.name):
+            winner = search(content, [*row.options, *content["searched_on"]], row.space, where)
         where.say(f"{row.name} ({row.remark}): {' '.join(winner.changes)}, criterion {winner.criterion:.4f}")
-        for block, own in content["blocks"].items():
+        for block, mine in content["blocks"].items():
             plans = [
-                planned([*row.options, *own], [*winner.changes, *_measured(row), f"seed={seed}"], where)
+                planned([*row.options, *mine], [*winner.changes, *_measured(row), f"seed={seed}"], where)
                 for seed in content["seeds"]
             ]
-            runs = [record_of(made) for made in plans]
+            runs = [record_of(plan) for plan in plans]
             if content["everywhere"]:
-                evaluations = [everywhere(made) for made in plans]
+                evaluations = [everywhere(plan) for plan in plans]
             else:
-                evaluations = [evaluation_of(one, where) for one in runs]
-            found[block] += [
+                evaluations = [evaluation_of(run, where) for run in runs]
+            result[block] += [
                 Found(row, column, metric, evidence(evaluations, metric, resampling), tuple(runs))
                 for column, metric in row.columns.items()
             ]
     return [
         cell
-        for block, cells in found.items()
+        for block, cells in result.items()
         for cell in (*_values(content, block, cells, resampling), *_differences(content, block, cells, resampling))
     ]
 
@@ -78,25 +79,25 @@ def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
 
     An objective that can't be trained in the first way shows its ``alone`` columns of another one in their place.
     """
-    for wanted, there in (("backbones", "backbone"), ("objectives", "objective")):
-        for name in content[wanted]:
+    for expected, there in (("backbones", "backbone"), ("objectives", "objective")):
+        for name in content[expected]:
             if name not in content[there]:
                 raise unknown(there, name, content[there])
     first = next(iter(content["training"]))
     for backbone in content["backbones"]:
         for objective in content["objectives"]:
-            own = content["objective"][objective]
-            if backbone not in own.get("backbones", content["backbone"]):
+            mine = content["objective"][objective]
+            if backbone not in mine.get("backbones", content["backbone"]):
                 continue
-            sides = content["backbone"][backbone], own
+            sides = content["backbone"][backbone], mine
             fitting = {}
             for way, training in content["training"].items():
-                options = (*content["common"], *sides[0]["options"], *own["options"], *training["options"])
+                options = (*content["common"], *sides[0]["options"], *mine["options"], *training["options"])
                 if objective in training.get("objectives", [objective]) and fits(options, where):
                     fitting[way] = options
             for way, options in fitting.items():
                 training = content["training"][way]
-                space = {**sides[0].get("space", {}), **own.get("space", {})}
+                space = {**sides[0].get("space", {}), **mine.get("space", {})}
                 alone = {} if first in fitting else training.get("alone", {})
                 columns = {**alone, **training["columns"]}
                 if columns:
@@ -145,33 +146,33 @@ def _measured(row: Row) -> list[str]:
 
 
 def _values(content: Mapping[str, Any], block: str, found: Sequence[Found], resampling: Resampling) -> Iterator[Cell]:
-    for one in found:
-        low, high = bounds(one.evidence, resampling)
-        published, verdict = judged(content, block + one.row.name, one.column)(one.evidence.mean)
-        if one.column in content["training"][next(iter(content["training"]))]["columns"]:
+    for item in found:
+        low, high = bounds(item.evidence, resampling)
+        published, verdict = judged(content, block + item.row.name, item.column)(item.evidence.mean)
+        if item.column in content["training"][next(iter(content["training"]))]["columns"]:
             first = f"trained on {next(iter(content['training']))}"
-            verdict = verdict if one.row.remark == first else "; ".join(filter(None, (verdict, one.row.remark)))
-        keys = tuple(record.key for record in one.records)
-        mar = any(record.diagnostics["uses_mar_data"] for record in one.records)
-        yield Cell(block + one.row.name, one.column, one.evidence.mean, low, high, published, verdict, keys, mar)
+            verdict = verdict if item.row.remark == first else "; ".join(filter(None, (verdict, item.row.remark)))
+        keys = tuple(record.key for record in item.records)
+        mar = any(record.diagnostics["uses_mar_data"] for record in item.records)
+        yield Cell(block + item.row.name, item.column, item.evidence.mean, low, high, published, verdict, keys, mar)
 
 
 def _differences(
     content: Mapping[str, Any], block: str, found: Sequence[Found], resampling: Resampling
 ) -> Iterator[Cell]:
-    at = {(one.row.name, one.column): one for one in found}
+    at = {(item.row.name, item.column): item for item in found}
     for column in content["compared"]:
         pairs: dict[str, tuple[Found, Found]] = {}
-        for one in found:
-            naive = f"{one.row.name.partition('/')[0]}/naive"
+        for item in found:
+            naive = f"{item.row.name.partition('/')[0]}/naive"
             for label, other in ((content["baseline"], content["baseline"]), ("own naive", naive)):
                 second = at.get((other, column))
                 known = label == "own naive" and other == content["baseline"]
-                if one.column != column or second is None or other == one.row.name or known:
+                if item.column != column or second is None or other == item.row.name or known:
                     continue
                 # Trained on labels against trained on ratings would compare the targets, not the objectives.
-                if one.row.remark == second.row.remark:
-                    pairs[f"{one.row.name} {column} vs {label}"] = one, second
+                if item.row.remark == second.row.remark:
+                    pairs[f"{item.row.name} {column} vs {label}"] = item, second
         if not pairs:
             continue
         metric = next(iter(pairs.values()))[0].metric
@@ -186,3 +187,6 @@ def _difference_cell(block: str, label: str, pair: tuple[Found, Found], found: D
     mar = any(record.diagnostics["uses_mar_data"] for side in (first, second) for record in side.records)
     column = label.removeprefix(f"{first.row.name} ")
     return Cell(block + first.row.name, column, *found[:3], None, in_a_cell(found), keys, mar)
+
+
+kind = TableKind("tuned", tuned_cells, remarks)

@@ -16,11 +16,12 @@ import numpy as np
 
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import Evidence, bounds, decided, difference, evidence
-from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.sweeps.search import tune
-from upliftlens.benchmarks.tables.run import evaluation_of, record_of
-from upliftlens.benchmarks.tables.table import Cell, Where
+from upliftlens.benchmarks.sweeps.search import search
+from upliftlens.benchmarks.sweeps.space import sample
+from upliftlens.benchmarks.sweeps.tune import searched
+from upliftlens.benchmarks.tables.run import configured, evaluation_of, planned, record_of
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.errors import located, unknown
 from upliftlens.causal.intervals import Resampling, across_seeds, percentile, ratio
 
@@ -42,26 +43,27 @@ def uplift_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     content = _chosen(content)
     rows = content["rows"]
     columns: Sequence[str] = content["columns"]
-    measured = _composed(content["common"], where)["metrics"]["names"]
+    measured = configured(content["common"], (), where)["metrics"]["names"]
     for name in (*columns, content["ordered_by"]):
         if name not in measured:
             raise unknown("column of the table (metrics.names)", name, measured)
     choose(content["criterion"])
-    winners = {row: _winner(row, own, content, where) for row, own in rows.items()}
+    options = {row: [*content["common"], *stated] for row, stated in rows.items()}
+    winners = {row: _winner(row, options[row], content, where) for row in rows}
     tuned = time.perf_counter()
     runs: dict[str, dict[int, list[Record]]] = {row: {} for row in rows}
     for row, draw, seed in _jobs(content):  # by draw: a draw's logs are made once
-        made = _composed([*content["common"], *rows[row], *winners[row], f"data.draw={draw}", f"seed={seed}"], where)
-        runs[row].setdefault(draw, []).append(_run(made))
+        job = planned(options[row], [*winners[row], f"data.draw={draw}", f"seed={seed}"], where)
+        runs[row].setdefault(draw, []).append(record_of(job))
         done = len(runs[row][draw])
         where.say(f"draw {draw}, {row}: {done} of {len(_seeds(row, content))} seeds, {_since(started)}")
     resampling = Resampling(**next(iter(runs[content["ceiling"]].values()))[0].config["metrics"]["interval"])
-    found = {
+    result = {
         row: {name: _measured(by_draw, name, resampling, where) for name in {*columns, content["ordered_by"]}}
         for row, by_draw in runs.items()
     }
     where.say(f"{_since(started)} in all, of which tuning {_since(started, tuned)}; what was found took no time")
-    return [*_values(found, content, resampling), *_order(found, content, resampling)]
+    return [*_values(result, content, resampling), *_order(result, content, resampling)]
 
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
@@ -76,8 +78,8 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
             f"Intervals resample users and {n} draws; of so few, the draws' part is narrower than it should be."
         )
     paired = [cell for cell in cells if " vs " in cell.column]
-    told = {"holds": "hold", "undecided": "can't be told from chance", "reversed": "are the other way round"}
-    for verdict, words in told.items():
+    this_said = {"holds": "hold", "undecided": "can't be told from chance", "reversed": "are the other way round"}
+    for verdict, words in this_said.items():
         if those := [cell.row for cell in paired if cell.verdict.startswith(verdict)]:
             said.append(
                 f"By {content['ordered_by']}, {len(those)} of {len(paired)} orders {words}: {', '.join(those)}."
@@ -98,34 +100,41 @@ def _chosen(content: Mapping[str, Any]) -> Mapping[str, Any]:
         *content["deterministic"],
         *content["reach"],
         ceiling,
-        *(one for pair in content["order"] for one in pair),
+        *(item for pair in content["order"] for item in pair),
     }
     for name in sorted(named - set(known)):
         raise unknown("row of the table", name, known)
-    kept = {row: own for row, own in known.items() if not content["only"] or row in (*content["only"], ceiling)}
+    kept = {
+        row: this_name for row, this_name in known.items() if not content["only"] or row in (*content["only"], ceiling)
+    }
     order = [pair for pair in content["order"] if set(pair) <= set(kept)]
     return {**content, "rows": kept, "order": order}
 
 
-def _winner(row: str, own: Sequence[str], content: Mapping[str, Any], where: Where) -> list[str]:
-    """Overrides of the row's best trial by the criterion on the first draw's validation log; none without a space."""
-    first = [f"data.draw={content['draws'][0]}", f"seed={content['seeds'][0]}"]
-    options = [*content["common"], *own, *first, f"train.monitor={content['criterion']}"]
-    if content["trials"] < 2 or not _composed(options, where)["model"].get("space"):
-        return [f"train.monitor={content['criterion']}"]
-    found = tune(
-        lambda overrides: _composed(overrides, where),
-        _run,
-        options,
+def _winner(row: str, options: Sequence[str], content: Mapping[str, Any], where: Where) -> list[str]:
+    """Changes of the row's best trial by the criterion on the first draw's validation log; none without a space."""
+    judged = [f"train.monitor={content['criterion']}"]
+    stated = [f"data.draw={content['draws'][0]}", f"seed={content['seeds'][0]}", *judged]
+    config = configured(options, stated, where)
+    if content["trials"] < 2 or not config["model"].get("space"):
+        return judged
+
+    def failed(number: int, changes: Sequence[str], reason: str) -> None:
+        where.say(f"{row}: trial {number} failed: {reason}")
+
+    trials, best = search(
+        lambda changes: planned(options, [*stated, *changes], where),
+        record_of,
+        searched(config, [*options, *stated]),
+        sample,
         content["trials"],
         content["tune_seed"],
-        "table",
-        lambda sentence: where.say(f"{row}: {sentence}"),
+        failed,
     )
-    best = found.trials[found.best][0]
-    told = " ".join(best) or "as configured"
-    where.say(f"{row}: {told}, by {content['criterion']} on validation rows, {len(found.trials)} trials")
-    return [*best, f"train.monitor={content['criterion']}"]
+    chosen = trials[best].changes
+    settings = " ".join(chosen) or "as configured"
+    where.say(f"{row}: {settings}, by {content['criterion']} on validation rows, {len(trials)} trials")
+    return [*chosen, *judged]
 
 
 def _jobs(content: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
@@ -145,9 +154,9 @@ def _measured(by_draw: Mapping[int, Sequence[Record]], name: str, resampling: Re
         with located(f"run {records[0].key}"):
             draws.append(evidence([evaluation_of(record, where) for record in records], name, resampling))
     keys = tuple(record.key for records in by_draw.values() for record in records)
-    mean, drawn = float(np.mean([one.mean for one in draws])), np.stack([one.drawn.mean(axis=0) for one in draws])
-    defined = np.unique(np.concatenate([one.defined for one in draws]))
-    return _Measured(Evidence(mean, drawn, tuple(one.users[0] for one in draws), defined), keys)
+    mean, drawn = float(np.mean([draw.mean for draw in draws])), np.stack([draw.drawn.mean(axis=0) for draw in draws])
+    defined = np.unique(np.concatenate([draw.defined for draw in draws]))
+    return _Measured(Evidence(mean, drawn, tuple(draw.users[0] for draw in draws), defined), keys)
 
 
 def _values(
@@ -158,10 +167,10 @@ def _values(
     share = f"{columns[0]}, share of {ceiling}"
     for row, metrics in found.items():
         for name in columns:
-            one = metrics[name]
-            cells.append(Cell(row, name, one.evidence.mean, *bounds(one.evidence, resampling), None, "", one.keys))
+            item = metrics[name]
+            cells.append(Cell(row, name, item.evidence.mean, *bounds(item.evidence, resampling), None, "", item.keys))
         ours, best = metrics[columns[0]], found[ceiling][columns[0]]
-        shares = ratio(*(across_seeds(one.evidence.drawn, resampling) for one in (ours, best)))
+        shares = ratio(*(across_seeds(item.evidence.drawn, resampling) for item in (ours, best)))
         low, high = percentile(shares, resampling.level)
         reached, verdict = ours.evidence.mean / best.evidence.mean, ""
         if row in asked:
@@ -182,22 +191,15 @@ def _order(
     raw = [difference(label, ours.evidence, theirs.evidence, resampling) for label, (ours, theirs) in sides.items()]
     held = {"first": "holds", "second": "reversed", "undecided": "undecided"}
     cells = []
-    for (label, (ours, theirs)), one in zip(sides.items(), decided(raw, True, resampling.level), strict=True):
-        verdict, keys = f"{held[one.better]} (p {one.p_holm:.2g})", (*ours.keys, *theirs.keys)
-        cells.append(Cell(label, f"{name}, row vs row", *one[:3], None, verdict, keys))
+    for (label, (ours, theirs)), item in zip(sides.items(), decided(raw, True, resampling.level), strict=True):
+        verdict, keys = f"{held[item.better]} (p {item.p_holm:.2g})", (*ours.keys, *theirs.keys)
+        cells.append(Cell(label, f"{name}, row vs row", *item[:3], None, verdict, keys))
     return cells
-
-
-def _composed(overrides: Sequence[str], where: Where) -> dict[str, Any]:
-    from upliftlens.benchmarks.config.compose import composed
-
-    return composed([*overrides, f"store={where.store}", f"cache={where.cache}", "progress=false", "group=table"])
-
-
-def _run(config: Mapping[str, Any]) -> Record:
-    return record_of(plan(config))
 
 
 def _since(start: float, end: float | None = None) -> str:
     seconds = (time.perf_counter() if end is None else end) - start
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+kind = TableKind("uplift-learners", uplift_cells, remarks)

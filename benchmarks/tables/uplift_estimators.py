@@ -15,7 +15,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
-from upliftlens.benchmarks.tables.table import Cell, Where
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
@@ -38,18 +38,19 @@ def uplift_estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cel
     started = time.perf_counter()
     data = composed(content["data"])["data"]
     dataset = load(typed(config_type(data), data, "data"), where.cache, where.say)
-    if dataset.truth is None:
+    world = None if dataset.world is None else dataset.world.potential
+    if world is None:
         raise UpliftlensError(f"{dataset.name}: the truth is not known: use data=[data=uplift-synthetic], for instance")
     resampling = Resampling(content["level"], content["resamples"], content["seed"])
-    truth, logs = _simulated(dataset.truth.world, content)
+    truth, logs = _simulated(world, content)
     values: dict[str, list[float]] = {}
     covered: dict[str, list[bool]] = {}
     for number, (log, m1, m0) in enumerate(logs):
-        found = _estimates(log, m1, m0, content["chi"])
-        drawn, _ = replicates(list(found.values()), resampling)
-        for (name, one), replicated in zip(found.items(), drawn, strict=True):
+        result = _estimates(log, m1, m0, content["chi"])
+        drawn, _ = replicates(list(result.values()), resampling)
+        for (name, item), replicated in zip(result.items(), drawn, strict=True):
             low, high = percentile(replicated, resampling.level)
-            values.setdefault(name, []).append(value(one))
+            values.setdefault(name, []).append(value(item))
             covered.setdefault(name, []).append(low <= truth <= high)
         if (number + 1) % max(1, content["logs"] // 5) == 0:
             where.say(f"{number + 1} of {content['logs']} logs, {time.perf_counter() - started:.0f} s")
@@ -94,10 +95,10 @@ def _estimates(log: UpliftLog, m1: np.ndarray, m0: np.ndarray, chi: float) -> di
     weight = np.ones(len(log))
     units, sums = np.arange(log.n_users), {name: uplift.estimate(name, log, weight, chi, m1, m0) for name in _NAMES}
     return {
-        **{name: Statistic(units, one, uplift.arm_difference) for name, one in sums.items()},
+        **{name: Statistic(units, this_sum, uplift.arm_difference) for name, this_sum in sums.items()},
         **{
-            f"{name}/user-mean": Statistic(units, uplift.per_user_mean(one), uplift.mean_over_users)
-            for name, one in sums.items()
+            f"{name}/user-mean": Statistic(units, uplift.per_user_mean(this_sum), uplift.mean_over_users)
+            for name, this_sum in sums.items()
         },
     }
 
@@ -117,10 +118,13 @@ def _cells(row: str, error: np.ndarray, covered: np.ndarray, content: Mapping[st
     share = stats.binomtest(int(covered.sum()), n).proportion_ci(level, "wilson")
     coverage = float(covered.mean())
     low, high = content["coverage"]
-    told = f"{'within' if low <= coverage <= high else 'outside'} {100 * low:.0f}–{100 * high:.0f} %"
+    said = f"{'within' if low <= coverage <= high else 'outside'} {100 * low:.0f}–{100 * high:.0f} %"
     return [
         Cell(row, "bias, pp", bias, bias - half, bias + half, None, "", ()),
         Cell(row, "sd, pp", sd, spread[0], spread[1], None, "", ()),
         Cell(row, "rmse, pp", rmse, around[0], around[1], None, "", ()),
-        Cell(row, "coverage, %", 100 * coverage, 100 * share.low, 100 * share.high, None, told, ()),
+        Cell(row, "coverage, %", 100 * coverage, 100 * share.low, 100 * share.high, None, said, ()),
     ]
+
+
+kind = TableKind("uplift-estimators", uplift_estimator_cells)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.system.talk import Epoch
-from upliftlens.benchmarks.training.feed import Feed
+from upliftlens.benchmarks.training.rows import Feed
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.models.contract import Array, Hyper, Method, State, TrainingData
 

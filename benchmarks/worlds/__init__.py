@@ -1,1 +1,1 @@
-"""Room."""
+"""Data sets that are computed: worlds whose truth is known."""

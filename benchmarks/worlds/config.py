@@ -1,11 +1,10 @@
-"""The options of data sets that say what was recommended. No field has a default: configs/data states every one."""
+"""The options of worlds. No field has a default: configs/data states every one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from upliftlens.benchmarks.data.config import BaseConfig, DataConfig, UpliftLogConfig
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.options import above, at_least
+from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
+from upliftlens.causal.options import SEEDS, Above, AtLeast, Within
 from upliftlens.causal.worlds.generated import GeneratedOptions
 from upliftlens.causal.worlds.synthetic_options import SyntheticOptions
 
@@ -14,22 +13,17 @@ from upliftlens.causal.worlds.synthetic_options import SyntheticOptions
 class DrawnConfig(BaseConfig):
     """A data set that is drawn at random: ``draw`` is its seed."""
 
-    draw: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.draw < 0:
-            raise UpliftlensError(f"data.draw must be at least 0, got {self.draw}: it is a seed, e.g. data.draw=0")
+    draw: Annotated[int, AtLeast(0)]
 
 
 @dataclass(frozen=True)
 class SyntheticConfig(DrawnConfig, SyntheticOptions):
     """A generated world: its options, and its seed.
 
-    ``misspecification`` in [0, 1]: the world ships propensities that are wrong by so much; None: it ships none.
+    ``misspecification``: the world ships propensities that are wrong by so much; None: it ships none.
     """
 
-    misspecification: float | None
+    misspecification: Annotated[float, Within(0, 1)] | None
 
 
 @dataclass(frozen=True)
@@ -37,20 +31,13 @@ class CompletionConfig:
     """MF with biases under the squared loss: ``dim`` factors that start with sd ``init``, λ ``l2``, of which biases get
     ``bias_penalty``, Adam with rate ``lr`` for ``epochs``."""
 
-    dim: int
-    init: float
-    l2: float
-    bias_penalty: float
-    lr: float
-    epochs: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        at_least(1, dim=self.dim, epochs=self.epochs)
-        at_least(0, init=self.init, l2=self.l2, bias_penalty=self.bias_penalty, seed=self.seed)
-        above(0, lr=self.lr)
-        if self.seed >= 2**32:
-            raise ValueError(f"seed must be below {2**32}, got {self.seed}")
+    dim: Annotated[int, AtLeast(1)]
+    init: Annotated[float, AtLeast(0)]
+    l2: Annotated[float, AtLeast(0)]
+    bias_penalty: Annotated[float, AtLeast(0)]
+    lr: Annotated[float, Above(0)]
+    epochs: Annotated[int, AtLeast(1)]
+    seed: Annotated[int, SEEDS]
 
 
 @dataclass(frozen=True)
@@ -63,10 +50,10 @@ class SchnabelConfig(DrawnConfig):
 
     base: str
     completion: CompletionConfig
-    marginal: tuple[float, ...]
-    alpha: float
-    density: float
-    test_per_user: int
+    marginal: tuple[Annotated[float, Above(0)], ...]
+    alpha: Annotated[float, Within(0, 1, "(]")]
+    density: Annotated[float, Within(0, 1, "(]")]
+    test_per_user: Annotated[int, AtLeast(1)]
 
 
 @dataclass(frozen=True)
@@ -76,37 +63,39 @@ class GridConfig(DrawnConfig):
 
     A pair's rank among all, which gives its level, is that of √structure·⟨p_u, q_i⟩/√dim + √(1 − structure)·ε, all
     standard normal: with ``structure`` 0 nothing can be learnt. ``prediction`` and ``loss`` are for table robustness.
-    ``misspecification`` in [0, 2]: the world ships propensities that are wrong by so much; None: it ships none.
+    ``misspecification``: the world ships propensities that are wrong by so much; None: it ships none.
     """
 
-    n_users: int
-    n_items: int
+    n_users: Annotated[int, AtLeast(1)]
+    n_items: Annotated[int, AtLeast(1)]
     levels: tuple[float, ...]
-    shares: tuple[float, ...]
-    exposure: tuple[float, ...]
-    density: float
-    dim: int
-    structure: float
-    prediction: tuple[tuple[float, ...], ...]
+    shares: tuple[Annotated[float, Above(0)], ...]
+    exposure: tuple[Annotated[float, Above(0)], ...]
+    density: Annotated[float, Within(0, 1, "()")]
+    dim: Annotated[int, AtLeast(1)]
+    structure: Annotated[float, Within(0, 1)]
+    prediction: tuple[tuple[Annotated[float, Within(0, 1)], ...], ...]
     loss: Literal["absolute", "squared"]
-    test_per_user: int
-    misspecification: float | None
+    test_per_user: Annotated[int, AtLeast(1)]
+    misspecification: Annotated[float, Within(0, 2)] | None
 
 
 @dataclass(frozen=True)
 class UpliftSyntheticConfig(DrawnConfig, GeneratedOptions):
     """A generated world of potential outcomes: its options, and ``draw``, which seeds the world and its three logs."""
 
+    recommendations: ClassVar[bool] = True
+
 
 @dataclass(frozen=True)
 class FitConfig:
     """One early-stopped factorisation of the semi-synthetic world: see ``benchmarks.worlds.semi_synthetic.Fit``."""
 
-    dim: int
-    rate: float
-    l2: float
-    steps: int
-    spread: float
+    dim: Annotated[int, AtLeast(1)]
+    rate: Annotated[float, Above(0)]
+    l2: Annotated[float, AtLeast(0)]
+    steps: Annotated[int, AtLeast(1)]
+    spread: Annotated[float, Above(0)]
 
 
 @dataclass(frozen=True)
@@ -120,23 +109,18 @@ class SemiSyntheticConfig:
     watched: FitConfig
     offset: float
     exposure: Literal["log-rank", "rank", "capped"]
-    exponent: float
-    per_user: float
-    floor: float
-    cap: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        at_least(0, seed=self.seed)
+    exponent: Annotated[float, AtLeast(0)]
+    per_user: Annotated[float, Above(0)]
+    floor: Annotated[float, Within(0, 1)]
+    cap: Annotated[float, Within(0, 1, "(]")]
+    seed: Annotated[int, AtLeast(0)]
 
 
 @dataclass(frozen=True)
 class UpliftRatingsConfig(DrawnConfig):
     """Logs of the semi-synthetic ``world`` fitted to the ratings of the data set ``base``; ``draw`` seeds them."""
 
+    recommendations: ClassVar[bool] = True
+
     base: DataConfig
     world: SemiSyntheticConfig
-
-
-TREATED = (UpliftLogConfig, UpliftSyntheticConfig, UpliftRatingsConfig)
-"""The options of every built-in data set that says what was recommended."""

@@ -52,20 +52,20 @@ def frozen_world(
     Raises:
         UpliftlensError: if an option is out of range, or the cache can't be written.
     """
-    wanted = definition(config)
+    expected = definition(config)
     key = canonical_key(
         {
             "data": fingerprint,
-            "ratings": wanted.ratings._asdict(),
-            "watched": wanted.watched._asdict(),
-            "seed": wanted.seed,
+            "ratings": expected.ratings._asdict(),
+            "watched": expected.watched._asdict(),
+            "seed": expected.seed,
             "version": VERSION,
         }
     )
     path = cache / "worlds" / f"{key}.npz"
-    trained = _stored(path) or _built(log, wanted, path, say)
+    trained = _stored(path) or _built(log, expected, path, say)
     with located("the semi-synthetic world"):
-        return world_from(trained, wanted)
+        return world_from(trained, expected)
 
 
 def _stored(path: Path) -> Trained | None:
@@ -77,8 +77,8 @@ def _stored(path: Path) -> Trained | None:
 
 def _built(log: Interactions, wanted: WorldDefinition, path: Path, say: Say | None) -> Trained:
     with locked(path.parent, lambda what, done, total: None):
-        if (found := _stored(path)) is not None:  # another process was faster
-            return found
+        if (result := _stored(path)) is not None:  # another process was faster
+            return result
         if say is not None:
             steps = wanted.ratings.steps + wanted.watched.steps
             say(f"building the semi-synthetic world of {len(log):,} ratings: {steps:,} steps, once (kept in {path})")

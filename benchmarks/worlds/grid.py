@@ -6,12 +6,14 @@ table robustness are given.
 """
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.contract import DataSource
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.worlds.config import GridConfig
 from upliftlens.benchmarks.worlds.drawn import generated, log_and_test, logged
 from upliftlens.causal.errors import UpliftlensError, located
@@ -28,8 +30,6 @@ def world_of(config: GridConfig, knobs: Knobs) -> Grid:
         UpliftlensError: if an option or a knob is out of its range, or the density can't be reached.
     """
     n_pairs = config.n_users * config.n_items
-    if min(config.n_users, config.n_items, config.dim) < 1 or not 0 <= config.structure <= 1:
-        raise UpliftlensError("data: grid world: n_users, n_items and dim must be at least 1, structure in [0, 1]")
     different = len(set(config.levels)) == len(config.levels) > 1
     if not different or not config.scale[0] <= min(config.levels) <= max(config.levels) <= config.scale[1]:
         raise UpliftlensError(
@@ -58,7 +58,8 @@ def generate(config: GridConfig) -> Dataset:
     log, test = log_and_test(ratings_of(config), _square(config, TRUE, "exposure"), config.test_per_user, config.draw)
     recorded = None if config.misspecification is None else _recorded(config, config.misspecification)
     drawn = generated(config, log, f"generated (draw {config.draw})")
-    return sealed(replace(drawn, test=test, test_kind="mar", propensity=recorded))
+    world = World(partial(propensity_of, config), partial(ratings_of, config))
+    return sealed(replace(drawn, test=test, test_kind="mar", propensity=recorded, world=world))
 
 
 def propensity_of(config: GridConfig) -> np.ndarray:
@@ -72,11 +73,12 @@ def ratings_of(config: GridConfig) -> np.ndarray:
 
 
 def _recorded(config: GridConfig, misspecification: float) -> np.ndarray:
-    if not 0 <= misspecification <= 2:
-        raise UpliftlensError(f"data.misspecification must lie in [0, 2], got {misspecification:g}")
     return logged(_square(config, TRUE._replace(propensity=misspecification), "propensity"), config.test_per_user)
 
 
 def _square(config: GridConfig, knobs: Knobs, column: str) -> np.ndarray:
     values: np.ndarray = getattr(world_of(config, knobs), column)
     return values.reshape(config.n_users, config.n_items)
+
+
+source = DataSource("grid", GridConfig, lambda config, cache, say: generate(config))

@@ -1,14 +1,19 @@
 """Worlds of potential outcomes as data sets: three logs of every pair, and the truth behind them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.contract import DataSource
 from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
+from upliftlens.benchmarks.data.registry import load
+from upliftlens.benchmarks.data.world import World
+from upliftlens.benchmarks.system.talk import Say
 from upliftlens.benchmarks.worlds.config import UpliftRatingsConfig, UpliftSyntheticConfig
 from upliftlens.benchmarks.worlds.drawn import generated
-from upliftlens.benchmarks.worlds.truth import Truth
+from upliftlens.benchmarks.worlds.frozen import frozen_world
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import located
 from upliftlens.causal.interactions import Interactions, concatenate, interactions
@@ -19,7 +24,7 @@ DRAWS = 3  # train, validation, test
 
 
 def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig | UpliftSyntheticConfig) -> Dataset:
-    """Three logs of a world, drawn with the seeds 3·draw, 3·draw + 1, 3·draw + 2, and the world as their truth.
+    """Three logs of a world, drawn with the seeds 3·draw, 3·draw + 1, 3·draw + 2, and the world behind its door.
 
     ``like`` gives the users and the items with their features. Every pair has a row in every log: ``log`` holds the
     training draw, then the validation draw, ``test`` the test draw.
@@ -47,7 +52,7 @@ def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig
             propensity=None,
             treatment=Treatment(treated, propensity, estimated=False, redrawn=True),
             test_treatment=Treatment(test.treated, test.propensity, estimated=False, redrawn=True),
-            truth=Truth(world, seeds[-1]),
+            world=World(potential=world, test_seed=seeds[-1]),
         )
     )
 
@@ -70,3 +75,12 @@ def synthetic(config: UpliftSyntheticConfig) -> Dataset:
     like = generated(config, nothing, "generated", groups)
     like = replace(like, users=like.users.assign(group=group.astype(str).astype(object)))
     return from_world(world, like, config)
+
+
+def _fitted(config: UpliftRatingsConfig, cache: Path, say: Say | None) -> Dataset:
+    base = load(config.base, cache, say)
+    return from_world(frozen_world(base.log, base.fingerprint, config.world, cache, say), base, config)
+
+
+generated_world = DataSource("uplift-synthetic", UpliftSyntheticConfig, lambda config, cache, say: synthetic(config))
+fitted_world = DataSource("uplift-ratings", UpliftRatingsConfig, _fitted)

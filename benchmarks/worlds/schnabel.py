@@ -5,13 +5,18 @@ propensity, and may be observed. What a method sees is the drawn log; the test p
 """
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.contract import DataSource
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.data.registry import configure, load
+from upliftlens.benchmarks.data.world import World
+from upliftlens.benchmarks.system.talk import Say
 from upliftlens.benchmarks.worlds.config import SchnabelConfig
 from upliftlens.benchmarks.worlds.drawn import log_and_test, logged
 from upliftlens.causal.errors import located
@@ -45,6 +50,7 @@ def generate(config: SchnabelConfig, base: Dataset) -> Dataset:
             terms=config.terms,
             source=f"drawn from {base.name} (draw {config.draw})",
             fingerprint="",
+            world=World(partial(propensity_of, config, base), partial(ratings_of, config, base)),
         )
     )
 
@@ -86,3 +92,10 @@ def _completed(config: SchnabelConfig, base: _Base) -> _Truth:
     with located(f"data={config.name}"):
         ratings = rebucket(complete(base.dataset.log, config.completion), np.asarray(config.marginal))
         return _Truth(ratings, exposure(ratings, config.alpha, config.density))
+
+
+def _load(config: SchnabelConfig, cache: Path, say: Say | None) -> Dataset:
+    return generate(config, load(configure(config.base), cache, say))
+
+
+source = DataSource("schnabel", SchnabelConfig, _load)

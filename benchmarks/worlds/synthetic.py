@@ -1,21 +1,25 @@
 """A generated world as a data set: what a method may see of it, without the truth."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from upliftlens.benchmarks.data.build import sealed
+from upliftlens.benchmarks.data.contract import DataSource
 from upliftlens.benchmarks.data.dataset import Dataset, Features
+from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.system.environment import available_memory
 from upliftlens.benchmarks.worlds.config import SyntheticConfig
 from upliftlens.benchmarks.worlds.drawn import generated
 from upliftlens.causal.errors import UpliftlensError, located
-from upliftlens.causal.worlds.synthetic import World, synthetic_world
+from upliftlens.causal.worlds.synthetic import World as Generated
+from upliftlens.causal.worlds.synthetic import synthetic_world
 
 _ROW, _SIDE = 60, 100  # bytes of a row, with its copies while it is sorted, and of a user's or item's entry, at least
 
 
-def world_of(config: SyntheticConfig) -> World:
+def world_of(config: SyntheticConfig) -> Generated:
     """The world with its truth: for evaluation only.
 
     Raises:
@@ -26,11 +30,11 @@ def world_of(config: SyntheticConfig) -> World:
             f"data.scale must be [1,{len(config.shares)}]: data.shares names one share for each rating"
         )
     rows = config.n_users * (config.ratings_per_user + config.test_per_user)
-    wanted = _ROW * rows + (_SIDE + 8 * config.dim) * (config.n_users + config.n_items)
+    needed = _ROW * rows + (_SIDE + 8 * config.dim) * (config.n_users + config.n_items)
     free = available_memory()
-    if wanted > free:
+    if needed > free:
         raise UpliftlensError(
-            f"a world of {config.n_users:,} users and {config.n_items:,} items takes {wanted / 2**30:.1f} GiB or more, "
+            f"a world of {config.n_users:,} users and {config.n_items:,} items takes {needed / 2**30:.1f} GiB or more, "
             f"{free / 2**30:.1f} GiB are free: choose a smaller data.n_users or data.n_items"
         )
     with located("data"):
@@ -45,7 +49,7 @@ def generate(config: SyntheticConfig) -> Dataset:
     recorded = None if config.misspecification is None else _recorded(world, config.misspecification)
     if len(world.test):
         drawn = replace(drawn, test=world.test, test_kind="mar")
-    return sealed(replace(drawn, propensity=recorded))
+    return sealed(replace(drawn, propensity=recorded, world=World(partial(propensity_of, config))))
 
 
 def propensity_of(config: SyntheticConfig) -> np.ndarray:
@@ -53,12 +57,13 @@ def propensity_of(config: SyntheticConfig) -> np.ndarray:
     return world_of(config).truth.propensity(np.arange(config.n_users))
 
 
-def _recorded(world: World, misspecification: float) -> np.ndarray:
-    """f32[U, I]; raises UpliftlensError for a misspecification outside of [0, 1]."""
-    if not 0 <= misspecification <= 1:
-        raise UpliftlensError(f"data.misspecification must lie in [0, 1], got {misspecification}")
+def _recorded(world: Generated, misspecification: float) -> np.ndarray:
+    """f32[U, I]."""
     return world.truth.recorded_propensity(np.arange(world.log.n_users), misspecification)
 
 
 def _named(matrix: np.ndarray, side: str) -> Features:
     return Features(tuple(f"{side} feature {i}" for i in range(matrix.shape[1])), matrix.astype(np.float32))
+
+
+source = DataSource("synthetic", SyntheticConfig, lambda config, cache, say: generate(config))

@@ -94,14 +94,18 @@ def differ(levels: Sequence[Group], overall: Group, partition: bool) -> Heteroge
     ``partition``: every row has one level, so that K levels make K − 1 contrasts; levels that overlap (genres) are each
     held against the overall effect.
     """
-    usable = [one for one in levels if np.isfinite(one.value) and _variance(one.influence, int(one.present.sum())) > 0]
+    usable = [
+        level
+        for level in levels
+        if np.isfinite(level.value) and _variance(level.influence, int(level.present.sum())) > 0
+    ]
     if len(usable) < 2:
         return _UNTESTED
-    if partition and (np.sum([one.present for one in usable], axis=0) <= 1).all():
+    if partition and (np.sum([item.present for item in usable], axis=0) <= 1).all():
         return _welch(usable)
     reference, rest = (usable[-1], usable[:-1]) if partition else (overall, usable)
-    contrasts = np.stack([one.influence - reference.influence for one in rest], axis=1)
-    return _hotelling(np.array([one.value - reference.value for one in rest]), contrasts)
+    contrasts = np.stack([part.influence - reference.influence for part in rest], axis=1)
+    return _hotelling(np.array([part.value - reference.value for part in rest]), contrasts)
 
 
 def _variance(influence: np.ndarray, n: int) -> float:
@@ -110,9 +114,9 @@ def _variance(influence: np.ndarray, n: int) -> float:
 
 def _welch(levels: Sequence[Group]) -> Heterogeneity:
     k = len(levels)
-    count = np.array([one.present.sum() for one in levels], np.float64)
-    value = np.array([one.value for one in levels])
-    weight = 1 / np.array([_variance(one.influence, int(n)) for one, n in zip(levels, count, strict=True)])
+    count = np.array([level.present.sum() for level in levels], np.float64)
+    value = np.array([level.value for level in levels])
+    weight = 1 / np.array([_variance(level.influence, int(n)) for level, n in zip(levels, count, strict=True)])
     share = weight / weight.sum()
     centre = (share * value).sum()
     spread = ((1 - share) ** 2 / (count - 1)).sum()

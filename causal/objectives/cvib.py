@@ -9,13 +9,14 @@ linear in its sums: the full batch is the definition and the minibatch gradient 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.objective import Objective, Phase, View, all_pairs
-from upliftlens.causal.options import Traced
+from upliftlens.causal.options import AtLeast, Traced
 from upliftlens.causal.sample import Batch
 
 
@@ -23,8 +24,8 @@ from upliftlens.causal.sample import Batch
 class CVIBOptions:
     """``balance``: α; ``confidence``: γ."""
 
-    balance: Traced[float]
-    confidence: Traced[float]
+    balance: Annotated[Traced[float], AtLeast(0)]
+    confidence: Annotated[Traced[float], AtLeast(0)]
 
 
 def _cvib(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:

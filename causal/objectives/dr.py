@@ -28,6 +28,7 @@ test data. All losses here but stable_dr's are linear in their sums over O and D
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ from upliftlens.causal import risk
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.objective import Objective, Phase, View, all_pairs, pairs_per_row
-from upliftlens.causal.options import Traced, at_least
+from upliftlens.causal.options import AtLeast, Traced, Within
 from upliftlens.causal.risk import RiskEstimator
 from upliftlens.causal.sample import Batch, Sample
 
@@ -47,21 +48,14 @@ Step = Callable[[View, Batch, Mapping[str, Array]], Array]
 class OutcomeOptions:
     """``imputation_l2``: share of λ that regularises the imputation; 1: as the prediction."""
 
-    imputation_l2: Traced[float]
-
-    def __post_init__(self) -> None:
-        at_least(0, imputation_l2=self.imputation_l2)
+    imputation_l2: Annotated[Traced[float], AtLeast(0)]
 
 
 @dataclass(frozen=True)
 class ImputationOptions(OutcomeOptions):
     """``anchor``: α, the weight of mean_O ℓ(r, g) in the imputation's loss."""
 
-    anchor: Traced[float]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(0, anchor=self.anchor)
+    anchor: Annotated[Traced[float], AtLeast(0)]
 
 
 def prediction_loss(transform: Callable[[Array, Array], RiskEstimator]) -> Step:
@@ -162,15 +156,11 @@ class StableDROptions:
     ``anchor``: as in ``ImputationOptions``.
     """
 
-    balance: Traced[float]
-    floor: Traced[float]
-    imputation_l2: Traced[float]
-    propensity_l2: Traced[float]
-    anchor: Traced[float]
-
-    def __post_init__(self) -> None:
-        at_least(0, balance=self.balance, anchor=self.anchor)
-        at_least(0, imputation_l2=self.imputation_l2, propensity_l2=self.propensity_l2)
+    balance: Annotated[Traced[float], AtLeast(0)]
+    floor: Annotated[Traced[float], Within(0, 1)]
+    imputation_l2: Annotated[Traced[float], AtLeast(0)]
+    propensity_l2: Annotated[Traced[float], AtLeast(0)]
+    anchor: Annotated[Traced[float], AtLeast(0)]
 
 
 def _propensity(logit: Array, hp: Mapping[str, Array]) -> Array:

@@ -19,6 +19,7 @@ sample four negatives per positive, so the learned constants differ. c shifts th
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.multitask import pair_ids
 from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View, all_pairs, pairs_per_row
-from upliftlens.causal.options import Traced
+from upliftlens.causal.options import AtLeast, Traced
 from upliftlens.causal.sample import Batch, Sample
 
 
@@ -35,7 +36,7 @@ from upliftlens.causal.sample import Batch, Sample
 class RelMFOptions:
     """``unlabelled``: w, the weight of pairs without feedback against positives."""
 
-    unlabelled: Traced[float]
+    unlabelled: Annotated[Traced[float], AtLeast(0)]
 
 
 def _rel_mf(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
@@ -80,8 +81,8 @@ ubpr = Objective(
 class MACROptions:
     """``item_weight``: a; ``user_weight``: b; ``reference``: c, the matching score that popularity alone explains."""
 
-    item_weight: Traced[float]
-    user_weight: Traced[float]
+    item_weight: Annotated[Traced[float], AtLeast(0)]
+    user_weight: Annotated[Traced[float], AtLeast(0)]
     reference: Traced[float]
 
 

@@ -13,6 +13,7 @@ towers would all give the same score.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.dr import exposure_entropy
 from upliftlens.causal.objectives.objective import Objective, Phase, View, all_pairs, pairs_per_row
-from upliftlens.causal.options import Traced, at_least
+from upliftlens.causal.options import AtLeast, Traced, Within
 from upliftlens.causal.sample import Batch, Sample
 
 
@@ -32,13 +33,10 @@ class ESCM2Options:
     ``imputation_l2``: share of λ that regularises the imputation tower; 1: as the others.
     """
 
-    joint: Traced[float]
-    risk: Traced[float]
-    floor: Traced[float]
-    imputation_l2: Traced[float]
-
-    def __post_init__(self) -> None:
-        at_least(0, joint=self.joint, risk=self.risk, imputation_l2=self.imputation_l2)
+    joint: Annotated[Traced[float], AtLeast(0)]
+    risk: Annotated[Traced[float], AtLeast(0)]
+    floor: Annotated[Traced[float], Within(0, 1)]
+    imputation_l2: Annotated[Traced[float], AtLeast(0)]
 
 
 def pair_ids(sample: Sample) -> tuple[Array, Array]:

@@ -20,15 +20,15 @@ w < 1 shrinks τ̂ more, as λ/w would.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View
 from upliftlens.causal.objectives.uplift import RECOMMENDATIONS, CappedOptions, inverse_propensity, treatment
-from upliftlens.causal.options import Traced
+from upliftlens.causal.options import Above, Traced
 from upliftlens.causal.sample import Batch, Sample
 
 _LINKS = frozenset({"rating", "probability"})
@@ -106,8 +106,8 @@ def _outcomes(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     other = half(rows)
     return sum(
         (
-            _by_arm(view, rows._replace(weight=rows.weight * (other == own)), *models)
-            for own, models in enumerate(_HALVES)
+            _by_arm(view, rows._replace(weight=rows.weight * (other == mine)), *models)
+            for mine, models in enumerate(_HALVES)
         ),
         jnp.zeros(()),
     )
@@ -115,9 +115,9 @@ def _outcomes(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
 
 def pseudo_outcome(view: View, rows: Sample, chi: Array) -> Array:
     """φ of each row by the outcome models of the half it isn't in, a constant to the gradient."""
-    own = half(rows)
+    mine = half(rows)
     m1, m0 = (
-        view.predict(jnp.where(own, view.score(first, rows), view.score(second, rows)))
+        view.predict(jnp.where(mine, view.score(first, rows), view.score(second, rows)))
         for first, second in zip(*_HALVES, strict=True)
     )
     treated, _ = treatment(rows)
@@ -128,14 +128,9 @@ def pseudo_outcome(view: View, rows: Sample, chi: Array) -> Array:
 
 @dataclass(frozen=True)
 class DROptions(CappedOptions):
-    """``chi`` as in dlce; ``effect``: w > 0, the weight of the effect's loss against λ."""
+    """``chi`` as in dlce; ``effect``: w, the weight of the effect's loss against λ."""
 
-    effect: Traced[float]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.effect > 0:
-            raise UpliftlensError(f"effect must be positive, got {self.effect}")
+    effect: Annotated[Traced[float], Above(0)]
 
 
 def _effect(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:

@@ -32,7 +32,7 @@ def against_any_item(
 ) -> Callable[[UpliftLog, Mapping[str, float]], DrawTriples]:
     """Draws of a row with Y > 0 among the ``usable(log)`` bool[N], against an item uniform over all items.
 
-    The draws raise ValueError for a log without such a row.
+    The draws raise UpliftlensError for a log without such a row.
     """
 
     def triples(log: UpliftLog, hp: Mapping[str, float]) -> DrawTriples:

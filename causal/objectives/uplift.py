@@ -23,6 +23,7 @@ ulbpr: i is drawn over the whole log in proportion to P(positive), then j within
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +38,7 @@ from upliftlens.causal.objectives.triples import (
     class_pairs,
     positive_probability,
 )
-from upliftlens.causal.options import Traced
+from upliftlens.causal.options import Traced, Within
 from upliftlens.causal.sample import Batch, Sample
 
 RECOMMENDATIONS = frozenset({"recommendations"})
@@ -45,24 +46,16 @@ RECOMMENDATIONS = frozenset({"recommendations"})
 
 @dataclass(frozen=True)
 class CappedOptions:
-    """``chi``: χ in [0, 1): propensities are clipped to e ≥ χ where Z = 1 and e ≤ 1 − χ where Z = 0, so |w| ≤ Y/χ."""
+    """``chi``: χ: propensities are clipped to e ≥ χ where Z = 1 and e ≤ 1 − χ where Z = 0, so |w| ≤ Y/χ."""
 
-    chi: Traced[float]
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.chi < 1:
-            raise UpliftlensError(f"chi must lie in [0, 1), got {self.chi}")
+    chi: Annotated[Traced[float], Within(0, 1, "[)")]
 
 
 @dataclass(frozen=True)
 class CoinOptions:
-    """``alpha``: α in [0, 1], P(a row counts as positive that was neither recommended nor taken)."""
+    """``alpha``: α = P(a row counts as positive that was neither recommended nor taken)."""
 
-    alpha: Traced[float]
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise UpliftlensError(f"alpha must lie in [0, 1], got {self.alpha}")
+    alpha: Annotated[Traced[float], Within(0, 1)]
 
 
 def treatment(sample: Sample) -> tuple[Array, Array]:
@@ -80,8 +73,8 @@ def inverse_propensity(sample: Sample, chi: Array) -> Array:
     """1/max(e, χ) where Z = 1, 1/max(1 − e, χ) where Z = 0, and 0 where there is no overlap; of the sample's shape."""
     treated, e = treatment(sample)
     usable = (sample.weight > 0) & (e > 0) & (e < 1)
-    own = jnp.maximum(jnp.where(treated > 0, e, 1 - e), chi)
-    return jnp.where(usable, 1 / jnp.where(usable, own, 1), 0)
+    mine = jnp.maximum(jnp.where(treated > 0, e, 1 - e), chi)
+    return jnp.where(usable, 1 / jnp.where(usable, mine, 1), 0)
 
 
 def _signed(view: View, sample: Sample, size: Array) -> Array:

@@ -109,7 +109,8 @@ def naive_bayes(log: Interactions, mar: Array | None, smoothing: float) -> Prope
         marginal = _counts(levels, np.asarray(mar, np.float32)) + smoothing
         marginal = marginal / marginal.sum()
         assumes = (
-            "the rating alone decides exposure, and the MAR sample shows how common each rating is among all pairs"
+            "the rating alone decides exposure, and a sample of ratings missing at random (MAR) shows how common each "
+            "is among all pairs"
         )
     missing = levels[(marginal == 0) & (given_observed > 0)]
     if len(missing):

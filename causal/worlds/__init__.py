@@ -1,1 +1,1 @@
-"""Room."""
+"""Worlds whose truth is a formula, on arrays."""

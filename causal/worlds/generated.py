@@ -13,11 +13,11 @@ trust it are biased.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.options import Above, AtLeast, Within, check_ranges
 from upliftlens.causal.worlds.potential import EXPOSURES, PotentialWorld, potential_world, ranks, rescaled
 
 
@@ -27,24 +27,24 @@ class GeneratedOptions:
 
     ``effect``: log odds ratio of recommending. ``effect_sd``: how much it differs between pairs. ``heterogeneity``: how
     much larger it is in group 1 than in group 0. ``exposure`` names a rule of ``causal.worlds.potential.EXPOSURES`` and
-    ``exponent`` its strength, 0 being a randomised policy. ``confounding`` ≥ 0: strength of the hidden cause of both.
+    ``exponent`` its strength, 0 being a randomised policy. ``confounding``: strength of the hidden cause of both.
     """
 
-    n_users: int
-    n_items: int
-    dim: int
+    n_users: Annotated[int, AtLeast(1)]
+    n_items: Annotated[int, AtLeast(1)]
+    dim: Annotated[int, AtLeast(1)]
     base: float
-    popularity_sd: float
-    taste_sd: float
+    popularity_sd: Annotated[float, AtLeast(0)]
+    taste_sd: Annotated[float, AtLeast(0)]
     effect: float
-    effect_sd: float
+    effect_sd: Annotated[float, AtLeast(0)]
     heterogeneity: float
-    confounding: float
-    exposure: str
-    exponent: float
-    per_user: float
-    floor: float
-    cap: float
+    confounding: Annotated[float, AtLeast(0)]
+    exposure: Literal["log-rank", "rank"]
+    exponent: Annotated[float, AtLeast(0)]
+    per_user: Annotated[float, Above(0)]
+    floor: Annotated[float, Within(0, 1)]
+    cap: Annotated[float, Within(0, 1, "(]")]
 
 
 class Generated(NamedTuple):
@@ -62,13 +62,10 @@ def generate(options: GeneratedOptions, seed: int) -> Generated:
     """The world of these options and this seed.
 
     Raises:
-        UpliftlensError: for an unknown exposure rule, a negative ``confounding``, or if ``per_user`` can't be reached.
+        UpliftlensError: if an option is out of its range, or ``per_user`` can't be reached.
     """
     o = options
-    if o.confounding < 0:
-        raise UpliftlensError(f"confounding must be at least 0, got {o.confounding}")
-    if o.exposure not in EXPOSURES:
-        raise UpliftlensError(f"unknown exposure rule '{o.exposure}': there is: {', '.join(EXPOSURES)}")
+    check_ranges(type(o), vars(o))
     rng = np.random.default_rng(seed)
     taste, response = (
         rng.standard_normal((o.n_users, o.dim)) @ rng.standard_normal((o.dim, o.n_items)) / np.sqrt(o.dim)

@@ -15,12 +15,13 @@ The mean loss does not depend on the knobs, up to which pairs the coin favours.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
+from upliftlens.causal.options import Above, AtLeast, Within, check_ranges
 
 
 @dataclass(frozen=True)
@@ -30,32 +31,26 @@ class GridOptions:
     ``prediction`` f[K, K]: row k is the distribution of the predicted level. ``loss``: of outcome and prediction.
     """
 
-    n_pairs: int
+    n_pairs: Annotated[int, AtLeast(1)]
     levels: tuple[float, ...]
-    shares: tuple[float, ...]
-    exposure: tuple[float, ...]
-    density: float
-    prediction: tuple[tuple[float, ...], ...]
+    shares: tuple[Annotated[float, Above(0)], ...]
+    exposure: tuple[Annotated[float, Above(0)], ...]
+    density: Annotated[float, Within(0, 1, "()")]
+    prediction: tuple[tuple[Annotated[float, Within(0, 1)], ...], ...]
     loss: Literal["absolute", "squared"]
 
     def __post_init__(self) -> None:
         size = len(self.levels)
         wrong = [
-            (self.n_pairs < 1, "n_pairs must be at least 1"),
             (size < 2, "there must be two levels or more"),
-            (len(self.shares) != size or min(self.shares) <= 0, "shares must name a positive share for each level"),
+            (len(self.shares) != size, "shares must name a share for each level"),
             (abs(sum(self.shares) - 1) > 1e-3, "shares must sum to 1"),
-            (len(self.exposure) != size or min(self.exposure) <= 0, "exposure must name a positive one for each level"),
-            (not 0 < self.density < 1, "density must lie in (0, 1)"),
+            (len(self.exposure) != size, "exposure must name one for each level"),
             (
                 len(self.prediction) != size
-                or any(
-                    len(row) != size or min(row) < 0 or not np.isclose(sum(row), 1, atol=1e-6)
-                    for row in self.prediction
-                ),
+                or any(len(row) != size or not np.isclose(sum(row), 1, atol=1e-6) for row in self.prediction),
                 "prediction must have a row for each level: shares of the predicted levels that sum to 1",
             ),
-            (self.loss not in ("absolute", "squared"), f"unknown loss '{self.loss}': there is absolute, squared"),
         ]
         for is_wrong, sentence in wrong:
             if is_wrong:
@@ -89,8 +84,10 @@ def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator, ranks: Ar
     ``ranks`` f[D] in [0, 1): where a pair stands among all by its outcome, as tastes have it; None: anywhere.
 
     Raises:
-        UpliftlensError: if a knob is out of range, or the density can't be reached, as a propensity would exceed 1.
+        UpliftlensError: if an option or a knob is out of range, or the density can't be reached: a propensity would
+            exceed 1.
     """
+    check_ranges(type(options), vars(options))
     if not 0 <= knobs.propensity <= 2 or not 0 <= knobs.imputation <= 1 or knobs.confounding < 0:
         raise UpliftlensError(
             f"grid world: propensity lies in [0, 2], imputation in [0, 1], confounding from 0: {knobs}"

@@ -108,11 +108,11 @@ def predictions(ratings: Array, rng: np.random.Generator) -> dict[str, np.ndarra
 
 
 def _raised(ratings: np.ndarray, level: int, rng: np.random.Generator) -> np.ndarray:
-    wanted, there = int((ratings == LEVELS).sum()), np.flatnonzero(ratings == level)
-    if len(there) < wanted:
-        raise UpliftlensError(f"{wanted} ratings of {level} are to be raised to {LEVELS}, but there are {len(there)}")
+    expected, there = int((ratings == LEVELS).sum()), np.flatnonzero(ratings == level)
+    if len(there) < expected:
+        raise UpliftlensError(f"{expected} ratings of {level} are to be raised to {LEVELS}, but there are {len(there)}")
     raised = ratings.copy()
-    raised.ravel()[rng.choice(there, wanted, replace=False)] = LEVELS
+    raised.ravel()[rng.choice(there, expected, replace=False)] = LEVELS
     return raised
 
 

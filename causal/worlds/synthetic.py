@@ -187,14 +187,14 @@ def _side(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features f32[n, F], factors and bias f64[n, d + 1], and a standard normal f64[n] (activity or popularity)."""
     features = stream.standard_normal((n, n_features)).astype(np.float32)
-    own = stream.standard_normal((n, options.dim))
+    mine = stream.standard_normal((n, options.dim))
     if n_features:
         loading = stream.standard_normal((n_features, options.dim))
         loading /= np.sqrt((loading**2).sum(axis=0))  # each factor keeps variance 1 whatever the features explain
         share = options.feature_strength
-        own = np.sqrt(share) * _product(features.astype(np.float64), loading) + np.sqrt(1 - share) * own
+        mine = np.sqrt(share) * _product(features.astype(np.float64), loading) + np.sqrt(1 - share) * mine
     bias, extra = stream.standard_normal((2, n))
-    return features, np.column_stack([own, bias]), extra
+    return features, np.column_stack([mine, bias]), extra
 
 
 def _capped(weight: np.ndarray, total: np.ndarray, cap: float) -> np.ndarray:

@@ -1,11 +1,13 @@
 """What a synthetic world (``causal.worlds.synthetic``) is made of, and which can't be."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.special import ndtr
 
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.options import Above, AtLeast, Within, check_ranges
 
 TOLERANCE = 0.1  # share of the expected log that max_propensity may cut off, from the most active users
 
@@ -16,31 +18,31 @@ class SyntheticOptions:
 
     ``ratings_per_user`` is the expected number of log rows of the mean user, ``activity_skew`` the log-normal spread
     of that number over users. ``exposure`` is the strength with which preference and popularity drive what is seen
-    (0: nothing does), ``popularity_skew`` the weight of popularity beside preference in it. ``feature_strength`` in
-    [0, 1] is the share of the factors' variance that the features explain. ``shares`` are the shares of ratings
+    (0: nothing does), ``popularity_skew`` the weight of popularity beside preference in it. ``feature_strength``
+    is the share of the factors' variance that the features explain. ``shares`` are the shares of ratings
     1, 2, … in the complete matrix. ``test_per_user`` pairs of each user, chosen uniformly, form the test set.
     ``confounding``: strength of the hidden cause of both rating and exposure.
     """
 
-    n_users: int
-    n_items: int
-    dim: int
-    ratings_per_user: float
-    activity_skew: float
-    test_per_user: int
+    n_users: Annotated[int, AtLeast(1)]
+    n_items: Annotated[int, AtLeast(1)]
+    dim: Annotated[int, AtLeast(1)]
+    ratings_per_user: Annotated[float, Above(0)]
+    activity_skew: Annotated[float, AtLeast(0)]
+    test_per_user: Annotated[int, AtLeast(0)]
     exposure: float
     popularity_skew: float
-    max_propensity: float
-    user_sd: float
-    item_sd: float
-    taste_sd: float
-    noise: float
-    shares: tuple[float, ...]
-    n_user_features: int
-    n_item_features: int
-    feature_strength: float
-    days: float
-    confounding: float
+    max_propensity: Annotated[float, Within(0, 1, "(]")]
+    user_sd: Annotated[float, AtLeast(0)]
+    item_sd: Annotated[float, AtLeast(0)]
+    taste_sd: Annotated[float, AtLeast(0)]
+    noise: Annotated[float, Above(0)]
+    shares: tuple[Annotated[float, Above(0)], ...]
+    n_user_features: Annotated[int, AtLeast(0)]
+    n_item_features: Annotated[int, AtLeast(0)]
+    feature_strength: Annotated[float, Within(0, 1)]
+    days: Annotated[float, AtLeast(0)]
+    confounding: Annotated[float, AtLeast(0)]
 
 
 def check_options(options: SyntheticOptions) -> None:
@@ -48,29 +50,20 @@ def check_options(options: SyntheticOptions) -> None:
 
     Raises:
         UpliftlensError: if an option is out of its range, or ``max_propensity`` caps the users' expected rows so
-        that more
-            than a share ``TOLERANCE`` of the log is lost.
+            that more than a share ``TOLERANCE`` of the log is lost.
     """
+    check_ranges(type(options), vars(options))
     o = options
     most = o.max_propensity * (o.n_items - o.test_per_user)
     reach = f"max_propensity · (n_items - test_per_user) is {most:g}; lower them, or raise max_propensity or n_items"
     wrong = [
-        (min(o.n_users, o.n_items, o.dim) < 1, "n_users, n_items and dim must be at least 1"),
         (
-            not 0 <= o.test_per_user < o.n_items,
-            f"test_per_user={o.test_per_user} must be at least 0 and below n_items={o.n_items}: change one",
+            o.test_per_user >= o.n_items,
+            f"test_per_user={o.test_per_user} must be below n_items={o.n_items}: change one",
         ),
-        (not 0 < o.max_propensity <= 1, "max_propensity must lie in (0, 1]"),
-        (o.ratings_per_user <= 0, "ratings_per_user must be positive"),
         (o.ratings_per_user > most, f"{o.ratings_per_user:g} ratings_per_user can't be reached: {reach}"),
-        (o.noise <= 0, "noise must be positive"),
-        (
-            min(o.user_sd, o.item_sd, o.taste_sd, o.activity_skew, o.days, o.confounding) < 0,
-            "spreads, days or confounding are negative",
-        ),
         (o.user_sd + o.item_sd + o.taste_sd <= 0, "one of user_sd, item_sd, taste_sd must be positive"),
-        (not 0 <= o.feature_strength <= 1, "feature_strength must lie in [0, 1]"),
-        (len(o.shares) < 2 or min(o.shares) <= 0, "shares must name a positive share for each of two or more levels"),
+        (len(o.shares) < 2, "shares must name a share for each of two or more levels"),
         (abs(sum(o.shares) - 1) > 1e-6, "shares must sum to 1"),
     ]
     for is_wrong, sentence in wrong:

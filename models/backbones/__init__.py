@@ -1,1 +1,1 @@
-"""Room."""
+"""Flax modules that score pairs; every loss and objective can train them."""

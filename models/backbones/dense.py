@@ -6,10 +6,11 @@ x_0 = input, x_l = dropout(relu(W_l x_{l−1} + c_l)) for the hidden layers, W_L
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 from flax import nnx
 
-from upliftlens.causal.options import at_least, share
+from upliftlens.causal.options import AtLeast, Within
 from upliftlens.models.contract import Array
 
 
@@ -20,15 +21,10 @@ class DenseOptions:
     ``dropout``: share of hidden units dropped in training.
     """
 
-    dim: int
-    layers: tuple[int, ...]
-    dropout: float
-    init: float
-
-    def __post_init__(self) -> None:
-        at_least(1, dim=self.dim, **{f"layers[{place}]": width for place, width in enumerate(self.layers)})
-        at_least(0, init=self.init)
-        share(dropout=self.dropout)
+    dim: Annotated[int, AtLeast(1)]
+    layers: tuple[Annotated[int, AtLeast(1)], ...]
+    dropout: Annotated[float, Within(0, 1, "[)")]
+    init: Annotated[float, AtLeast(0)]
 
 
 class Dense(nnx.Module):

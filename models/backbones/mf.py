@@ -4,12 +4,12 @@ Penalty: ‖P‖² + ‖Q‖² + ``bias_penalty``·(‖b_user‖² + ‖b_item�
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 from flax import nnx
 
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import AtLeast
 from upliftlens.models.contract import Array, Backbone, TrainingData
 
 
@@ -17,13 +17,9 @@ from upliftlens.models.contract import Array, Backbone, TrainingData
 class MFOptions:
     """``dim``: number of factors; ``init``: sd of the factors at the start; ``bias_penalty``: share of λ on biases."""
 
-    dim: int
-    init: float
-    bias_penalty: float
-
-    def __post_init__(self) -> None:
-        at_least(1, dim=self.dim)
-        at_least(0, init=self.init, bias_penalty=self.bias_penalty)
+    dim: Annotated[int, AtLeast(1)]
+    init: Annotated[float, AtLeast(0)]
+    bias_penalty: Annotated[float, AtLeast(0)]
 
 
 class MF(nnx.Module):

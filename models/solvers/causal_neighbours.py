@@ -10,12 +10,12 @@ is 0. The matrices are dense: 4·n_users·n_items bytes each.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import AtLeast
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.solvers.matrix import matrix_method
 
@@ -24,15 +24,11 @@ _BLOCK = 128  # rows whose neighbours are sought at once; changes no number beyo
 
 @dataclass(frozen=True)
 class Options:
-    """``basis`` of the similarity, ``neighbours`` ≥ 1 kept for each user or item, ``shrinkage`` b ≥ 0 in neighbours."""
+    """``basis`` of the similarity, ``neighbours`` kept for each user or item, ``shrinkage`` b in neighbours."""
 
     basis: Literal["outcome", "treatment"]
-    neighbours: int
-    shrinkage: Traced[float]
-
-    def __post_init__(self) -> None:
-        at_least(1, neighbours=self.neighbours)
-        at_least(0, shrinkage=self.shrinkage)
+    neighbours: Annotated[int, AtLeast(1)]
+    shrinkage: Annotated[Traced[float], AtLeast(0)]
 
 
 def dense(data: TrainingData) -> tuple[Array, Array, Array]:
@@ -79,8 +75,8 @@ def _build(basis: str, neighbours: int, by_item: bool) -> Method:
     def solve(data: TrainingData, hp: Hyper) -> Array:
         logged, treated, outcome = (part.T if by_item else part for part in dense(data))
         alike = outcome if basis == "outcome" else treated
-        found = scores(logged, treated, outcome, alike, neighbours, hp.model["shrinkage"])
-        return found.T if by_item else found
+        result = scores(logged, treated, outcome, alike, neighbours, hp.model["shrinkage"])
+        return result.T if by_item else result
 
     return matrix_method(solve)
 

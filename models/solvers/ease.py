@@ -13,24 +13,21 @@ of an entry of B for l2 ≥ 100 and below 3e-5 for l2 = 1. Where l2 is too small
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import above
+from upliftlens.causal.options import Above
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
 
 
 @dataclass(frozen=True)
 class Options:
-    """``l2``: strength of the ridge penalty, in units of co-occurrence counts; > 0."""
+    """``l2``: strength of the ridge penalty, in units of co-occurrence counts."""
 
-    l2: Traced[float]
-
-    def __post_init__(self) -> None:
-        above(0, l2=self.l2)
+    l2: Annotated[Traced[float], Above(0)]
 
 
 class State(NamedTuple):

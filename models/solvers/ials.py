@@ -17,12 +17,12 @@ a few times the factors. Time per step: (2·cg_steps + 3) passes over the positi
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import above, at_least
+from upliftlens.causal.options import Above, AtLeast
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.solvers.history import positives
 
@@ -33,22 +33,17 @@ _CHUNK = 2**18  # floats of gathered factors alive at once: a chunk of the log s
 class Options:
     """Options of iALS.
 
-    ``dim`` of the factors; ``cg_steps`` per half-sweep, dim of them being exact up to rounding; ``alpha0`` > 0 weighs
-    all pairs against the positives; ``l2`` > 0 and ``nu`` ≥ 0 set the penalty; factors start as N(0, init_scale²/dim),
-    ``init_scale`` > 0, since at 0 they would stay.
+    ``dim`` of the factors; ``cg_steps`` per half-sweep, dim of them being exact up to rounding; ``alpha0`` weighs all
+    pairs against the positives; ``l2`` and ``nu`` set the penalty; factors start as N(0, ``init_scale``²/dim): at 0
+    they would stay.
     """
 
-    dim: int
-    cg_steps: int
-    alpha0: Traced[float]
-    l2: Traced[float]
-    nu: Traced[float]
-    init_scale: Traced[float]
-
-    def __post_init__(self) -> None:
-        at_least(1, dim=self.dim, cg_steps=self.cg_steps)
-        above(0, alpha0=self.alpha0, l2=self.l2, init_scale=self.init_scale)
-        at_least(0, nu=self.nu)
+    dim: Annotated[int, AtLeast(1)]
+    cg_steps: Annotated[int, AtLeast(1)]
+    alpha0: Annotated[Traced[float], Above(0)]
+    l2: Annotated[Traced[float], Above(0)]
+    nu: Annotated[Traced[float], AtLeast(0)]
+    init_scale: Annotated[Traced[float], Above(0)]
 
 
 class State(NamedTuple):

@@ -12,12 +12,12 @@ outweigh little. Only n_items × neighbours similarities are kept. Nothing is mi
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import at_least
+from upliftlens.causal.options import AtLeast
 from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
 from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
 
@@ -26,14 +26,10 @@ _ITEMS = 256  # items whose neighbours are sought at once
 
 @dataclass(frozen=True)
 class Options:
-    """``neighbours``: how many are kept for each item (at most all); ``shrinkage``: in users; ≥ 0."""
+    """``neighbours``: how many are kept for each item (at most all); ``shrinkage``: in users."""
 
-    neighbours: int
-    shrinkage: Traced[float]
-
-    def __post_init__(self) -> None:
-        at_least(1, neighbours=self.neighbours)
-        at_least(0, shrinkage=self.shrinkage)
+    neighbours: Annotated[int, AtLeast(1)]
+    shrinkage: Annotated[Traced[float], AtLeast(0)]
 
 
 class State(NamedTuple):
@@ -66,8 +62,8 @@ def _init(data: TrainingData, neighbours: int) -> State:
 
 
 def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
-    found = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
-    return State(*found, state.spans), jnp.zeros(())
+    result = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
+    return State(*result, state.spans), jnp.zeros(())
 
 
 def _score(state: State, data: TrainingData, users: Array) -> Array:

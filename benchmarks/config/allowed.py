@@ -1,0 +1,43 @@
+"""What options may be, in words, from the types of their dataclasses: for ``--help``."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from upliftlens.causal.options import Range
+
+
+def allowed(kind: type, section: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    """(option, what it may be) of each option that has a range or a fixed set of values, mappings of options opened.
+
+    ``section``: the configuration that the options class ``kind`` is of; what it doesn't state is left out. ``where``:
+    how a user writes it, e.g. "model" for ``model.dim``, "" for the options outside of groups.
+    """
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if name not in section:
+            continue
+        option = f"{where}.{name}" if where else name
+        if isinstance(section[name], Mapping):
+            for nested in (hint, *get_args(hint)):
+                if is_dataclass(nested):
+                    yield from allowed(nested, section[name], option)  # type: ignore[arg-type]
+        elif words := _words(hint):
+            yield option, words
+
+
+def _words(hint: Any, plural: str = "") -> str:
+    """ "whole number, at least 1"; "" where nothing but the type is stated."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        stated = [str(mark) for mark in parts[1:] if isinstance(mark, Range)]
+        number = "whole number" if parts[0] is int else "number"
+        return ", ".join([number + plural, *stated]) if stated else _words(parts[0], plural)
+    if origin is Literal:
+        return ", ".join(map(str, parts))
+    if origin is tuple:
+        return _words(parts[0], "s")
+    if origin in (Union, UnionType):
+        words = ", or ".join(filter(None, map(_words, parts)))
+        return f"{words}, or null" if words and NoneType in parts else words
+    return ""

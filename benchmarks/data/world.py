@@ -1,0 +1,85 @@
+"""The truth of a world: one locked door to its propensities, its ratings and its effects."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+import numpy as np
+
+from upliftlens.causal.worlds.potential import PotentialWorld, fingerprint, realised
+
+T = TypeVar("T")
+
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+class TruthRead(Exception):
+    """Something read the truth of a world while it was hidden: a fault in a learner, not in its options."""
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """While the block runs, reading any truth raises ``TruthRead``: what training and selection run under."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
+class World:
+    """What is true of the users and items of a data set that comes from a world, each part None if it isn't known.
+
+    ``propensity`` and ``ratings`` are functions, called at every reading: a truth that is drawn again takes no memory
+    meanwhile. ``potential``: the outcomes with and without being recommended; ``test_seed``: of the draw that tests.
+    The data set's fingerprint holds ``potential`` alone: the two functions have to follow from what else it holds, as
+    a log does that is drawn from them. Every reading raises ``TruthRead`` inside of ``hidden``; that there is
+    something to read is no secret.
+    """
+
+    def __init__(
+        self,
+        propensity: Callable[[], np.ndarray] | None = None,
+        ratings: Callable[[], np.ndarray] | None = None,
+        potential: PotentialWorld | None = None,
+        test_seed: int = 0,
+    ) -> None:
+        self._propensity, self._ratings = propensity, ratings
+        self._potential = None if potential is None else lambda: potential
+        self._test_seed = test_seed
+        self.fingerprint = None if potential is None else fingerprint(potential)
+
+    @property
+    def knows_effects(self) -> bool:
+        """Whether ``potential``, ``tau`` and ``realised`` are known."""
+        return self._potential is not None
+
+    @property
+    def propensity(self) -> np.ndarray | None:
+        """P(the log holds the pair), f32[U, I]."""
+        return self._read(self._propensity)
+
+    @property
+    def ratings(self) -> np.ndarray | None:
+        """The rating of every pair, f64[U, I]."""
+        return self._read(self._ratings)
+
+    @property
+    def potential(self) -> PotentialWorld | None:
+        """The world of potential outcomes."""
+        return self._read(self._potential)
+
+    @property
+    def tau(self) -> np.ndarray | None:
+        """τ = μ1 − μ0, f32[U, I]."""
+        return None if (world := self.potential) is None else world.tau
+
+    def realised(self) -> np.ndarray | None:
+        """Y^T − Y^C of the draw that tests, f32[U, I]."""
+        return None if (world := self.potential) is None else realised(world, self._test_seed)
+
+    def _read(self, part: Callable[[], T] | None) -> T | None:
+        if _hidden.get():
+            raise TruthRead("a learner, or what selects it, read the truth of a world: only evaluation may")
+        return None if part is None else part()

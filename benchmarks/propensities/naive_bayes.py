@@ -1,0 +1,80 @@
+"""Naive Bayes: P(r | observed)·P(observed)/P(r), where a sample of ratings missing at random (MAR) shows P(r)."""
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Annotated
+
+import numpy as np
+
+from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.data.mar_sample import read_mar_sample
+from upliftlens.benchmarks.propensities.kinds import Known, PropensityKind, PropensityOptions
+from upliftlens.benchmarks.splits.kinds import Split
+from upliftlens.causal.errors import UpliftlensError, located
+from upliftlens.causal.interactions import Interactions, take
+from upliftlens.causal.options import AtLeast, Within
+from upliftlens.causal.propensities import propensity as models
+from upliftlens.causal.propensities.propensity import Propensity
+
+
+@dataclass(frozen=True)
+class NaiveBayesOptions(PropensityOptions):
+    """``mar_share`` of the test set, drawn by ``mar_seed``, leaves it to show P(r); 0: P(r) is taken as uniform.
+
+    ``mar_path``: a file of other ratings at random that show it instead. ``smoothing``: imagined rows of each rating.
+    """
+
+    mar_share: Annotated[float, Within(0, 1, "[)")]
+    mar_seed: Annotated[int, AtLeast(0)]
+    smoothing: Annotated[float, AtLeast(0)]
+    mar_path: str | None
+
+    def __post_init__(self) -> None:
+        if self.mar_path is not None and self.mar_share > 0:
+            raise UpliftlensError(
+                "propensity.mar_path names the sample: add propensity.mar_share=0, so that no other is drawn"
+            )
+
+
+def _take_sample(dataset: Dataset, parts: Split, options: NaiveBayesOptions) -> tuple[Split, Interactions | None]:
+    """The split whose test set has lost the sample that shows P(r), and that sample.
+
+    A sample from a file takes nothing from the test set, so it may hold none of its pairs.
+
+    Raises:
+        UpliftlensError: if the test set is not missing at random, nothing would be left on one side, or a file can't be
+            read or holds test pairs.
+    """
+    if options.mar_path is not None:
+        sample = read_mar_sample(options.mar_path, dataset)
+        with located("propensity"):
+            models.refuse_overlap(sample, parts.test)
+        content = b"".join(np.asarray(column, "<f8").tobytes() for column in (sample.user, sample.item, sample.value))
+        return replace(parts, fingerprint=sha256(parts.fingerprint.encode() + content).hexdigest()), sample
+    if options.mar_share == 0:
+        return parts, None
+    if parts.test_rows is not None or dataset.test_kind != "mar":
+        raise UpliftlensError(
+            f"propensity=naive_bayes takes P(r) from a test set at random, and split={parts.name} of {dataset.name} "
+            "has none: use split=given with such data, or propensity.mar_share=0"
+        )
+    test = parts.test
+    rng = np.random.default_rng(np.random.SeedSequence([options.mar_seed]))
+    taken = np.zeros(len(test), bool)
+    taken[rng.choice(len(test), round(options.mar_share * len(test)), replace=False)] = True
+    if taken.all() or not taken.any():
+        raise UpliftlensError(
+            f"propensity.mar_share={options.mar_share} of {len(test)} test rows leaves one side empty"
+        )
+    sample, rest = take(test, taken), take(test, ~taken)
+    with located("propensity"):  # a pair may be tested twice
+        models.refuse_overlap(sample, rest)
+    fingerprint = sha256(parts.fingerprint.encode() + np.flatnonzero(taken).astype("<i8").tobytes()).hexdigest()
+    return replace(parts, test=rest, fingerprint=fingerprint), sample
+
+
+def _fit(options: NaiveBayesOptions, known: Known) -> Propensity:
+    return models.naive_bayes(known.log, None if known.sample is None else known.sample.value, options.smoothing)
+
+
+naive_bayes = PropensityKind("naive_bayes", NaiveBayesOptions, _fit, take_sample=_take_sample, files=("mar_path",))

@@ -1,0 +1,91 @@
+"""Runs in groups: plans in, one plain outcome per plan out. This is all that a launcher has to call.
+
+An outcome is plain data, so it may come from another process or machine; its record is in the store, under its key.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, NamedTuple
+
+from upliftlens.benchmarks.data import DataUnavailable
+from upliftlens.benchmarks.runs import run as experiment
+from upliftlens.benchmarks.runs.failures import RunFailed
+from upliftlens.benchmarks.runs.plan import Plan, ignored
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.store import Store, load_record
+from upliftlens.benchmarks.system.talk import Reporter, quiet
+from upliftlens.causal.errors import UpliftlensError, as_sentence
+
+Status = Literal["computed", "stored", "failed", "no data"]
+"""``stored``: it was done before; ``no data``: its data can't be had."""
+
+
+class NoData(UpliftlensError):
+    """The data of a run can't be had: whatever else needs them will fail, too."""
+
+
+class Outcome(NamedTuple):
+    """What became of a plan: the ``key`` of its record (None where it got none), and of a failure the reason."""
+
+    key: str | None
+    status: Status
+    message: str = ""
+
+
+class Watch(NamedTuple):
+    """Who follows a group of runs.
+
+    ``during(plan)`` gives the reporter of a run while it runs, ``after(plan, outcome)`` is called when it has ended,
+    ``remark`` with each sentence about the plans, once.
+    """
+
+    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet)
+    after: Callable[[Plan, Outcome], None] = lambda plan, outcome: None
+    remark: Callable[[str], None] = lambda sentence: None
+
+
+def run_many(plans: Iterable[Plan], watch: Watch) -> list[Outcome]:
+    """Runs the plans in order. A failed one leaves the others whole; data that can't be had are tried once."""
+    missing: set[Any] = set()
+    remarks: set[str] = set()
+    outcomes = []
+    for plan in plans:
+        if (remark := ignored(plan)) and remark not in remarks:
+            remarks.add(remark)
+            watch.remark(remark)
+        if plan.data in missing:
+            outcome = Outcome(None, "no data", "its data could not be had, as told above")
+        else:
+            with watch.during(plan) as reporter:
+                outcome = _outcome(plan, reporter)
+        if outcome.status == "no data":
+            missing.add(plan.data)
+        watch.after(plan, outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def record_of(plan: Plan, outcome: Outcome) -> Record:
+    """The record behind an outcome, from the plan's store.
+
+    Raises:
+        NoData: for an outcome without data.
+        UpliftlensError: for a run that failed, or whose record is gone.
+    """
+    if outcome.status == "no data":
+        raise NoData(outcome.message)
+    record = None if outcome.key is None else load_record(Store(plan.store), outcome.key)
+    if outcome.status == "failed" or record is None:
+        raise UpliftlensError(outcome.message or f"run {outcome.key} is no longer in the store {plan.store}")
+    return record
+
+
+def _outcome(plan: Plan, reporter: Reporter) -> Outcome:
+    try:
+        record, looked_up = experiment.run(plan, reporter)
+    except DataUnavailable as error:
+        return Outcome(None, "no data", str(error))
+    except (UpliftlensError, OSError, MemoryError) as error:
+        key = error.key if isinstance(error, RunFailed) else None
+        return Outcome(key, "failed", str(error) if isinstance(error, UpliftlensError) else as_sentence(error))
+    return Outcome(record.key, "stored" if looked_up else "computed")

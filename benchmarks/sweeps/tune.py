@@ -1,0 +1,51 @@
+"""``tune``: a seeded random search over the ranges that a model's configuration states, then the best trial in full."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
+from upliftlens.benchmarks.runs.plan import Plan, general, plan, refuse_ignored
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.sweeps.app import sweep_name
+from upliftlens.benchmarks.sweeps.search import Search, search
+from upliftlens.benchmarks.sweeps.space import Space, full_name, sample
+from upliftlens.causal.errors import UpliftlensError
+
+
+def tune(arguments: Sequence[str], run: Callable[[Plan], Record], say: Callable[[str], None]) -> tuple[Search, Record]:
+    """The search that the arguments ask for, and the record of its best trial run in full, with refit and test set.
+
+    Raises:
+        UpliftlensError: for what is wrong with the configuration itself, or if every trial failed.
+    """
+    overrides = prepare_overrides(arguments)
+    content = composed(overrides, resolve=False)
+    config = changed(content, ())
+    settings = general(config)
+    if settings.trial:
+        raise UpliftlensError("trial=true is for tune to set: without it, the best trial is then run in full")
+    named = sweep_name("tune", [text for text in overrides if not text.startswith("budget=")])
+    group = [] if settings.group else [f"group={named}"]
+
+    def planned(changes: Sequence[str]) -> Plan:
+        return refuse_ignored(plan(changed(content, [*changes, *group]), overrides))
+
+    def failed(number: int, changes: Sequence[str], reason: str) -> None:
+        say(f"trial {number} failed: {reason}")
+
+    space = searched(config, overrides)
+    result = search(planned, run, space, sample, settings.budget, settings.tune_seed, failed)
+    return result, run(planned(result.trials[result.best].changes))
+
+
+def searched(content: Mapping[str, Any], overrides: Sequence[str]) -> Space:
+    """The search space that a configuration states, without the options that overrides fix.
+
+    Raises:
+        UpliftlensError: if it is no mapping.
+    """
+    space = content["model"].get("space") or {}
+    if not isinstance(space, Mapping):
+        raise UpliftlensError(f"model.space={space} must be a mapping, e.g. '+model.space={{dim:{{choices:[8,16]}}}}'")
+    fixed = {text.lstrip("+").partition("=")[0] for text in overrides}
+    return {full_name(name): entry for name, entry in space.items() if full_name(name) not in fixed}

@@ -1,0 +1,96 @@
+"""What every feed is made of: the rows that an objective sums over, and how many of them a step takes.
+
+A feed is three things: arrays put on the device once, an order drawn on the host each epoch (a permutation by NumPy
+costs a fraction of one on the device), and a pure function that cuts one batch out of the arrays inside the compiled
+epoch.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.causal.objectives.triples import DrawTriples
+from upliftlens.causal.sample import Batch
+from upliftlens.models.contract import Array, Link, TrainingData
+
+Order = Any  # a pytree of arrays whose first axis is the step
+
+
+class Feed(NamedTuple):
+    """The supply of batches of one epoch after another, for one set of rows; fits of many seeds may share it.
+
+    ``order(rng)`` draws an epoch's order; ``cut(arrays, index)`` is the batch of one step (pure, the same function for
+    every feed of its layout, so that programs are shared).
+    """
+
+    arrays: Any
+    order: Callable[[np.random.Generator], Order]
+    cut: Callable[[Any, Any], Batch | None]
+    n_steps: int
+
+
+class Wants(NamedTuple):
+    """What an objective reads beside the observed rows, or in their place.
+
+    ``propensity`` f32[N], of the log's rows (padding may hold anything), or None; ``everything``: whether it sums over
+    D, all users × items; ``share``: pairs drawn from D per observed row where D isn't summed exactly.
+    ``recommendations``: rows are those of the log of recommendations, with their treatments and own propensities;
+    ``triples`` draws from that log for a pairwise loss.
+    """
+
+    propensity: np.ndarray | None = None
+    everything: bool = False
+    share: float = 1.0
+    recommendations: bool = False
+    triples: DrawTriples | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the observed rows suffice."""
+        return self.propensity is None and not self.everything
+
+
+NOTHING = Wants()
+"""The observed rows suffice: batches are as cheap as they can be."""
+
+
+class Rows(NamedTuple):
+    """The rows that are summed over, on the host; columns of equal length."""
+
+    user: np.ndarray
+    item: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    propensity: np.ndarray | None
+    treated: np.ndarray | None
+
+
+def rows_of(data: TrainingData, link: Link, wants: Wants) -> Rows:
+    """The observed rows, or those of the log of recommendations.
+
+    The link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank"); in a log of
+    recommendations it is the outcome.
+    """
+    if wants.recommendations:
+        rows = data.recommendations
+        assert rows is not None, "the harness has refused data without recommendations"
+        return Rows(*map(np.asarray, (rows.user, rows.item, rows.outcome, rows.weight, rows.propensity, rows.treated)))
+    log = data.log
+    target = log.value if link == "rating" else data.positive
+    user, item, weight = (np.asarray(column) for column in (log.user, log.item, log.weight))
+    return Rows(user, item, np.asarray(target), weight, wants.propensity, None)
+
+
+def steps_of(n_rows: int, size: int | None) -> tuple[int, int]:
+    """Number of steps and rows per step that cover ``n_rows`` evenly with at most ``size`` rows each (None: all)."""
+    n_steps = 1 if size is None else max(1, -(-n_rows // size))
+    return n_steps, -(-n_rows // n_steps)
+
+
+def density_of(data: TrainingData, rows: Rows, wants: Wants) -> Array | None:
+    """f32[]: the share of D, all users × items, that is observed; None where nobody reads it."""
+    if wants.nothing:
+        return None
+    return jnp.float32(rows.weight.sum() / (data.n_users * data.n_items))

@@ -1,0 +1,74 @@
+"""The layout tiles: a block of users × all items as dense arrays, which cost no scatter and no shuffle of rows."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upliftlens.benchmarks.training.rows import Feed, Order, Wants, density_of, rows_of, steps_of
+from upliftlens.causal.sample import Batch, Sample
+from upliftlens.models.contract import Array, Link, TrainingData
+
+
+class _Tiles(NamedTuple):
+    targets: Array
+    weights: Array
+    propensities: Array | None
+    treated: Array | None
+    background: Array | None
+    density: Array | None
+
+
+def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
+    """The feed of the layout; an epoch of tiles holds D exactly.
+
+    Raises:
+        ValueError: if a user has two rows for one item.
+    """
+    rows = rows_of(data, link, wants)
+    n_steps, size = steps_of(data.n_users, size)
+    weight, real = rows.weight, rows.weight > 0
+    cells = (rows.user[real], rows.item[real])
+    # One row more than there are users: an index beyond the last user finds a row of zeros.
+    weights = np.zeros((data.n_users + 1, data.n_items), np.float32)
+    np.add.at(weights, cells, weight[real])
+    sums = np.zeros_like(weights)
+    np.add.at(sums, cells, (weight * rows.target)[real].astype(np.float32))
+    if len(cells[0]) != np.count_nonzero(weights):
+        raise ValueError(
+            "a user has two rows for one item, which a dense tile can't hold: "
+            "use data.filter.duplicates or train.layout=pairs"
+        )
+    targets = np.divide(sums, weights, out=sums, where=weights > 0)
+    weights *= n_steps / max(weight.sum(), 1)
+    propensities = treated = background = None
+    if rows.propensity is not None:
+        propensities = np.ones_like(weights)
+        propensities[cells] = rows.propensity[real]
+    if rows.treated is not None:
+        treated = np.zeros_like(weights)
+        treated[cells] = rows.treated[real]
+    if wants.everything:
+        background = np.full(data.n_users + 1, n_steps / (data.n_users * data.n_items), np.float32)
+        background[-1] = 0
+
+    def order(rng: np.random.Generator) -> Order:
+        users = rng.permutation(n_steps * size).astype(np.int32)
+        return np.minimum(users, data.n_users).reshape(n_steps, size)
+
+    arrays: Any = (targets, weights, propensities, treated, background, density_of(data, rows, wants))
+    return Feed(_Tiles(*jax.tree.map(jnp.asarray, arrays)), order, _cut, n_steps)
+
+
+def _cut(arrays: _Tiles, index: Array) -> Batch:
+    users = jnp.minimum(index, arrays.targets.shape[0] - 2)
+    target, weight = arrays.targets[index], arrays.weights[index]
+    propensity = None if arrays.propensities is None else arrays.propensities[index]
+    treated = None if arrays.treated is None else arrays.treated[index]
+    everything = None
+    if arrays.background is not None:
+        share = jnp.broadcast_to(arrays.background[index][:, None], weight.shape)
+        everything = Sample(users, None, target, share)
+    observed = Sample(users, None, target, weight, propensity=propensity, treated=treated)
+    return Batch(observed, everything, arrays.density)

@@ -1,0 +1,73 @@
+"""Bad input to an uplift log is refused with a sentence that says what is wrong."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from upliftlens.causal.effects.treatment import UpliftLog, dense, overlap, uplift_log
+from upliftlens.causal.effects.uplift import inverse_propensity
+
+GOOD: dict[str, Any] = {
+    "user": [0, 0, 1, 1],
+    "item": [0, 2, 1, 2],
+    "treated": [1, 0, 0, 1],
+    "outcome": [1.0, 0.0, 0.5, 0.0],
+    "propensity": [0.5, 0.25, 0.0, 1.0],
+    "n_users": 2,
+    "n_items": 3,
+}
+
+
+def make(**changes: Any) -> UpliftLog:
+    return uplift_log(**{**GOOD, **changes})
+
+
+def test_a_good_log_keeps_its_columns() -> None:
+    log = make()
+    assert log.treated.tolist() == [True, False, False, True]
+    assert len(log) == 4
+    logged, treated, outcome = dense(log)
+    assert logged.tolist() == [[1, 0, 1], [0, 1, 1]]
+    assert treated.tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert outcome.tolist() == [[1, 0, 0], [0, 0.5, 0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"outcome": [1, 0, 2, 0]}, r"outcome must lie in \[0, 1\]: row 2 has 2.0"),
+        ({"outcome": [1, 0, np.nan, 0]}, "outcome must lie"),
+        ({"propensity": [0.5, -0.1, 0, 1]}, r"propensity must lie in \[0, 1\]: row 1 has -0.1"),
+        ({"propensity": [0.5, 1.1, 0, 1]}, "propensity must lie"),
+        ({"treated": [0, 0, 0, 0], "propensity": [0.5] * 4}, "no treated row"),
+        ({"treated": [1, 1, 1, 1], "propensity": [0.5] * 4}, "no untreated row"),
+        ({"treated": [1, 0, 2, 1]}, "treated must be 0 or 1"),
+        ({"propensity": [0, 0.25, 0, 1]}, "1 rows are treated with propensity 0"),
+        ({"propensity": [0.5, 1, 0, 1]}, "untreated with propensity 1"),
+        ({"item": [0, 0, 1, 2]}, "more than one row"),
+        ({"item": [0, 3, 1, 2]}, "outside of the universe of 2 users and 3 items"),
+        ({"user": [0, 0, 1]}, "equally long"),
+    ],
+)
+def test_bad_logs_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**changes)
+
+
+def test_pairs_without_overlap_are_counted() -> None:
+    result = overlap(make())
+    assert result.usable.tolist() == [True, True, False, False]
+    assert (result.always, result.never) == (1, 1)
+    assert inverse_propensity(make(), 0.0) == pytest.approx([2, 4 / 3, 0, 0])
+
+
+def test_a_log_without_any_overlap_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no overlap: all 4 rows .*2 always recommended, 2 never"):
+        overlap(make(propensity=[1.0, 0.0, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("chi", [-0.1, 1.0])
+def test_a_clipping_constant_outside_of_its_range_is_refused(chi: float) -> None:
+    with pytest.raises(ValueError, match="chi"):
+        inverse_propensity(make(), chi)

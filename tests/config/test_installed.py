@@ -1,0 +1,271 @@
+"""What is installed by other packages: a choice like the built-in ones, or a clear error that names it."""
+
+import re
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import pytest
+from plugin_sources import BACKBONE, DATA, LOSS, METRIC, OBJECTIVE, PROPENSITY, SOLVER, SPLIT, TABLE, WORLD
+from shell import TINY, call, records
+
+from upliftlens.benchmarks.cli.doctor import _plugins
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config import plugins as registry
+from upliftlens.benchmarks.config.choices import groups
+from upliftlens.benchmarks.metrics.registry import registry as metrics
+
+PLUGINS = {  # of every group: name, attribute, source, what chooses it, what its configuration then states
+    "models": ("shrunken_mean", "model", SOLVER, "model=shrunken_mean", {"shrink": 5.0}),
+    "losses": ("doubled", "loss", LOSS, "loss=doubled", {}),
+    "objectives": ("scaled", "objective", OBJECTIVE, "objective=scaled", {"factor": 1.0}),
+    "propensities": (
+        "by_user",
+        "kind",
+        PROPENSITY,
+        "propensity=by_user",
+        {"floor": 0.001, "normalise": False, "power": 1.0},
+    ),
+    "splits": ("every_nth", "kind", SPLIT, "split=every_nth", {"validation": 0.1, "seed": 0, "n": 4}),
+    "data": ("borrowed", "source", DATA, "data=borrowed", {"draw": 0, "span": [1.0, 2.0]}),
+    "worlds": ("flat", "source", WORLD, "data=flat", {"p": 0.5}),
+    "metrics": ("seven", "metric", METRIC, "metrics.names=[seven]", None),
+    "tables": ("tiny", "kind", TABLE, None, None),
+}
+CHOICES = [group for group, (*_, chosen, _) in PLUGINS.items() if chosen]
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs ``text`` as a module of its own whose ``attribute`` an entry point of ``group`` names."""
+
+    def installed(group, name, attribute, text):
+        module = f"installed_{group}_{name}_{abs(hash(text))}"
+        (tmp_path / f"{module}.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        point = EntryPoint(name, f"{module}:{attribute}", f"upliftlens.{group}")
+
+        def points(group):
+            return [*entry_points(group=group), *([point] if group == point.group else [])]
+
+        monkeypatch.setattr(registry, "entry_points", points)
+        clear()
+
+    yield installed
+    clear()
+
+
+def clear():
+    registry.entry.cache_clear()
+    metrics.cache_clear()
+
+
+def started(store, *words):
+    """A run on the tiny world, or on other data where the words choose them; the exit code."""
+    elsewhere = any(word.startswith("data=") for word in words)
+    tiny = [word for word in TINY if not (elsewhere and word.startswith("data"))]
+    return main(["run", *tiny, *words, f"store={store}", f"cache={store}/cache"])
+
+
+def test_every_group_is_tested_here():
+    assert PLUGINS.keys() == registry.GROUPS.keys()
+
+
+@pytest.mark.parametrize("group", CHOICES)
+def test_a_plugin_of_every_group_is_a_choice_with_its_defaults(group, install, tmp_path, capsys):
+    name, attribute, text, chosen, options = PLUGINS[group]
+    install(group, name, attribute, text)
+    assert started(tmp_path, chosen, *([] if group == "models" else ["model=mf"])) == 0
+    (record,) = records(tmp_path)
+    if options is None:
+        assert record["metrics"]["seven"]["value"] == 7.0
+    else:
+        config = registry.GROUPS[group].config
+        assert record["config"][config] == {"name": name, **options}
+    capsys.readouterr()
+    assert main(["list", {"worlds": "data"}.get(group, group)]) == 0
+    assert name in capsys.readouterr().out.split()
+    assert _plugins().finding == f"{group}: {name}"
+
+
+def test_an_installed_world_has_its_propensity_behind_the_door(install, tmp_path):
+    install("worlds", "flat", "source", WORLD)
+    words = ["data=flat", "data.p=0.125", "split=given", "model=mf", "propensity=oracle", "objective=ips"]
+    assert started(tmp_path, *words) == 0
+    (record,) = records(tmp_path)
+    assert record["diagnostics"]["propensity"]["largest_weight"] == 8
+
+
+def test_an_installed_table_is_computed_and_listed(install, tmp_path, capsys):
+    install("tables", "tiny", "kind", TABLE)
+    assert main(["table", "tiny", "number=0.25", "--store", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "**Tiny (number=0.25)**" in shown and "0.250 [0.000, 1.000]" in shown and "- 1 cell" in shown
+    assert main(["list"]) == 0
+    assert "robustness, schnabel-1, schnabel-2, tiny" in capsys.readouterr().out
+    assert _plugins().finding == "tables: tiny"
+
+
+def test_a_kind_of_tables_without_a_definition_is_no_table(install, capsys):
+    install("tables", "tiny", "kind", TABLE.replace(', {"title": "Tiny", "number": 0.5}', ""))
+    assert main(["table", "tiny"]) == 1
+    assert "unknown table 'tiny'" in capsys.readouterr().err
+
+
+def test_a_plugin_is_listed_with_the_first_sentence_of_its_module(install, capsys):
+    install("losses", "doubled", "loss", LOSS)
+    assert main(["list", "losses"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.rstrip().endswith("Twice the squared error, of nobody (Nemo 1870)") for line in lines)
+
+
+def test_the_source_of_an_installed_loss_is_part_of_the_key(install, tmp_path):
+    for factor in ("2", "3"):
+        install("losses", "doubled", "loss", LOSS.replace("2 *", f"{factor} *"))
+        assert call("run", tmp_path, "model=mf", "loss=doubled") == 0
+    assert len({record["fit_key"] for record in records(tmp_path)}) == 2
+
+
+def test_a_name_that_is_taken_is_refused(install, capsys):
+    install("losses", "squared", "loss", LOSS.replace("doubled", "squared"))
+    assert main(["run", *TINY, "model=mf"]) == 1
+    said = capsys.readouterr().err
+    assert "upliftlens.losses: 'squared' (installed_" in said and "another entry point has this name" in said
+
+
+def test_every_contract_and_config_group_exists():
+    for group, kind in registry.GROUPS.items():
+        assert kind.config is None or kind.config in groups(), group
+        for path in kind.contract:
+            module, _, name = path.rpartition(".")
+            contract = getattr(import_module(module), name)
+            assert f"{contract.__module__}.{contract.__qualname__}" == path
+            assert {"name", *kind.calls} <= set(dir(contract)) | {*contract.__annotations__}
+        assert registry.names(group), f"no built-in of {group} comes through the door"
+
+
+def test_contributing_has_a_row_for_every_group():
+    """Group, contract and config group stand in the table of extension points as in ``GROUPS``."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| `upliftlens\.(\w+)` \| (.*?) \| (.*?) \|", text, re.MULTILINE)
+    assert [group for group, *_ in rows] == list(registry.GROUPS)
+    for group, config, contract in rows:
+        kind = registry.GROUPS[group]
+        assert config == ("–" if kind.config is None else f"`{kind.config}=`"), group
+        assert re.findall("`(.*?)`", contract) == list(kind.contract), group
+
+
+def test_an_installed_objective_is_a_choice_with_its_options(install, tmp_path, capsys):
+    install("objectives", "scaled", "objective", OBJECTIVE)
+    assert call("sweep", tmp_path, "model=mf", "objective=naive,scaled", "train.l2=0") == 0
+    assert call("run", tmp_path, "model=mf", "objective=scaled", "objective.factor=3", "train.l2=0") == 0
+    naive, plain, scaled = records(tmp_path)
+    assert [item["objective"] for item in (naive, plain, scaled)] == ["naive", "scaled", "scaled"]
+    assert plain["config"]["objective"] == {"name": "scaled", "factor": 1.0}
+    assert plain["epochs"][0]["loss"] == pytest.approx(naive["epochs"][0]["loss"])
+    assert scaled["epochs"][0]["loss"] == pytest.approx(3 * naive["epochs"][0]["loss"], rel=0.05)
+    capsys.readouterr()
+    assert call("run", tmp_path, "model=mf", "objective=scaled", "objective.facto=3") == 1
+    assert "did you mean 'factor'" in capsys.readouterr().err
+
+
+DEFAULTS = SPLIT[SPLIT.index("name: str") : SPLIT.index(" = 4") + 4]
+WEIGHED = ("model=additive", "objective=ips", "propensity=popularity")
+
+
+def test_an_installed_split_is_a_choice_and_says_which_parts_have_a_propensity(install, tmp_path, capsys):
+    install("splits", "every_nth", "kind", SPLIT)
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth") == 0
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth", "split.n=6") == 0
+    install("splits", "every_nth", "kind", SPLIT.replace("fit=True, validation=True, test=True", ""))
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth") == 0
+    fourth, sixth, unsaid = records(tmp_path)
+    rows = sum(fourth["split"]["leak"][part] for part in ("train", "validation", "test"))
+    assert (fourth["split"]["leak"]["test"], sixth["split"]["leak"]["test"]) == (-(-rows // 4), -(-rows // 6))
+    assert fourth["config"]["split"] == {"name": "every_nth", "validation": 0.1, "seed": 0, "n": 4}
+    assert "rmse/snips" in fourth["metrics"] and fourth["diagnostics"]["monitor"] == "rmse/snips"
+    assert "test rows of split=every_nth are no random share" in unsaid["diagnostics"]["absent"]["rmse/snips"]
+    assert unsaid["diagnostics"]["monitor"] == "rmse"
+    assert unsaid["split"]["leak"] == fourth["split"]["leak"]
+    assert unsaid["split"]["fingerprint"] != fourth["split"]["fingerprint"], "other code is another split"
+    capsys.readouterr()
+    assert call("run", tmp_path, *WEIGHED, "split=every_nth", "propensity=oracle") == 1
+    assert "split=every_nth doesn't draw the training rows from it at random" in capsys.readouterr().err
+    assert call("run", tmp_path, "split=every_nth", "split.m=6") == 1
+    assert "split has no 'm': there is: n, name" in capsys.readouterr().err
+    assert main(["list", "splits"]) == 0 and "every_nth" in capsys.readouterr().out.split()
+
+
+def test_an_installed_propensity_is_a_choice_whose_code_is_in_the_key(install, tmp_path, capsys):
+    words = ("model=additive", "objective=ips", "propensity=by_user")
+    install("propensities", "by_user", "kind", PROPENSITY)
+    assert call("run", tmp_path, *words) == 0
+    assert "propensity by_user: " in (said := capsys.readouterr().err) and "depends on the user only" in said
+    assert call("run", tmp_path, *words, "propensity.power=0.5") == 0
+    install("propensities", "by_user", "kind", PROPENSITY.replace("0.001", "0.001  # edited"))
+    assert call("run", tmp_path, *words) == 0
+    plain, root, edited = records(tmp_path)
+    assert plain["config"]["propensity"] == {"name": "by_user", "floor": 0.001, "normalise": False, "power": 1.0}
+    assert len({item["fit_key"] for item in (plain, root, edited)}) == 3
+    assert plain["metrics"] == edited["metrics"] != root["metrics"]
+    assert plain["diagnostics"]["propensity"]["inverse_ratio"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "old", "new", "expected"),
+    [
+        ("splits", "every_nth", "% options.n == 0", "% options.n", r"held_out must give bool\[\d+\], got int64"),
+        ("splits", "every_nth", "Options(SplitOptions)", "Options", "'every_nth': derive Options from SplitOptions"),
+        ("splits", "every_nth", DEFAULTS, "n: int", r"give its options defaults \(name, validation, seed, n\)"),
+        ("propensities", "by_user", "(PropensityOptions)", "", "'by_user': derive Options from PropensityOptions"),
+    ],
+)
+def test_a_broken_split_or_propensity_is_refused_in_a_sentence(
+    group, name, old, new, expected, install, tmp_path, capsys
+):
+    text = SPLIT if group == "splits" else PROPENSITY
+    install(group, name, "kind", text.replace(old, new))
+    assert call("run", tmp_path, "model=additive", f"{group.replace('ies', 'y').rstrip('s')}={name}") == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert re.search(expected, shown) and "Traceback" not in shown, shown
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "text", "expected"),
+    [
+        ("models", "gone", "raise SystemExit(0)", "ends the program (exit code 0) when it is imported"),
+        ("models", "gone", "import nowhere_at_all", "No module named 'nowhere_at_all'"),
+        ("models", "gone", BACKBONE, "is called 'mine': the entry point and the object need one name"),
+        (
+            "models",
+            "mine",
+            BACKBONE.replace("dim: int = 4", "dim: object = jnp"),
+            "defaults of its options can't be used",
+        ),
+        ("objectives", "gone", "model = 1", "is a int: it must be an Objective"),
+        ("losses", "gone", "model = 1", "is a int: it must be a Loss"),
+        ("losses", "doubled", LOSS.replace("loss =", "model =").replace("score, target:", "score:"), "error is called"),
+        ("data", "gone", "model = 1", "is a int: it must be a DataSource"),
+        ("data", "borrowed", DATA.replace("source =", "model =").replace("True", "False"), "@dataclass(frozen=True)"),
+        (
+            "data",
+            "borrowed",
+            DATA.replace("source =", "model =").replace(' = "borrowed"', ""),
+            "give its options defaults (name)",
+        ),
+        ("data", "borrowed", DATA.replace("source =", "model =").replace('str = "b', 'str = "c'), "make it 'borrowed'"),
+        ("worlds", "flat", WORLD.replace("source =", "model =").replace(", say)", ")"), "load is called with"),
+        ("worlds", "float", WORLD.replace("source =", "model ="), "is called 'flat': the entry point and the object"),
+        ("metrics", "seven", METRIC.replace("metric =", "model =").replace(", cutoff", ""), "sums is called with"),
+        ("tables", "gone", "model = 1", "is a int: it must be a TableKind"),
+        ("tables", "tiny", TABLE.replace("kind =", "model =").replace("n, where", "n"), "cells is called with"),
+    ],
+)
+def test_what_is_wrong_with_an_installed_plugin_is_said(group, name, text, expected, install, tmp_path, capsys):
+    assert _plugins().state == "good"
+    install(group, name, "model", text)
+    assert _plugins().state == "broken" and expected in _plugins().finding
+    verb = ["list", "tables"] if group == "tables" else ["run", *TINY, f"store={tmp_path}/runs"]
+    assert main(verb) == 1
+    shown = capsys.readouterr().err
+    assert expected in shown and f"'{name}'" in shown and len(shown.strip().splitlines()) <= 2

@@ -1,0 +1,54 @@
+"""What a fit's key and its batches follow: every metric that may stop it, every row that its objective sums over."""
+
+import pytest
+
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.runs import feeding
+from upliftlens.benchmarks.runs import plan as plans
+from upliftlens.benchmarks.runs.plan import fit_identity, plan
+from upliftlens.benchmarks.runs.run import run
+from upliftlens.benchmarks.system.talk import quiet
+
+MONITORS = ("rmse", "logloss", "rmse/snips", "logloss/snips", "ndcg@10", "uplift@10/snips")
+
+
+def planned(*words: str):
+    return plan(composed(prepare_overrides(["data=synthetic", "model=mf", "progress=false", *words])))
+
+
+@pytest.mark.parametrize("monitor", MONITORS)
+def test_a_new_version_of_any_metric_that_auto_may_stop_by_is_another_fit(monitor, monkeypatch):
+    before, choose = fit_identity(planned()), plans.choose
+
+    def renewed(name: str):
+        result = choose(name)
+        newer = result.metric._replace(version=result.metric.version + 1)
+        return result._replace(metric=newer) if name == monitor else result
+
+    monkeypatch.setattr(plans, "choose", renewed)
+    assert fit_identity(planned()) != before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data=uplift-synthetic", "data.per_user=8", "split=draws", "metrics=uplift", "objective=ulrmf"),
+        ("data=synthetic", "data.ratings_per_user=8", "data.test_per_user=4"),
+    ],
+)
+def test_lbfgs_sees_every_row_at_every_step(words, tmp_path, monkeypatch):
+    """A log of recommendations has many more rows than the interactions that came of it."""
+    seen = []
+
+    def spied(data, *arguments):
+        this_feed = feed(data, *arguments)
+        seen.append((this_feed.n_steps, len(data.log), this_feed.arrays.packed.shape[0]))
+        return this_feed
+
+    feed = feeding.feed
+    monkeypatch.setattr(feeding, "feed", spied)
+    small = ("data.n_users=60", "data.n_items=40", "train.epochs=1", "model.dim=2", "trial=true", "train.layout=pairs")
+    folders = (f"store={tmp_path}", f"cache={tmp_path}/cache")
+    run(planned(*words, *small, "train.optimizer=lbfgs", "train.batch_size=7", *folders), quiet)
+    assert [steps for steps, *_ in seen] == [1]
+    assert words[0] == "data=synthetic" or seen[0][2] > seen[0][1], "the world is too small for this test"

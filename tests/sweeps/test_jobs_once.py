@@ -1,0 +1,117 @@
+"""A job is composed once and planned once, whatever started it; groups of runs leave plain outcomes."""
+
+import json
+from collections import Counter
+from contextlib import nullcontext
+
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from shell import TINY, call, records
+from test_table_tuned import SMALL
+from test_tables import where
+
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.data import DataUnavailable
+from upliftlens.benchmarks.runs import many
+from upliftlens.benchmarks.runs import plan as plans
+from upliftlens.benchmarks.runs.many import NoData, Outcome, Watch, record_of, run_many
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.sweeps import jobs, tune
+from upliftlens.benchmarks.system.talk import quiet
+from upliftlens.benchmarks.tables import run as tables
+from upliftlens.benchmarks.tables.tuned import rows, tuned_cells
+from upliftlens.causal.errors import UpliftlensError
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often a configuration was composed and planned."""
+    counts = Counter()
+
+    def count(name, function):
+        def counting(*arguments, **options):
+            counts[name] += 1
+            return function(*arguments, **options)
+
+        return counting
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", count("composed", ConfigLoaderImpl.load_configuration))
+    for module in (jobs, tune, tables, plans):
+        monkeypatch.setattr(module, "plan", count("planned", plan))
+    return counts
+
+
+def test_a_run_is_composed_and_planned_once(counted, tmp_path):
+    assert call("run", tmp_path, "model=popularity") == 0
+    assert counted == {"composed": 1, "planned": 1}
+
+
+@pytest.mark.parametrize(("words", "composed"), [((), 1 + 4), (("hydra/launcher=basic",), 1 + 2 * 4)])
+def test_a_job_of_a_sweep_is_composed_and_planned_once(words, composed, counted, tmp_path):
+    """Besides the command itself. Of another launcher's jobs Hydra composes each beforehand: they may run elsewhere."""
+    assert call("sweep", tmp_path, "model=popularity,random", "seed=0,1", *words) == 0
+    assert counted == {"composed": composed, "planned": 4} and len(records(tmp_path)) == 4
+
+
+def test_trials_are_planned_once_and_composed_with_the_command(counted, tmp_path):
+    assert call("tune", tmp_path, "model=additive", "budget=3", "+model.space={train.l2:{low:1,high:2}}") == 0
+    assert counted == {"composed": 1, "planned": 3 + 1} and len(records(tmp_path)) == 4
+
+
+def test_runs_of_a_table_are_planned_once_and_composed_once_for_each_row_and_block(counted, tmp_path):
+    there = where(tmp_path)
+    content = {**SMALL, "trials": 3, "refining": 1}
+    n = len(list(rows(content, there)))
+    tables._composed.cache_clear()
+    counted.clear()
+    tuned_cells(content, there)
+    trials, finals = 3 * len(content["validation_seeds"]), len(content["blocks"]) * len(content["seeds"])
+    assert counted["planned"] == n * (trials + finals)
+    asked = len(content["training"]) * len(content["objectives"])  # of each it is asked whether it fits
+    assert counted["composed"] == asked + n * len(content["blocks"])
+
+
+def planned(folder, *words):
+    return plan(composed(prepare_overrides([*TINY, f"store={folder}", f"cache={folder}/cache", *words])))
+
+
+def test_outcomes_are_plain_and_name_what_is_stored(tmp_path):
+    group = [planned(tmp_path, "model=popularity", *words) for words in ((), ("metrics.names=[rmse]",), ())]
+    ended, during = [], []
+
+    def reporter(plan):
+        during.append(plan)
+        return nullcontext(quiet)
+
+    outcomes = run_many(group, Watch(reporter, lambda plan, outcome: ended.append((plan, outcome))))
+    assert [outcome.status for outcome in outcomes] == ["computed", "failed", "stored"]
+    assert ended == list(zip(group, outcomes)) and during == group
+    assert [Outcome(**json.loads(json.dumps(outcome._asdict()))) for outcome in outcomes] == outcomes
+    stored = {record["key"]: record["status"] for record in records(tmp_path)}
+    assert stored == {outcomes[0].key: "done", outcomes[1].key: "failed"} and outcomes[2].key == outcomes[0].key
+    assert record_of(group[0], outcomes[0]).metrics and "nothing could be measured" in outcomes[1].message
+    with pytest.raises(UpliftlensError, match="nothing could be measured"):
+        record_of(group[1], outcomes[1])
+
+
+def test_data_that_cannot_be_had_are_tried_once_and_remarks_are_made_once(tmp_path, monkeypatch):
+    tried, remarks = [], []
+
+    def run(plan, reporter):
+        tried.append(plan.data.name)
+        if plan.data.name == "ml-1m":
+            raise DataUnavailable("ml-1m", [], "get it")
+        raise MemoryError
+
+    monkeypatch.setattr(many.experiment, "run", run)
+    config = planned(tmp_path, "model=popularity").config
+    missing = composed(["data=ml-1m", "model=popularity"])
+    group = [plan(item, ["train.lr=1"]) for item in (missing, config, missing, config)]
+    outcomes = run_many(group, Watch(remark=remarks.append))
+    assert tried == ["ml-1m", "synthetic", "synthetic"]
+    assert [outcome.status for outcome in outcomes] == ["no data", "failed", "no data", "failed"]
+    assert outcomes[2].message == "its data could not be had, as told above"
+    assert "not enough memory" in outcomes[1].message
+    assert remarks == ["model=popularity learns by a rule of its own and does not read train.lr"]
+    with pytest.raises(NoData, match="ml-1m"):
+        record_of(group[0], outcomes[0])

@@ -1,0 +1,179 @@
+"""Sweeps: compiled once, continued after a kill, shared between processes, whole when one job fails."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plugin_sources import BACKBONE
+from shell import call, programs, records, spawn
+from wandb_reader import read_run
+
+from upliftlens.benchmarks.training.programs import compilations
+
+
+def test_three_seeds_and_three_learning_rates_compile_one_program(tmp_path):
+    store = tmp_path / "runs"
+    words = ("model=mf", "model.dim=7")
+    assert call("sweep", store, *words, "seed=0,1,2", "train.lr=0.01,0.02,0.05", "train.l2=3") == 0
+    assert call("run", store, *words, "train.l2=4") == 0
+    stored = records(store)
+    assert len(stored) == 10
+    result = sorted(programs(item["diagnostics"]) for item in stored)
+    assert result[-1] > 0
+    assert result[:-1] == [0] * 9
+    assert len({item["metrics"]["rmse"]["value"] for item in stored}) == 10
+    assert call("run", store, "model=mf", "model.dim=6") == 0  # another structure is another program
+    (other,) = [record for record in records(store) if record["config"]["model"]["dim"] == 6]
+    assert programs(other["diagnostics"]) > 0
+
+
+def test_the_counter_counts():
+    import jax
+
+    before = compilations()
+    jax.jit(lambda x: x * 3.25)(np.float32(1.0))
+    result = compilations().since(before)
+    assert result.compiled + result.read == 1 and result.seconds > 0
+
+
+def test_the_same_key_gives_the_same_bits(tmp_path, monkeypatch):
+    """Twice in this process and once in another one, which compiles for itself."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "programs"))  # this process has read it already
+    words, values = ("model=mlp", "model.layers=[8]", "model.dim=4", "train.epochs=2"), []
+    process = spawn("run", tmp_path / "c", *words)
+    for name in ("a", "b"):
+        assert call("run", tmp_path / name, *words) == 0
+    said = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, said
+    for name in ("a", "b", "c"):
+        (record,) = records(tmp_path / name)
+        with np.load(tmp_path / name / "fits" / record["fit_key"] / "state.npz") as state:
+            arrays = {key: state[key] for key in state.files}
+        values.append((record["key"], record["metrics"], arrays))
+    assert record["diagnostics"]["programs_compiled"] > 0 == record["diagnostics"]["programs_read"]
+    for key, metrics, arrays in values[1:]:
+        assert (key, metrics) == values[0][:2]
+        for name, array in values[0][2].items():
+            np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_a_new_metric_evaluates_again_without_training(tmp_path, capsys):
+    assert call("run", tmp_path, "model=popularity") == 0
+    assert call("run", tmp_path, "model=popularity", "metrics.names=[recall@3]") == 0
+    first, second = records(tmp_path)
+    assert first["key"] != second["key"] and first["fit_key"] == second["fit_key"]
+    assert len(list(tmp_path.glob("fits/*"))) == 1
+    assert first["epochs"] == second["epochs"]
+
+
+def test_running_again_is_a_lookup(tmp_path, capsys):
+    assert call("sweep", tmp_path, "model=popularity,random", "seed=0,1") == 0
+    before = records(tmp_path)
+    assert call("sweep", tmp_path, "model=popularity,random", "seed=0,1,2") == 0
+    assert capsys.readouterr().err.count("(found)") == 4
+    after = records(tmp_path)
+    assert len(after) == 6
+    assert all(item in after for item in before)
+
+
+def test_a_killed_sweep_continues_where_it_was(tmp_path):
+    store = tmp_path / "runs"
+    jobs = ("model=additive", "seed=range(0,40)", "train.epochs=20", "train.patience=20")
+    process = spawn("sweep", store, *jobs)
+    while len(list(store.glob("runs/*/record.json"))) < 2:  # however long a busy machine takes
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    before = records(store)
+    assert 2 <= len(before) < 40
+    jobs = (jobs[0], f"seed=range(0,{len(before) + 2})", *jobs[2:])
+    assert call("sweep", store, *jobs) == 0
+    after = records(store)
+    assert len(after) == len(before) + 2 and all(item["status"] == "done" for item in after)
+    assert all(item in after for item in before), "a finished run was repeated"
+
+
+def test_two_sweeps_share_a_store(tmp_path):
+    store = tmp_path / "runs"
+    jobs = ("model=popularity,random", "seed=0,1,2")
+    processes = [spawn("sweep", store, *jobs) for _ in range(2)]
+    outputs = [process.communicate(timeout=240)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    stored = records(store)
+    assert len(stored) == 6 and all(item["status"] == "done" for item in stored)
+    assert sum(output.count("(found)") for output in outputs) == 6, "each run was computed once and looked up once"
+
+
+def test_one_failed_job_leaves_the_others_whole(tmp_path, capsys):
+    jobs = ("model=mf", "train.optimizer=sgd", "train.schedule=constant", "train.epochs=30", "train.lr=0.01,1e8")
+    assert call("sweep", tmp_path, *jobs, "seed=0,1") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("done ") == 2 and shown.count("failed ") >= 2 and "2 of 4 runs failed" in shown
+    assert "diverged" in shown and "train.lr" in shown
+    stored = records(tmp_path)
+    assert sorted(item["status"] for item in stored) == ["done", "done", "failed", "failed"]
+    failed = next(item for item in stored if item["status"] == "failed")
+    assert failed["error"]["traceback"] in shown
+    assert "Traceback" in Path(failed["error"]["traceback"]).read_text()
+    assert not [item for item in stored if item["status"] == "done" and item["error"]]
+
+
+def test_a_model_that_breaks_leaves_its_traceback(tmp_path, capsys):
+    path = tmp_path / "broken.py"
+    path.write_text(
+        BACKBONE.replace("return jnp.sum(", "raise RuntimeError('no such tensor') or (").replace(", axis=-1", "")
+    )
+    assert call("run", tmp_path, f"model.file={path}") == 1
+    shown = capsys.readouterr().err
+    assert "RuntimeError: no such tensor" in shown and len(shown.strip().splitlines()) <= 2
+    (record,) = records(tmp_path)
+    assert record["status"] == "failed"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_store_that_cannot_be_written_is_a_clear_error(place, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert call("run", tmp_path / place, "model=popularity") == 1
+    shown = capsys.readouterr().err
+    assert "store" in shown and len(shown.strip().splitlines()) <= 2 and "Traceback" not in shown
+
+
+def test_a_sweep_of_three_jobs_is_three_wandb_runs(tmp_path, capsys):
+    jobs = ("model=mf", "train.optimizer=sgd", "train.schedule=constant", "train.lr=0.01,0.02,1e9", "logger=wandb")
+    assert call("sweep", tmp_path, *jobs, "train.epochs=12") == 1
+    runs = [read_run(path) for path in tmp_path.glob("wandb/offline-run-*/*.wandb")]
+    assert len(runs) == 3
+    by_rate = {run["config"]["train"]["lr"]: run for run in runs}
+    assert sorted(by_rate) == [0.01, 0.02, 1e9]
+    assert [by_rate[rate]["exit_code"] for rate in (0.01, 0.02, 1e9)] == [0, 0, 1]
+    stored = {this_record["config"]["train"]["lr"]: this_record for this_record in records(tmp_path)}
+    for rate in (0.01, 0.02):
+        run, record = by_rate[rate], stored[rate]
+        assert run["config"]["key"] == record["key"] and run["group"] == record["sweep"]
+        assert {"synthetic", "mf", "naive"} <= set(run["tags"])
+        losses = [line["loss"] for line in record["epochs"]]
+        assert [row["train/loss"] for row in run["history"]] == pytest.approx(losses)
+        assert run["summary"]["rmse"] == pytest.approx(record["metrics"]["rmse"]["value"])
+        assert run["summary"]["rmse/lo"] == pytest.approx(record["metrics"]["rmse"]["lo"])
+    assert "rmse" not in by_rate[1e9]["summary"]
+
+
+def test_tuning_selects_on_validation_and_shows_no_trial_the_test_set(tmp_path, capsys):
+    assert call("tune", tmp_path, "model=mf", "budget=4", "tune_seed=3") == 0
+    trials = [record for record in records(tmp_path) if record["config"]["trial"]]
+    (final,) = [record for record in records(tmp_path) if not record["config"]["trial"]]
+    assert len(trials) == 4 and all(list(trial["metrics"]) == ["validation/rmse"] for trial in trials)
+    best = min(trials, key=lambda trial: trial["diagnostics"]["validation"])
+    for group in ("model", "train"):
+        assert final["config"][group] == best["config"][group]
+    assert len({json.dumps(trial["config"]["train"]) for trial in trials}) == 4
+    assert "rmse" in final["metrics"]
+    assert call("tune", tmp_path, "model=mf", "budget=5", "tune_seed=3") == 0
+    assert len([record for record in records(tmp_path) if record["config"]["trial"]]) == 5, (
+        "a larger budget repeats no trial"
+    )

@@ -1,0 +1,77 @@
+"""Where the trials of a search lie in its space."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upliftlens.benchmarks.sweeps.space import narrowed, sample, spread
+from upliftlens.causal.errors import UpliftlensError
+
+SPACE = {
+    "dim": {"choices": [8, 16, 32]},
+    "train.l2": {"low": 0.3, "high": 300.0, "log": True},
+    "objective.anchor": {"low": 0.0, "high": 2.0},
+}
+WIDE = 0.13  # of a range: 19 trials in base 5, the sparser one, leave 0.12
+
+
+def values(trials, place):
+    return [float(trial[place].partition("=")[2]) for trial in trials[1:]]
+
+
+@pytest.mark.parametrize("draw", [sample, spread], ids=lambda draw: draw.__name__)
+@given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 2**32 - 1))
+def test_a_larger_budget_repeats_the_trials_of_a_smaller_one(draw, budget, more, seed):
+    trials = draw(SPACE, budget, seed)
+    assert trials[0] == []
+    assert len(trials) == budget
+    assert draw(SPACE, budget + more, seed)[:budget] == trials
+    assert all(0.3 <= value <= 300 for value in values(trials, 1))
+    assert all(0 <= value <= 2 for value in values(trials, 2))
+    assert {trial[0] for trial in trials[1:]} <= {"model.dim=8", "model.dim=16", "model.dim=32"}
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_few_spread_trials_leave_no_wide_gap_in_a_range(seed):
+    trials = spread(SPACE, 20, seed)
+    counts = np.unique([trial[0] for trial in trials[1:]], return_counts=True)[1]
+    assert counts.min() >= 5, "19 trials of 3 choices"
+    for place, scaled in ((1, lambda x: np.log(x / 0.3) / np.log(1000)), (2, lambda x: x / 2)):
+        inside = np.sort([scaled(value) for value in values(trials, place)])
+        assert np.diff([0, *inside, 1]).max() < WIDE
+
+
+def test_trials_drawn_at_random_do_leave_one():
+    drawn = [np.sort(values(sample(SPACE, 20, seed), 2)) / 2 for seed in range(20)]
+    assert max(np.diff([0, *inside, 1]).max() for inside in drawn) > WIDE
+
+
+def test_nothing_to_search_is_refused():
+    for draw in (sample, spread):
+        with pytest.raises(UpliftlensError, match="states no search space"):
+            draw({}, 3, 0)
+
+
+@given(st.floats(0.01, 1e4), st.floats(-1, 3), st.floats(0.01, 1), st.integers(0, 2**32 - 1))
+def test_a_narrowed_space_lies_within_the_space_around_its_centre(l2, anchor, width, seed):
+    centre = {"dim": "16", "train.l2": str(l2), "objective.anchor": anchor}
+    near = narrowed(SPACE, centre, width)
+    assert near["dim"] == {"choices": ["16"]}
+    for name, scale, value in (("train.l2", np.log, l2), ("objective.anchor", float, anchor)):
+        low, high = scale(near[name]["low"]), scale(near[name]["high"])
+        least, most = scale(SPACE[name]["low"]), scale(SPACE[name]["high"])
+        assert high - low == pytest.approx(width * (most - least))
+        assert least - 1e-9 <= low and high <= most + 1e-9
+        inside = min(max(scale(value), least), most)
+        assert low - 1e-9 <= inside <= high + 1e-9
+        if least < inside - (high - low) / 2 and inside + (high - low) / 2 < most:
+            assert low + high == pytest.approx(2 * inside), "in the middle, but at an end"
+    drawn = spread(near, 9, seed)
+    assert {item[0] for item in drawn[1:]} == {"model.dim=16"}
+
+
+def test_around_an_option_without_a_value_the_whole_range_is_kept():
+    assert narrowed(SPACE, {"dim": 8, "train.l2": None, "objective.anchor": 1.0}, 0.5) == {
+        "dim": {"choices": [8]}, "train.l2": SPACE["train.l2"], "objective.anchor": {"low": 0.5, "high": 1.5},
+    }  # fmt: skip

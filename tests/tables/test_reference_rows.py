@@ -1,0 +1,46 @@
+"""The committed rows of results/ are those of the tables' definitions as they stand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.table import Cell, Where, judged
+from upliftlens.benchmarks.tables.tuned import rows
+
+FOLDER = Path(__file__).parents[2] / "results"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem in tables.names())
+
+
+def cells(name):
+    return [Cell(**load) for load in json.loads((FOLDER / f"{name}.json").read_text())]
+
+
+def test_every_table_has_its_rows():
+    assert sorted(tables.names()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cells_lie_in_their_intervals_and_are_judged_as_the_definition_says(name):
+    content, result = tables.definition(name), cells(name)
+    assert len({(item.row, item.column) for item in result}) == len(result)
+    for item in result:
+        assert item.lo <= item.value <= item.hi or item.lo is None, item
+        if " vs " not in item.column:
+            published, verdict = judged(content, item.row, item.column)(item.value)
+            assert item.published == published and (published is None or item.verdict.startswith(verdict)), item
+    there = {(item.row, item.column) for item in result}
+    assert {(row, column) for row, mine in content.get("published", {}).items() for column in mine} <= there
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if tables.definition(name)["kind"] == "tuned"])
+def test_rows_and_columns_are_those_of_the_definition(name, tmp_path):
+    content = tables.definition(name)
+    expected = {
+        (block + row.name, column)
+        for row in rows(content, Where(tmp_path, tmp_path, print))
+        for block in content["blocks"]
+        for column in row.columns
+    }
+    assert {(cell.row, cell.column) for cell in cells(name) if " vs " not in cell.column} == expected

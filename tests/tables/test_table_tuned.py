@@ -1,0 +1,252 @@
+"""Tuned tables: equal budgets, selection without the test set, paired differences, resuming, what the remarks say."""
+
+import json
+
+import numpy as np
+import pytest
+from shell import records
+from test_tables import where
+
+from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
+from upliftlens.benchmarks.reports.comparison import Evidence, compare, differences, evidence, in_a_cell
+from upliftlens.benchmarks.runs.store import Store, load_per_user
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.search import search
+from upliftlens.benchmarks.tables.table import Cell
+from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.intervals import Resampling
+
+WORLD = [
+    "data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "data.test_per_user=4",
+    "split=given", "propensity=oracle", "train.schedule=constant", "train.epochs=6", "train.batch_size=128",
+    "metrics.interval.resamples=40",
+]  # fmt: skip
+FULL = tables.definition("coat")
+SMALL = {
+    **FULL, "common": WORLD, "trials": 2, "refining": 0, "validation_seeds": [0, 1], "seeds": [0, 1],
+    "interval": {"level": 0.95, "resamples": 100, "seed": 0}, "backbones": ["mf"],
+    "objectives": ["naive", "cvib"],
+    "backbone": {
+        **FULL["backbone"],
+        "mf": {"options": ["model=additive"], "space": {"train.l2": {"low": 0.3, "high": 3.0, "log": True}}},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder, said = tmp_path_factory.mktemp("tuned"), []
+    return folder, said, tuned_cells(SMALL, where(folder, said))
+
+
+def test_every_row_has_the_same_trials_and_none_of_them_met_the_test_set(made):
+    folder, said, _ = made
+    spent = {}
+    for record in records(folder):
+        if record["config"]["trial"]:
+            spent.setdefault((record["objective"], record["loss"]), []).append(record)
+            assert all(name.startswith("validation/") for name in record["metrics"])
+            assert record["config"]["split"]["overlap"] == "drop"
+    assert set(spent) == {("naive", "squared"), ("naive", "logistic"), ("cvib", "logistic")}
+    assert {len(some) for some in spent.values()} == {2 * 2}, "trials × validation parts"
+    drawn = {way: sorted({item["config"]["train"]["l2"] for item in some}) for way, some in spent.items()}
+    assert drawn["cvib", "logistic"] == drawn["naive", "logistic"] and len(drawn["naive", "squared"]) == 2
+    assert len([line for line in said if "criterion" in line]) == 3
+
+
+def test_cells_have_values_intervals_keys_and_both_blocks(made):
+    folder, _, cells = made
+    at = {(cell.row, cell.column): cell for cell in cells}
+    done = {record["key"]: record for record in records(folder)}
+    for block in ("", "overlap-dropped/"):
+        columns = {column for name, column in at if name == block + "mf/naive"}
+        assert {"auc", "ndcg@5", "f1@5", "recall@5", "mse", "labels/auc", "brier"} <= columns
+        assert (block + "mf/cvib", "mse") not in at
+        assert "trained on labels" in at[block + "mf/cvib", "auc"].verdict
+        assert at[block + "mf/cvib", "auc"].value == at[block + "mf/cvib", "labels/auc"].value
+    mse = at["mf/naive", "mse"]
+    assert mse.published == 1.202 and at["overlap-dropped/mf/naive", "mse"].published is None
+    assert mse.value == pytest.approx(np.mean([done[key]["metrics"]["mse"]["value"] for key in mse.keys]))
+    assert len(mse.keys) == 2 and mse.lo < mse.value < mse.hi and mse.uses_mar_data is False
+    assert {done[key]["seed"] for key in mse.keys} == {0, 1}
+    assert "indicative" in at["mf/naive", "auc"].verdict
+
+
+def test_differences_are_those_of_compare(made):
+    folder, _, cells = made
+    cell = next(
+        this_cell for this_cell in cells if (this_cell.row, this_cell.column) == ("mf/cvib", "brier vs mf/naive")
+    )
+
+    def run(key):
+        arrays = load_per_user(Store(folder), key)
+        return Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {})
+
+    resampling = Resampling(**SMALL["interval"])
+    sides = [run(key) for key in cell.keys[:2]], [run(key) for key in cell.keys[2:]]
+    expected = compare({"a": sides}, "brier", resampling)["a"]
+    assert (cell.value, cell.lo, cell.hi) == pytest.approx((expected.difference, expected.lo, expected.hi))
+    result = [evidence(side, "brier", resampling) for side in sides]
+    # Twice the same comparison: Holm doubles the smaller p.
+    both = differences({"a": (result[0], result[1]), "b": (result[0], result[1])}, "brier", resampling)
+    assert both["a"].p == expected.p and both["a"].p_holm == pytest.approx(min(1.0, 2 * expected.p))
+
+
+def test_it_resumes_without_repeating_anything(made):
+    folder, _, cells = made
+    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
+    gone = next(path for path in stamps if json.loads(path.read_text())["config"]["trial"])
+    gone.unlink()
+    assert tuned_cells(SMALL, where(folder)) == cells
+    after = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
+    assert {path for path in stamps if after[path] != stamps[path]} == {gone}, "only the missing record is made again"
+
+
+def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared"]
+    said = []
+    content = {**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]}
+    space = {"train.l2": {"choices": [-1.0]}}
+    winner = search(content, options, space, where(tmp_path, said))
+    assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
+    assert len(said) == 1 and said[0].startswith("the trial train.l2=-1.0 failed: train.l2 must be at least 0")
+    with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
+        options = [*WORLD, "model=additive", "objective=dr_jl"]
+        search(content, options, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="every trial"):
+        options = [*WORLD, "model=additive", "loss=squared"]
+        search(content, [*options, "objective=ips", "propensity=given"], space, where(tmp_path))
+
+
+@pytest.mark.parametrize(("stated", "drawn", "chosen"), [(1.0, 1e6, ()), (1e6, 1.0, ("train.l2=1.0",))])
+def test_the_trial_with_the_least_criterion_wins(stated, drawn, chosen, tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", f"train.l2={stated}"]
+    content = {**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]}
+    winner = search(content, options, {"train.l2": {"choices": [drawn]}}, where(tmp_path))
+    assert winner.changes[:-2] == chosen and winner.changes[-1] == "split.validation=0"
+
+
+def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=40.0"]
+    space = {"train.l2": {"low": 0.01, "high": 1e6, "log": True}}
+    content = {**SMALL, "trials": 9, "refining": 4, "narrow": 0.1, "validation_seeds": [0]}
+    first = search({**content, "trials": 5, "refining": 0}, options, space, where(tmp_path))
+    known = {record["key"] for record in records(tmp_path)}
+    winner = search(content, options, space, where(tmp_path))
+    closer = [record for record in records(tmp_path) if record["key"] not in known]
+    best = float(next(iter(first.changes)).partition("=")[2]) if len(first.changes) == 3 else 40.0
+    values = sorted(item["config"]["train"]["l2"] for item in closer)
+    assert len(values) == 4 and winner.trials == 9
+    assert best / 10**0.4 * 0.99 < values[0] < best < values[-1] < best * 10**0.4 * 1.01, "a tenth of eight decades"
+    assert winner.criterion <= first.criterion
+    assert search({**content, "trials": 9, "refining": 4}, options, {}, where(tmp_path)).trials == 1, (
+        "nothing to search"
+    )
+    with pytest.raises(UpliftlensError, match=r"train\.layout a range"):
+        search(content, options, {"train.layout": {"low": 2, "high": 16}}, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="both finite"):
+        search(content, options, {"train.l2": {"low": 1.0, "high": float("inf"), "log": True}}, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="refining=9 of trials=9: set refining"):
+        search({**content, "refining": 9}, options, space, where(tmp_path))
+
+
+def test_an_earlier_trial_still_wins_when_those_around_it_are_worse(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=1.0"]
+    space = {"train.l2": {"low": 1e5, "high": 1e7, "log": True}}  # which the best, as it stands, lies outside of
+    content = {**SMALL, "trials": 4, "refining": 2, "narrow": 0.5, "validation_seeds": [0]}
+    assert len(search(content, options, space, where(tmp_path)).changes) == 2, "epochs and validation only"
+    l2 = sorted(record["config"]["train"]["l2"] for record in records(tmp_path))
+    assert l2[0] == 1.0 and len(l2) == 4 and l2[1] < l2[2] <= 1e6, "the nearest half of the range"
+
+
+def test_a_space_of_choices_is_not_refined(tmp_path):
+    options = [*WORLD, "model=additive", "loss=squared"]
+    choices = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]
+    content = {**SMALL, "trials": 9, "refining": 4, "validation_seeds": [0]}
+    search(content, options, {"train.l2": {"choices": choices}}, where(tmp_path))
+    assert set(choices) <= {record["config"]["train"]["l2"] for record in records(tmp_path)}, "eight spread trials"
+
+
+def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):
+    result = list(rows({**FULL, "objectives": ["naive", "cvib", "escm2_dr"]}, where(tmp_path)))
+    ratings, labels = ([row.name for row in result if row.remark == f"trained on {way}"] for way in FULL["training"])
+    assert ratings == ["mf/naive", "mf-features/naive", "mlp/naive"], "the others predict labels only"
+    both = [f"{backbone}/{name}" for backbone in FULL["backbones"] for name in ("naive", "cvib")]
+    assert labels == [*both, "mlp/escm2_dr"]
+    with pytest.raises(UpliftlensError, match="did you mean 'mlp'"):
+        list(rows({**FULL, "backbones": ["mlpp"]}, where(tmp_path)))
+
+
+def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
+    content = {**SMALL, "objectives": ["naive", "ips", "snips"]}
+
+    def cell(row, value, verdict):
+        return Cell(row, "auc vs mf/naive", value, value - 0.1, value + 0.1, None, verdict, ())
+
+    said = "\n".join(
+        remarks(
+            content,
+            [
+                cell("mf/ips", 0.02, "better (p 0.01)"), cell("mf/snips", 0.01, "undecided: the interval holds 0"),
+                cell("overlap-dropped/mf/ips", -0.01, "undecided: the interval holds 0"),
+                cell("overlap-dropped/mf/snips", 0.01, "undecided: the interval holds 0"),
+            ],
+        )
+    )  # fmt: skip
+    assert "2 trials, each judged on 2 parts of 25%" in said
+    assert "auc vs mf/naive: better: mf/ips." in said
+    assert "auc vs mf/naive: no difference can be claimed (the interval holds 0" in said
+    assert "(overlap-dropped): no difference can be claimed" in said
+    assert "the order turns between the blocks for mf/ips." in said
+    assert content["note"] in said and "no trial read a test rating" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", FULL["backbones"])
+def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation):
+    """Every row of the coat table, one of each kind on labels, too, each with a trial of all that it searches."""
+    on_labels = ["naive", "ips", "dr_jl", "cvib", "escm2_dr"]
+    content = {
+        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 2, "refining": 1,
+        "seeds": [0], "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive",
+        "compared": ["auc"], "interval": {"level": 0.95, "resamples": 200, "seed": 0},
+        "training": {**FULL["training"], "labels": {**FULL["training"]["labels"], "objectives": on_labels}},
+    }  # fmt: skip
+    cells = tuned_cells(content, where(tmp_path))
+    offered = {name for name, mine in FULL["objective"].items() if backbone in mine.get("backbones", FULL["backbone"])}
+    result = {column: {cell.row for cell in cells if cell.column == column} for column in ("auc", "mse", "labels/auc")}
+    everyone = {f"{backbone}/{name}" for name in offered}
+    of_labels = {f"{backbone}/{name}" for name in ("cvib", "escm2_dr")} & everyone
+    labelled = {f"{backbone}/{name}" for name in on_labels} & everyone
+    assert result == {"auc": everyone, "mse": everyone - of_labels, "labels/auc": labelled}
+    searched = {}
+    for record in records(tmp_path):
+        if record["config"]["trial"]:
+            searched.setdefault((record["objective"], record["loss"]), []).append(record["config"])
+    for (objective, loss), trials in searched.items():
+        space = {**FULL["backbone"][backbone]["space"], **FULL["objective"][objective].get("space", {})}
+        assert len(trials) == 2, (objective, loss)
+        for name, entry in space.items():
+            section, _, option = name.partition(".")
+            values = {trial[section][option] for trial in trials}
+            assert len(values) == 2 or "choices" in entry, name
+
+
+def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_no_evidence():
+    few = Resampling(0.95, 100, 0)
+    drawn = np.random.default_rng(0).normal(size=(2, 100))
+    users = np.arange(3)
+    side = Evidence(0.0, drawn, (users, users), users)
+    with pytest.raises(UpliftlensError, match=r"raise interval\.resamples"):
+        differences({str(i): (side, side) for i in range(6)}, "auc", few)
+    unknown = side._replace(mean=1.0, drawn=np.where(np.arange(100) < 90, np.nan, drawn))
+    assert in_a_cell(differences({"a": (unknown, side)}, "auc", few)["a"]).startswith("undecided: the interval")
+    with pytest.raises(UpliftlensError, match="1 runs against 2"):
+        differences({"a": (side._replace(users=(users,)), side)}, "auc", few)
+
+
+def test_differences_are_between_rows_trained_the_same_way(tmp_path):
+    content = {**SMALL, "trials": 1, "validation_seeds": [0], "compared": ["auc", "labels/auc"]}
+    compared = {(cell.row, cell.column) for cell in tuned_cells(content, where(tmp_path)) if " vs " in cell.column}
+    assert {column.split()[0] for row, column in compared if row.endswith("cvib")} == {"labels/auc"}

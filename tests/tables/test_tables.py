@@ -1,0 +1,221 @@
+"""Tables: verdicts, formats, resuming, and small versions of every kind."""
+
+import json
+
+import numpy as np
+import pytest
+
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import prepare_overrides
+from upliftlens.benchmarks.config.plugins import names as kinds
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.data import configure
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
+from upliftlens.benchmarks.tables.estimators import estimator_cells
+from upliftlens.benchmarks.tables.options import overridden
+from upliftlens.benchmarks.tables.run import planned
+from upliftlens.benchmarks.tables.table import Cell, Table, Where, judged, rendered
+from upliftlens.benchmarks.worlds.completion import complete
+from upliftlens.benchmarks.worlds.config import CompletionConfig
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import interactions
+from upliftlens.causal.worlds.schnabel import dcg, exposure, predictions, rebucket
+
+WORLD = ["data=synthetic", "data.n_users=60", "data.n_items=50", "data.ratings_per_user=15", "data.test_per_user=4"]
+CELLS = [
+    Cell("mf/ips", "mse", 1.09, 1.0, 1.2, 1.093, "reproduced", ("abc",)),
+    Cell("mf/naive", "mse", 1.5, 1.4, 1.6, 1.202, "differs", ()),
+    Cell("mf/naive", "mae_x", 0.9, 0.8, 1.0, None, "", ()),
+]
+
+
+def where(folder, told=None):
+    prepare_overrides([])
+    return Where(folder, folder / "cache", (told if told is not None else []).append)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("trainn.lr=0.1", "did you mean 'train'"),
+        ("train.lr.x=1", "did you mean 'train.lr'"),
+        ("train.l=1", "of train 'l'"),
+    ],
+)
+def test_a_change_of_no_option_is_answered(change, told, tmp_path):
+    with pytest.raises(UpliftlensError, match=told):
+        planned(["data=synthetic", "model=mf"], [change], where(tmp_path))
+
+
+def test_every_definition_states_its_kind_and_title():
+    assert {"schnabel-1", "schnabel-2"} <= set(tables.names())
+    for name in tables.names():
+        content = tables.definition(name)
+        assert content["title"] and content["kind"] in kinds("tables")
+        for row in content["published"].values():
+            assert set(row) <= set(content["tolerance"]), "a published number without a tolerance"
+
+
+def test_the_verdict_is_by_the_stated_tolerance():
+    content = {"published": {"a": {"x": 1.0}}, "tolerance": {"x": 0.02}}
+    assert judged(content, "a", "x")(1.0199) == (1.0, "reproduced")
+    assert judged(content, "a", "x")(0.97) == (1.0, "differs")
+    assert judged(content, "b", "x")(0.97) == (None, "")
+
+
+def test_formats():
+    paired = Cell("mf/ips", "mse vs mf/naive", -0.1, -0.2, -0.05, None, "better (p 0.01)", ("abc",), True)
+    table = Table("T", [*CELLS, paired], ["Said."])
+    shape = ["row", "column", "value", "lo", "hi", "published", "verdict", "keys", "uses_mar_data"]
+    assert json.loads(rendered(table, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
+    assert [list(load) for load in json.loads(rendered(table, "json"))] == [shape] * 4
+    text = rendered(table, "md")
+    assert (
+        "|  | mse vs mf/naive |\n|---|---|\n| mf/ips | -0.100 [-0.200, -0.050]; better (p 0.01); uses MAR data |"
+        in text
+    )
+    assert text.endswith("- Said.")
+    assert "| mf/ips | 1.090 [1.000, 1.200]; 1.093; reproduced |  |" in text
+    assert "| mf/naive | 1.500 [1.400, 1.600]; 1.202; differs | 0.900 [0.800, 1.000] |" in text
+    assert r"mae\_x" in rendered(table, "latex") and "% Said." in rendered(table, "latex")
+    with pytest.raises(UpliftlensError, match="md, latex or json"):
+        rendered(table, "html")
+
+
+def test_an_unknown_table_gets_the_nearest_name(capsys):
+    assert main(["table", "schnabel1"]) == 1
+    assert "did you mean 'schnabel-1'" in capsys.readouterr().err
+
+
+def test_options_replace_what_a_definition_states_type_by_type():
+    content = {"kind": "k", "title": "T", "draws": 50, "alpha": 0.25, "seeds": [0, 1], "grid": {"a": [1]}, "on": True}
+    changed = overridden(content, ["draws=5", "alpha=1e-3", "seeds=[2]", "grid={a: [1, 2]}"])
+    assert changed == {
+        **content, "draws": 5, "alpha": 0.001, "seeds": [2], "grid": {"a": [1, 2]},
+        "title": "T (draws=5 alpha=1e-3 seeds=[2] grid={a: [1, 2]})",
+    }  # fmt: skip
+    assert overridden(content, []) == content
+    for bad, sentence in (
+        ("darws=5", "did you mean 'draws'"), ("kind=x", "unknown option"), ("draws", "KEY=VALUE"),
+        ("draws=1.5", "whole number"), ("draws=many", "whole number"), ("alpha=true", "must be a number"),
+        ("seeds=3", "must be a list"), ("grid=[1]", "must be a mapping"), ("on=1", "true or false"),
+        ("seeds=[", "not a value in YAML"),
+    ):  # fmt: skip
+        with pytest.raises(UpliftlensError, match=sentence):
+            overridden(content, [bad])
+
+
+def test_the_command_line_takes_a_tables_options(capsys):
+    assert main(["table", "schnabel-1", "darws=3"]) == 1
+    assert "did you mean 'draws'" in capsys.readouterr().err
+
+
+def test_completion_fits_a_low_rank_truth():
+    rng = np.random.default_rng(0)
+    true = 3 + rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40)) + rng.normal(size=(60, 1))
+    user, item = np.nonzero(rng.random(true.shape) < 0.6)
+    log = interactions(user, item, true[user, item], 60, 40)
+    result = complete(log, CompletionConfig(dim=4, init=0.05, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
+    still = complete(log, CompletionConfig(dim=4, init=0.0, l2=0.5, bias_penalty=0.3, lr=0.05, epochs=150, seed=0))
+    both = still.mean(axis=1, keepdims=True) + still.mean(axis=0) - still.mean()
+    np.testing.assert_allclose(still, both, atol=1e-4, err_msg="factors that start at 0 stay there: biases alone")
+    flat = complete(log, CompletionConfig(dim=4, init=0.0, l2=0.5, bias_penalty=1e4, lr=0.05, epochs=150, seed=0))
+    assert flat.std() < 0.05 * still.std(), "biases have their own share of λ"
+    unseen = np.ones(true.shape, bool)
+    unseen[user, item] = False
+    assert np.sqrt(((result - true)[unseen] ** 2).mean()) < 0.35 * true[unseen].std()
+
+
+def test_estimators_on_a_small_world(tmp_path):
+    """The truth lies where IPS and SNIPS are, not where naive is; spreads have closed forms."""
+    content = {
+        **tables.definition("schnabel-1"), "data": WORLD, "draws": 20, "density": 0.1, "cutoff": 5,
+        "completion": {"dim": 2, "init": 0.05, "l2": 5.0, "bias_penalty": 0.3, "lr": 0.03, "epochs": 5, "seed": 0},
+    }  # fmt: skip
+    cells = {(cell.row, cell.column): cell for cell in estimator_cells(content, where(tmp_path))}
+    assert len(cells) == 5 * 2 * (1 + 3 + 3)
+    ones = cells["ROTATED", "dcg5/true"]
+    assert ones.value == pytest.approx(sum(1 / np.log2(1 + rank) for rank in range(1, 6)), rel=1e-6)
+    with pytest.raises(UpliftlensError, match="can't be reached"):
+        estimator_cells({**content, "density": 0.2}, where(tmp_path))
+    true, naive = cells["ROTATED", "true"], cells["ROTATED", "naive"]
+    assert true.value == pytest.approx(2.579, abs=0.01), "it depends on the marginal alone"
+    for estimator in ("ips", "snips"):
+        item = cells["ROTATED", estimator]
+        sd = cells["ROTATED", f"sd/{estimator}"]
+        assert abs(item.value - true.value) < 4 * sd.value / np.sqrt(20)
+        assert (item.hi - item.lo) / 2 == pytest.approx(2.093 * sd.value / np.sqrt(20), rel=1e-3), (
+            "Student's t, 19 free"
+        )
+        assert sd.lo / sd.value == pytest.approx(np.sqrt(19 / 32.852), rel=1e-4), "χ², 19 free"
+        assert sd.hi / sd.value == pytest.approx(np.sqrt(19 / 8.907), rel=1e-4)
+        assert sd.verdict.startswith("is the closed form 0.")
+    assert naive.hi < true.value
+
+
+def test_every_user_of_the_published_world_has_enough_ones_for_its_dcg(ml_100k):
+    """Else ROTATED, which ranks them first, would fill the first 50 places up with fives, and its DCG be another."""
+    content = tables.definition("schnabel-1")
+    config = typed(CompletionConfig, content["completion"], "completion")
+    assert config == configure("schnabel-ml-100k").completion, "the table and the data set are of one world"
+    ratings = rebucket(complete(ml_100k.log, config), np.asarray(content["marginal"]))
+    assert (ratings == 1).sum(axis=1).min() > content["cutoff"]
+    p = exposure(ratings, content["alpha"], content["density"])
+    rng = np.random.default_rng(0)
+    gain = dcg(ratings, predictions(ratings, rng)["ROTATED"], content["cutoff"], rng)
+    assert gain.mean() == pytest.approx(content["published"]["ROTATED"]["dcg50/true"], abs=0.005)
+    assert (gain * p).sum() / p.sum() == pytest.approx(content["published"]["ROTATED"]["dcg50/naive"], abs=0.02)
+
+
+def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
+    content = {
+        **tables.definition("schnabel-2"),
+        "common": [*WORLD, "propensity=oracle", "model=additive"],
+        "folds": 2,
+        "grid": {"train.l2": [1.0, 1e6]},
+        "columns": {"mae": {"metric": "mae", "criterion": "mae/ips", "options": ["loss=absolute", "train.epochs=15"]}},
+        "rows": {"mf/ips": ["objective=ips"]},
+        "seeds": [0],
+    }
+    said = []
+    (cell,) = cross_validated_cells(content, where(tmp_path, said))
+    assert cell.row == "mf/ips" and cell.lo < cell.value < cell.hi and cell.published == 0.86 and cell.keys
+    assert any("train.l2=1.0 " in line for line in said), "10⁶ shrinks everything to the mean"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")}
+    assert len(before) == 2 * 2 + 1
+    assert cross_validated_cells(content, where(tmp_path)) == [cell]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")} == before
+    records = [json.loads(path.read_text()) for path in before]
+    tested = [record for record in records if record["split"]["name"] == "given"]
+    assert [item["key"] for item in tested] == list(cell.keys), "the test set at random is met by the winner only"
+    assert tested[0]["metrics"]["mae"]["value"] == cell.value
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("schnabel-1", "cutoff=-5", "cutoff must be at least 1"),
+        ("schnabel-1", "draws=1", "draws must be at least 2"),
+        ("schnabel-1", "seed=-1", r"the table's seed must lie in \[0, 4294967295\], got -1"),
+        ("schnabel-1", "density=1.5", r"density must lie in \(0, 1\)"),
+        ("schnabel-1", "completion={dim: x}", "completion.dim must be a whole number"),
+        ("schnabel-1", "marginal=[a]", r"marginal\[0\] must be a number"),
+        ("schnabel-2", "seeds=[]", "seeds is empty"),
+        ("schnabel-2", "seeds=[1,1]", "seeds lists 1 more than once"),
+        ("schnabel-2", "seeds=[-1]", r"seeds\[0\] must lie in \[0, 4294967295\], got -1"),
+        ("schnabel-2", "seeds=[0.5]", r"seeds\[0\] must be a whole number"),
+        ("schnabel-2", "grid={model.dim: 4}", "grid.model.dim must be a list"),
+        ("coat", "interval={level: 0.95, resamples: 10, seed: 0}", "resamples must be at least 40"),
+        ("coat", "validation=1.0", r"validation must lie in \(0, 1\)"),
+        ("uplift-estimators", "chi=0.5", r"chi must lie in \[0, 0.5\)"),
+    ],
+)
+def test_a_tables_options_have_ranges(name, change, message):
+    with pytest.raises(UpliftlensError, match=message):
+        overridden(tables.definition(name), [change])
+
+
+def test_every_definition_lies_within_the_ranges():
+    for name in tables.names():
+        assert overridden(tables.definition(name), []) == tables.definition(name)

@@ -1,0 +1,170 @@
+"""The tables of uplift: estimators against the truth over simulated logs, learners tuned by estimates and tested."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+from shell import records
+
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.table import Where
+from upliftlens.benchmarks.tables.uplift import remarks, uplift_cells
+from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
+from upliftlens.causal.errors import UpliftlensError
+
+ESTIMATORS = tables.definition("uplift-estimators")
+LEARNERS = tables.definition("uplift-ml-100k")
+SMALL = ["data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8", "split=draws"]
+
+
+def where(folder, told=None):
+    prepare_overrides([])
+    return Where(folder, folder / "cache", (told if told is not None else []).append)
+
+
+def test_estimators_are_as_good_as_theory_says(tmp_path):
+    """With a policy that follows taste: IPS and DR unbiased, intervals of 95 % cover, naive is biased and says so."""
+    content = {
+        **ESTIMATORS, "data": ["data=uplift-synthetic", "data.exponent=2.0", "data.per_user=40"],
+        "logs": 300, "resamples": 150, "users": 150, "k": 5,
+    }  # fmt: skip
+    said: list[str] = []
+    cells = {(cell.row, cell.column): cell for cell in uplift_estimator_cells(content, where(tmp_path, said))}
+    assert {row for row, _ in cells} == {
+        f"{name}{end}" for name in ("naive", "ips", "snips", "dr") for end in ("", "/user-mean")
+    }
+    for name in ("ips", "dr"):
+        bias, sd, rmse = (cells[name, column] for column in ("bias, pp", "sd, pp", "rmse, pp"))
+        assert bias.lo - 0.2 * sd.value / 17 < 0 < bias.hi + 0.2 * sd.value / 17
+        assert rmse.value**2 == pytest.approx(bias.value**2 + sd.value**2 * 299 / 300)
+        assert sd.lo < sd.value < sd.hi and rmse.lo < rmse.value < rmse.hi
+    low, high = stats.binom(300, 0.95).interval(0.999)
+    for name in ("ips", "snips", "dr"):
+        coverage = cells[name, "coverage, %"]  # of intervals whose true coverage is 95 %: all but 1 in 1,000 times
+        assert low <= round(3 * coverage.value) <= high and coverage.lo < coverage.value < coverage.hi < 100
+    naive = cells["naive", "bias, pp"]
+    assert naive.lo > 3 and cells["naive", "coverage, %"].verdict == "outside 93–97 %"
+    assert cells["dr", "sd, pp"].value < cells["ips", "sd, pp"].value, "an outcome model takes noise away"
+    assert cells["snips/user-mean", "bias, pp"].lo > cells["snips", "bias, pp"].hi, "users without both arms drop out"
+    assert any("true uplift@5" in line for line in said)
+
+
+def test_a_table_of_estimators_needs_a_truth_and_possible_numbers(tmp_path):
+    small = {**ESTIMATORS, "data": SMALL[:-1], "logs": 2, "resamples": 40}
+    with pytest.raises(UpliftlensError, match="the truth is not known"):
+        uplift_estimator_cells({**small, "data": ["data=synthetic"]}, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="0 < k ≤ 40"):
+        uplift_estimator_cells({**small, "k": 41}, where(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory):
+    """A small table, its cells, the store, and what was told."""
+    folder = tmp_path_factory.mktemp("learners")
+    content = {
+        **LEARNERS,
+        "common": [*SMALL, "metrics=uplift", "metrics.interval.resamples=60", "train.epochs=2"],
+        "trials": 2,
+        "seeds": [0, 1],
+        "draws": [0, 1],
+        "columns": ["cp@10", "recall@10"],
+        "only": ["random", "cubn-o", "bpr"],
+        "reach": {"random": 0.99, "cubn-o": -1.0},
+        "order": [["oracle", "random"], ["random", "popularity"], ["random", "oracle"]],
+    }
+    said: list[str] = []
+    return content, uplift_cells(content, where(folder, said)), folder, said
+
+
+def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
+    content, cells, folder, this_said = learners
+    stored = {record["key"]: record for record in records(folder)}
+    at = {(cell.row, cell.column): cell for cell in cells}
+    assert {row for row, column in at if column == "cp@10"} == {"oracle", "random", "cubn-o", "bpr"}
+    for row, runs in (("oracle", 2), ("cubn-o", 2), ("random", 4), ("bpr", 4)):
+        cell = at[row, "cp@10"]
+        behind = [stored[key] for key in cell.keys]
+        assert len(behind) == runs and {item["config"]["data"]["draw"] for item in behind} == {0, 1}
+        assert cell.value == pytest.approx(np.mean([item["metrics"]["cp@10"]["value"] for item in behind]))
+        assert cell.lo < cell.value < cell.hi
+        assert {item["config"]["train"]["monitor"] for item in behind} == {"uplift@10/snips"}
+    share = at["random", "cp@10, share of oracle"]
+    assert share.value == pytest.approx(at["random", "cp@10"].value / at["oracle", "cp@10"].value)
+    assert share.lo < share.value < share.hi < 1
+    for row, asked in content["reach"].items():
+        cell = at[row, "cp@10, share of oracle"]
+        assert cell.verdict == f"{'reaches' if cell.value >= asked else 'misses'} {asked:g}"
+    said = remarks(content, cells)
+    assert "2 trials, each judged by uplift@10/snips on the validation log of draw 0" in said[0]
+    assert "Tuning is not equal" in said[1] and "2 draws; of so few" in said[2]
+    assert not any("of so few" in line for line in remarks({**content, "draws": range(5)}, cells))
+    assert "By cdcg, 1 of 2 orders hold: oracle > random." in said
+    assert "By cdcg, 1 of 2 orders are the other way round: random > oracle." in said
+    assert sum("of oracle's cp@10: " in line for line in said) == 2
+    best = at["oracle > random", "cdcg, row vs row"]
+    assert best.lo > 0 and best.verdict.startswith("holds")
+    assert at["random > oracle", "cdcg, row vs row"].verdict.startswith("reversed")
+    assert "random > popularity" not in {row for row, _ in at}, "a pair whose row was not chosen"
+    assert any("in all, of which tuning" in line for line in this_said), "it states its time"
+
+
+def test_tuning_has_the_same_budget_and_meets_neither_test_nor_truth(learners):
+    _, _, folder, said = learners
+    trials = [record for record in records(folder) if record["config"]["trial"]]
+    by_model = {
+        name: [trial for trial in trials if trial["model"] == name] for name in ("mf", "cubn", "oracle", "random")
+    }
+    assert [len(item) for item in by_model.values()] == [2, 2, 0, 0]
+    for trial in trials:
+        assert set(trial["metrics"]) == {"validation/uplift@10/snips"}
+        assert trial["config"]["data"]["draw"] == 0 and trial["seed"] == 0
+    best = max(by_model["mf"], key=lambda item: item["metrics"]["validation/uplift@10/snips"]["value"])
+    finals = [record for record in records(folder) if record["model"] == "mf" and not record["config"]["trial"]]
+    assert len(finals) == 4
+    for trial in finals:
+        assert trial["config"]["train"]["lr"] == best["config"]["train"]["lr"]
+        assert trial["config"]["model"]["dim"] == best["config"]["model"]["dim"]
+    assert sum("2 trials" in line for line in said) == 2
+
+
+def test_a_table_of_learners_resumes(learners):
+    content, cells, folder, _ = learners
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
+    assert uplift_cells(content, where(folder)) == cells
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"only": ["dlec"]}, "did you mean 'dlce'"),
+        ({"order": [["oracle", "rnd"]]}, "did you mean 'random'"),
+        ({"columns": ["cp10"]}, "unknown column of the table"),
+        ({"columns": ["recall@3"]}, "unknown column of the table .* .recall@3."),
+    ],
+)
+def test_wrong_definitions_are_answered(change, sentence, learners):
+    content, _, folder, _ = learners
+    with pytest.raises(UpliftlensError, match=sentence):
+        uplift_cells({**content, **change}, where(folder))
+
+
+@pytest.mark.parametrize("row", LEARNERS["rows"])
+def test_every_row_of_the_table_is_a_run(row):
+    config = composed(prepare_overrides([*LEARNERS["common"], *LEARNERS["rows"][row], "data.draw=1", "seed=2"]))
+    assert plan(config).config == config
+    assert set(LEARNERS["columns"]) | {LEARNERS["ordered_by"]} <= set(config["metrics"]["names"])
+
+
+def test_the_verb_prints_the_small_version(learners, capsys):
+    content, _, folder, _ = learners
+    content = {**content, "only": ["random"], "draws": [0], "seeds": [0], "order": [["oracle", "random"]]}
+    keys = ("trials", "seeds", "draws", "columns", "only", "order", "common", "reach")
+    words = [f"{key}={json.dumps(content[key])}" for key in keys]
+    assert main(["table", "uplift-ml-100k", "--store", str(folder), "--cache", str(folder / "cache"), *words]) == 0
+    text = capsys.readouterr().out
+    assert "| oracle > random |" in text and "; holds (p" in text and "trials=2" in text
