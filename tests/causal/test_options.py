@@ -4,6 +4,7 @@ import math
 import re
 from copy import deepcopy
 from dataclasses import dataclass, is_dataclass, replace
+from functools import cache
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -117,9 +118,15 @@ def check_group(kind, section, where):
     return free
 
 
+@cache
+def of_choice(group, name):
+    """``section_of`` a configuration that differs from the default in one choice, composed once."""
+    return section_of(composed([f"{group}={name}"]), group)
+
+
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_number_of_every_choice_has_a_range_or_a_reason(group, name):
-    free = check_group(*section_of(composed([f"{group}={name}"]), group), group)
+    free = check_group(*of_choice(group, name), group)
     assert {unbased(name) for name in free} <= set(UNBOUNDED), (
         "state a range in its type, or say here why there is none"
     )
@@ -137,7 +144,7 @@ def test_no_reason_is_left_over():
         unbased(label((group, *path)))
         for group, name in CHOICES
         if group in ("data", "objective", "metrics")
-        for kind, section in [section_of(composed([f"{group}={name}"]), group)]
+        for kind, section in [of_choice(group, name)]
         for path, _, limits in leaves(kind, section, ())
         if limits is None
     }

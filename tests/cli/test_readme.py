@@ -76,7 +76,7 @@ def test_every_link_has_a_target(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_make_target_exists(page):
-    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
     code = [block for _, block in fenced(page)] + re.findall(r"`(make [^`]+)`", FENCE.sub("", text(page)))
     for line in "\n".join(code).splitlines():
         if line.startswith("make "):
