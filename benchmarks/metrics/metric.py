@@ -154,8 +154,8 @@ Evidence = Literal[
 class Metric(NamedTuple):
     """A metric: value = reduce(Σ_u sums_u).
 
-    ``evidence`` names the record that ``sums(evidence, cutoff)`` reads; it returns f64[U, S], with a row of zeros for a
-    user whose value is undefined. ``cutoff`` is inf where the name has none. ``reduce``: f64[S, R] -> f64[R], by columns.
+    ``evidence`` names the record that ``sums(evidence, cutoff)`` reads; it returns f64[U, S], with zeros for a user
+    whose value is undefined. ``cutoff`` is inf where the name has none. ``reduce``: f64[S, R] to f64[R] by column.
     ``kind`` "mean": of per-user values (sums are value and 1); "pooled": a ratio of totals over users; "recomputed":
     any other function of totals. All three are recomputed in every resample of users, except those with ``without``.
     ``at``: whether the name takes a cut-off, as in "recall@10"; it comes before the first slash: "uplift@10/snips".

@@ -1,4 +1,4 @@
-"""Propensities that are known for the whole log: shipped with the data, or a world's."""
+"""Propensities that are known for the whole log: shipped with the data (given), or those of a world (oracle)."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""Splits that keep the future out of training: by a user's last rows, or by one moment for everybody.
+"""Splits that keep the future out of training: by the last rows of each user, or by one time for all users.
 
-Neither draws its parts at random, so a propensity of the log says nothing of one part.
+Neither draws its parts at random, so no part's propensity follows from that of the log.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def _last(log: Interactions, time: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def _latest(time: np.ndarray, share: float) -> np.ndarray:
-    """Every row from the time on at which the latest ``share`` begins: rows of one second stay together."""
+    """Every row from the time at which the latest ``share`` begins: rows of one second stay together."""
     first = len(time) - max(round(share * len(time)), 1)
     return time >= np.partition(time, first)[first]
 
