@@ -12,7 +12,7 @@ per user, for comparison with papers; biased, since users without both arms amon
 
     uplift@k/*        the effect of recommending the first k
     policy-value@k/*  the effect of recommending one item drawn uniformly from the first k
-    policy-gain@k/*   policy-value minus that of the logged policy, e/Σe over all items of the tested log
+    policy-gain@k/*   policy-value minus that of the logged policy, e/Σe over all items of the tested log, seen or not
     auuc, auuc/*      area over the random line of the uplift curve
     qini, qini/*      area over the random line of the Qini curve
 
@@ -71,12 +71,6 @@ def _on_policy(logged: Logged, k: float) -> np.ndarray:
     return uplift.row_weights(logged.log, policy)
 
 
-def _on_logged_policy(logged: Logged) -> np.ndarray:
-    recorded = np.zeros(logged.rank.shape)
-    recorded[logged.log.user, logged.log.item] = logged.log.propensity
-    return uplift.row_weights(logged.log, uplift.logged_policy(recorded))
-
-
 def _listed(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
     return estimator(logged, uplift.row_weights(logged.log, (logged.rank > 0) & (logged.rank <= k)))
 
@@ -90,7 +84,9 @@ def _policy(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
 
 
 def _gain(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
-    weights = (_on_policy(logged, k), _on_logged_policy(logged))
+    recorded = np.zeros(logged.rank.shape)
+    recorded[logged.log.user, logged.log.item] = logged.log.propensity
+    weights = (_on_policy(logged, k), uplift.row_weights(logged.log, uplift.logged_policy(recorded)))
     return np.concatenate([estimator(logged, weight) for weight in weights], axis=1)
 
 

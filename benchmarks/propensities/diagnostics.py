@@ -109,10 +109,8 @@ def overlap_lines(overlap: Mapping[str, Any]) -> list[str]:
     """
     if not overlap:
         return []
-    edges, shares = overlap["edges"], {}
-    for name in ("observed", "all"):
-        counts = np.asarray(overlap[name], np.float64)
-        shares[name] = counts / max(counts.sum(), 1)
+    edges = overlap["edges"]
+    shares = {name: np.asarray(overlap[name]) / max(sum(overlap[name]), 1) for name in ("observed", "all")}
     highest = max(float(share.max()) for share in shares.values())
     return [
         f"  {name + ' pairs':<14} p {edges[0]:.2g} {_bars(share / highest)} {edges[-1]:.2g}"

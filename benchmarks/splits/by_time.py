@@ -43,10 +43,6 @@ def _last_rows(log: Interactions, rows: np.ndarray, options: LeaveLastOptions) -
     return _last(part, _times(part, options), n)
 
 
-def _latest_of_all(dataset: Dataset, options: TemporalOptions) -> np.ndarray:
-    return _latest(_times(dataset.log, options), options.share)
-
-
 def _latest_rows(log: Interactions, rows: np.ndarray, options: TemporalOptions) -> np.ndarray:
     time = _times(log, options)[rows]
     return _latest(time, options.validation) if options.validation else np.zeros(len(rows), bool)
@@ -76,4 +72,10 @@ def _latest(time: np.ndarray, share: float) -> np.ndarray:
 
 
 leave_last = SplitKind("leave_last", LeaveLastOptions, _last_of_users, _last_rows, order="user")
-temporal = SplitKind("temporal", TemporalOptions, _latest_of_all, _latest_rows, order="global")
+temporal = SplitKind(
+    "temporal",
+    TemporalOptions,
+    lambda dataset, options: _latest(_times(dataset.log, options), options.share),
+    _latest_rows,
+    order="global",
+)

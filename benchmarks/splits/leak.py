@@ -39,15 +39,16 @@ class LeakReport:
 
     def problems(self) -> tuple[str, ...]:
         """Leaks that bias every number from this split, a sentence each."""
-        result = []
         overlaps = (
             (0 if self.published else self.overlap_train_test, self.test, "test", "train"),
             (0 if self.published else self.overlap_validation_test, self.test, "test", "validation"),
             (0 if self.redrawn else self.overlap_train_validation, self.validation, "validation", "train"),
         )
-        for count, size, part, other in overlaps:
-            if count:
-                result.append(f"{count} of {size} {part} rows have their (user, item) pair in {other} too")
+        result = [
+            f"{count} of {size} {part} rows have their (user, item) pair in {other} too"
+            for count, size, part, other in overlaps
+            if count
+        ]
         if self.order != "none" and self.future:
             result.append(f"{self.future} training rows are later than the test rows they should precede")
         return tuple(result)
