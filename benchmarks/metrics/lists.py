@@ -9,7 +9,6 @@ from scipy import sparse
 
 from upliftlens.benchmarks.metrics.metric import Lists, Metric, mean_of, quotient, run_starts
 from upliftlens.causal import inequality
-from upliftlens.causal.inequality import rank_coefficients
 from upliftlens.causal.intervals import ratio
 
 
@@ -46,7 +45,7 @@ def _inequality_without(exposure: sparse.csr_array) -> np.ndarray:
     """
     counts = np.asarray(exposure.sum(axis=0))
     n, ordered = len(counts), np.sort(counts)
-    coefficients = rank_coefficients(n)
+    coefficients = inequality.rank_coefficients(n)
     user, item = exposure.nonzero()
     first = np.searchsorted(ordered, counts[item])  # ranks below that of the first equal count
     order = np.lexsort((first, user))

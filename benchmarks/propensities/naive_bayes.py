@@ -14,7 +14,6 @@ from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.options import AtLeast, Within
 from upliftlens.causal.propensities import propensity as models
-from upliftlens.causal.propensities.propensity import Propensity
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _take_sample(dataset: Dataset, parts: Split, options: NaiveBayesOptions) -> 
     return replace(parts, test=rest, fingerprint=fingerprint), sample
 
 
-def _fit(options: NaiveBayesOptions, known: Known) -> Propensity:
+def _fit(options: NaiveBayesOptions, known: Known) -> models.Propensity:
     return models.naive_bayes(known.log, None if known.sample is None else known.sample.value, options.smoothing)
 
 
