@@ -25,7 +25,7 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     """One file of recommendations and outcomes, a row for each pair; every check is of the rows that are left.
 
     Propensities that the file does not hold are estimated from all of these rows. A run estimates them again without
-    its test rows (``benchmarks.splits.parts.estimated_without_test``); for the card and for ``effects`` these stay.
+    its test rows (``splits.uplift_parts.estimated_without_test``); for the card and for ``effects`` these stay.
 
     Raises:
         BadData: with every finding in the file.

@@ -7,9 +7,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from upliftlens.benchmarks.evaluation import evidence as causes
-from upliftlens.benchmarks.evaluation.evidence import NOTHING, Effects
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, summaries
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
+from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
 from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
 from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks, UpliftOptions
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose, choose_all
@@ -18,9 +17,6 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array, Interactions, take
 from upliftlens.causal.intervals import Statistic, value
 from upliftlens.models.contract import Method, TrainingData
-
-Feedback = Literal["explicit", "implicit"]
-Scale = tuple[float, float]
 
 _PAIRS = 8192  # test pairs predicted per call: one compiled program whatever their number; changes no result
 
@@ -46,31 +42,28 @@ class PairWeights(NamedTuple):
     missing: str
 
 
-UNWEIGHTED = PairWeights(None, "the rows come without propensities")
-
-
 class HeldOut(NamedTuple):
-    """Rows that were kept from training, and by what they are judged.
+    """Rows that were kept from training, and how a method is judged on them.
 
     ``seen``: the rows that the method may have learned from; their items are no candidates unless the user has a held
-    out row for them. Relevant, and positive: value ≥ ``relevance``, or any row where ``feedback`` is implicit.
-    ``scale``: lowest and highest possible value.
-    ``effects``: what is known of what recommending changes. With a log of recommendations its users are ranked for as
-    well, and no seen item is a candidate: what is ranked must not depend on the held out outcomes.
-    ``weights``: of the rows, for metrics that are weighed by propensities.
+    out row for them. A row is relevant, and positive, if its value ≥ ``relevance``; with implicit ``feedback`` every
+    row is. ``scale``: lowest and highest possible value.
+    ``effects``: what is known of the effects of recommendations. With a log of recommendations its users are ranked
+    for as well, and no seen item is a candidate: the candidates must not depend on the held out outcomes.
+    ``weights``: of the rows, for metrics that are weighted by propensities.
     """
 
     rows: Interactions
     seen: Interactions
     relevance: float
-    scale: Scale
-    feedback: Feedback
-    effects: Effects = NOTHING
-    weights: PairWeights = UNWEIGHTED
+    scale: tuple[float, float]
+    feedback: Literal["explicit", "implicit"]
+    effects: Effects = Effects()
+    weights: PairWeights = PairWeights(None, "the rows come without propensities")
 
 
 class _Exam(NamedTuple):
-    """Held out rows made ready (``held``, without padding): which are positive, their user's position, what to rank."""
+    """Held out rows without padding (``held``): which are positive, their user's position, and what to rank."""
 
     held: HeldOut
     positive: np.ndarray
@@ -97,16 +90,15 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
     for name in [name for name, statistic in statistics.items() if not np.isfinite(value(statistic))]:
         del statistics[name]
         absent[name] = _undefined(choose(name).metric)
-    expected = exam.targets
+    users, row = exam.targets.users, exam.targets.row
     counts = {
-        "users": len(expected.users),
-        "users_without_relevant": len(expected.users) - len(np.unique(expected.row)),
+        "users": len(users),
+        "users_without_relevant": len(users) - len(np.unique(row)),
         "test_pairs": len(exam.held.rows),
-        "relevant_pairs": len(expected.row),
-        "seen_test_pairs": expected.overlap,
+        "relevant_pairs": len(row),
+        "seen_test_pairs": exam.targets.overlap,
     }
-    values = summaries(statistics, config.interval)
-    return Evaluation(expected.users, statistics, values, absent, counts, method.random)
+    return Evaluation(users, statistics, summaries(statistics, config.interval), absent, counts, method.random)
 
 
 def monitor(
@@ -114,27 +106,25 @@ def monitor(
 ) -> Callable[[Any], float]:
     """The value of one metric on validation rows as a function of the state: for early stopping, after every epoch.
 
-    Everything that doesn't depend on the state is done once, here; only what this metric needs is computed.
-    ``choose(name).metric.higher_is_better`` says which way to go.
+    Everything that doesn't depend on the state is computed once, here, and only what this metric needs.
+    ``choose(name).metric.higher_is_better`` is the direction.
 
     Raises:
         UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
     """
     chosen = choose(name)
     exam = _prepare(validation, config)
-    reason = _impossible(chosen, method, exam, config)
-    if reason:
+    if reason := _impossible(chosen, method, exam, config):
         raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
-
     exam = _with_outcome(exam, method, data, [chosen], config)
 
-    def measured(state: Any) -> float:
-        measure = value(_measure(method, state, data, exam, [chosen], config)[name])
-        if not np.isfinite(measure):
+    def monitored(state: Any) -> float:
+        result = value(_measure(method, state, data, exam, [chosen], config)[name])
+        if not np.isfinite(result):
             raise UpliftlensError(f"can't select by {name}: {_undefined(chosen.metric)}. {_SELECT}")
-        return measure
+        return result
 
-    return measured
+    return monitored
 
 
 def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
@@ -145,13 +135,13 @@ def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
     implicit = held.feedback == "implicit"
     positive = np.ones(len(rows), bool) if implicit else np.asarray(rows.value) >= held.relevance
     log = held.effects.log
-    expected = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
-    row = np.searchsorted(expected.users, np.asarray(rows.user))
-    return _Exam(held._replace(rows=rows, weights=weights), positive, row, expected, config.uplift)
+    to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
+    row = np.searchsorted(to_rank.users, np.asarray(rows.user))
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, config.uplift)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
-    """Why the method can't have the metric on this test set, or None."""
+    """Why the metric is undefined for the method on this test set, or None."""
     metric = chosen.metric
     if not len(exam.held.rows):
         return "the test set is empty"
@@ -164,8 +154,8 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConf
     if method.link not in metric.links:
         links = " or a ".join(sorted(metric.links))
         return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
-    if metric.evidence in causes.KINDS:
-        return causes.lacking(metric.evidence, exam.held.effects, exam.options)
+    if metric.evidence in KINDS:
+        return lacking(metric.evidence, exam.held.effects, exam.options)
     if metric.evidence == "ranks" and not exam.positive.any():
         return "no user has a relevant test item"
     return None
@@ -174,7 +164,7 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConf
 def _with_outcome(
     exam: _Exam, method: Method, data: TrainingData, chosen: Sequence[Chosen], config: MetricsConfig
 ) -> _Exam:
-    """With an outcome model of the training rows, where a metric imputes the errors of pairs without a test row."""
+    """The exam with an outcome model fitted to the training rows, where a metric imputes the errors of all pairs."""
     if config.debiased is None or not any(choice.metric.evidence == "imputed" for choice in chosen):
         return exam
     outcome = data.log.value if method.link == "rating" else data.positive
@@ -184,8 +174,8 @@ def _with_outcome(
 def _measure(
     method: Method, state: Any, data: TrainingData, exam: _Exam, chosen: Sequence[Chosen], config: MetricsConfig
 ) -> dict[str, Statistic]:
-    """Statistics of the chosen metrics, from only the evidence that they need."""
-    kinds = {choice.metric.evidence for choice in chosen}
+    """Statistics of the chosen metrics; only the evidence that they need is computed."""
+    kinds, users = {choice.metric.evidence for choice in chosen}, exam.targets.users
     state, data = jax.device_put((state, data))  # once, not once per block
     evidence: dict[Evidence, Any] = {}
     if kinds & {"pairs", "imputed"}:
@@ -193,22 +183,19 @@ def _measure(
     if "imputed" in kinds:
         evidence["imputed"] = _imputed(method, state, data, exam, evidence["pairs"])
     if kinds & {"ranks", "lists"}:
-        expected = exam.targets
         length = int(max((choice.cutoff for choice in chosen if choice.metric.evidence == "lists"), default=0))
-        ranking = rank(method.score, state, data, expected, config.block, config.tie_seed, length)
-        order = np.lexsort((ranking.rank, expected.row))
-        relevant = np.bincount(expected.row, minlength=len(expected.users)).astype(np.float64)
-        evidence["ranks"] = Ranks(expected.row[order], ranking.rank[order], relevant)
+        ranking = rank(method.score, state, data, exam.targets, config.block, config.tie_seed, length)
+        row = exam.targets.row
+        order = np.lexsort((ranking.rank, row))
+        relevant = np.bincount(row, minlength=len(users)).astype(np.float64)
+        evidence["ranks"] = Ranks(row[order], ranking.rank[order], relevant)
         if length:
-            log = data.log
-            popularity = np.bincount(np.asarray(log.item), np.asarray(log.weight) > 0, log.n_items)
+            popularity = np.bincount(np.asarray(data.log.item), np.asarray(data.log.weight) > 0, data.log.n_items)
             evidence["lists"] = Lists(ranking.lists, popularity)
-    if wanted_effects := kinds & set(causes.KINDS):
+    if of_effects := kinds & set(KINDS):
         scores = score_matrix(method.score, state, data, exam.targets, config.block)
-        evidence |= causes.gathered(
-            wanted_effects, exam.held.effects, exam.options, exam.targets.users, scores, config.tie_seed
-        )
-    units = exam.targets.users.astype(np.int64)
+        evidence |= gathered(of_effects, exam.held.effects, exam.options, users, scores, config.tie_seed)
+    units = users.astype(np.int64)
     return {
         choice.name: Statistic(
             units,
@@ -221,16 +208,23 @@ def _measure(
 
 
 def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: MetricsConfig) -> Pairs:
-    """The held out rows beside what the method predicts for them."""
-    rows, scale, weights = exam.held.rows, exam.held.scale, exam.held.weights.propensity
-    prediction = _predictions(method, state, data, rows.user, rows.item, np.float64)
-    target, n_pairs = np.asarray(rows.value, np.float64), rows.n_users * rows.n_items
-    n_users = len(exam.targets.users)
-    return Pairs(exam.row, n_users, target, exam.positive, prediction, scale, weights, n_pairs, config.debiased)
+    """The held out rows and the method's predictions for them."""
+    rows = exam.held.rows
+    return Pairs(
+        exam.row,
+        len(exam.targets.users),
+        np.asarray(rows.value, np.float64),
+        exam.positive,
+        _predictions(method, state, data, rows.user, rows.item, np.float64),
+        exam.held.scale,
+        exam.held.weights.propensity,
+        rows.n_users * rows.n_items,
+        config.debiased,
+    )
 
 
 def _imputed(method: Method, state: Any, data: TrainingData, exam: _Exam, pairs: Pairs) -> Imputed:
-    """The same with the method's prediction for every pair, and an outcome model in the place of its value."""
+    """The same, with the method's prediction and an outcome model for every pair."""
     assert exam.outcome is not None
     rows = exam.held.rows
     users, items = np.divmod(np.arange(pairs.n_pairs), rows.n_items)

@@ -1,4 +1,4 @@
-"""What an evaluation knows of effects: the tested log of recommendations, the truth of a world, a frozen world."""
+"""Evidence on effects: the tested log of recommendations, the true effects in a world, a frozen world."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,8 +18,8 @@ _OF_LOG = frozenset(("logged", "logged+history", "logged+truth"))
 
 
 class Effects(NamedTuple):
-    """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted; without one
-    (or with an empty one) there is no doubly-robust estimate. ``world``: the door to the true effects.
+    """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted; without it,
+    or where it is empty, there is no doubly-robust estimate. ``world`` gives the true effects.
 
     ``semi`` gives the effects τ f32[n_users, n_items] in a world fitted to rating data. Each may be None.
     """
@@ -28,9 +28,6 @@ class Effects(NamedTuple):
     history: UpliftLog | None = None
     world: World | None = None
     semi: Callable[[], np.ndarray] | None = None
-
-
-NOTHING = Effects()
 
 
 def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> str | None:
@@ -43,7 +40,7 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
         e = effects.log.propensity
         if not ((e > 0) & (e < 1)).any():
             return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
-    if kind == "logged+history" and not effects.history:  # nor an empty one
+    if kind == "logged+history" and not effects.history:  # None, or empty
         return "no log was trained on, and outcomes can't be predicted from the tested log itself"
     if kind in ("logged+truth", "truth", "realised") and not (effects.world and effects.world.knows_effects):
         return "the truth is not known here: the rows come from no world, or select a model"
@@ -60,7 +57,7 @@ def gathered(
     score: np.ndarray,
     tie_seed: int,
 ) -> dict[Evidence, Ranked | Logged]:
-    """The wanted kinds of evidence on a method's scores f32[U, I] for ``users`` i[U], −inf where not to be ranked."""
+    """Evidence of these kinds, from a method's scores f32[U, I] for ``users`` i[U], −inf where not to be ranked."""
     rank = ranks(score, tie_order(score.shape[1], tie_seed))
     result: dict[Evidence, Ranked | Logged] = {}
     tau = None
@@ -76,6 +73,5 @@ def gathered(
         m1 = m0 = None
         if effects.history:
             m1, m0 = (mean[log.item] for mean in outcome_means(effects.history, options.shrinkage))
-        logged = Logged(log, rank, score, m1, m0, tau, options)
-        result |= dict.fromkeys(kinds & _OF_LOG, logged)
+        result |= dict.fromkeys(kinds & _OF_LOG, Logged(log, rank, score, m1, m0, tau, options))
     return result

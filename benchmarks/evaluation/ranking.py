@@ -1,18 +1,18 @@
-"""Full ranking: where a user's relevant test items stand among all items that the user hadn't seen.
+"""Full ranking: the ranks of a user's relevant test items among all items that the user hasn't seen.
 
-Users go through in blocks: score all items, take out the seen ones, then count for each relevant item how many
-candidates stand before it. Memory is one block of scores; nothing is sorted, nothing padded to the longest user.
+Users are processed in blocks: score all items, mask the seen items, then count for each relevant item how many
+candidates rank before it. Memory is one block of scores; nothing is sorted, nothing padded to the longest user.
 
 Rules
 - Candidates of a user: every item except those with a row in ``seen``. An item that has a *test* row of the user stays
-  a candidate even when it is also in ``seen`` (366 pairs of Coat are), for else it could never be found.
-- Equal scores stand in a pseudo-random order of the items, the same for all users, fixed by ``tie_seed``. The order of
-  the ids would not do: in MovieLens low ids are popular films, so a constant score would look good.
-- −inf means "never recommend": such an item is in no list, and a relevant one has rank ∞. NaN or +inf is an error.
+  a candidate even when it is also in ``seen`` (366 pairs of Coat are); otherwise no method could rank it.
+- Ties are broken by a pseudo-random order of the items, the same for all users, fixed by ``tie_seed``. The order of the
+  ids would be unfair: in MovieLens low ids are popular films, so a constant score would look good.
+- −inf means "never recommend": such an item is in no list, and a relevant item has rank ∞. NaN or +inf is an error.
 
 Measured on 2 CPU cores, k = 64, ML-1M's shape (6,040 × 3,706, 57,500 relevant pairs): scoring and masking 50 ms,
 counting ranks one positive at a time 58 ms (vectorised: 160–570 ms), top-10 lists row by row 52 ms (a block at once:
-260 ms). Counting costs what ``top_k`` costs, and gives every cut-off and the reciprocal rank at once.
+260 ms). Counting costs as much as ``top_k``, and gives every cut-off and the reciprocal rank at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ _CHUNK = 512  # positives per call: one compiled program whatever their number; 
 
 
 class Targets(NamedTuple):
-    """Who is ranked for, what is to be found, and what is left out; host arrays.
+    """The users to rank for, their relevant pairs, and the pairs that are no candidates; host arrays.
 
     ``users`` i32[U] ascending. Relevant pairs ``row`` i64[P] (position in ``users``), ``item`` i64[P], and left-out
     pairs ``hidden_row``, ``hidden_item`` i64[H], both sorted by row. ``overlap``: seen pairs that stay candidates.
@@ -55,22 +55,22 @@ def targets(
     """What to rank, from test rows, which of them count as relevant (bool[N]), and the rows that were seen before.
 
     ``also`` i[M]: users to rank for besides those with test rows. ``again``: whether seen items with a test row are
-    candidates. Without it none is, and there is nothing to find in them: for tests that redraw pairs, where what is
-    ranked must not depend on what came out.
+    candidates. If not, they are no relevant pairs either: for tests that redraw pairs, where the candidates must not
+    depend on the drawn outcomes.
     """
     n = test.n_items
     users = np.unique(test.user if also is None else np.concatenate([test.user, also]))
     position = np.full(test.n_users, -1, np.int64)
     position[users] = np.arange(len(users))
     keys = position[test.user] * n + test.item
-    pairs, expected = _distinct(keys), _distinct(keys[relevant])
+    tested, relevant_keys = _distinct(keys), _distinct(keys[relevant])
     row = position[seen.user]
     known = _distinct((row * n + seen.item)[(row >= 0) & (np.asarray(seen.weight) > 0)])
-    both = np.intersect1d(known, pairs, assume_unique=True)
+    both = np.intersect1d(known, tested, assume_unique=True)
     if not again:
-        expected = np.setdiff1d(expected, both, assume_unique=True)
+        relevant_keys = np.setdiff1d(relevant_keys, both, assume_unique=True)
     hidden = np.delete(known, np.searchsorted(known, both)) if again else known
-    return Targets(users, expected // n, expected % n, hidden // n, hidden % n, len(both))
+    return Targets(users, *np.divmod(relevant_keys, n), *np.divmod(hidden, n), len(both))
 
 
 def _distinct(keys: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ class Ranking(NamedTuple):
 
 
 def tie_order(n_items: int, tie_seed: int) -> np.ndarray:
-    """i32[n_items]: the place of each item among items of equal score."""
+    """i32[n_items]: the place of each item among items with equal scores."""
     return np.random.default_rng(tie_seed).permutation(n_items).astype(np.int32)
 
 
@@ -98,7 +98,7 @@ def rank(
     score: Callable[..., jax.Array],
     state: Any,
     data: TrainingData,
-    wanted: Targets,
+    to_rank: Targets,
     block: int,
     tie_seed: int,
     length: int,
@@ -111,42 +111,42 @@ def rank(
     Raises:
         UpliftlensError: if a score is NaN or +inf, naming the pair.
     """
-    n_users, n_items = len(wanted.users), data.n_items
+    n_users, n_items = len(to_rank.users), data.n_items
     tie = tie_order(n_items, tie_seed)
     first_item = np.argsort(tie).astype(np.int32)
     length = min(length, n_items)
-    result = np.empty(len(wanted.row))
+    ranks = np.empty(len(to_rank.row))
     lists = np.full((n_users, length), -1, np.int32)
-    for start, scores in _blocks(score, state, data, wanted, block):
-        first, last = np.searchsorted(wanted.row, (start, start + block))
+    for start, scores in _blocks(score, state, data, to_rank, block):
+        first, last = np.searchsorted(to_rank.row, (start, start + block))
         for at in range(first, last, _CHUNK):
             chunk = slice(at, min(at + _CHUNK, last))
-            rows, items = (_filled(ids[chunk]) for ids in (wanted.row - start, wanted.item))
-            result[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
+            rows, items = (_filled(ids[chunk]) for ids in (to_rank.row - start, to_rank.item))
+            ranks[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
         if length:
             lists[start : start + block] = np.asarray(_first(scores, first_item, length))[: n_users - start]
-    return Ranking(np.where(result > 0, result, np.inf), lists)
+    return Ranking(np.where(ranks > 0, ranks, np.inf), lists)
 
 
 def score_matrix(
-    score: Callable[..., jax.Array], state: Any, data: TrainingData, wanted: Targets, block: int
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, to_rank: Targets, block: int
 ) -> np.ndarray:
     """f32[U, n_items]: all scores, −inf where an item is left out; same arguments and errors as ``rank``."""
-    out = np.empty((len(wanted.users), data.n_items), np.float32)
-    for start, scores in _blocks(score, state, data, wanted, block):
+    out = np.empty((len(to_rank.users), data.n_items), np.float32)
+    for start, scores in _blocks(score, state, data, to_rank, block):
         out[start : start + block] = np.asarray(scores)[: len(out) - start]
     return out
 
 
 def _blocks(
-    score: Callable[..., jax.Array], state: Any, data: TrainingData, wanted: Targets, block: int
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, to_rank: Targets, block: int
 ) -> Iterator[tuple[int, jax.Array]]:
-    """(first user's position, scores f32[block, n_items] with −inf for what is left out) of each block of users."""
-    for start in range(0, len(wanted.users), block):
-        users = np.resize(wanted.users[start : start + block], block)  # the last block repeats its users
-        hidden = slice(*np.searchsorted(wanted.hidden_row, (start, start + block)))
+    """(first user's position, scores f32[block, n_items], −inf where an item is left out) of each block of users."""
+    for start in range(0, len(to_rank.users), block):
+        users = np.resize(to_rank.users[start : start + block], block)  # the last block repeats its users
+        hidden = slice(*np.searchsorted(to_rank.hidden_row, (start, start + block)))
         mask = np.zeros((block, data.n_items), bool)
-        mask[wanted.hidden_row[hidden] - start, wanted.hidden_item[hidden]] = True
+        mask[to_rank.hidden_row[hidden] - start, to_rank.hidden_item[hidden]] = True
         scores, sound = _masked_scores(score, state, data, users, mask)
         if not sound:
             raise _unsound(score, state, data, users)
@@ -167,7 +167,7 @@ def _masked_scores(
 
 
 def _at_once(number: int) -> int | None:
-    """Rows per step of ``lax.map``: one, which stays in cache, on a CPU; all side by side on an accelerator."""
+    """Rows per step of ``lax.map``: on a CPU one, which stays in cache; on an accelerator all in parallel."""
     return None if jax.default_backend() == "cpu" else number
 
 
@@ -175,25 +175,25 @@ def _at_once(number: int) -> int | None:
 def _count(scores: jax.Array, tie: jax.Array, rows: jax.Array, items: jax.Array) -> jax.Array:
     """i32[C]: 1 + the number of candidates before (row, item), or 0 where the item is never recommended."""
 
-    def one(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
+    def rank_of(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
         row, item = pair
         candidates = scores[row]
-        mine = candidates[item]
-        before = (candidates > mine) | ((candidates == mine) & (tie < tie[item]))
-        return jnp.where(mine == -jnp.inf, 0, 1 + before.sum())
+        score = candidates[item]
+        before = (candidates > score) | ((candidates == score) & (tie < tie[item]))
+        return jnp.where(score == -jnp.inf, 0, 1 + before.sum())
 
-    return jax.lax.map(one, (rows, items), batch_size=_at_once(len(rows)))
+    return jax.lax.map(rank_of, (rows, items), batch_size=_at_once(len(rows)))
 
 
 @partial(jax.jit, static_argnums=2)
 def _first(scores: jax.Array, first_item: jax.Array, length: int) -> jax.Array:
     """i32[B, K]: ``top_k`` prefers the lower of two equal columns, hence the columns in tie order."""
 
-    def one(candidates: jax.Array) -> jax.Array:
+    def list_of(candidates: jax.Array) -> jax.Array:
         values, columns = jax.lax.top_k(candidates[first_item], length)
         return jnp.where(values == -jnp.inf, -1, first_item[columns])
 
-    return jax.lax.map(one, scores, batch_size=_at_once(len(scores)))
+    return jax.lax.map(list_of, scores, batch_size=_at_once(len(scores)))
 
 
 def _unsound(score: Callable[..., jax.Array], state: Any, data: TrainingData, users: np.ndarray) -> UpliftlensError:

@@ -1,4 +1,4 @@
-"""What an evaluation could not do, or did with doubtful weights, in sentences for the user."""
+"""Remarks for the user: metrics that could not be measured and why, and rows whose weights were clipped."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,9 +13,9 @@ _SHOWN = 3
 
 
 def unmeasured(name: str, absent: Mapping[str, str]) -> Iterator[str]:
-    """Metrics of effects that were asked for and that data ``name`` can't have, a line for each reason.
+    """The configured metrics of effects that are undefined on data ``name``, a line for each reason.
 
-    Others that a method can't have (RMSE of a ranker) are no news: an empty cell says it.
+    Other undefined metrics (RMSE of a ranker) are expected: an empty cell is enough.
     """
     effects = {metric: reason for metric, reason in absent.items() if choose(metric).metric.evidence in KINDS}
     for line in by_reason(effects):
@@ -32,10 +32,10 @@ def by_reason(absent: Mapping[str, str]) -> Iterator[str]:
 
 
 def clipped(log: UpliftLog | None, options: UpliftOptions | None) -> int:
-    """Rows of a tested log with overlap whose weight clipping at χ cuts: their own arm's propensity is below it."""
+    """The number of rows with overlap of a tested log whose weight is clipped: their arm's propensity is below χ."""
     if log is None or options is None:
         return 0
     e = log.propensity
-    # In the precision of the propensities: the float32 of .01 lies below .01, and is not meant to be below χ = .01.
+    # Compared in the precision of the propensities: the float32 of .01 is below the float64 of .01, but not below χ.
     low, high = e.dtype.type(options.chi), e.dtype.type(1 - options.chi)
     return int(((e > 0) & (e < 1) & np.where(log.treated, e < low, e > high)).sum())

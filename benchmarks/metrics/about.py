@@ -1,4 +1,4 @@
-"""What a metric is, in a sentence: that of the docstring below its definition, or of its module's table."""
+"""A sentence about every metric, from the docstring below its definition or from its module's table."""
 
 import ast
 import inspect
@@ -13,24 +13,24 @@ from upliftlens.benchmarks.metrics.metric import Metric
 
 
 def abouts() -> dict[str, str]:
-    """A sentence for every metric, by its name without cut-off.
+    """A sentence about every metric, by its name without cut-off.
 
-    A definition ``x = Metric(…)`` has a docstring below it; metrics that are defined by the dozen have lines
-    ``    NAME, NAME/*  text`` in their module's docstring. Of what has neither, its module's first sentence is said.
+    It is the docstring below a definition ``x = Metric(…)``; for metrics that a function defines, the line
+    ``    NAME, NAME/*  text`` in their module's docstring; where both lack, the first sentence of that docstring.
     """
     texts: dict[str, str] = {}
     for family in names("metrics"):
         module, metrics = opened("metrics", family)
-        below = _below(module)
+        docstrings = _docstrings(module)
         table = re.findall(r"^ {4}(\S.*?) {2,}(\S.*)$", module.__doc__ or "", re.MULTILINE)
         lines = [(pattern.replace("@k", ""), text) for head, text in table for pattern in head.split(", ")]
         for metric in metrics:
             line = next((text for pattern, text in lines if fnmatch(metric.name, pattern)), "")
-            texts[metric.name] = first_sentence(below.get(metric.name) or line or module.__doc__ or "")
+            texts[metric.name] = first_sentence(docstrings.get(metric.name) or line or module.__doc__ or "")
     return texts
 
 
-def _below(module: ModuleType) -> dict[str, str]:
+def _docstrings(module: ModuleType) -> dict[str, str]:
     """The docstrings below a module's definitions of metrics, by the metrics' names."""
     texts, body = {}, ast.parse(inspect.getsource(module)).body
     for definition, after in pairwise(body):

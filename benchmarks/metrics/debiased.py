@@ -11,15 +11,15 @@ With e the error of a test pair, p = P(the pair is in the test log), D all users
     rmse/stable-dr  √(Σ_O (e/p') / Σ_O (1/p'))               Σ_O (ê − mean_D ê)/p' = 0
     mae/*, logloss/*, brier/*    as rmse/*, without the root, with the errors of ``metrics.pairs``
 
-They estimate what the plain metric would be over all pairs, if p (eib: ê; dr, sndr: one of the two) is right: the
-record's diagnostics tell of p. The sums are ``causal.risk``'s by user, with NumPy in float64, so that every resample of
-users is recomputed: numerator, denominator and each user's part of Σ_D ê. D and the ê of users without a test row are
-shared out equally. StableDR's p' is solved for once, on the whole test log, and kept in resamples.
+They estimate the plain metric over all pairs, if p is right (eib: if ê is right; dr, sndr: if one of the two is). The
+record's diagnostics judge p. The sums are those of ``causal.risk`` by user, with NumPy in float64, so that numerator,
+denominator and each user's part of Σ_D ê are recomputed in every resample of users. |D| and the ê of users without a
+test row are divided equally among the test users. StableDR's p' is solved for once, on the whole test log, and kept in
+resamples.
 
-ê is the error that is expected of the prediction if the outcome is what
-``causal.effects.outcome_means.additive_means`` says,
+ê is the expected error of the prediction r̂ under the outcome model ``causal.effects.outcome_means.additive_means``,
 fitted to the method's training rows: values N(g, σ²), with (g − r̂)² + σ² and E|N(g − r̂, σ²)|; labels with
-probability g cut to [0, 1]. A doubly-robust estimate of a mean that is positive may be negative; its root is undefined.
+probability g clipped to [0, 1]. A doubly-robust estimate of a positive mean may be negative; its root is undefined.
 """
 
 from collections.abc import Callable
@@ -37,15 +37,11 @@ _BLOCK = 1_000_000  # pairs of D whose imputed errors are held at once
 
 
 class _Kind(NamedTuple):
-    """A metric's errors: ``observed(pairs)`` f64[N], ``expected(r̂, g, σ)`` if outcomes are N(g, σ²), or labels."""
+    """A metric's errors: ``observed(pairs)`` f64[N]; ``expected(r̂, g, σ)`` for values N(g, σ²) or labels of mean g."""
 
     plain: Metric
     observed: Callable[[Pairs], np.ndarray]
     expected: Callable[[np.ndarray, np.ndarray, float], np.ndarray]
-
-
-def _expected_square(prediction: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
-    return (mean - prediction) ** 2 + sd**2
 
 
 def _expected_absolute(prediction: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
@@ -67,8 +63,10 @@ def _expected_brier(prediction: np.ndarray, mean: np.ndarray, sd: float) -> np.n
     return share * (1 - prediction) ** 2 + (1 - share) * prediction**2
 
 
-KINDS = (
-    _Kind(plain_metrics.rmse, plain_metrics.squared_errors, _expected_square),
+_KINDS = (
+    _Kind(
+        plain_metrics.rmse, plain_metrics.squared_errors, lambda prediction, mean, sd: (mean - prediction) ** 2 + sd**2
+    ),
     _Kind(plain_metrics.mae, plain_metrics.absolute_errors, _expected_absolute),
     _Kind(plain_metrics.logloss, plain_metrics.log_errors, _expected_log),
     _Kind(plain_metrics.brier, plain_metrics.brier_errors, _expected_brier),
@@ -83,8 +81,8 @@ def _by_user(estimator: risk.WeightedRisk, errors: np.ndarray, p: np.ndarray | N
 
 def _weighted_sums(kind: _Kind, name: str) -> Callable[[Pairs, float], np.ndarray]:
     def sums(pairs: Pairs, cutoff: float) -> np.ndarray:
-        estimator = {"ips": risk.ips, "snips": risk.snips}.get(name)
-        if estimator is None:
+        estimator = risk.snips if name == "snips" else risk.ips
+        if name == "clipped":
             assert pairs.options is not None
             estimator = risk.clipped_ips(pairs.options.floor)
         return _by_user(estimator, kind.observed(pairs), pairs.propensity, pairs)
@@ -92,7 +90,7 @@ def _weighted_sums(kind: _Kind, name: str) -> Callable[[Pairs, float], np.ndarra
     return sums
 
 
-def imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]:
+def _imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]:
     """ê of the test pairs f64[N], and each test user's part of Σ_D ê, f64[U]."""
     n_users, n_items = known.prediction.shape
     low, high = known.pairs.scale if "rating" in kind.plain.links else (0.0, 1.0)
@@ -100,32 +98,30 @@ def imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]
     def expected(prediction: np.ndarray, mean: np.ndarray) -> np.ndarray:
         return kind.expected(np.clip(np.asarray(prediction, np.float64), low, high), mean, known.outcome.sd)
 
-    rows = expected(known.pairs.prediction, known.outcome.of(known.users[known.pairs.row], known.item))
+    errors = expected(known.pairs.prediction, known.outcome.of(known.users[known.pairs.row], known.item))
     total, step = np.empty(n_users), max(1, _BLOCK // n_items)
     for start in range(0, n_users, step):
-        people = np.arange(start, min(start + step, n_users))
-        means = known.outcome.of(people[:, None], np.arange(n_items))
-        total[people] = expected(known.prediction[people], means).sum(axis=1)
-    mine = total[known.users]
-    return rows, mine + (total.sum() - mine.sum()) / len(mine)
+        users = np.arange(start, min(start + step, n_users))
+        means = known.outcome.of(users[:, None], np.arange(n_items))
+        total[users] = expected(known.prediction[users], means).sum(axis=1)
+    tested = total[known.users]
+    return errors, tested + (total.sum() - tested.sum()) / len(tested)
 
 
 def _imputed_sums(kind: _Kind, name: str) -> Callable[[Imputed, float], np.ndarray]:
     def sums(known: Imputed, cutoff: float) -> np.ndarray:
         pairs = known.pairs
         errors, p = kind.observed(pairs), pairs.propensity
-        imputed, everywhere = imputed_errors(kind, known)
-        share = np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)
+        imputed, everywhere = _imputed_errors(kind, known)
         if name == "stable-dr":
             risk.check_propensity(p)
-            p = np.asarray(p, np.float64)
-            balanced = risk.balanced_propensity(p, imputed, everywhere.sum() / pairs.n_pairs)
+            balanced = risk.balanced_propensity(np.asarray(p, np.float64), imputed, everywhere.sum() / pairs.n_pairs)
             if not np.isfinite(balanced).all():  # no p' balances these errors
                 return np.full((pairs.n_users, 2), np.nan)
             return _by_user(risk.snips, errors, balanced, pairs)
         estimator = {"eib": risk.observed_part, "dr": risk.ips, "sndr": risk.snips}[name]
-        correction = _by_user(estimator, errors - imputed, p, pairs)
-        return np.column_stack([everywhere, share, correction])
+        n_pairs = np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)
+        return np.column_stack([everywhere, n_pairs, _by_user(estimator, errors - imputed, p, pairs)])
 
     return sums
 
@@ -160,4 +156,4 @@ def _metric(kind: _Kind, name: str) -> Metric:
 
 
 ESTIMATORS = ("ips", "snips", "clipped", "eib", "dr", "sndr", "stable-dr")
-METRICS = tuple(_metric(kind, name) for kind in KINDS for name in ESTIMATORS)
+METRICS = tuple(_metric(kind, name) for kind in _KINDS for name in ESTIMATORS)

@@ -1,20 +1,19 @@
-"""Metrics beyond accuracy: what is recommended, whoever it is for.
+"""Metrics beyond accuracy: which items are recommended, whether they are relevant or not.
 
-For the first k recommendations to every user with test rows: c_i is the number of lists that hold item i, n the number
-of items in the universe, those without a training row included.
+For the first k recommendations to every user with test rows: c_i is the number of lists that hold item i; n is the
+number of items of the data set, including items without a training row.
 """
 
 import numpy as np
 from scipy import sparse
 
-from upliftlens.benchmarks.metrics.metric import Lists, Metric, mean_of, quotient
+from upliftlens.benchmarks.metrics.metric import Lists, Metric, mean_of, quotient, run_starts
 from upliftlens.causal import inequality
-from upliftlens.causal.inequality import rank_coefficients
 from upliftlens.causal.intervals import ratio
 
 
 def _exposure(lists: Lists, k: float) -> sparse.csr_array:
-    """1{item i is among the first k of user u}, sparse f64[U, n_items]."""
+    """1{item i is among the first k items of user u}, sparse f64[U, n_items]."""
     items = lists.items[:, : int(k)]
     user, place = np.nonzero(items >= 0)
     shape = (len(items), len(lists.popularity))
@@ -33,27 +32,26 @@ def _popularity(lists: Lists, k: float) -> np.ndarray:
 
 
 def _shown_without(exposure: sparse.csr_array) -> np.ndarray:
-    """coverage@k without each user, f64[U]: their items that nobody else is shown are lost."""
+    """coverage@k without each user, f64[U]: the items on no other user's list are no longer covered."""
     counts = np.asarray(exposure.sum(axis=0))
     return ((counts > 0).sum() - exposure @ (counts == 1).astype(np.float64)) / len(counts)
 
 
 def _inequality_without(exposure: sparse.csr_array) -> np.ndarray:
-    """gini@k without each user, f64[U], in O(Σ k log Σ k): the others' counts need no sorting again.
+    """gini@k without each user, f64[U], in O(Σ k log Σ k), since the other users' counts need no new sorting.
 
-    One less of the count of rank i takes its coefficient 2i − n − 1 from the numerator. Of equal counts those of the
-    lowest ranks are lowered, j of them the first j, so that the counts stay sorted.
+    A count of rank i that falls by 1 takes its coefficient 2i − n − 1 from the numerator. If j of several equal counts
+    fall, the j with the lowest ranks are lowered, so that the counts stay sorted.
     """
     counts = np.asarray(exposure.sum(axis=0))
     n, ordered = len(counts), np.sort(counts)
-    coefficients = rank_coefficients(n)
+    coefficients = inequality.rank_coefficients(n)
     user, item = exposure.nonzero()
     first = np.searchsorted(ordered, counts[item])  # ranks below that of the first equal count
     order = np.lexsort((first, user))
     user, first = user[order], first[order]
-    starts = np.r_[True, (np.diff(user) != 0) | (np.diff(first) != 0)] if len(user) else np.zeros(0, bool)
     place = np.arange(len(user))
-    equal = place - np.maximum.accumulate(np.where(starts, place, 0))
+    equal = place - np.maximum.accumulate(np.where(run_starts(user, first), place, 0))
     lost = np.bincount(user, coefficients[first + equal], exposure.shape[0])
     shown = np.bincount(user, minlength=exposure.shape[0])
     return ratio(coefficients @ ordered - lost, n * (counts.sum() - shown))
@@ -85,10 +83,10 @@ gini = Metric(
     without=_inequality_without,
     version=2,
 )
-"""gini@k = Σ_i (2i − n − 1) c_(i) / (n Σ c), c_(1) ≤ … ≤ c_(n): 0 if all are shown equally often, near 1 if one is."""
+"""gini@k = Σ_i (2i − n − 1) c_(i) / (n Σ c), c_(1) ≤ … ≤ c_(n): 0 if all are shown equally, near 1 if only one is."""
 
 popularity = Metric("popularity", "lists", _popularity, quotient, "mean", False, (0.0, np.inf), "required")
 """popularity@k: number of training rows of the items shown, averaged over a user's list, then over users
-(Abdollahpouri et al. 2019). Lower counts as better: less of what everybody knows already."""
+(Abdollahpouri et al. 2019). Lower counts as better: the lists hold fewer items that everybody knows."""
 
 METRICS = (coverage, gini, popularity)

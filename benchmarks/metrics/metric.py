@@ -1,8 +1,9 @@
-"""What a metric is: sums per user, and one reduction of their total.
+"""The contract of a metric: sums per user, and one reduction of their total.
 
-Built-in metrics live in ``pairs.py`` (predictions of the test pairs), ``ranking.py`` (ranks of the
-relevant items), ``lists.py`` (what is recommended) and ``uplift.py`` (what recommending changes). An
-installed package brings its own as a ``Metric`` in the entry-point group ``upliftlens.metrics``.
+Built-in metrics are defined in ``pairs.py`` (predictions of the test pairs), ``debiased.py`` (the same on a log missing
+not at random), ``published.py`` (conventions of published tables), ``ranking.py`` (ranks of the relevant items),
+``lists.py`` (recommended items) and ``uplift.py`` (effects of recommendations). An installed package adds a ``Metric``
+through the entry-point group ``upliftlens.metrics``.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class Pairs(NamedTuple):
 
 
 class Imputed(NamedTuple):
-    """Evidence "imputed": the test pairs, and what the method and an outcome model say of *every* pair.
+    """Evidence "imputed": the test pairs, and the predictions of the method and of an outcome model for *every* pair.
 
     ``users`` i64[U]: indices of the test users; ``item`` i64[N]: of the test pairs' items. ``prediction``
     f32[n_users, n_items]. ``outcome``, fitted to training rows only: of values for methods that predict ratings, of
@@ -69,7 +70,7 @@ class Ranks(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Evidence "lists": what is recommended to every test user, whether or not something relevant awaits them.
+    """Evidence "lists": the items recommended to every test user, also to users without a relevant test item.
 
     ``items`` i32[U, K], best first, −1 beyond the last candidate; ``popularity`` f64[n_items]: training rows per item.
     """
@@ -106,7 +107,7 @@ class UpliftOptions:
 class Ranked(NamedTuple):
     """Evidence "truth", "realised", "semi": ``rank`` i32[U, I] of all items, from 1, 0 where not to be recommended.
 
-    ``tau`` f32[U, I]: what recommending changes, in the world itself, in its tested draw, or in a frozen world.
+    ``tau`` f32[U, I]: the effects of recommendations in the world itself, in its tested draw, or in a frozen world.
     """
 
     rank: np.ndarray
@@ -115,11 +116,12 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True)
 class Logged:
-    """Evidence "logged", with ``m1`` and ``m0`` "logged+history", with ``tau`` "logged+truth": a log beside a ranking.
+    """Evidence "logged": a log of recommendations and a ranking. "logged+history" needs ``m1`` and ``m0``,
+    "logged+truth" ``tau``.
 
-    ``log.user`` holds positions among the U test users. ``rank`` i32[U, I] as in ``Ranked``, ``score`` f32[U, I] behind
-    it, −inf where not to be recommended. ``m1``, ``m0`` f64[N]: outcomes predicted for each row with and without, from
-    another log than this one.
+    ``log.user`` holds positions among the U test users. ``rank`` i32[U, I] as in ``Ranked``; ``score`` f32[U, I], the
+    scores behind it, −inf where not to be recommended. ``m1``, ``m0`` f64[N]: the predicted outcome of each row if the
+    item is recommended and if it is not, fitted to another log than this one.
     """
 
     log: UpliftLog
@@ -132,9 +134,9 @@ class Logged:
 
     @cached_property
     def curve(self) -> tuple[UpliftLog, np.ndarray, np.ndarray]:
-        """The ranked rows with overlap, the share of their pooled ranking each is in, and their 1/e or 1/(1 − e).
+        """The ranked rows with overlap, the group of their pooled ranking each is in, and their 1/e or 1/(1 − e).
 
-        Kept, since every area under a curve sorts the same rows.
+        Cached: every area under a curve sorts the same rows.
         """
         log = self.log
         kept = overlap(log).usable & (self.rank[log.user, log.item] > 0)
@@ -152,12 +154,12 @@ Evidence = Literal[
 class Metric(NamedTuple):
     """A metric: value = reduce(Σ_u sums_u).
 
-    ``evidence`` names the record that ``sums(evidence, cutoff)`` gets; it returns f64[U, S], a user without a defined
-    value having a row of zeros. ``cutoff`` is inf where the name has none. ``reduce(f64[S, R]) -> f64[R]`` by columns.
+    ``evidence`` names the record that ``sums(evidence, cutoff)`` reads; it returns f64[U, S], with zeros for a user
+    whose value is undefined. ``cutoff`` is inf where the name has none. ``reduce``: f64[S, R] to f64[R] by column.
     ``kind`` "mean": of per-user values (sums are value and 1); "pooled": a ratio of totals over users; "recomputed":
-    any other function of totals. All three are recomputed in every resample of users, but for those with ``without``.
-    ``at``: whether the name takes a cut-off, as in "recall@10"; it stands before the first slash: "uplift@10/snips".
-    ``links``: the methods for which it means something.
+    any other function of totals. All three are recomputed in every resample of users, except those with ``without``.
+    ``at``: whether the name takes a cut-off, as in "recall@10"; it comes before the first slash: "uplift@10/snips".
+    ``links``: the links of the methods that the metric is defined for.
     ``without``: see ``causal.intervals.Statistic``. ``weighted``: needs the test pairs' propensities. ``debiased``:
     reads ``metrics.debiased``. ``version`` is bumped when the metric's numbers change.
     """
@@ -180,6 +182,12 @@ class Metric(NamedTuple):
 def quotient(totals: np.ndarray) -> np.ndarray:
     """The reduction of means and ratios: totals[0] / totals[1], NaN where that is 0."""
     return ratio(totals[0], totals[1])
+
+
+def run_starts(*columns: np.ndarray) -> np.ndarray:
+    """bool[N]: where a run of rows that are equal in all columns [N] begins; the rows are sorted by the columns."""
+    changes = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return np.r_[True, changes][: len(columns[0])]
 
 
 def mean_of(per_user: np.ndarray, defined: np.ndarray) -> np.ndarray:

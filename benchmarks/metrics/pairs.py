@@ -4,27 +4,20 @@ n test pairs (u, i) with value r, prediction r̂ and, where a label is needed, y
 are pooled over pairs, so a user counts as often as he has test rows.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
 
-from upliftlens.benchmarks.metrics.metric import Metric, Pairs, mean_of, quotient
+from upliftlens.benchmarks.metrics.metric import Metric, Pairs, mean_of, quotient, run_starts
 from upliftlens.causal.intervals import ratio
 from upliftlens.models.contract import Link
 
 LOWEST_PROBABILITY = 1e-7
-"""Log loss keeps p̂ in [1e-7, 1 − 1e-7]: the finest that float32 tells from 1."""
+"""Log loss keeps p̂ in [1e-7, 1 − 1e-7]: 1 − 1e-7 is about the largest float32 below 1."""
 
 _RATING: frozenset[Link] = frozenset({"rating"})
 _PROBABILITY: frozenset[Link] = frozenset({"probability"})
-
-
-def _pooled(pairs: Pairs, errors: np.ndarray) -> np.ndarray:
-    """Sums of errors and number of pairs, f64[U, 2]."""
-    return np.stack(
-        [np.bincount(pairs.row, errors, pairs.n_users), np.bincount(pairs.row, minlength=pairs.n_users)], axis=1
-    ).astype(np.float64)
 
 
 def _clipped(pairs: Pairs) -> np.ndarray:
@@ -52,20 +45,14 @@ def brier_errors(pairs: Pairs) -> np.ndarray:
     return (pairs.prediction - pairs.positive) ** 2
 
 
-def _squared(pairs: Pairs, cutoff: float) -> np.ndarray:
-    return _pooled(pairs, squared_errors(pairs))
+def _pooled(errors: Callable[[Pairs], np.ndarray]) -> Callable[[Pairs, float], np.ndarray]:
+    """The sums of a pooled mean: each user's sum of errors and number of pairs, f64[U, 2]."""
 
+    def sums(pairs: Pairs, cutoff: float) -> np.ndarray:
+        per_pair = (errors(pairs), np.ones(len(pairs.row)))
+        return np.stack([np.bincount(pairs.row, values, pairs.n_users) for values in per_pair], axis=1)
 
-def _absolute(pairs: Pairs, cutoff: float) -> np.ndarray:
-    return _pooled(pairs, absolute_errors(pairs))
-
-
-def _log(pairs: Pairs, cutoff: float) -> np.ndarray:
-    return _pooled(pairs, log_errors(pairs))
-
-
-def _brier(pairs: Pairs, cutoff: float) -> np.ndarray:
-    return _pooled(pairs, brier_errors(pairs))
+    return sums
 
 
 def _root(totals: np.ndarray) -> np.ndarray:
@@ -75,16 +62,13 @@ def _root(totals: np.ndarray) -> np.ndarray:
 def _score_table(pairs: Pairs, cutoff: float) -> sparse.csr_array:
     """f64[U, 2G]: each user's negatives, then positives, per group of predictions in ascending order.
 
-    A group is one distinct prediction, or a run of them that holds one class only: their order is of no account.
+    A group is one distinct prediction, or a run of them with pairs of one class only, whose order changes no area.
     """
-    distinct, group = np.unique(pairs.prediction, return_inverse=True)
-    ups = np.bincount(group, pairs.positive, len(distinct))
-    share = ups / np.bincount(group, minlength=len(distinct))  # 0 or 1: one class
-    new = np.ones(len(distinct), bool)
-    new[1:] = (share[1:] != share[:-1]) | ((share[1:] > 0) & (share[1:] < 1))
-    run = np.cumsum(new) - 1
-    n_runs = int(new.sum())
-    column = run[group] + n_runs * pairs.positive
+    _, group = np.unique(pairs.prediction, return_inverse=True)
+    share = np.bincount(group, pairs.positive) / np.bincount(group)  # 0 or 1: one class
+    starts = run_starts(share) | ((share > 0) & (share < 1))
+    n_runs = int(starts.sum())
+    column = (np.cumsum(starts) - 1)[group] + n_runs * pairs.positive
     return sparse.csr_array((np.ones(len(column)), (pairs.row, column)), shape=(pairs.n_users, 2 * n_runs))
 
 
@@ -96,43 +80,31 @@ def _area(totals: np.ndarray) -> np.ndarray:
     return ratio(wins, positives.sum(axis=0) * negatives.sum(axis=0))
 
 
-class _Counts(NamedTuple):
-    positives: np.ndarray
-    negatives: np.ndarray
-    wins: np.ndarray
-
-
-def _per_user(pairs: Pairs) -> _Counts:
-    """Positives, negatives and (positive before negative) wins per user, f64[U] each."""
+def _area_per_user(pairs: Pairs, cutoff: float) -> np.ndarray:
     order = np.lexsort((pairs.prediction, pairs.row))
     row, prediction, positive = pairs.row[order], pairs.prediction[order], pairs.positive[order].astype(np.float64)
-    new = np.ones(len(row), bool)  # the first pair of each run of equal (user, prediction)
-    new[1:] = (row[1:] != row[:-1]) | (prediction[1:] != prediction[:-1])
-    group = np.cumsum(new) - 1
+    starts = run_starts(row, prediction)
+    group, user = np.cumsum(starts) - 1, row[starts]  # a group: equal predictions for one user
     ups, downs = np.bincount(group, positive), np.bincount(group, 1 - positive)
-    owner = row[new]
-    n_positive, n_negative = (np.bincount(owner, counts, pairs.n_users) for counts in (ups, downs))
+    n_positive, n_negative = (np.bincount(user, counts, pairs.n_users) for counts in (ups, downs))
     before_user = np.cumsum(n_negative) - n_negative
-    below = np.cumsum(downs) - downs / 2 - before_user[owner]
-    return _Counts(n_positive, n_negative, np.bincount(owner, ups * below, pairs.n_users))
+    below = np.cumsum(downs) - downs / 2 - before_user[user]
+    wins = np.bincount(user, ups * below, pairs.n_users)  # a positive before a negative
+    return mean_of(ratio(wins, n_positive * n_negative), n_positive * n_negative > 0)
 
 
-def _area_per_user(pairs: Pairs, cutoff: float) -> np.ndarray:
-    counts = _per_user(pairs)
-    possible = counts.positives * counts.negatives
-    return mean_of(ratio(counts.wins, possible), possible > 0)
-
-
-rmse = Metric("rmse", "pairs", _squared, _root, "pooled", False, (0.0, np.inf), "never", _RATING)
+rmse = Metric("rmse", "pairs", _pooled(squared_errors), _root, "pooled", False, (0.0, np.inf), "never", _RATING)
 """√(Σ (r − clip(r̂))² / n); predictions are clipped to the scale first. Methods that predict ratings only."""
 
-mae = Metric("mae", "pairs", _absolute, quotient, "pooled", False, (0.0, np.inf), "never", _RATING)
+mae = Metric("mae", "pairs", _pooled(absolute_errors), quotient, "pooled", False, (0.0, np.inf), "never", _RATING)
 """Σ |r − clip(r̂)| / n; predictions are clipped to the scale first. Methods that predict ratings only."""
 
-logloss = Metric("logloss", "pairs", _log, quotient, "pooled", False, (0.0, np.inf), "never", _PROBABILITY)
+logloss = Metric(
+    "logloss", "pairs", _pooled(log_errors), quotient, "pooled", False, (0.0, np.inf), "never", _PROBABILITY
+)
 """−Σ [y ln p̂ + (1 − y) ln(1 − p̂)] / n in nats, p̂ kept in [1e-7, 1 − 1e-7]. Methods that predict probabilities only."""
 
-brier = Metric("brier", "pairs", _brier, quotient, "pooled", False, (0.0, 1.0), "never", _PROBABILITY)
+brier = Metric("brier", "pairs", _pooled(brier_errors), quotient, "pooled", False, (0.0, 1.0), "never", _PROBABILITY)
 """Σ (y − p̂)² / n (Brier 1950, for one of the two classes). Methods that predict probabilities only."""
 
 auc = Metric("auc", "pairs", _score_table, _area, "recomputed", True, (0.0, 1.0), "never", _RATING | _PROBABILITY)

@@ -1,11 +1,10 @@
-"""Metrics of ranks: are the relevant items found, and how far up?
+"""Metrics of ranks: are the relevant items recommended, and at which ranks?
 
-This file defines the metrics; the ranks are those of ``benchmarks/evaluation/ranking.py``, which scores all items
-and says who is a candidate.
+The ranks come from ``benchmarks/evaluation/ranking.py``, which scores all items and defines the candidates.
 
 For a user with R ≥ 1 relevant test items at ranks r_1 < … < r_R among all candidates: h_k = #{j: r_j ≤ k} is the
-number of hits at cut-off k. Each metric is the mean over such users; users with R = 0 are undefined, left out and
-counted. (Others count them as 0, or as 1: published tables differ by up to .09.)
+number of hits at cut-off k. Each metric is the mean over such users; for users with R = 0 it is undefined: they are
+left out and counted. (Other code counts them as 0, or as 1: published tables differ by up to .09.)
 Without a cut-off k = ∞.
 """
 
@@ -23,8 +22,8 @@ def _hits(ranks: Ranks, k: float) -> np.ndarray:
     return _total(ranks, ranks.rank <= k)
 
 
-def _findable(ranks: Ranks, k: float) -> np.ndarray:
-    """min(k, R) per user: as many hits as a perfect list has."""
+def _most_hits(ranks: Ranks, k: float) -> np.ndarray:
+    """min(k, R) per user: the hits of a perfect list."""
     return np.minimum(ranks.relevant, k)
 
 
@@ -47,15 +46,15 @@ def _hit(ranks: Ranks, k: float) -> np.ndarray:
 def _ndcg(ranks: Ranks, k: float) -> np.ndarray:
     gain = np.where(ranks.rank <= k, 1 / np.log2(ranks.rank + 1), 0.0)
     best = np.cumsum(1 / np.log2(np.arange(1, int(ranks.relevant.max(initial=0)) + 1) + 1))
-    ideal = np.concatenate([[0.0], best])[_findable(ranks, k).astype(int)]
+    ideal = np.concatenate([[0.0], best])[_most_hits(ranks, k).astype(int)]
     return mean_of(ratio(_total(ranks, gain), ideal), ranks.relevant > 0)
 
 
 def _precision_at_hits(ranks: Ranks, k: float) -> np.ndarray:
     first = np.cumsum(ranks.relevant) - ranks.relevant
-    which = np.arange(len(ranks.row)) - first[ranks.row] + 1  # j of r_j
-    precision = np.where(ranks.rank <= k, which / ranks.rank, 0.0)
-    return mean_of(ratio(_total(ranks, precision), _findable(ranks, k)), ranks.relevant > 0)
+    place = np.arange(len(ranks.row)) - first[ranks.row] + 1  # j of r_j
+    precision = np.where(ranks.rank <= k, place / ranks.rank, 0.0)
+    return mean_of(ratio(_total(ranks, precision), _most_hits(ranks, k)), ranks.relevant > 0)
 
 
 def _reciprocal(ranks: Ranks, k: float) -> np.ndarray:
@@ -83,6 +82,6 @@ average_precision = Metric("map", "ranks", _precision_at_hits, quotient, "mean",
 """map@k = Σ_{j: r_j ≤ k} (j / r_j) / min(k, R); ``map`` is the classical average precision over the whole ranking."""
 
 mrr = Metric("mrr", "ranks", _reciprocal, quotient, "mean", True, (0.0, 1.0), "optional")
-"""mrr@k = 1/r_1 if r_1 ≤ k, else 0; ``mrr`` looks at the whole ranking."""
+"""mrr@k = 1/r_1 if r_1 ≤ k, else 0; ``mrr`` uses the whole ranking."""
 
 METRICS = (recall, precision, f1, hit, ndcg, average_precision, mrr)

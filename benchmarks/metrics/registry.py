@@ -18,9 +18,9 @@ from upliftlens.causal.options import AtLeast
 class MetricsConfig:
     """Config group ``metrics/``; every default is in its YAML.
 
-    ``names``: what to report, in this order. ``block``: users scored at once, changes memory and speed only.
-    ``tie_seed``: the order of equally scored items. ``interval``: of every reported value, over users.
-    ``debiased``: how errors of a log missing not at random are estimated. ``uplift``: how uplift is estimated from logs
+    ``names``: the metrics to report, in this order. ``block``: users scored at once; changes memory and speed only.
+    ``tie_seed``: the order of items with equal scores. ``interval``: of every reported value, over users.
+    ``debiased``: how errors on a log missing not at random are estimated. ``uplift``: how uplift is estimated from logs
     of recommendations. ``world``: the definition of the frozen world of the metrics ``/semi``.
     """
 
@@ -34,7 +34,7 @@ class MetricsConfig:
 
 
 class Chosen(NamedTuple):
-    """A metric at a cut-off, inf where the name has none; ``name`` as it was asked for."""
+    """A metric at a cut-off, inf where the name has none; ``name`` as in the config."""
 
     name: str
     metric: Metric
@@ -60,10 +60,9 @@ def choose(name: str) -> Chosen:
     stem, sign, rest = name.partition("@")
     cutoff, slash, variant = rest.partition("/")
     base = f"{stem}{slash}{variant}"
-    known = registry()
-    if base not in known:
-        raise unknown("metric", base, known)
-    metric = known[base]
+    if base not in registry():
+        raise unknown("metric", base, registry())
+    metric = registry()[base]
     if not sign:
         if metric.at == "required":
             raise UpliftlensError(f"metric '{name}' needs a cut-off: write {at(name, '@10')}, for instance")
@@ -84,7 +83,7 @@ def at(base: str, cutoff: str) -> str:
 
 
 def in_full(name: str) -> str:
-    """The full name of a metric that a reader asks for: uplift@10 is uplift@10/snips, what learners are stopped by.
+    """The full name of a metric: uplift@10 is short for uplift@10/snips, the default of early stopping.
 
     Records and configurations hold full names only.
 

@@ -1,28 +1,28 @@
-"""Metrics of what recommending changes. The formulas are those of ``causal.effects.uplift`` and
-``causal.effects.qini``.
+"""Metrics of the effects of recommendations. The formulas are in ``causal.effects.uplift`` and ``causal.effects.qini``.
 
-Against a truth τ, which only worlds know (with ``/realised``: τ = Y^T − Y^C of the draw that tests; with ``/semi``: the
-τ of the semi-synthetic world that was fitted to all ratings of a plain rating log, frozen, for evaluation only):
+Against the true effects τ, which only worlds know (``/realised``: τ = Y^T − Y^C of the tested draw; ``/semi``: τ of a
+frozen semi-synthetic world that was fitted to all ratings of a plain rating log, for evaluation only):
 
     cp@k, cp@k/*      mean over users of the mean τ of their first k (Sato et al. 2020)
     cdcg, cdcg/*      mean over users of Σ τ/log2(1 + rank) (Sato et al. 2020)
     car, car/*        mean over users of the mean of τ·rank; lower is better
 
-Estimated from the tested log of recommendations, pooled over users (``/user-mean``: the mean over users of their own
-estimate, for comparison with papers; biased, for users without both arms among their first k drop out):
+Estimated from the tested log of recommendations, pooled over users (``/user-mean``: the mean over users of one estimate
+per user, for comparison with papers; biased, since users without both arms among their first k drop out):
 
-    uplift@k/*        the effect of recommending what stands among the first k
-    policy-value@k/*  the effect of recommending uniformly from the first k
-    policy-gain@k/*   policy-value minus the logged policy's: e/Σe over all items of the tested log, taken before or not
+    uplift@k/*        the effect of recommending the first k
+    policy-value@k/*  the effect of recommending one item drawn uniformly from the first k
+    policy-gain@k/*   policy-value minus that of the logged policy, e/Σe over all items of the tested log, seen or not
     auuc, auuc/*      area over the random line of the uplift curve
     qini, qini/*      area over the random line of the Qini curve
 
-by ``/naive`` (for curves: unweighted), ``/ips``, ``/snips`` or ``/dr``, the curves by inverse propensities.
-``/true`` stands beside an estimate: what it would be if every row's τ were known. Rows without overlap are left out.
+The estimators are ``/naive`` (for curves: unweighted), ``/ips``, ``/snips`` and ``/dr``; curves are weighted by inverse
+propensities. ``/true`` is the same value with the true τ of every row. Rows without overlap are left out.
 """
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -66,23 +66,13 @@ def _average_rank(ranked: Ranked, k: float) -> np.ndarray:
     return uplift.causal_average_rank(ranked.tau, ranked.rank)
 
 
-def _on_list(logged: Logged, k: float) -> np.ndarray:
-    return uplift.row_weights(logged.log, (logged.rank > 0) & (logged.rank <= k))
-
-
 def _on_policy(logged: Logged, k: float) -> np.ndarray:
     policy = uplift.uniform_policy(_lists(logged.rank, k), logged.rank.shape[1])
     return uplift.row_weights(logged.log, policy)
 
 
-def _on_logged_policy(logged: Logged) -> np.ndarray:
-    recorded = np.zeros(logged.rank.shape)
-    recorded[logged.log.user, logged.log.item] = logged.log.propensity
-    return uplift.row_weights(logged.log, uplift.logged_policy(recorded))
-
-
 def _listed(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
-    return estimator(logged, _on_list(logged, k))
+    return estimator(logged, uplift.row_weights(logged.log, (logged.rank > 0) & (logged.rank <= k)))
 
 
 def _listed_by_user(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
@@ -94,8 +84,10 @@ def _policy(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
 
 
 def _gain(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
-    both = (estimator(logged, weight) for weight in (_on_policy(logged, k), _on_logged_policy(logged)))
-    return np.concatenate(list(both), axis=1)
+    recorded = np.zeros(logged.rank.shape)
+    recorded[logged.log.user, logged.log.item] = logged.log.propensity
+    weights = (_on_policy(logged, k), uplift.row_weights(logged.log, uplift.logged_policy(recorded)))
+    return np.concatenate([estimator(logged, weight) for weight in weights], axis=1)
 
 
 def _difference(reduce: Callable[[np.ndarray], np.ndarray], totals: np.ndarray) -> np.ndarray:
@@ -114,7 +106,7 @@ def _true_curve(logged: Logged, k: float) -> np.ndarray:
     return curves.true_sums(rows, group, logged.tau, logged.options.points)
 
 
-def _against(evidence: Evidence, suffix: str) -> tuple[Metric, ...]:
+def _of_truth(evidence: Evidence, suffix: str) -> tuple[Metric, ...]:
     return (
         Metric(f"cp{suffix}", evidence, _precision, quotient, "mean", True, _EFFECT, "required"),
         Metric(f"cdcg{suffix}", evidence, _dcg, quotient, "mean", True, _UNBOUNDED, "never"),
@@ -122,55 +114,45 @@ def _against(evidence: Evidence, suffix: str) -> tuple[Metric, ...]:
     )
 
 
-def _estimated() -> tuple[Metric, ...]:
-    result = []
-    ratio = uplift.arm_difference
-    for name in uplift.ESTIMATORS:
-        item, limits = partial(_estimate, name), _EFFECT if name in ("naive", "snips") else _UNBOUNDED
-        needed: Evidence = "logged+history" if name == "dr" else "logged"  # what predicts the outcomes of DR
-        sums, by_user = partial(_listed, item), partial(_listed_by_user, item)
-        result += [
-            Metric(f"uplift/{name}", needed, sums, ratio, "pooled", True, limits, "required"),
-            Metric(f"uplift/{name}/user-mean", needed, by_user, quotient, "mean", True, limits, "required"),
-        ]
-        if name != "naive":
-            gain, of_gain = partial(_gain, item), partial(_difference, ratio)
-            result += [
-                Metric(
-                    f"policy-value/{name}", needed, partial(_policy, item), ratio, "pooled", True, limits, "required"
-                ),
-                Metric(f"policy-gain/{name}", needed, gain, of_gain, "pooled", True, _UNBOUNDED, "required"),
-            ]
-    return tuple(result)
-
-
-def _beside() -> tuple[Metric, ...]:
-    both, gain = partial(_difference, quotient), partial(_gain, _true)
+def _by_estimator(name: str) -> tuple[Metric, ...]:
+    estimator, limits = partial(_estimate, name), _EFFECT if name in ("naive", "snips") else _UNBOUNDED
+    evidence: Evidence = "logged+history" if name == "dr" else "logged"  # DR predicts outcomes from the history
+    ratio, by_user = uplift.arm_difference, partial(_listed_by_user, estimator)
+    metrics = (
+        Metric(f"uplift/{name}", evidence, partial(_listed, estimator), ratio, "pooled", True, limits, "required"),
+        Metric(f"uplift/{name}/user-mean", evidence, by_user, quotient, "mean", True, limits, "required"),
+    )
+    if name == "naive":
+        return metrics
+    policy, gain, difference = partial(_policy, estimator), partial(_gain, estimator), partial(_difference, ratio)
     return (
-        Metric("uplift/true", "logged+truth", partial(_listed, _true), quotient, "pooled", True, _EFFECT, "required"),
-        Metric(
-            "policy-value/true", "logged+truth", partial(_policy, _true), quotient, "pooled", True, _EFFECT, "required"
-        ),
-        Metric("policy-gain/true", "logged+truth", gain, both, "pooled", True, _UNBOUNDED, "required"),
-        Metric("auuc/true", "logged+truth", _true_curve, curves.auuc, "recomputed", True, _EFFECT, "never"),
-        Metric("qini/true", "logged+truth", _true_curve, curves.qini_area, "recomputed", True, _EFFECT, "never"),
+        *metrics,
+        Metric(f"policy-value/{name}", evidence, policy, ratio, "pooled", True, limits, "required"),
+        Metric(f"policy-gain/{name}", evidence, gain, difference, "pooled", True, _UNBOUNDED, "required"),
     )
 
 
-def _areas() -> tuple[Metric, ...]:
-    result = []
-    for name, reduce in (("auuc", curves.auuc), ("qini", curves.qini_area)):
-        for suffix, weighted in (("", True), ("/naive", False)):
-            sums = partial(_curve, weighted=weighted)
-            result.append(Metric(f"{name}{suffix}", "logged", sums, reduce, "recomputed", True, _UNBOUNDED, "never"))
-    return tuple(result)
+def _area(name: str, reduce: Callable[[np.ndarray], np.ndarray]) -> tuple[Metric, ...]:
+    weighted = Metric(name, "logged", partial(_curve, weighted=True), reduce, "recomputed", True, _UNBOUNDED, "never")
+    return weighted, weighted._replace(name=f"{name}/naive", sums=partial(_curve, weighted=False))
+
+
+def _of_true_effects(name: str, sums: Callable[..., np.ndarray], reduce: Callable[..., np.ndarray]) -> Metric:
+    """What the metrics ``name``/* estimate, from the true τ of every row."""
+    limits = _UNBOUNDED if name == "policy-gain" else _EFFECT
+    return Metric(f"{name}/true", "logged+truth", partial(sums, _true), reduce, "pooled", True, limits, "required")
 
 
 METRICS = (
-    *_against("truth", ""),
-    *_against("realised", "/realised"),
-    *_against("semi", "/semi"),
-    *_estimated(),
-    *_areas(),
-    *_beside(),
+    *_of_truth("truth", ""),
+    *_of_truth("realised", "/realised"),
+    *_of_truth("semi", "/semi"),
+    *chain.from_iterable(map(_by_estimator, uplift.ESTIMATORS)),
+    *_area("auuc", curves.auuc),
+    *_area("qini", curves.qini_area),
+    _of_true_effects("uplift", _listed, quotient),
+    _of_true_effects("policy-value", _policy, quotient),
+    _of_true_effects("policy-gain", _gain, partial(_difference, quotient)),
+    Metric("auuc/true", "logged+truth", _true_curve, curves.auuc, "recomputed", True, _EFFECT, "never"),
+    Metric("qini/true", "logged+truth", _true_curve, curves.qini_area, "recomputed", True, _EFFECT, "never"),
 )

@@ -1,4 +1,4 @@
-"""How good a run's propensity is: numbers for its record, a verdict in words, and the overlap plot as text."""
+"""The diagnostics of a run's propensity: numbers for its record, a verdict in words, and the overlap plot as text."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,15 +12,15 @@ from upliftlens.causal.propensities.diagnostics import Fit, balance, calibration
 from upliftlens.causal.propensities.propensity import Propensity
 
 BINS = 20  # of equally many pairs, for the calibration error; of equal width in log p, for the overlap plot
-CALIBRATED = 5_000_000  # pairs that the calibration error is taken from: all of D, or so many drawn from it
-SEED = 0  # draws both
-BALANCED = 200_000  # pairs for the balance measure, which holds a row of features for each
+CALIBRATED = 5_000_000  # pairs for the calibration error: all of D, or so many drawn from it
+SEED = 0  # of both draws
+BALANCED = 200_000  # pairs for the balance measure, which needs a row of features for each
 
 BARS = "▁▂▃▄▅▆▇█"
 
 
 def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float) -> dict[str, Any]:
-    """What a record keeps of a clipped propensity, not normalised: what it is, ``diagnose``, the overlap's histogram.
+    """A clipped propensity, not normalised, in a record: its description, ``diagnose``, the histogram of overlap.
 
     Raises:
         ValueError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
@@ -40,9 +40,9 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
         keys = np.unique(np.asarray(log.user, np.int64) * log.n_items + log.item)
         observed = keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] == cells
         fit = fit._replace(ece=calibration_error(everywhere, observed, BINS))
-        some = rng.permutation(len(cells))[:BALANCED]
-        if ((everywhere[some] > 0) & (everywhere[some] < 1)).all():
-            fit = _balanced(fit, everywhere[some], observed[some], users[some], items[some], dataset)
+        sample = rng.permutation(len(cells))[:BALANCED]
+        if ((everywhere[sample] > 0) & (everywhere[sample] < 1)).all():
+            fit = _balanced(fit, everywhere[sample], observed[sample], users[sample], items[sample], dataset)
         low = float(max(everywhere.min(), 1e-6))
         edges = np.geomspace(low, max(float(everywhere.max()), low * 1.001), BINS + 1)
         overlap = {
@@ -50,13 +50,12 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
             "observed": np.histogram(np.clip(seen, edges[0], edges[-1]), edges)[0].tolist(),
             "all": np.histogram(np.clip(everywhere, edges[0], edges[-1]), edges)[0].tolist(),
         }
-    judged = asdict(diagnose(seen, n_pairs, floor, fit))
     return {
         "name": p.name,
         "assumes": p.assumes,
         "uses_mar_data": p.uses_mar_data,
         "rating_free": p.rating_free,
-        **judged,
+        **asdict(diagnose(seen, n_pairs, floor, fit)),
         "overlap": overlap,
     }
 
@@ -64,24 +63,24 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
 def _balanced(
     fit: Fit, p: np.ndarray, observed: np.ndarray, users: np.ndarray, items: np.ndarray, dataset: Dataset
 ) -> Fit:
-    """The fit with the balance of a constant and of both sides' features."""
+    """The fit with the balance of a constant and of the features of users and items."""
     sides = (dataset.user_features, users), (dataset.item_features, items)
     features = np.hstack([np.ones((len(p), 1)), *(side.matrix[rows] for side, rows in sides)])
     fit = fit._replace(bmse=balance(p, observed, features))
-    result = imbalance(p, observed, features[:, 1:])
-    if result is None:
+    worst = imbalance(p, observed, features[:, 1:])
+    if worst is None:
         return fit
     names = [name for side, _ in sides for name in side.names]
-    return fit._replace(imbalance=result[0], feature=names[result[1]])
+    return fit._replace(imbalance=worst[0], feature=names[worst[1]])
 
 
 def verdict(diagnostics: Mapping[str, Any]) -> str:
-    """What the propensity assumes, how far to trust it, its numbers, and the overlap plot where there is one."""
+    """The propensity's verdict, its assumption, its numbers, and the overlap plot where there is one."""
     d = diagnostics
     largest = f"{d['largest_weight']:{',.0f' if d['largest_weight'] >= 100 else '.3g'}}"
     fit = [
         f"Σ 1/p is {d['inverse_ratio']:.2f} ± {d['inverse_ratio_error']:.2f} of all pairs (1 if the total is right)",
-        *(f"{words.format(d[name])}" for name, words in _FIT.items() if d[name] is not None),
+        *(words.format(d[name]) for name, words in _FIT_WORDS.items() if d[name] is not None),
     ]
     return "\n".join(
         [
@@ -94,26 +93,24 @@ def verdict(diagnostics: Mapping[str, Any]) -> str:
     )
 
 
-_FIT = {
+_FIT_WORDS = {
     "ece": "calibration error (ECE) {:.2g}",
     "bmse": "error of the features' balance (BMSE) {:.2g}",
     "imbalance": "largest gap in a feature's mean (imbalance) {:.2g} sd",
 }
-"""In words, the numbers that only a propensity of all pairs has, by their names in a record."""
+"""Sentences for the numbers that need p on all pairs, by their names in a record."""
 
 
 def overlap_lines(overlap: Mapping[str, Any]) -> list[str]:
     """The overlap plot as text: the share of the observed pairs and of all pairs in bins of log p, over one scale.
 
-    Overlap is good where the two have the same support: an empty bin above, a full one below, and pairs of that
-    propensity are never seen.
+    Overlap is good where both have the same support: if a bin is empty for the observed pairs and filled for all pairs,
+    pairs with that propensity are never observed.
     """
     if not overlap:
         return []
-    edges, shares = overlap["edges"], {}
-    for name in ("observed", "all"):
-        counts = np.asarray(overlap[name], np.float64)
-        shares[name] = counts / max(counts.sum(), 1)
+    edges = overlap["edges"]
+    shares = {name: np.asarray(overlap[name]) / max(sum(overlap[name]), 1) for name in ("observed", "all")}
     highest = max(float(share.max()) for share in shares.values())
     return [
         f"  {name + ' pairs':<14} p {edges[0]:.2g} {_bars(share / highest)} {edges[-1]:.2g}"

@@ -1,13 +1,13 @@
-"""Config group ``propensity/``: which P(pair is observed) weighs the loss, the validation rows and the test rows.
+"""Config group ``propensity/``: the P(pair is observed) that weights the loss, the validation rows and the test rows.
 
-A propensity is of the rows that a run may learn from, training and validation together. What is fitted is fitted to
-them and never sees the test set; what is given for the whole log is scaled to their share of it. Then it is clipped,
-then normalised. Each part is a random share of the log, so with f the share of validation rows
+A propensity is that of the rows that a run may learn from, training and validation together. An estimated propensity
+is fitted to them and never sees the test set; one that is given for the whole log is scaled to their share of it. Then
+it is clipped, then normalised. If each part is a random share of the log, then with f the share of validation rows
 
     p_training = (1 − f)·p        p_validation = f·p        p_test = p·(test rows / other rows)
 
-where the split says that it draws that part at random (``Split.shares``). Where it doesn't (by time, by a user's last
-rows), the part has no known propensity, and weighing by one is refused.
+``Split.shares`` states which parts a split draws at random. Another part (by time, by a user's last rows) has no known
+propensity, and weighting its rows is refused.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from upliftlens.causal.risk import check_propensity
 
 
 class Exposure(NamedTuple):
-    """A propensity of the training and validation rows together, what each part's rows are of it, and how good it is.
+    """A propensity of the training and validation rows together, each part's share of it, and its diagnostics.
 
     ``shares``: by part, the factor of p, or why the part's rows have no propensity.
     """
@@ -41,7 +41,7 @@ class Exposure(NamedTuple):
         """p f32[N] of a part's rows; 1 for padding.
 
         Raises:
-            UpliftlensError: if that part has none, or a row's can't be known.
+            UpliftlensError: if that part has none, or that of a row is unknown.
         """
         share = self.shares[part]
         if isinstance(share, str):
@@ -56,14 +56,14 @@ class Exposure(NamedTuple):
 
 
 def identity(options: NoPropensity) -> dict[str, Any]:
-    """What of a propensity changes numbers, for keys; a sample's content is in the split's fingerprint."""
+    """The options that change numbers, for keys; the content of a sample is in the split's fingerprint."""
     kind, source, _ = entry("propensities", options.name)
     stated = {name: value for name, value in asdict(options).items() if name not in kind.files}
     return {**stated, "version": kind.version, **({"source": source} if source else {})}
 
 
 def without_sample(dataset: Dataset, parts: Split, options: NoPropensity) -> tuple[Split, Interactions | None]:
-    """The split whose test set has lost the sample that the propensity needs, and that sample, None if it needs none.
+    """The split without the test rows that the propensity needs as a sample, and that sample, None if it needs none.
 
     Raises:
         UpliftlensError: if there is no such sample, or it would empty the test set.
@@ -79,7 +79,7 @@ def expose(
     sample: Interactions | None,
     truth: np.ndarray | None,
 ) -> Exposure:
-    """The propensity that the options ask for, fitted, clipped, normalised and judged.
+    """The propensity of the options, fitted, clipped, normalised and with its diagnostics.
 
     ``sample`` is what ``without_sample`` took from the test set; ``truth`` f32[U, I] the propensities of the world.
 
@@ -100,6 +100,6 @@ def expose(
                 )
             p = scaled(p, len(log) / len(dataset.log))
         p = clipped(p, options.floor)
-        # Judged before it is normalised, which would hide a wrong total and what was clipped.
-        judged = diagnostics(p, log, dataset, options.floor)
-        return Exposure(normalised(p, log) if options.normalise else p, parts.shares, judged)
+        # Before it is normalised, which would hide a wrong total and the clipped rows.
+        quality = diagnostics(p, log, dataset, options.floor)
+        return Exposure(normalised(p, log) if options.normalise else p, parts.shares, quality)

@@ -1,6 +1,6 @@
-"""The contract of a propensity, P(a pair is observed), by which losses and metrics are weighed.
+"""The contract of a propensity, P(a pair is observed), by which losses and metrics are weighted.
 
-A kind is a ``PropensityKind``, which an entry point of the group ``upliftlens.propensities`` names.
+A kind is a ``PropensityKind``, registered by an entry point of the group ``upliftlens.propensities``.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from upliftlens.causal.propensities.propensity import Propensity
 
 @dataclass(frozen=True)
 class NoPropensity:
-    """Nothing is weighed."""
+    """No weights."""
 
     name: str
 
@@ -29,8 +29,8 @@ class PropensityOptions(NoPropensity):
     """The options of every propensity; a kind with further options derives its class from this one.
 
     ``name`` is the kind's: an installed kind gives it, and all other options, a default; those of the built-in ones
-    are in ``configs/propensity/NAME.yaml``. ``floor``: lowest propensity that is divided by; ``normalise``: scale p so
-    that Σ 1/p over the log is |D|.
+    are in ``configs/propensity/NAME.yaml``. ``floor``: lowest propensity after clipping; ``normalise``: scale p so that
+    Σ 1/p over the log is |D|.
     """
 
     floor: Annotated[float, Within(0, 1)]
@@ -38,10 +38,10 @@ class PropensityOptions(NoPropensity):
 
 
 class Known(NamedTuple):
-    """What a propensity may be fitted to: ``log``, the training and validation rows together.
+    """The data that a propensity may be fitted to: ``log``, the training and validation rows together.
 
-    ``dataset`` is for its features and what its authors ship: its log holds test rows, too. ``sample``: the ratings
-    missing at random that ``PropensityKind.take_sample`` gave; ``truth`` f32[U, I]: the propensities of a world, for
+    ``dataset`` gives features and the propensities that its authors ship; its log holds test rows, too. ``sample``: the
+    ratings missing at random from ``PropensityKind.take_sample``; ``truth`` f32[U, I]: the propensities of a world, for
     ``oracle`` alone.
     """
 
@@ -53,13 +53,13 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PropensityKind:
-    """A way to get a propensity.
+    """A source of propensities.
 
-    ``fit(options, known)``: p of the rows of ``known.log``, not clipped; None where nothing is weighed.
-    ``whole_log``: p is of the whole log instead, and is scaled to the share of it that may be learned from.
-    ``take_sample(dataset, split, options)``: the split whose test set has lost what ``known.sample`` is to hold, under
-    a fingerprint of its contents, and that sample; None where none is needed.
-    ``files``: options that name the file of a sample, whose content is in the key in their place.
+    ``fit(options, known)``: p of the rows of ``known.log``, not clipped; None for no weights.
+    ``whole_log``: p is of the whole log instead, and is scaled to the share of the rows that may be learned from.
+    ``take_sample(dataset, split, options)``: the split without the test rows that form ``known.sample``, under a
+    fingerprint of its contents, and that sample; None where no sample is needed.
+    ``files``: options with the path of a sample's file; its content is in the key instead of the path.
     ``version``: bumped when a built-in kind gives other numbers.
     """
 

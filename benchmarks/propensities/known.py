@@ -1,14 +1,13 @@
-"""Propensities that are known for the whole log: shipped with the data, or a world's."""
+"""Propensities that are known for the whole log: shipped with the data (given), or those of a world (oracle)."""
 
 import numpy as np
 
 from upliftlens.benchmarks.propensities.kinds import PropensityKind, PropensityOptions
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.propensities import propensity as models
-from upliftlens.causal.propensities.propensity import Propensity
 
 
-def _of(name: str, matrix: np.ndarray | None, lack: str) -> Propensity:
+def _of(name: str, matrix: np.ndarray | None, lack: str) -> models.Propensity:
     if matrix is None:
         raise UpliftlensError(f"propensity={name}: {lack}: choose another, e.g. popularity")
     return models.given(matrix, name)

@@ -1,4 +1,4 @@
-"""Naive Bayes: P(r | observed)·P(observed)/P(r), where a sample of ratings missing at random (MAR) shows P(r)."""
+"""Naive Bayes: P(r | observed)·P(observed)/P(r), with P(r) from a sample of ratings missing at random (MAR)."""
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -14,14 +14,13 @@ from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.options import AtLeast, Within
 from upliftlens.causal.propensities import propensity as models
-from upliftlens.causal.propensities.propensity import Propensity
 
 
 @dataclass(frozen=True)
 class NaiveBayesOptions(PropensityOptions):
-    """``mar_share`` of the test set, drawn by ``mar_seed``, leaves it to show P(r); 0: P(r) is taken as uniform.
+    """``mar_share`` of the test set, drawn by ``mar_seed``, is removed from it to estimate P(r); 0: P(r) is uniform.
 
-    ``mar_path``: a file of other ratings at random that show it instead. ``smoothing``: imagined rows of each rating.
+    ``mar_path``: a file of other MAR ratings for P(r) instead. ``smoothing``: rows added to the count of each rating.
     """
 
     mar_share: Annotated[float, Within(0, 1, "[)")]
@@ -37,9 +36,9 @@ class NaiveBayesOptions(PropensityOptions):
 
 
 def _take_sample(dataset: Dataset, parts: Split, options: NaiveBayesOptions) -> tuple[Split, Interactions | None]:
-    """The split whose test set has lost the sample that shows P(r), and that sample.
+    """The split without the test rows that form the sample for P(r), and that sample.
 
-    A sample from a file takes nothing from the test set, so it may hold none of its pairs.
+    A sample from a file takes no row from the test set, so it must not contain any of its pairs.
 
     Raises:
         UpliftlensError: if the test set is not missing at random, nothing would be left on one side, or a file can't be
@@ -67,13 +66,13 @@ def _take_sample(dataset: Dataset, parts: Split, options: NaiveBayesOptions) -> 
             f"propensity.mar_share={options.mar_share} of {len(test)} test rows leaves one side empty"
         )
     sample, rest = take(test, taken), take(test, ~taken)
-    with located("propensity"):  # a pair may be tested twice
+    with located("propensity"):  # a pair may have two test rows
         models.refuse_overlap(sample, rest)
     fingerprint = sha256(parts.fingerprint.encode() + np.flatnonzero(taken).astype("<i8").tobytes()).hexdigest()
     return replace(parts, test=rest, fingerprint=fingerprint), sample
 
 
-def _fit(options: NaiveBayesOptions, known: Known) -> Propensity:
+def _fit(options: NaiveBayesOptions, known: Known) -> models.Propensity:
     return models.naive_bayes(known.log, None if known.sample is None else known.sample.value, options.smoothing)
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistic_of
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistic_of
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, over_seeds, statistic_of
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, over_seeds, statistic_of
 from upliftlens.benchmarks.metrics.registry import in_full
 from upliftlens.benchmarks.reports.methods import evaluations, finished, label, one_per_pairing, pairing, runs_of
 from upliftlens.benchmarks.reports.overlap import overlap_figure

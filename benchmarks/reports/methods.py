@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.metrics.registry import choose, in_full
 from upliftlens.benchmarks.reports.comparison import Comparison, compare, in_words, verdict
 from upliftlens.benchmarks.reports.selection import once_per_fit, query, require_one_experiment, unmet

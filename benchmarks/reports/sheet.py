@@ -219,7 +219,7 @@ def with_interval(metric: Summary) -> str:
 def _means(
     records: Sequence[Record], names: Sequence[str], per_user: Callable[[Record], Mapping[str, Any]]
 ) -> dict[str, Summary]:
-    from upliftlens.benchmarks.evaluation.outcome import Evaluation, over_seeds, statistics_from
+    from upliftlens.benchmarks.evaluation.evaluation import Evaluation, over_seeds, statistics_from
     from upliftlens.causal.intervals import Resampling
 
     loaded = [per_user(record) for record in records]

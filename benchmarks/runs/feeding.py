@@ -14,7 +14,7 @@ import jax
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, training_data
-from upliftlens.benchmarks.splits.parts import logged
+from upliftlens.benchmarks.splits.uplift_parts import logged
 from upliftlens.benchmarks.training.feed import feed
 from upliftlens.benchmarks.training.rows import Feed, Wants
 from upliftlens.causal.errors import located

@@ -17,9 +17,9 @@ from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreem
 from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
 from upliftlens.benchmarks.runs.prepare import Prepared
 from upliftlens.benchmarks.splits.kinds import Part
-from upliftlens.benchmarks.splits.parts import consumed, uplift_part
+from upliftlens.benchmarks.splits.uplift_parts import consumed, uplift_part
 from upliftlens.benchmarks.system.talk import Epoch, Reporter
-from upliftlens.benchmarks.training.loop import Fit, Stopping, fit
+from upliftlens.benchmarks.training.loop import FitResult, Stopping, fit
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
@@ -70,7 +70,7 @@ def train(
     watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
     stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
 
-    def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> Fit:
+    def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> FitResult:
         source = feed_of(plan, prepared, exposed, method, refit=stage == "refit")
 
         def told(number: int, line: Epoch) -> None:
@@ -175,7 +175,7 @@ def _stopping(
         dataset,
         parts.validation,
         consumed(dataset, parts.train),
-        Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "train")),
+        Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "training")),
         pair_weights(exposed, "validation", parts.validation, name),
     )
     watch = monitor(method, data, validation, name, plan.metrics)

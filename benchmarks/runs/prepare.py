@@ -15,7 +15,7 @@ from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identi
 from upliftlens.benchmarks.runs.compatible import check_exposure
 from upliftlens.benchmarks.runs.plan import Plan, fit_identity
 from upliftlens.benchmarks.splits.kinds import Split, split
-from upliftlens.benchmarks.splits.parts import (
+from upliftlens.benchmarks.splits.uplift_parts import (
     consumed,
     estimated_without_test,
     estimates_anew,
@@ -72,7 +72,7 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     most = fitted_rows(dataset, parts)
     rows = most if refit else consumed(dataset, parts.train)
     log = replace(padded(rows, _capacity(len(most))), time=None)
-    treated = uplift_part(dataset, parts, "fitted" if refit else "train")
+    treated = uplift_part(dataset, parts, "fit" if refit else "training")
     most_treated = len(parts.train) + (0 if parts.leak.redrawn else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
     features: tuple[Any, Any] = (dataset.user_features.matrix, dataset.item_features.matrix)

@@ -15,8 +15,8 @@ import numpy as np
 
 from upliftlens.benchmarks.data.world import hidden
 from upliftlens.benchmarks.evaluation.evaluate import evaluate
+from upliftlens.benchmarks.evaluation.evaluation import to_arrays
 from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.benchmarks.evaluation.outcome import to_arrays
 from upliftlens.benchmarks.evaluation.remarks import by_reason, clipped, unmeasured
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
@@ -26,8 +26,8 @@ from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, exposure, prepare
 from upliftlens.benchmarks.runs.records import Record, Summary, now
 from upliftlens.benchmarks.runs.tracking import track
-from upliftlens.benchmarks.splits.parts import described, fitted_rows, uplift_part
 from upliftlens.benchmarks.splits.store import save_split
+from upliftlens.benchmarks.splits.uplift_parts import described, fitted_rows, uplift_part
 from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.system.talk import Reporter, say_once
 from upliftlens.benchmarks.training.programs import compilations, keep_programs
@@ -176,7 +176,7 @@ def _measured(
         return frozen_world(dataset.log, dataset.fingerprint, plan.metrics.world, plan.cache, reporter.say).tau
 
     rated = plan.metrics.world is not None and log is None and dataset.feedback == "explicit"
-    known = Effects(log, uplift_part(dataset, parts, "fitted"), dataset.world, frozen if rated else None)
+    known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, frozen if rated else None)
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
     test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
     result = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)

@@ -1,1 +1,1 @@
-"""Which rows train, select and test; how each part was sampled; what leaks between them."""
+"""Splits: the rows that train, validate and test, how each part was sampled, and what leaks between them."""

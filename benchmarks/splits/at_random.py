@@ -1,4 +1,4 @@
-"""k-fold, and the validation rows of every split that draws them at random."""
+"""The split kfold, and the validation rows of every split that draws them at random."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,7 +11,7 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.options import AtLeast
 
-FOLDS, VALIDATION = 0, 1  # each use of a split's seed has its stream
+FOLDS, VALIDATION = 0, 1  # the streams of a split's seed, one for each use
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Splits that keep the future out of training: by a user's last rows, or by one moment for everybody.
+"""Splits that keep the future out of training: by the last rows of each user, or by one time for all users.
 
-Neither draws its parts at random, so a propensity of the log says nothing of one part.
+Neither draws its parts at random, so no part's propensity follows from that of the log.
 """
 
 from dataclasses import dataclass
@@ -43,10 +43,6 @@ def _last_rows(log: Interactions, rows: np.ndarray, options: LeaveLastOptions) -
     return _last(part, _times(part, options), n)
 
 
-def _latest_of_all(dataset: Dataset, options: TemporalOptions) -> np.ndarray:
-    return _latest(_times(dataset.log, options), options.share)
-
-
 def _latest_rows(log: Interactions, rows: np.ndarray, options: TemporalOptions) -> np.ndarray:
     time = _times(log, options)[rows]
     return _latest(time, options.validation) if options.validation else np.zeros(len(rows), bool)
@@ -70,10 +66,16 @@ def _last(log: Interactions, time: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def _latest(time: np.ndarray, share: float) -> np.ndarray:
-    """Every row from the time on at which the latest ``share`` begins: rows of one second stay together."""
+    """Every row from the time at which the latest ``share`` begins: rows of one second stay together."""
     first = len(time) - max(round(share * len(time)), 1)
     return time >= np.partition(time, first)[first]
 
 
 leave_last = SplitKind("leave_last", LeaveLastOptions, _last_of_users, _last_rows, order="user")
-temporal = SplitKind("temporal", TemporalOptions, _latest_of_all, _latest_rows, order="global")
+temporal = SplitKind(
+    "temporal",
+    TemporalOptions,
+    lambda dataset, options: _latest(_times(dataset.log, options), options.share),
+    _latest_rows,
+    order="global",
+)

@@ -1,6 +1,6 @@
-"""Splits: which rows of a log train, which select, which test. Validation is carved from the training rows only.
+"""Splits: which rows of a log train, validate and test. Validation rows are taken from the training rows only.
 
-A way to split is a ``SplitKind``, which an entry point of the group ``upliftlens.splits`` names.
+A way to split is a ``SplitKind``, registered by an entry point of the group ``upliftlens.splits``.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from upliftlens.causal.interactions import Interactions, take, time_bits
 from upliftlens.causal.options import AtLeast, Within
 
 Part = Literal["fit", "training", "validation", "test"]
-"""``fit`` is the training and validation rows together: what a run may learn from."""
+"""``fit`` is the training and validation rows together: the rows that a run may learn from."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class SplitOptions:
     """The options of every split; a kind with further options derives its class from this one.
 
     ``name`` is the kind's: an installed kind gives it, and all other options, a default; those of the built-in ones
-    are in ``configs/split/NAME.yaml``. ``validation`` is the share of the training rows that selects; ``seed`` drives
-    whatever is random and nothing else.
+    are in ``configs/split/NAME.yaml``. ``validation`` is the share of the training rows that validates; ``seed``
+    drives the random choices of the split and nothing else.
     """
 
     name: str
@@ -43,7 +43,7 @@ class SplitOptions:
 class Sampling(NamedTuple):
     """Which parts are drawn at random: ``fit`` and ``test`` from the whole log, ``validation`` from ``fit``.
 
-    Only a random sample of what was observed has a known propensity: its share times that of what it is a sample of.
+    Only a random sample of observed rows has a known propensity: its share times the propensity of those rows.
     """
 
     fit: bool = False
@@ -59,10 +59,10 @@ class SplitKind:
     """A way to split.
 
     ``held_out(dataset, options)``: bool[N], the log rows that don't train: the test rows, if they are in the log.
-    ``validation(log, rows, options)``: bool[len(rows)], which of the other ``rows`` select.
-    ``sampling``: which parts are random samples. ``order`` and ``redrawn``: what ``LeakReport`` says of them.
-    ``given_test``: the test set is the data set's. ``mend``: what a user does about test pairs that are trained on.
-    ``version``: bumped when a built-in kind draws other rows, or says otherwise how it draws them.
+    ``validation(log, rows, options)``: bool[len(rows)], which of the other ``rows`` validate.
+    ``sampling``: which parts are random samples. ``order`` and ``redrawn``: see ``LeakReport``.
+    ``given_test``: the test set is that of the data set. ``mend``: the fix for test pairs that are trained on.
+    ``version``: bumped when a built-in kind draws other rows, or changes ``sampling``.
     """
 
     name: str
@@ -84,7 +84,7 @@ class SplitKind:
 @dataclass(frozen=True, eq=False)
 class Split:
     """A split of a data set. ``…_rows`` i64 index the data set's log, ascending; ``test_rows`` is None where
-    the test set is the data set's (``given``, ``draws``).
+    the test set is that of the data set (``given``, ``draws``).
 
     ``fingerprint`` is the sha256 of the name, the data set's fingerprint and the sorted rows of each part; for an
     installed kind also of its code.
@@ -103,7 +103,7 @@ class Split:
 
     @property
     def shares(self) -> dict[Part, float | str]:
-        """By part, f such that its rows have propensity f·p, p being that of ``fit``; or why they have none."""
+        """By part, f such that its rows have propensity f·p, with p that of ``fit``; or why they have none."""
         n = max(len(self.train) + len(self.validation), 1)
         shares: dict[Part, float | str] = {"fit": 1.0, "training": len(self.train) / n}
         shares["validation"] = len(self.validation) / n if len(self.validation) else "there are no validation rows"
@@ -131,13 +131,13 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
     kind: SplitKind = entry("splits", name).value
     if dataset.treatment is not None and dataset.treatment.redrawn and not kind.redrawn:
         raise UpliftlensError(f"{dataset.name} comes as three draws of the same pairs: use split=draws")
-    held_out = _mask(kind.held_out(dataset, options), len(dataset.log), name, "held_out")
+    held_out = _checked(kind.held_out(dataset, options), len(dataset.log), name, "held_out")
     rows = np.flatnonzero(~held_out)
-    selects = np.zeros(0, bool)
+    validates = np.zeros(0, bool)
     if len(rows):
-        selects = _mask(kind.validation(dataset.log, rows, options), len(rows), name, "validation")
+        validates = _checked(kind.validation(dataset.log, rows, options), len(rows), name, "validation")
     test_rows = None if kind.given_test else np.flatnonzero(held_out)
-    parts = assemble(dataset, name, rows[~selects], rows[selects], test_rows, kind.redrawn or options.published)
+    parts = assemble(dataset, name, rows[~validates], rows[validates], test_rows, kind.redrawn or options.published)
     for part, size in (("training", parts.leak.train), ("test", parts.leak.test)):
         if not size:
             raise UpliftlensError(
@@ -156,7 +156,7 @@ def assemble(
     test_rows: np.ndarray | None,
     published: bool,
 ) -> Split:
-    """The split of kind ``name`` that these rows form, with its fingerprint and leak report; no judgement on it."""
+    """The split of kind ``name`` with these rows, its fingerprint and its leak report, whose problems are allowed."""
     kind, source, _ = entry("splits", name)
     code = source + (f" version {kind.version}" if kind.version > 1 else "")
     log, test = dataset.log, dataset.test
@@ -171,8 +171,8 @@ def assemble(
     return Split(name, train, validation, test, *rows, fingerprint, leak, kind.sampling)
 
 
-def _mask(mask: Any, size: int, name: str, what: str) -> np.ndarray:
-    """The mask that a kind gave, which for an installed one may be anything."""
+def _checked(mask: Any, size: int, name: str, what: str) -> np.ndarray:
+    """The mask that a kind returned, after a check: an installed kind may return anything."""
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != (size,):
         raise UpliftlensError(f"split '{name}': {what} must give bool[{size}], got {mask.dtype}{list(mask.shape)}")
@@ -182,8 +182,7 @@ def _mask(mask: Any, size: int, name: str, what: str) -> np.ndarray:
 def _fingerprint(dataset: Dataset, label: str, parts: tuple[Interactions, ...]) -> str:
     digest = hashlib.sha256(f"{label}\n{dataset.fingerprint}\n{dataset.log.n_users} {dataset.log.n_items}\n".encode())
     for part in parts:
-        time = time_bits(part)
-        key = pairs(part)
+        time, key = time_bits(part), pairs(part)
         order = np.argsort(key)
         if (np.diff(key[order]) == 0).any():  # a pair in several rows: only then is the slower sort needed
             order = np.lexsort((part.value, time, key))

@@ -1,4 +1,4 @@
-"""What a split lets through from its test set to its training set."""
+"""Leaks: test pairs, or later rows, in the training set of a split."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,11 +16,10 @@ class LeakReport:
 
     ``left_out``: log rows in no part. ``duplicates``: log rows whose pair occurred in an earlier row.
     ``overlap_a_b``: rows of b whose pair is also in a. ``future``: rows of train and validation later than the first
-    test row, of the same user, or, where ``order`` is "global", of anybody; None without times. ``order`` is what the
-    split promises of time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
+    test row, of the same user, or, where ``order`` is "global", of any user; None without times. ``order``: what the
+    split guarantees about time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
     whose user, or item, has no row in train. ``published``: a training row may be tested, by the published protocol.
-    ``redrawn``: the parts are independent draws of the outcomes of the same pairs, which no part tells of another; no
-    fit may put them together.
+    ``redrawn``: the parts are independent draws of the outcomes of the same pairs; no fit may combine them.
     """
 
     train: int
@@ -39,25 +38,26 @@ class LeakReport:
     redrawn: bool = False
 
     def problems(self) -> tuple[str, ...]:
-        """What makes numbers from this split untrue, a sentence each; empty if nothing does."""
-        result = []
+        """Leaks that bias every number from this split, a sentence each."""
         overlaps = (
             (0 if self.published else self.overlap_train_test, self.test, "test", "train"),
             (0 if self.published else self.overlap_validation_test, self.test, "test", "validation"),
             (0 if self.redrawn else self.overlap_train_validation, self.validation, "validation", "train"),
         )
-        for count, size, part, other in overlaps:
-            if count:
-                result.append(f"{count} of {size} {part} rows have their (user, item) pair in {other} too")
+        result = [
+            f"{count} of {size} {part} rows have their (user, item) pair in {other} too"
+            for count, size, part, other in overlaps
+            if count
+        ]
         if self.order != "none" and self.future:
             result.append(f"{self.future} training rows are later than the test rows they should precede")
         return tuple(result)
 
     def repeats(self) -> tuple[str, ...]:
-        """What follows from pairs that occur more than once in these data, a sentence each."""
-        result: list[str] = []
+        """Remarks on pairs that occur more than once in these data, a sentence each."""
         if self.redrawn:
             return ()
+        result: list[str] = []
         kept = self.overlap_train_test + self.overlap_validation_test
         if self.published and kept:
             result.append(f"{kept} of {self.test} test rows are in training too, as in the published protocol")
@@ -68,7 +68,7 @@ class LeakReport:
         return tuple(result)
 
     def notes(self) -> tuple[str, ...]:
-        """All that a reader of the numbers should know, a sentence each: ``repeats``, and what the split brings."""
+        """Remarks for a reader of the numbers, a sentence each: ``repeats``, future rows and cold test rows."""
         if self.redrawn:
             return ("training, validation and test are three draws of the outcomes of the same pairs",)
         result = list(self.repeats())
@@ -89,7 +89,7 @@ def leak_report(
     published: bool,
     redrawn: bool,
 ) -> LeakReport:
-    """Count what the three parts, taken from ``log``, share."""
+    """The counts for three parts of ``log``."""
     seen_users, seen_items = np.zeros(log.n_users, bool), np.zeros(log.n_items, bool)
     seen_users[train.user], seen_items[train.item] = True, True
     in_train, in_validation, in_test = (np.sort(pairs(part)) for part in (train, validation, test))
@@ -112,14 +112,15 @@ def leak_report(
 
 
 def pairs(log: Interactions) -> np.ndarray:
-    """One i64 per row that names its (user, item) pair."""
+    """A key i64[N] of each row's (user, item) pair."""
     return log.user.astype(np.int64) * log.n_items + log.item
 
 
 def among(some: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     """bool[n]: which of ``some`` occur in ``ordered``, sorted."""
-    if not len(ordered):  # a search: np.isin takes half a minute for ten million keys
+    if not len(ordered):
         return np.zeros(len(some), bool)
+    # np.isin takes half a minute for ten million keys.
     return ordered[np.minimum(np.searchsorted(ordered, some), len(ordered) - 1)] == some
 
 

@@ -23,24 +23,19 @@ def official_test_rows(dataset: Dataset, fold: str) -> np.ndarray:
     Raises:
         UpliftlensError: unless the log is, row by row, the unfiltered ``u.data``.
     """
-    log = dataset.log
     if hashlib.sha256(_as_u_data(dataset)).hexdigest() != U_DATA:
         raise UpliftlensError(
             f"split '{fold}' is defined on the 100,000 rows of MovieLens 100K as shipped, and {dataset.name} has "
-            f"{len(log):,} other rows: use data=ml-100k without filters, or split=kfold"
+            f"{len(dataset.log):,} other rows: use data=ml-100k without filters, or split=kfold"
         )
-    return fold_of_rows(log.user, fold)
+    return fold_of_rows(dataset.log.user, fold)
 
 
 def fold_of_rows(user: np.ndarray, fold: str) -> np.ndarray:
     """The mask of an official fold's test rows, for the users i32[N] of the rows in the order of the file."""
     if fold in ("ua", "ub"):
-        first = {"ua": 0, "ub": 10}[fold]
-        position = _position(user)
-        return (first <= position) & (position < first + 10)
-    start = (int(fold[1]) - 1) * 20_000
-    row = np.arange(len(user))
-    return (start <= row) & (row < start + 20_000)
+        return _position(user) // 10 == ("ua", "ub").index(fold)
+    return np.arange(len(user)) // 20_000 == int(fold[1]) - 1
 
 
 def _position(user: np.ndarray) -> np.ndarray:
@@ -54,7 +49,7 @@ def _position(user: np.ndarray) -> np.ndarray:
 
 
 def _as_u_data(dataset: Dataset) -> bytes:
-    """The log in the format of ``u.data``: raw user id, raw item id, rating, seconds; b"" if it can't be."""
+    """The log in the format of ``u.data``: raw user id, raw item id, rating, seconds; b"" for a log of another size."""
     log = dataset.log
     if len(log) != 100_000 or log.time is None:
         return b""

@@ -1,4 +1,4 @@
-"""Splits whose test set comes with the data: any that does (``given``), or the third draw of a world (``draws``)."""
+"""Splits whose test set comes with the data: any data set's (``given``), or the third draw of a world (``draws``)."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Splits on disk: ``FINGERPRINT.npz`` (row numbers) and ``FINGERPRINT.json`` (what it is, its leak report)."""
+"""Splits on disk: ``FINGERPRINT.npz`` (row numbers) and ``FINGERPRINT.json`` (name, fingerprint, leak report)."""
 
 import json
 from dataclasses import asdict

@@ -6,7 +6,7 @@ from typing import Any
 
 from upliftlens.benchmarks.config.compose import changed, composed
 from upliftlens.benchmarks.config.plugins import entry
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.runs import many
 from upliftlens.benchmarks.runs.plan import Plan, plan
 from upliftlens.benchmarks.runs.records import Record

@@ -6,7 +6,7 @@ import numpy as np
 
 from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
-from upliftlens.benchmarks.evaluation.outcome import Evaluation
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation
 from upliftlens.benchmarks.runs.fit import restore
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import prepare

@@ -1,1 +1,1 @@
-"""How a method is trained: feeds of batches by layout, the compiled epoch, the loop around it."""
+"""How a method is trained: the feed of batches of each layout, the compiled epoch, and the loop around it."""

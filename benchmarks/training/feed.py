@@ -1,7 +1,7 @@
-"""From training data to the batches of one epoch: which layout there is, and its feed.
+"""From training data to the batches of one epoch: the layouts, the rule that chooses one, and its feed.
 
-A layout is a function (data, link, size, wants) -> Feed, in a file of this folder, and a line of ``FEEDS``. ``size`` is
-what a step takes at most, None for all.
+A layout is a function (data, link, size, wants) -> Feed in a file of this folder, and a line in ``FEEDS``. ``size`` is
+the largest number of rows (or users) per step, None for all.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,18 +34,18 @@ FEEDS: Mapping[Layout, Callable[[TrainingData, Link, int | None, Wants], Feed]] 
 """The builder of every layout's feed."""
 
 
-def choose_layout(wanted: str, pairwise: bool, dense: bool, n_users: int, n_items: int, dense_cells: int) -> Layout:
-    """The documented rule behind ``train.layout=auto``.
+def choose_layout(layout: str, pairwise: bool, dense: bool, n_users: int, n_items: int, dense_cells: int) -> Layout:
+    """The layout for ``train.layout``, with the rule of "auto".
 
-    A pairwise loss needs triples. Otherwise dense tiles (a block of users × all items) where the backbone scores all
-    items at once (``dense``) and users × items ≤ ``dense_cells``: there a tile costs no scatter and no shuffle of rows.
-    Else minibatches of pairs.
+    A pairwise loss needs triples. Otherwise auto is dense tiles (a block of users × all items) where the backbone
+    scores all items at once (``dense``) and users × items ≤ ``dense_cells``: a tile needs no scatter and no shuffle of
+    rows. Else it is minibatches of pairs.
     """
     if pairwise:
         return "triples"
-    if wanted == "auto":
+    if layout == "auto":
         return "tiles" if dense and n_users * n_items <= dense_cells else "pairs"
-    return "tiles" if wanted == "tiles" else "pairs"
+    return "tiles" if layout == "tiles" else "pairs"
 
 
 def feed(

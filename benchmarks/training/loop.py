@@ -1,6 +1,6 @@
-"""The training loop: one compiled epoch per structure, a short loop on the host around it.
+"""The training loop: one compiled epoch per structure, and a short loop on the host around it.
 
-Seeds and traced floats are arguments of the compiled epoch, so the second seed or learning rate compiles nothing.
+Seeds and traced floats are arguments of the compiled epoch, so that another seed or learning rate compiles nothing.
 """
 
 import math
@@ -19,8 +19,8 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.models.contract import Array, Hyper, Method, State, TrainingData
 
 
-class Fit(NamedTuple):
-    """What a fit leaves: the state to keep, the number of epochs that led to it, and one line per epoch."""
+class FitResult(NamedTuple):
+    """The state to keep, the number of epochs that led to it, and one line per epoch."""
 
     state: State
     best_epoch: int
@@ -28,10 +28,10 @@ class Fit(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """Watching ``monitor(state) -> float`` on validation data.
+    """Early stopping by ``monitor(state) -> float`` on validation data.
 
     Training stops after ``patience`` epochs without a better value, and the best state is kept. Patience 0 never stops:
-    the last state is kept, and it alone is measured.
+    the last state is kept, and only that state is measured.
     """
 
     monitor: Callable[[State], float]
@@ -71,11 +71,11 @@ def fit(
     epochs: int,
     stopping: Stopping | None,
     on_epoch: Callable[[int, Epoch], None],
-) -> Fit:
-    """Trains for ``epochs`` epochs, or until ``stopping`` says so, and returns the state to keep.
+) -> FitResult:
+    """Trains for ``epochs`` epochs, or until early stopping, and returns the state to keep.
 
     Randomness derives from named axes of ``seed``: initialisation, dropout and sampling in steps, order of rows.
-    Same seed and data, same bits on one platform.
+    On one platform the same seed and data give the same bits.
 
     Raises:
         Diverged: as soon as a loss or a validation value is not finite.
@@ -87,7 +87,7 @@ def fit(
     state = init(init_key, data, hp)
     best_state, best_value, best_epoch = state, math.inf, 0
     early = stopping is not None and stopping.patience > 0
-    log: list[Epoch] = []
+    lines: list[Epoch] = []
     order = feed.order(host)
     for number in range(epochs):
         started = time.perf_counter()
@@ -100,25 +100,23 @@ def fit(
             line["validation"] = stopping.monitor(state)
             _require_finite(line, method)
         line["seconds"] = time.perf_counter() - started
-        log.append(line)
+        lines.append(line)
         on_epoch(number + 1, line)
         if stopping is None or not early:
             continue
         value = line["validation"] if stopping.lower_is_better else -line["validation"]
         if value < best_value:
-            # The epoch program donates its input, so the best state must be a copy of its own.
+            # The compiled epoch donates its input, so the best state must be a copy.
             best_state, best_value, best_epoch = jax.tree.map(jnp.copy, state), value, number + 1
         elif number + 1 - best_epoch >= stopping.patience:
             break
-    if not early:
-        return Fit(state, len(log), log)
-    return Fit(best_state, best_epoch, log)
+    return FitResult(best_state, best_epoch, lines) if early else FitResult(state, len(lines), lines)
 
 
 def _require_finite(line: Epoch, method: Method) -> None:
     if all(math.isfinite(value) for value in line.values()):
         return
     fix = "Lower train.lr, raise train.l2"
-    if method.layout == "full":  # a solver, which reads neither
+    if method.layout == "full":  # a solver reads neither
         fix = "Raise the model's own penalty, where it has one (e.g. model.l2)"
     raise Diverged(f"training diverged: {line}. {fix}, or check the data's values")

@@ -1,4 +1,4 @@
-"""The layout pairs: minibatches of observed rows, and where an objective sums over all pairs, a sample of those."""
+"""The layout pairs: minibatches of observed rows, with a sample of all pairs D where an objective sums over D."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ class _Pairs(NamedTuple):
 
 
 def pairs(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
-    """The feed of the layout: D is drawn from uniformly, anew in each step, with weights that keep the expectation."""
+    """The feed of the layout: each step draws pairs of D uniformly, weighted so that the expectation is the mean."""
     rows = rows_of(data, link, wants)
     n_steps, size = steps_of(len(rows.user), size)
     extra = n_steps * size - len(rows.user)
@@ -48,6 +48,6 @@ def _cut(arrays: _Pairs, index: Any) -> Batch:
     everything = None
     if drawn:
         users, items = drawn
-        # What a pair of D would have been rated is unknown: its target is never read.
+        # The rating of a pair of D is unknown: its target is never read.
         everything = Sample(users, items, jnp.zeros(users.shape), jnp.full(users.shape, 1 / users.shape[0]))
     return Batch(observed, everything, arrays.density)

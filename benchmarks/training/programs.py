@@ -1,4 +1,4 @@
-"""What XLA compiles: how many programs in this process, for how many seconds, and where they are kept for the next."""
+"""Programs that XLA compiles: their number and seconds in this process, and the folder that keeps them for the next."""
 
 import hashlib
 import re
@@ -28,7 +28,7 @@ class Compilations:
     seconds: float
 
     def since(self, before: "Compilations") -> "Compilations":
-        """What happened after ``before``."""
+        """The difference to an earlier count."""
         return Compilations(self.compiled - before.compiled, self.read - before.read, self.seconds - before.seconds)
 
 
@@ -45,7 +45,7 @@ def _totals() -> dict[str, float]:
     def timed(event: str, duration_secs: float, **details: str | int) -> None:
         if event.startswith("/jax/core/compile/"):
             totals["seconds"] += duration_secs
-            totals["ready"] += event.endswith("backend_compile_duration")  # told of what is read, too
+            totals["ready"] += event.endswith("backend_compile_duration")  # also after a read
 
     def happened(event: str, **details: str | int) -> None:
         totals["read"] += event == "/jax/compilation_cache/cache_hits"
@@ -56,9 +56,9 @@ def _totals() -> dict[str, float]:
 
 
 def programs_folder(folder: Path) -> Path:
-    """Where in a cache ``folder`` programs are kept for this kind of processor, number of cores and release of XLA.
+    """The folder in a cache ``folder`` for programs of this kind of processor, number of cores and release of XLA.
 
-    So what is read has the bits that compiling would give.
+    A program that is read from it gives the same bits as a compiled one.
     """
     maker = "\n".join([processor(), str(cores()), *(str(installed(name)) for name in ("jax", "jaxlib"))])
     return folder.expanduser() / "programs" / hashlib.sha256(maker.encode()).hexdigest()[:16]
@@ -68,8 +68,8 @@ def keep_programs(folder: Path) -> None:
     """From now on, keep compiled programs in ``programs_folder(folder)`` and take from there what an earlier process
     compiled.
 
-    A folder that JAX was told otherwise stays. Where the folder can't be written, programs are compiled as if there
-    were none; a damaged entry is deleted, so that the program that is compiled in its place is kept.
+    A folder that JAX is already configured to use stays. Where the folder can't be written, programs are compiled and
+    not kept; a damaged entry is deleted, so that the program that is compiled in its place is kept.
     """
     if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return
@@ -89,7 +89,7 @@ def keep_programs(folder: Path) -> None:
 def _repairing(folder: Path, show: Callable[..., Any]) -> Callable[..., None]:
     """``warnings.showwarning`` that deletes the entries which JAX says it can't read, and shows all else by ``show``.
 
-    A warning is all that JAX gives away of a damaged entry, and it writes none whose file is there.
+    A warning is the only sign of a damaged entry, and JAX writes no entry whose file exists.
     """
 
     def shown(message: Warning | str, *where: Any, **more: Any) -> None:

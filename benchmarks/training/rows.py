@@ -1,4 +1,4 @@
-"""What every feed is made of: the rows that an objective sums over, and how many of them a step takes.
+"""The parts of every feed: the rows that an objective sums over, and how many of them a step takes.
 
 A feed is three things: arrays put on the device once, an order drawn on the host each epoch (a permutation by NumPy
 costs a fraction of one on the device), and a pure function that cuts one batch out of the arrays inside the compiled
@@ -32,11 +32,11 @@ class Feed(NamedTuple):
 
 
 class Wants(NamedTuple):
-    """What an objective reads beside the observed rows, or in their place.
+    """What an objective reads besides the observed rows, or in place of them.
 
     ``propensity`` f32[N], of the log's rows (padding may hold anything), or None; ``everything``: whether it sums over
     D, all users × items; ``share``: pairs drawn from D per observed row where D isn't summed exactly.
-    ``recommendations``: rows are those of the log of recommendations, with their treatments and own propensities;
+    ``recommendations``: the rows are those of the log of recommendations, with their treatments and propensities;
     ``triples`` draws from that log for a pairwise loss.
     """
 
@@ -46,14 +46,9 @@ class Wants(NamedTuple):
     recommendations: bool = False
     triples: DrawTriples | None = None
 
-    @property
-    def nothing(self) -> bool:
-        """Whether the observed rows suffice."""
-        return self.propensity is None and not self.everything
-
 
 NOTHING = Wants()
-"""The observed rows suffice: batches are as cheap as they can be."""
+"""For objectives that read the observed rows alone: the cheapest batches."""
 
 
 class Rows(NamedTuple):
@@ -70,7 +65,7 @@ class Rows(NamedTuple):
 def rows_of(data: TrainingData, link: Link, wants: Wants) -> Rows:
     """The observed rows, or those of the log of recommendations.
 
-    The link says what the target is: the value ("rating"), or 1 for a positive row ("probability", "rank"); in a log of
+    The target depends on the link: the value ("rating"), or 1 for a positive row ("probability", "rank"); in a log of
     recommendations it is the outcome.
     """
     if wants.recommendations:
@@ -90,7 +85,7 @@ def steps_of(n_rows: int, size: int | None) -> tuple[int, int]:
 
 
 def density_of(data: TrainingData, rows: Rows, wants: Wants) -> Array | None:
-    """f32[]: the share of D, all users × items, that is observed; None where nobody reads it."""
-    if wants.nothing:
+    """f32[]: the share of D, all users × items, that is observed; None where the objective doesn't read it."""
+    if wants.propensity is None and not wants.everything:
         return None
     return jnp.float32(rows.weight.sum() / (data.n_users * data.n_items))

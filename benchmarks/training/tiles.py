@@ -1,4 +1,4 @@
-"""The layout tiles: a block of users × all items as dense arrays, which cost no scatter and no shuffle of rows."""
+"""The layout tiles: a block of users × all items as dense arrays, which need no scatter and no shuffle of rows."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class _Tiles(NamedTuple):
 
 
 def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
-    """The feed of the layout; an epoch of tiles holds D exactly.
+    """The feed of the layout; the tiles of an epoch cover D exactly.
 
     Raises:
         ValueError: if a user has two rows for one item.
@@ -30,7 +30,7 @@ def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
     n_steps, size = steps_of(data.n_users, size)
     weight, real = rows.weight, rows.weight > 0
     cells = (rows.user[real], rows.item[real])
-    # One row more than there are users: an index beyond the last user finds a row of zeros.
+    # One row more than there are users: an index beyond the last user reads a row of zeros.
     weights = np.zeros((data.n_users + 1, data.n_items), np.float32)
     np.add.at(weights, cells, weight[real])
     sums = np.zeros_like(weights)

@@ -11,7 +11,7 @@ from upliftlens.models.contract import Array, Link, TrainingData
 
 
 def triples(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
-    """The feed of the layout: of positive rows of the log, or what the objective draws from recommendations.
+    """The feed of the layout: positive rows of the log, or rows that the objective draws from recommendations.
 
     Raises:
         UpliftlensError: if no row is positive.
@@ -20,12 +20,12 @@ def triples(data: TrainingData, link: Link, size: int | None, wants: Wants) -> F
         return _drawn(data, size, wants)
     log, propensity = data.log, wants.propensity
     rows = np.flatnonzero(np.asarray(data.positive) * np.asarray(log.weight) > 0)
-    # The number of steps comes from the padded log, so that a fit with and without its validation rows share a program.
+    # The number of steps comes from the padded log, so that fits with and without validation rows share a program.
     n_steps, size = steps_of(len(log), size)
     if not len(rows):
         raise UpliftlensError("no training row is positive, so there is nothing to rank first: lower data.relevance")
     user, item = np.asarray(log.user)[rows], np.asarray(log.item)[rows]
-    p = None if propensity is None or not len(rows) else propensity[rows].astype(np.float32)
+    p = None if propensity is None else propensity[rows].astype(np.float32)
     keys = np.unique(user.astype(np.int64) * data.n_items + item)
 
     def order(rng: np.random.Generator) -> Order:
@@ -41,9 +41,9 @@ def _negatives(rng: np.random.Generator, user: np.ndarray, keys: np.ndarray, n_i
     """One item per user, uniform over the items that the user has no positive row for (up to 20 rejections)."""
     negative = rng.integers(0, n_items, len(user))
     for _ in range(20):
-        expected = user.astype(np.int64) * n_items + negative
-        place = np.minimum(np.searchsorted(keys, expected), len(keys) - 1)
-        clash = np.flatnonzero(keys[place] == expected)
+        drawn = user.astype(np.int64) * n_items + negative
+        place = np.minimum(np.searchsorted(keys, drawn), len(keys) - 1)
+        clash = np.flatnonzero(keys[place] == drawn)
         if not len(clash):
             break
         negative[clash] = rng.integers(0, n_items, len(clash))

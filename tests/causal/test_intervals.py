@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, over_seeds
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, over_seeds
 from upliftlens.benchmarks.metrics.metric import Lists, Pairs
 from upliftlens.benchmarks.metrics.registry import registry
 from upliftlens.causal.intervals import (

@@ -17,7 +17,7 @@ from upliftlens.benchmarks.data.logged_rows import with_absent
 from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.splits.kinds import SplitOptions, split
-from upliftlens.benchmarks.splits.parts import consumed, fitted_rows, recommendations, uplift_part
+from upliftlens.benchmarks.splits.uplift_parts import consumed, fitted_rows, recommendations, uplift_part
 from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.worlds.potential_outcomes import rows_of
 from upliftlens.causal.effects.outcome_means import outcome_means
@@ -235,7 +235,7 @@ def test_the_three_draws_are_those_of_the_world(tmp_path):
     assert dataset.world is not None
     parts = split(dataset, SplitOptions("draws", 0.5, 0))
     for part, rows_there, seed in (
-        ("train", parts.train, 6),
+        ("training", parts.train, 6),
         ("validation", parts.validation, 7),
         ("test", parts.test, 8),
     ):
@@ -247,7 +247,7 @@ def test_the_three_draws_are_those_of_the_world(tmp_path):
     assert parts.leak.redrawn and not parts.leak.problems()
     seen = fitted_rows(dataset, parts)
     assert len(seen) == int((parts.train.value > 0).sum()) and len(consumed(dataset, parts.train)) == len(seen)
-    both = uplift_part(dataset, parts, "fitted")
+    both = uplift_part(dataset, parts, "fit")
     assert both is not None and len(both) == len(parts.train)
     padded = recommendations(both, 700)
     assert padded.weight.sum() == 600 and padded.treated.sum() == both.treated.sum()

@@ -6,7 +6,7 @@ import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
 from upliftlens.benchmarks.reports.comparison import compare
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.causal.intervals import Resampling

@@ -12,7 +12,7 @@ import upliftlens.configs.metrics
 from upliftlens.benchmarks.config import plugins as installed_registry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate, monitor
-from upliftlens.benchmarks.evaluation.outcome import statistic_of, statistics_from, summaries, to_arrays
+from upliftlens.benchmarks.evaluation.evaluation import statistic_of, statistics_from, summaries, to_arrays
 from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, registry
 from upliftlens.causal.errors import UpliftlensError

@@ -10,7 +10,7 @@ import pytest
 from uplift_logs import random_log
 from worlds import hyper, training_data
 
-from upliftlens.benchmarks.splits.parts import recommendations
+from upliftlens.benchmarks.splits.uplift_parts import recommendations
 from upliftlens.models.solvers.causal_neighbours import Options, cibn, cubn
 from upliftlens.models.solvers.logged_propensity import model as logged_propensity
 

@@ -20,7 +20,7 @@ from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.runs.method import hyper as planned_hyper
 from upliftlens.benchmarks.runs.method import method_of
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.splits.parts import recommendations
+from upliftlens.benchmarks.splits.uplift_parts import recommendations
 from upliftlens.benchmarks.training.feed import feed
 from upliftlens.benchmarks.training.loop import fit
 from upliftlens.models.contract import Backbone, Solver

@@ -13,7 +13,7 @@ from uplift_logs import random_log
 
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.config.plugins import names as registered
-from upliftlens.benchmarks.splits.parts import recommendations
+from upliftlens.benchmarks.splits.uplift_parts import recommendations
 from upliftlens.causal.interactions import interactions, padded, take
 from upliftlens.models.contract import Hyper, Method, Recommendations, Solver, TrainingData
 

@@ -18,7 +18,7 @@ from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.runs import run as experiment
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.splits.parts import logged, recommendations
+from upliftlens.benchmarks.splits.uplift_parts import logged, recommendations
 from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables.table import definition
 from upliftlens.benchmarks.training.feed import Wants, choose_layout, feed

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, from_arrays, to_arrays
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays, to_arrays
 from upliftlens.benchmarks.metrics.registry import registry
 from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell, in_words, verdict
 from upliftlens.causal.errors import UpliftlensError

@@ -9,7 +9,7 @@ import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
 from upliftlens.benchmarks.reports.curves import Contender, figure
 from upliftlens.benchmarks.reports.overlap import overlap_figure
 from upliftlens.benchmarks.reports.plots import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot

@@ -7,7 +7,7 @@ import pytest
 from shell import records
 from test_tables import where
 
-from upliftlens.benchmarks.evaluation.outcome import Evaluation, statistics_from
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
 from upliftlens.benchmarks.reports.comparison import Evidence, compare, differences, evidence, in_a_cell
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.tables import table as tables

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: per-user sums of every metric, values with intervals, what is missing and why."""
+"""The result of an evaluation: per-user sums of every metric, values with intervals, and why a value is absent."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -39,15 +39,14 @@ class Evaluation(NamedTuple):
 
 
 def summaries(statistics: Mapping[str, Statistic], resampling: Resampling) -> dict[str, Summary]:
-    """Value and interval of each metric of one run; all see the same resamples."""
+    """Value and interval of each metric of one run; all are computed on the same resamples."""
     if not statistics:
         return {}
     replicated, _ = replicates(list(statistics.values()), resampling)
     out = {}
     for (name, statistic), row in zip(statistics.items(), replicated, strict=True):
-        metric = choose(name).metric
         n = int(informative(statistic).sum())
-        out[name] = interval(value(statistic), row, n, resampling.level, metric.limits)
+        out[name] = interval(value(statistic), row, n, resampling.level, choose(name).metric.limits)
     return out
 
 
@@ -61,10 +60,9 @@ def over_seeds(evaluations: Sequence[Evaluation], name: str, resampling: Resampl
     """
     statistics = [statistic_of(evaluation, name) for evaluation in evaluations]
     replicated, _ = replicates(statistics, resampling)
-    metric = choose(name).metric
     n = len(np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics])))
     mean = float(np.mean([value(statistic) for statistic in statistics]))
-    return interval(mean, across_seeds(replicated, resampling), n, resampling.level, metric.limits)
+    return interval(mean, across_seeds(replicated, resampling), n, resampling.level, choose(name).metric.limits)
 
 
 def statistic_of(evaluation: Evaluation, name: str) -> Statistic:
@@ -82,29 +80,28 @@ def statistic_of(evaluation: Evaluation, name: str) -> Statistic:
 
 
 def to_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
-    """``users`` and every metric's sums as plain arrays, for ``numpy.savez``; a sparse one becomes its three parts."""
+    """``users`` and every metric's sums as plain arrays, for ``numpy.savez``; a sparse matrix becomes its arrays."""
     arrays = {"users": evaluation.users}
     for name, statistic in evaluation.statistics.items():
         if isinstance(statistic.sums, np.ndarray):
             arrays[name] = statistic.sums
         else:
-            sums = statistic.sums
-            parts = {"data": sums.data, "indices": sums.indices, "indptr": sums.indptr, "shape": np.array(sums.shape)}
-            arrays |= {f"{name}:{part}": array for part, array in parts.items()}
+            parts = ("data", "indices", "indptr", "shape")
+            arrays |= {f"{name}:{part}": np.asarray(getattr(statistic.sums, part)) for part in parts}
     return arrays
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], diagnostics: Mapping[str, Any]) -> Evaluation:
-    """What a finished run keeps, ready to be resampled: its arrays as ``to_arrays`` wrote them, its diagnostics.
+    """The evaluation of a finished run, from the arrays that ``to_arrays`` wrote and the record's diagnostics.
 
-    A record of before ``random`` was kept counts as that of a random method: it claims less.
+    A record without ``random`` (an old one) counts as that of a random method, the more cautious reading.
     """
     absent, random = diagnostics.get("absent", {}), diagnostics.get("random", True)
     return Evaluation(arrays["users"], statistics_from(arrays), {}, absent, {}, random)
 
 
 def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
-    """The statistics that ``to_arrays`` wrote, with the reductions of the metrics of today."""
+    """The statistics that ``to_arrays`` wrote, with the reductions of today's metrics."""
     units = arrays["users"].astype(np.int64)
     statistics = {}
     for key in arrays:
@@ -113,7 +110,7 @@ def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
             continue
         sums: np.ndarray | sparse.csr_array = arrays[key]
         if part:
-            csr = tuple(arrays[f"{name}:{this_name}"] for this_name in ("data", "indices", "indptr"))
+            csr = tuple(arrays[f"{name}:{part}"] for part in ("data", "indices", "indptr"))
             sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
         metric = choose(name).metric
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without)

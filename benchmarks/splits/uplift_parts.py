@@ -1,21 +1,18 @@
-"""Logs of recommendations in a run: what counts as seen, and the rows that uplift is learned and measured on."""
+"""The parts of a split as logs of recommendations: the rows that uplift is learned and measured on."""
 
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.dataset import Dataset, Treatment
 from upliftlens.benchmarks.data.logged_rows import estimated
-from upliftlens.benchmarks.splits.kinds import Split
+from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.interactions import Interactions, concatenate, take
 from upliftlens.models.contract import Recommendations, TrainingData
-
-Part = Literal["train", "validation", "fitted", "test"]
-"""``fitted`` is training and validation rows together, or the training draw alone where the parts are redrawn."""
 
 
 def consumed(dataset: Dataset, rows: Interactions) -> Interactions:
@@ -24,21 +21,24 @@ def consumed(dataset: Dataset, rows: Interactions) -> Interactions:
 
 
 def fitted_rows(dataset: Dataset, parts: Split) -> Interactions:
-    """What has been seen by the time of the test: training and validation rows, or the training draw alone."""
+    """The rows seen before the test: those of training and validation, or the training draw alone where redrawn."""
     return consumed(dataset, parts.train if parts.leak.redrawn else concatenate(parts.train, parts.validation))
 
 
 def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
-    """One part of a split as a log of recommendations; None where the data set doesn't say what was recommended."""
+    """One part of a split as a log of recommendations; None where the data set doesn't say what was recommended.
+
+    Of redrawn parts, "fit" is the training draw alone.
+    """
     if dataset.treatment is None:
         return None
-    if part == "test" and parts.test_rows is None:
+    train, validation, test = parts.train_rows, parts.validation_rows, parts.test_rows
+    if part == "test" and test is None:
         assert dataset.test is not None and dataset.test_treatment is not None
         return _log(dataset.test, dataset.test_treatment, slice(None))
-    rows = {"train": parts.train_rows, "validation": parts.validation_rows, "test": parts.test_rows}.get(part)
-    if rows is None:
-        both = (parts.train_rows,) if parts.leak.redrawn else (parts.train_rows, parts.validation_rows)
-        rows = np.concatenate(both)
+    fit = train if parts.leak.redrawn else np.concatenate([train, validation])
+    rows = {"fit": fit, "training": train, "validation": validation}.get(part, test)
+    assert rows is not None
     return _log(dataset.log, dataset.treatment, rows)
 
 
@@ -46,16 +46,17 @@ ESTIMATE = 1  # bumped whenever ``estimated_without_test`` gives other numbers
 
 
 def estimates_anew(dataset: Dataset, options: Any) -> bool:
-    """Whether a run estimates propensities: on a user's log that records none. A plugin answers for its own."""
+    """Whether a run estimates propensities: on a user's log that records none. A plugin's propensities are kept."""
     return isinstance(options, UpliftLogConfig) and dataset.treatment is not None and dataset.treatment.estimated
 
 
 def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogConfig) -> tuple[Dataset, Split]:
-    """The data set with propensities estimated from training and validation rows alone, and the split that says so.
+    """The data set with propensities estimated from training and validation rows alone, and the split with a new
+    fingerprint.
 
-    Who was recommended what in the test rows enters no weight of a fit. Those rows get what the same model predicts
-    for them: a user (an item) that only they know counts as an average one. The data set keeps its fingerprint; that
-    of the split covers ``ESTIMATE``, so that runs with other propensities are neither found again nor compared.
+    The treatments of the test rows enter no weight of a fit. Test rows get the predictions of the same model, which
+    treats a user or an item that occurs in test rows only as an average one. The data set keeps its fingerprint; that
+    of the split covers ``ESTIMATE``, so that runs with other propensities are neither reused nor compared.
 
     Raises:
         UpliftlensError: if the other rows are not enough to estimate them.
@@ -64,16 +65,16 @@ def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogCon
     fitted = np.ones(len(dataset.log), bool)
     fitted[parts.test_rows] = False
     where = f"{dataset.name} without the test rows of split {parts.name}"
-    mine = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
+    propensity = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
     fingerprint = sha256(f"{parts.fingerprint}\npropensities without test rows {ESTIMATE}\n".encode()).hexdigest()
     return (
-        replace(dataset, treatment=dataset.treatment._replace(propensity=mine)),
+        replace(dataset, treatment=dataset.treatment._replace(propensity=propensity)),
         replace(parts, fingerprint=fingerprint),
     )
 
 
 def described(log: UpliftLog, dataset: Dataset) -> dict[str, int | str]:
-    """What a record says of a tested log: rows, treated rows, rows without overlap, where propensities come from."""
+    """A tested log in a record: its rows, treated rows, rows without overlap, and the source of its propensities."""
     assert dataset.treatment is not None
     outside = (log.propensity <= 0) | (log.propensity >= 1)
     return {
@@ -102,7 +103,7 @@ def recommendations(log: UpliftLog, capacity: int) -> Recommendations:
 
 
 def logged(data: TrainingData) -> UpliftLog:
-    """The log of recommendations that a method is shown, on the host; row for row ``data.recommendations``.
+    """The log of recommendations that a method trains on, on the host, with the rows of ``data.recommendations``.
 
     Raises:
         ValueError: if the data have none.
