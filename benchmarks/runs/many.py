@@ -1,10 +1,10 @@
-"""Runs in groups: plans in, one plain outcome per plan out. This is all that a launcher has to call.
+"""Runs in groups: plans in, a plain outcome per plan out. A launcher calls nothing else.
 
 An outcome is plain data, so it may come from another process or machine; its record is in the store, under its key.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, chdir, nullcontext
 from typing import Any, Literal, NamedTuple
 
 from upliftlens.benchmarks.data import DataUnavailable
@@ -17,15 +17,15 @@ from upliftlens.benchmarks.system.talk import Reporter, quiet
 from upliftlens.causal.errors import UpliftlensError, as_sentence
 
 Status = Literal["computed", "stored", "failed", "no data"]
-"""``stored``: it was done before; ``no data``: its data can't be had."""
+"""``stored``: it was done before; ``no data``: its data could not be loaded."""
 
 
 class NoData(UpliftlensError):
-    """The data of a run can't be had: whatever else needs them will fail, too."""
+    """The data of a run could not be loaded: every other run on them will fail, too."""
 
 
 class Outcome(NamedTuple):
-    """What became of a plan: the ``key`` of its record (None where it got none), and of a failure the reason."""
+    """The end of a plan: the ``key`` of its record (None if it has none), and the reason of a failure."""
 
     key: str | None
     status: Status
@@ -45,7 +45,7 @@ class Watch(NamedTuple):
 
 
 def run_many(plans: Iterable[Plan], watch: Watch) -> list[Outcome]:
-    """Runs the plans in order. A failed one leaves the others whole; data that can't be had are tried once."""
+    """Runs the plans in order. After a failure the others still run; data that could not be loaded are tried once."""
     missing: set[Any] = set()
     remarks: set[str] = set()
     outcomes = []
@@ -54,7 +54,7 @@ def run_many(plans: Iterable[Plan], watch: Watch) -> list[Outcome]:
             remarks.add(remark)
             watch.remark(remark)
         if plan.data in missing:
-            outcome = Outcome(None, "no data", "its data could not be had, as told above")
+            outcome = Outcome(None, "no data", "its data could not be loaded, see the message above")
         else:
             with watch.during(plan) as reporter:
                 outcome = _outcome(plan, reporter)
@@ -82,10 +82,11 @@ def record_of(plan: Plan, outcome: Outcome) -> Record:
 
 def _outcome(plan: Plan, reporter: Reporter) -> Outcome:
     try:
-        record, looked_up = experiment.run(plan, reporter)
+        with chdir("."):  # a plugin may change the folder, and relative paths of the next run are meant from here
+            record, looked_up = experiment.run(plan, reporter)
     except DataUnavailable as error:
         return Outcome(None, "no data", str(error))
     except (UpliftlensError, OSError, MemoryError) as error:
         key = error.key if isinstance(error, RunFailed) else None
-        return Outcome(key, "failed", str(error) if isinstance(error, UpliftlensError) else as_sentence(error))
+        return Outcome(key, "failed", as_sentence(error))
     return Outcome(record.key, "stored" if looked_up else "computed")

@@ -110,7 +110,7 @@ def test_data_that_cannot_be_had_are_tried_once_and_remarks_are_made_once(tmp_pa
     outcomes = run_many(group, Watch(remark=remarks.append))
     assert tried == ["ml-1m", "synthetic", "synthetic"]
     assert [outcome.status for outcome in outcomes] == ["no data", "failed", "no data", "failed"]
-    assert outcomes[2].message == "its data could not be had, as told above"
+    assert outcomes[2].message == "its data could not be loaded, see the message above"
     assert "not enough memory" in outcomes[1].message
     assert remarks == ["model=popularity learns by a rule of its own and does not read train.lr"]
     with pytest.raises(NoData, match="ml-1m"):
