@@ -116,19 +116,18 @@ def _devices() -> Check:
 
 def _plugins() -> Check:
     """Whether every installed plugin can be used: one that can't stops each run."""
+    from upliftlens.benchmarks.config import plugins
     from upliftlens.benchmarks.config.installed import register_installed
-    from upliftlens.benchmarks.config.plugins import GROUPS, values
-    from upliftlens.benchmarks.config.plugins import installed as brought
 
     try:
-        for group in GROUPS:
-            values(group)
+        for group in plugins.GROUPS:
+            plugins.values(group)
         register_installed()
     except UpliftlensError as error:
         return Check("plugins", "broken", str(error), "repair it, or uninstall the package that it comes with")
-    theirs = {group: ", ".join(sorted(point.name for point in brought(group))) for group in GROUPS}
-    others = [f"{group}: {listed}" for group, listed in theirs.items() if listed]
-    return Check("plugins", "good", "; ".join(others) or "none installed")
+    theirs = {group: ", ".join(sorted(point.name for point in plugins.installed(group))) for group in plugins.GROUPS}
+    listed = "; ".join(f"{group}: {names}" for group, names in theirs.items() if names)
+    return Check("plugins", "good", listed or "none installed")
 
 
 def _home() -> Check:

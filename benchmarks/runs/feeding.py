@@ -37,8 +37,8 @@ class _Built:
 
 
 @lru_cache(maxsize=6)  # rows and feeds of a fit and of its refit, for two layouts in turn
-def _once(asked: _Built) -> Any:
-    return asked.build()
+def _once(part: _Built) -> Any:
+    return part.build()
 
 
 def rows(prepared: Prepared, refit: bool) -> Rows:

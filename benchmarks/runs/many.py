@@ -32,35 +32,32 @@ class Outcome(NamedTuple):
     message: str = ""
 
 
-class Watch(NamedTuple):
-    """Who follows a group of runs.
+def run_many(
+    plans: Iterable[Plan],
+    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet),
+    after: Callable[[Plan, Outcome], None] = lambda plan, outcome: None,
+    remark: Callable[[str], None] = lambda sentence: None,
+) -> list[Outcome]:
+    """Runs the plans in order. After a failure the others still run; data that could not be loaded are tried once.
 
     ``during(plan)`` gives the reporter of a run while it runs, ``after(plan, outcome)`` is called when it has ended,
-    ``remark`` with each sentence about the plans, once.
+    ``remark`` once with each sentence about the plans.
     """
-
-    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet)
-    after: Callable[[Plan, Outcome], None] = lambda plan, outcome: None
-    remark: Callable[[str], None] = lambda sentence: None
-
-
-def run_many(plans: Iterable[Plan], watch: Watch) -> list[Outcome]:
-    """Runs the plans in order. After a failure the others still run; data that could not be loaded are tried once."""
     missing: set[Any] = set()
     remarks: set[str] = set()
     outcomes = []
     for plan in plans:
-        if (remark := ignored(plan)) and remark not in remarks:
-            remarks.add(remark)
-            watch.remark(remark)
+        if (sentence := ignored(plan)) and sentence not in remarks:
+            remarks.add(sentence)
+            remark(sentence)
         if plan.data in missing:
             outcome = Outcome(None, "no data", "its data could not be loaded, see the message above")
         else:
-            with watch.during(plan) as reporter:
+            with during(plan) as reporter:
                 outcome = _outcome(plan, reporter)
         if outcome.status == "no data":
             missing.add(plan.data)
-        watch.after(plan, outcome)
+        after(plan, outcome)
         outcomes.append(outcome)
     return outcomes
 

@@ -16,8 +16,7 @@ from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose
 from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
 from upliftlens.benchmarks.runs.learning import Learning, learning
-from upliftlens.benchmarks.runs.tracking import LoggerConfig
-from upliftlens.benchmarks.runs.tracking import config_type as logger_type
+from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
 from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import SEEDS, Above, AtLeast

@@ -57,12 +57,12 @@ def open_store(root: Path | str) -> Store:
             (store.root / name).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=store.root) as probe:
             probe.write(b"writable")
-    _delete_leftovers(store.root.resolve())
+    delete_leftovers(store.root.resolve())
     return store
 
 
 @cache
-def _delete_leftovers(root: Path) -> None:
+def delete_leftovers(root: Path) -> None:
     """Deletes what crashed processes left; once per process, as looking through thousands of runs takes a second."""
     for leftover in root.glob(f"*/*/{TEMPORARY}*"):
         with suppress(FileNotFoundError):

@@ -43,7 +43,7 @@ class WandbConfig(LoggerConfig):
 KINDS: dict[str, type[LoggerConfig]] = {"none": LoggerConfig, "wandb": WandbConfig}
 
 
-def config_type(options: Mapping[str, Any]) -> type[LoggerConfig]:
+def logger_type(options: Mapping[str, Any]) -> type[LoggerConfig]:
     """The dataclass that the composed group ``logger`` must fit.
 
     Raises:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.upliftlens.launcher import node
 from upliftlens.benchmarks.config.compose import plain
-from upliftlens.benchmarks.runs.many import Outcome, Watch, run_many
+from upliftlens.benchmarks.runs.many import Outcome, run_many
 from upliftlens.benchmarks.runs.plan import Plan, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.tell import bar, tell_done, tell_failure, tell_remark
@@ -63,7 +63,7 @@ class Jobs:
                     tell_failure(plan, outcome)
             values.append(float("nan") if value is None else float(value))
 
-        run_many(plans, Watch(bar, after, tell_remark))
+        run_many(plans, bar, after, tell_remark)
         return values
 
     def __call__(self, config: DictConfig) -> float:

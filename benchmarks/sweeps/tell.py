@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from upliftlens.benchmarks.runs.many import Outcome, Watch, record_of, run_many
+from upliftlens.benchmarks.runs.many import Outcome, record_of, run_many
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record, default_metrics
 from upliftlens.benchmarks.system.talk import Reporter, epoch_bar, say, say_styled
@@ -22,7 +22,7 @@ def run_and_tell(plan: Plan) -> Record:
     Raises:
         UpliftlensError: if it fails.
     """
-    (outcome,) = run_many([plan], Watch(bar))
+    (outcome,) = run_many([plan], bar)
     return tell_done(plan, outcome)
 
 
