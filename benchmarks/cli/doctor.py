@@ -73,10 +73,9 @@ def _python() -> Check:
     from packaging.specifiers import SpecifierSet
 
     needed, here = metadata("upliftlens")["Requires-Python"], platform.python_version()
-    finding = f"{here} on {platform.platform()}, {cpu()}, {cores()} cores"
     if not SpecifierSet(needed).contains(here, prereleases=True):
         return Check("python", "broken", f"{here}, but {needed} is needed", "make PYTHON=python3.12 dev")
-    return Check("python", "good", finding)
+    return Check("python", "good", f"{here} on {platform.platform()}, {cpu()}, {cores()} cores")
 
 
 def _packages() -> list[Check]:

@@ -93,7 +93,6 @@ def parser_of(verb: str) -> Parser:
 
 def _usage() -> str:
     width = max(map(len, VERBS))
-    lines = [f"  {name:<{width}}  {about}" for name, about in VERBS.items()]
     return "\n".join(
         [
             "upliftlens VERB ...",
@@ -101,7 +100,7 @@ def _usage() -> str:
             "Benchmarks recommenders: do they predict, do they rank,",
             "and does recommending cause more of what people want?",
             "",
-            *lines,
+            *(f"  {name:<{width}}  {about}" for name, about in VERBS.items()),
             "",
             "upliftlens VERB --help says more of each.",
         ]

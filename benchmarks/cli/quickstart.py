@@ -109,8 +109,7 @@ def _explained(sheet: Sheet) -> list[str]:
 def _next(records: Sequence[Record], sheet: Sheet, split: Sequence[str], store: str) -> list[str]:
     """Commands that go on from these records; ``split``: the user's options of it, ``store``: its folder, quoted."""
     flag, option = (f" --store {store}", f" store={store}") if store else ("", "")
-    last = records[-1]
-    data = last.data["name"]
+    data = records[-1].data["name"]
     lines = [f"  upliftlens results --where data={data} --over seed --format md{flag}"]
     metric = sheet.metrics[0]
     methods = list(dict.fromkeys(record.model for record in records if metric in record.metrics))[-2:]
@@ -118,5 +117,5 @@ def _next(records: Sequence[Record], sheet: Sheet, split: Sequence[str], store: 
         lines.append(f"  upliftlens compare {' '.join(methods)} --metric {metric}{flag}")
     options = " ".join([f"data={data}", *map(shlex.quote, split)])
     lines.append(f"  upliftlens sweep {options} model=mf model.dim=16,64 'seed=range(0,5)'{option}")
-    lines.append(f"  upliftlens recommend {last.key[:8]} --user 42{flag}")
+    lines.append(f"  upliftlens recommend {records[-1].key[:8]} --user 42{flag}")
     return ["Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":", *lines]

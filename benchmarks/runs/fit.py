@@ -92,8 +92,8 @@ def train(
     }
     if not refitted:
         return Trained(method, first.state, data, info)
-    everything = rows(prepared, refit=True).device
-    return Trained(method, fitted(everything, "refit", first.best_epoch, None).state, everything, info)
+    both = rows(prepared, refit=True).device
+    return Trained(method, fitted(both, "refit", first.best_epoch, None).state, both, info)
 
 
 def restore(plan: Plan, prepared: Prepared) -> Trained:
@@ -105,8 +105,8 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
     store = stores.Store(plan.store)
     info = stores.load_fit(store, prepared.fit_key)
     if info is None or not _whole(info):
-        state = "is missing" if info is None else "is damaged"
-        raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} {state}")
+        wrong = "missing" if info is None else "damaged"
+        raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} is {wrong}")
     data = rows(prepared, refit=info["refitted"]).device
     method = method_of(plan, data)
     template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))

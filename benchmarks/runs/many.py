@@ -16,19 +16,19 @@ from upliftlens.benchmarks.runs.store import Store, load_record
 from upliftlens.benchmarks.system.talk import Reporter, quiet
 from upliftlens.causal.errors import UpliftlensError, as_sentence
 
-Status = Literal["computed", "stored", "failed", "no data"]
-"""``stored``: it was done before; ``no data``: its data could not be loaded."""
-
 
 class NoData(UpliftlensError):
     """The data of a run could not be loaded: every other run on them will fail, too."""
 
 
 class Outcome(NamedTuple):
-    """The end of a plan: the ``key`` of its record (None if it has none), and the reason of a failure."""
+    """The end of a plan: the ``key`` of its record (None if it has none), and the reason of a failure.
+
+    ``stored``: it was done before; ``no data``: its data could not be loaded.
+    """
 
     key: str | None
-    status: Status
+    status: Literal["computed", "stored", "failed", "no data"]
     message: str = ""
 
 

@@ -51,11 +51,9 @@ def refuse_disagreement(plan: Plan, data: TrainingData) -> None:
     Raises:
         UpliftlensError: if they differ.
     """
-    model = plan.learning.model.value
-    if isinstance(model, Solver) or not plan.learning.model.source:
-        return
-    options = structural(plan.learning.options)
-    if "score_all" in module_offers(model, options, data):
+    model, options = plan.learning.model.value, structural(plan.learning.options)
+    plugin = bool(plan.learning.model.source) and not plan.solver
+    if plugin and "score_all" in module_offers(model, options, data):
         check_agreement(model, options, data)
 
 

@@ -36,8 +36,8 @@ def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
         say(f"trial {number} failed: {reason}")
 
     space = searched(config, overrides)
-    trials = search(planned, run_and_tell, space, sample, settings.budget, settings.tune_seed, failed)
-    return trials, run_and_tell(planned(trials.trials[trials.best].changes))
+    tried = search(planned, run_and_tell, space, sample, settings.budget, settings.tune_seed, failed)
+    return tried, run_and_tell(planned(tried.trials[tried.best].changes))
 
 
 def searched(content: Mapping[str, Any], overrides: Sequence[str]) -> Space:
