@@ -22,11 +22,10 @@ def run(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
     from upliftlens.benchmarks.reports.methods import as_json, as_text, compared
 
-    store = Store(Path(flags.store).expanduser())
-    both = compared(store, flags.first, flags.second, flags.metric, flags.where)
+    comparison = compared(Store(Path(flags.store).expanduser()), flags.first, flags.second, flags.metric, flags.where)
     if flags.format == "json":
-        print(as_json(both))
+        print(as_json(comparison))
         return 0
-    for line in as_text(both):
+    for line in as_text(comparison):
         out.print(line, markup=False)
     return 0

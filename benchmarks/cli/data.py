@@ -47,12 +47,11 @@ def run(flags: argparse.Namespace) -> int:
         raise UpliftlensError(f"{name}: there is no such file (or data set: see `upliftlens data list`)")
     config = data.configure(name, options)
     if flags.action == "check" and getattr(config, "path", None):
-        result = data.check(Path(config.path), config)
-        if result is not None:
-            for problem in result.problems:
+        if (report := data.check(Path(config.path), config)) is not None:
+            for problem in report.problems:
                 out.print(str(problem), markup=False)
-            shown = "" if result.count == len(result.problems) else f", the first {len(result.problems)} of them above"
-            raise UpliftlensError(f"{config.path}: {result.count:,} problem{'s' * (result.count > 1)}{shown}")
+            shown = "" if report.count == len(report.problems) else f", the first {len(report.problems)} of them above"
+            raise UpliftlensError(f"{config.path}: {report.count:,} problem{'s' * (report.count > 1)}{shown}")
         out.print(f"{config.path} reads as {config.name}: no problems found", markup=False)
         return 0
     dataset = data.load(config, cache, lambda line: console.print(line, markup=False))

@@ -1,4 +1,4 @@
-"""``upliftlens doctor``: is everything here that a run needs? Each finding that isn't good names its fix."""
+"""``upliftlens doctor``: is everything there that a run needs? A finding that isn't good names its fix."""
 
 import argparse
 import platform
@@ -45,7 +45,7 @@ def diagnose(cache: Path, store: Path) -> list[Check]:
         _devices(),
         _plugins(),
         _home(),
-        _cache(cache.expanduser()),
+        _folder("cache", cache.expanduser(), "name another folder with cache=FOLDER (here: --cache FOLDER)"),
         _store(store.expanduser()),
         _wandb(),
     ]
@@ -72,33 +72,29 @@ def report(checks: list[Check]) -> int:
 def _python() -> Check:
     from packaging.specifiers import SpecifierSet
 
-    asked, here = metadata("upliftlens")["Requires-Python"], platform.python_version()
-    finding = f"{here} on {platform.platform()}, {cpu()}, {cores()} cores"
-    if not SpecifierSet(asked).contains(here, prereleases=True):
-        return Check("python", "broken", f"{here}, but {asked} is needed", "make PYTHON=python3.12 dev")
-    return Check("python", "good", finding)
+    needed, here = metadata("upliftlens")["Requires-Python"], platform.python_version()
+    if not SpecifierSet(needed).contains(here, prereleases=True):
+        return Check("python", "broken", f"{here}, but {needed} is needed", "make PYTHON=python3.12 dev")
+    return Check("python", "good", f"{here} on {platform.platform()}, {cpu()}, {cores()} cores")
 
 
 def _packages() -> list[Check]:
-    """Versions against what the installed package asks for."""
+    """Installed versions against those that the installed package requires."""
     from packaging.requirements import Requirement
 
-    asked = [Requirement(line) for line in requires("upliftlens") or ()]
+    needed = [Requirement(line) for line in requires("upliftlens") or ()]
     checks = []
-    for item in asked:
-        if item.marker is not None:  # an optional extra
+    for package in needed:
+        if package.marker is not None:  # an optional extra
             continue
-        result = installed(item.name)
-        if result is None:
-            checks.append(Check(item.name, "broken", "is not installed", f"pip install '{item}'"))
-        elif not item.specifier.contains(result, prereleases=True):
-            checks.append(
-                Check(
-                    item.name, "broken", f"{result} is installed, {item.specifier} is needed", f"pip install '{item}'"
-                )
-            )
+        version, fix = installed(package.name), f"pip install '{package}'"
+        if version is None:
+            checks.append(Check(package.name, "broken", "is not installed", fix))
+        elif not package.specifier.contains(version, prereleases=True):
+            finding = f"{version} is installed, {package.specifier} is needed"
+            checks.append(Check(package.name, "broken", finding, fix))
         else:
-            checks.append(Check(item.name, "good", result))
+            checks.append(Check(package.name, "good", version))
     return checks
 
 
@@ -119,19 +115,18 @@ def _devices() -> Check:
 
 def _plugins() -> Check:
     """Whether every installed plugin can be used: one that can't stops each run."""
+    from upliftlens.benchmarks.config import plugins
     from upliftlens.benchmarks.config.installed import register_installed
-    from upliftlens.benchmarks.config.plugins import GROUPS, values
-    from upliftlens.benchmarks.config.plugins import installed as brought
 
     try:
-        for group in GROUPS:
-            values(group)
+        for group in plugins.GROUPS:
+            plugins.values(group)
         register_installed()
     except UpliftlensError as error:
-        return Check("plugins", "broken", str(error), "mend it, or uninstall the package that it comes with")
-    theirs = {group: ", ".join(sorted(point.name for point in brought(group))) for group in GROUPS}
-    others = [f"{group}: {listed}" for group, listed in theirs.items() if listed]
-    return Check("plugins", "good", "; ".join(others) or "none installed")
+        return Check("plugins", "broken", str(error), "repair it, or uninstall the package that it comes with")
+    theirs = {group: ", ".join(sorted(point.name for point in plugins.installed(group))) for group in plugins.GROUPS}
+    listed = "; ".join(f"{group}: {names}" for group, names in theirs.items() if names)
+    return Check("plugins", "good", listed or "none installed")
 
 
 def _home() -> Check:
@@ -144,22 +139,17 @@ def _home() -> Check:
     return Check("home", "good", str(home))
 
 
-def _cache(folder: Path) -> Check:
-    return _folder("cache", folder, "name another folder with cache=FOLDER (here: --cache FOLDER)", lambda: "")
-
-
 def _store(folder: Path) -> Check:
     def content() -> str:
         records, problems = list_records(Store(folder))
-        return f", {len(records)} runs" + (
-            f", {len(problems)} unreadable (see `upliftlens results`)" if problems else ""
-        )
+        unreadable = f", {len(problems)} unreadable (see `upliftlens results`)" if problems else ""
+        return f", {len(records)} runs{unreadable}"
 
     return _folder("store", folder, f"name another folder with {ELSEWHERE}", content)
 
 
-def _folder(name: str, folder: Path, fix: str, content: Callable[[], str]) -> Check:
-    """Whether a folder can be written; one that doesn't exist is not made, its nearest parent is asked instead."""
+def _folder(name: str, folder: Path, fix: str, content: Callable[[], str] = str) -> Check:
+    """Whether a folder can be written; if it doesn't exist, its nearest parent is checked and nothing is made."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -173,7 +163,7 @@ def _folder(name: str, folder: Path, fix: str, content: Callable[[], str]) -> Ch
 
 
 def _wandb() -> Check:
-    result = wandb_login()
-    if result is None:
+    login = wandb_login()
+    if login is None:
         return Check("W&B", "good", "not logged in: logger=wandb keeps runs offline; `wandb login` changes that")
-    return Check("W&B", "good", f"logged in ({result}): logger=wandb logger.mode=online uploads runs")
+    return Check("W&B", "good", f"logged in ({login}): logger=wandb logger.mode=online uploads runs")

@@ -45,17 +45,16 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _listed(kind: str) -> dict[str, str]:
-    """What each one is, by name: said by its YAML file, or by the docstring of the module that brings it."""
+    """What each choice is, by name: the first sentence of its YAML file, or of the docstring of its module."""
     from upliftlens.benchmarks.config.installed import choices
     from upliftlens.benchmarks.config.plugins import GROUPS, installed, opened
     from upliftlens.benchmarks.metrics.about import abouts
-    from upliftlens.benchmarks.metrics.registry import at
-    from upliftlens.benchmarks.metrics.registry import registry as metrics
-    from upliftlens.benchmarks.tables.table import names as tables
+    from upliftlens.benchmarks.metrics.registry import at, registry
+    from upliftlens.benchmarks.tables.table import names
 
     if kind == "metrics":
         texts, marks = abouts(), {"required": "@k", "optional": "[@k]", "never": ""}
-        return dict(sorted((at(name, marks[metric.at]), texts[name]) for name, metric in metrics().items()))
+        return dict(sorted((at(name, marks[metric.at]), texts[name]) for name, metric in registry().items()))
     config = CHOICES[kind]
     ours = {name: about(config, name) for name in packaged(config)}
     groups = {
@@ -66,5 +65,5 @@ def _listed(kind: str) -> dict[str, str]:
     }
     return {
         name: ours[name] if name in ours else first_sentence(opened(groups[name], name)[0].__doc__ or "")
-        for name in (tables() if kind == "tables" else choices(config))
+        for name in (names() if kind == "tables" else choices(config))
     }

@@ -46,12 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         code = _dispatch(words[0], words[1:])
-        sys.stdout.flush()  # here a full disk can still be told
+        sys.stdout.flush()  # here an error of a full disk can still be printed
         return code
-    except UpliftlensError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except MemoryError as error:
+    except (UpliftlensError, MemoryError) as error:
         print(f"error: {as_sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -69,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _drop_output() -> None:
-    """What is still in the buffer of standard output goes nowhere, so that Python's end does not stumble over it."""
+    """Discards what is left in the buffer of standard output, so that Python does not fail on it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -96,7 +93,6 @@ def parser_of(verb: str) -> Parser:
 
 def _usage() -> str:
     width = max(map(len, VERBS))
-    lines = [f"  {name:<{width}}  {about}" for name, about in VERBS.items()]
     return "\n".join(
         [
             "upliftlens VERB ...",
@@ -104,7 +100,7 @@ def _usage() -> str:
             "Benchmarks recommenders: do they predict, do they rank,",
             "and does recommending cause more of what people want?",
             "",
-            *lines,
+            *(f"  {name:<{width}}  {about}" for name, about in VERBS.items()),
             "",
             "upliftlens VERB --help says more of each.",
         ]

@@ -10,7 +10,7 @@ from upliftlens.causal.errors import UpliftlensError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """Says which flag was probably meant."""
+    """Its errors name the nearest flag."""
 
     def error(self, message: str) -> NoReturn:
         """Prints one or two lines and leaves with 2."""
@@ -18,9 +18,8 @@ class Parser(argparse.ArgumentParser):
         choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
         parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
         known = {option for parser in parsers for option in parser._option_string_actions}
-        wrong = [item.partition("=")[0] for item in typed if item[0] == "-" and item not in known]
-        hints = [did_you_mean(item, known).rstrip() for item in wrong]
-        hint = next(filter(None, hints), "")
+        wrong = [word.partition("=")[0] for word in typed if word[0] == "-" and word not in known]
+        hint = next(filter(None, (did_you_mean(word, known).rstrip() for word in wrong)), "")
         print(f"error: {message}{': ' * bool(hint)}{hint}\nsee: {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
 
@@ -40,6 +39,6 @@ def refuse_sweep(arguments: Sequence[str]) -> None:
     Raises:
         UpliftlensError: naming the verb that takes it.
     """
-    named = [word for word in arguments if word.startswith("sweep=") and word != "sweep=null"]
-    if named:
-        raise UpliftlensError(f"{named[0]} is several runs: start it with `upliftlens sweep {named[0]}`")
+    for word in arguments:
+        if word.startswith("sweep=") and word != "sweep=null":
+            raise UpliftlensError(f"{word} is several runs: start it with `upliftlens sweep {word}`")

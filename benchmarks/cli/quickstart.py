@@ -6,13 +6,11 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from rich.console import Console
-
 from upliftlens.benchmarks.config.choices import default
 from upliftlens.benchmarks.reports.sheet import Sheet, render, summarise
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, load_per_user
-from upliftlens.benchmarks.system.talk import say, say_styled, table_console
+from upliftlens.benchmarks.system.talk import out, say, say_styled, table_console
 
 _REAL, _STAND_IN = "ml-100k", "synthetic"
 _IN_FULL = {_REAL: "MovieLens 100K"}
@@ -25,13 +23,13 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five")
 
 HELP = """upliftlens quickstart [OPTION=VALUE ...]
 
-Gets ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. Where ML-100K can't
-be had, the built-in synthetic world stands in. Options are those of `upliftlens run --help`. Run again: everything is
-looked up."""
+Loads ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. If ML-100K can't be
+loaded, the built-in synthetic world is used instead. Options are those of `upliftlens run --help`. Run again:
+everything is looked up."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs the sweep with whatever options the user adds, on a generated world where ML-100K can't be had."""
+    """Runs the sweep with the options that the user adds, on a synthetic world if ML-100K can't be loaded."""
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
@@ -42,13 +40,12 @@ def run(arguments: Sequence[str]) -> int:
     overrides = ["sweep=quickstart", "group=quickstart", *arguments]
     config = composed([override for override in prepare_overrides(overrides) if not swept(override)])
     chosen = not any(swept(word) and word.startswith("data=") for word in arguments) and config["data"]["name"]
-    stands_in = chosen == _REAL and not _can_be_had(config)
+    stands_in = chosen == _REAL and not _loadable(config)
     done = run_app("sweep", [*overrides, f"data={_STAND_IN}"] if stands_in else overrides)
-    done = list({item.key: item for item in done}.values())
+    records = list({record.key: record for record in done}.values())
     store = Store(Path(config["store"]).expanduser())
-    sheet = summarise(done, ["seed"], [], lambda record: load_per_user(store, record.key))
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(f"\n{title(done, stands_in)}:", markup=False)
+    sheet = summarise(records, ["seed"], [], lambda record: load_per_user(store, record.key))
+    out.print(f"\n{title(records, stands_in)}:", markup=False)
     table_console().print(render(sheet, "table"))
     tracked = Path(config["logger"].get("dir", "")).expanduser() / "wandb"
     offline = "dir" in config["logger"] and any(tracked.glob("offline-run-*"))
@@ -56,24 +53,24 @@ def run(arguments: Sequence[str]) -> int:
     out.print(f"Records: {store.root}/runs{uploads}", markup=False)
     elsewhere = "" if config["store"] == default("store") else shlex.quote(config["store"])
     split = [word for word in arguments if word.partition("=")[0].partition(".")[0] == "split" and not swept(word)]
-    for line in (*_explained(sheet), *_next(done, sheet, split, elsewhere)):
+    for line in (*_explained(sheet), *_next(records, sheet, split, elsewhere)):
         out.print(line, markup=False)
     return 0
 
 
-def _can_be_had(config: Mapping[str, Any]) -> bool:
-    """Whether the data are there; fetches them, and tells why they can't be had."""
+def _loadable(config: Mapping[str, Any]) -> bool:
+    """Whether the data can be loaded; fetches them, and says why if they can't be."""
     from upliftlens.benchmarks import data
     from upliftlens.benchmarks.config.typed import typed
     from upliftlens.benchmarks.data.config import DataConfig
 
-    expected: DataConfig = typed(data.config_type(config["data"]), config["data"], "data")
+    options: DataConfig = typed(data.config_type(config["data"]), config["data"], "data")
     try:
-        data.load(expected, Path(config["cache"]).expanduser(), say)
+        data.load(options, Path(config["cache"]).expanduser(), say)
     except data.DataUnavailable as error:
         say_styled((str(error), "yellow"))
-        stand_in = "ML-100K can't be had here. What follows is the built-in SYNTHETIC world, not real data."
-        say_styled((stand_in, "bold yellow"))
+        warning = "ML-100K can't be loaded here. What follows is the built-in SYNTHETIC world, not real data."
+        say_styled((warning, "bold yellow"))
         return False
     return True
 
@@ -85,7 +82,7 @@ def title(records: Sequence[Record], stands_in: bool) -> str:
     seeds = len({record.seed for record in records})
     count = f"{_NUMBERS[seeds] if seeds < len(_NUMBERS) else seeds} seed{'s' if seeds > 1 else ''}"
     level = f"{100 * records[0].config['metrics']['interval']['level']:.3g} %"
-    data = "SYNTHETIC world (ML-100K could not be had)" if stands_in else names
+    data = "SYNTHETIC world (ML-100K could not be loaded)" if stands_in else names
     return f"{data}, {splits}, {count}; {level} intervals over users{' × seeds' if seeds > 1 else ''}"
 
 
@@ -100,7 +97,7 @@ def _split_of(record: Record) -> str:
 
 
 def _explained(sheet: Sheet) -> list[str]:
-    """What a reader of these columns may stumble over."""
+    """Notes on columns that a reader may misunderstand."""
     lines = []
     if any("rmse" in row.metrics for row in sheet.rows) and not all("rmse" in row.metrics for row in sheet.rows):
         lines.append("An empty cell: the model does not predict ratings.")
@@ -112,8 +109,7 @@ def _explained(sheet: Sheet) -> list[str]:
 def _next(records: Sequence[Record], sheet: Sheet, split: Sequence[str], store: str) -> list[str]:
     """Commands that go on from these records; ``split``: the user's options of it, ``store``: its folder, quoted."""
     flag, option = (f" --store {store}", f" store={store}") if store else ("", "")
-    last = records[-1]
-    data = last.data["name"]
+    data = records[-1].data["name"]
     lines = [f"  upliftlens results --where data={data} --over seed --format md{flag}"]
     metric = sheet.metrics[0]
     methods = list(dict.fromkeys(record.model for record in records if metric in record.metrics))[-2:]
@@ -121,5 +117,5 @@ def _next(records: Sequence[Record], sheet: Sheet, split: Sequence[str], store: 
         lines.append(f"  upliftlens compare {' '.join(methods)} --metric {metric}{flag}")
     options = " ".join([f"data={data}", *map(shlex.quote, split)])
     lines.append(f"  upliftlens sweep {options} model=mf model.dim=16,64 'seed=range(0,5)'{option}")
-    lines.append(f"  upliftlens recommend {last.key[:8]} --user 42{flag}")
+    lines.append(f"  upliftlens recommend {records[-1].key[:8]} --user 42{flag}")
     return ["Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":", *lines]

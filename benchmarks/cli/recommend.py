@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from upliftlens.benchmarks.runs.store import Store, list_records
-from upliftlens.benchmarks.system.talk import console, out
+from upliftlens.benchmarks.system.talk import console, out, quiet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens recommend RUN --user U -k K``: titles and scores, without the items that the run was fitted on."""
     from upliftlens.benchmarks.runs.recommend import find_run, recommend
-    from upliftlens.benchmarks.system.talk import quiet
 
     store = Store(Path(flags.store).expanduser())
     record = find_run(list_records(store).records, flags.run)

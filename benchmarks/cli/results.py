@@ -6,12 +6,11 @@ from pathlib import Path
 from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.system.talk import console, table_console
 
-WHERE = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it found"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens results``."""
-    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=WHERE)
+    where = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it looked up"
+    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=where)
     parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
     parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
     parser.add_argument(
@@ -27,11 +26,11 @@ def run(flags: argparse.Namespace) -> int:
     """``upliftlens results``: records of the store, filtered, in the format asked for."""
     from upliftlens.benchmarks.reports.sheet import results
 
-    answer = results(Store(Path(flags.store).expanduser()), flags.where, flags.metrics or [], flags.format, flags.over)
-    for remark in answer.remarks:
+    report = results(Store(Path(flags.store).expanduser()), flags.where, flags.metrics or [], flags.format, flags.over)
+    for remark in report.remarks:
         console.print(remark, markup=False)
-    if isinstance(answer.body, str):
-        print(answer.body)
+    if isinstance(report.body, str):
+        print(report.body)
     else:
-        table_console().print(answer.body)
+        table_console().print(report.body)
     return 0

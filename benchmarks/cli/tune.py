@@ -3,19 +3,18 @@
 import shlex
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from upliftlens.benchmarks.cli.parser import refuse_sweep
-from upliftlens.benchmarks.sweeps.tell import described, run_and_tell
-from upliftlens.benchmarks.system.talk import say
+from upliftlens.benchmarks.sweeps.tell import described
+from upliftlens.benchmarks.system.talk import out
 
 HELP = """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
 
 Draws `budget` trials from the ranges that the model's configuration states (model.space); trial 0 is the
-configuration as it stands. Each is fitted on training rows, scored on validation rows and stored; none meets the test
-set. The best one is then run in full. Run again to continue; a larger budget repeats no trial. Options are those of
+configuration as it stands. Each is fitted on training rows, scored on validation rows and stored; none reads the test
+set. The best trial is then run in full. Run again to continue; a larger budget repeats no trial. Options are those of
 `upliftlens run --help`.
 
   upliftlens tune model=mf data=ml-100k budget=20"""
@@ -29,13 +28,12 @@ def run(arguments: Sequence[str]) -> int:
     refuse_sweep(arguments)
     from upliftlens.benchmarks.sweeps.tune import tune
 
-    search, final = tune(arguments, run_and_tell, say)
+    search, final = tune(arguments)
     table = Table("trial", "options", escape(final.diagnostics["monitor"]), box=None, pad_edge=False)
     for number, trial in enumerate(search.trials):
         value = f"{trial.criterion:.4f}" if trial.records else "failed"
         options = escape(" ".join(trial.changes)) or "as configured"
         table.add_row(f"{number}{' *' if number == search.best else ''}", options, value)
-    out = Console(highlight=False, soft_wrap=True)
     out.print(table)
     out.print(f"* best on validation rows. On the test set: {described(final)}", markup=False)
     again = (*arguments, *search.trials[search.best].changes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -14,15 +14,17 @@ class InProcess(Launcher):
     """Runs a multirun's jobs one after the other in this process, where they share data and compiled programs."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keeps what ``launch`` needs."""
+        """Keeps what ``launch`` needs; ``task_function``: the ``Jobs`` of ``upliftlens.benchmarks.sweeps.jobs``."""
         self.hydra_context, self.config = hydra_context, config
         self.jobs: Any = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """One return per job; the work is in ``upliftlens.benchmarks.sweeps.launch``."""
-        from upliftlens.benchmarks.sweeps.launch import launch
-
-        return launch(self.hydra_context, self.jobs, self.config, job_overrides, initial_job_idx)
+        """Hands the jobs to ``Jobs.launch``; a return per job."""
+        values = self.jobs.launch(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
+        return [
+            JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
+            for overrides, value in zip(job_overrides, values, strict=True)
+        ]
 
 
 node: dict[str, Any] = {"_target_": "hydra_plugins.upliftlens.launcher.InProcess"}

@@ -1,4 +1,4 @@
-"""Do the parts of a plan go together? What only the data can tell is left to the run; the rest is said before it."""
+"""Do the parts of a plan go together? All that can be checked before the data are loaded is checked here."""
 
 from collections.abc import Sequence
 from contextlib import chdir
@@ -40,8 +40,7 @@ def check_learning(learning: Learning, optimizer: str, layout: str, feedback: st
             f"objective={objective.name} divides by propensities and there are none: "
             "add propensity=popularity, or constant, naive_bayes, logistic, logistic_mf, given, oracle"
         )
-    offers = _offers(model, structural(learning.options))
-    if offers is not None:
+    if (offers := _offers(model, structural(learning.options))) is not None:
         _check_module(model, objective, layout, offers)
 
 
@@ -84,19 +83,19 @@ SOLVERS_READ = ("epochs", "patience", "monitor", "refit")
 
 def unread(overrides: Sequence[str]) -> list[str]:
     """The options among a run's overrides that a solver, which brings its own learning rule, does not read."""
-    result = []
+    options = []
     for name in (override.lstrip("+~").partition("=")[0] for override in overrides):
         group, _, option = name.partition(".")
         if group in ("loss", "objective") or (group == "train" and option and option not in SOLVERS_READ):
-            result.append(name)
-    return result
+            options.append(name)
+    return options
 
 
 def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:
-    """Refuses a propensity of being observed for data that say what was recommended (``treated``).
+    """Refuses a propensity of being observed for a log of recommendations (``treated``).
 
-    Their rows are logged whatever came of them, and what is divided by is the log's own P(recommended). ``needs``: the
-    objective's.
+    Such a log holds its rows whatever the user did, and weights divide by the log's own P(recommended). ``needs``: what
+    the objective reads.
 
     Raises:
         UpliftlensError: with what to choose instead.
@@ -109,12 +108,12 @@ def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[st
 
 
 _EXPLICIT = frozenset({"everything", "propensity"})
-"""What objectives of ratings read; one that reads something else has its own idea of what was not observed."""
+"""What objectives of ratings read; an objective that reads more says itself how it treats pairs not observed."""
 
 
 @lru_cache(maxsize=64)
 def _offers(model: Backbone, options: Any) -> frozenset[str] | None:
-    """The methods of the module; None for a backbone that can't be built for two users and items: the run will tell."""
+    """The methods of a backbone's module; None if it can't be built for two users and items: then the run decides."""
     rows, ones = np.arange(2), np.ones(2, np.float32)
     log = jax.tree.map(jnp.asarray, interactions(rows, rows, ones, 2, 2))
     data = TrainingData(log, jnp.asarray(ones), jnp.ones((2, 2)), jnp.ones((2, 2)))

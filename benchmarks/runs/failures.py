@@ -1,4 +1,4 @@
-"""What is said of a run that failed: which part, for a plugin which line, and where the traceback is."""
+"""The messages of runs that failed: which part failed, for a plugin in which line, and where the traceback is."""
 
 import traceback
 
@@ -20,19 +20,19 @@ class RunFailed(UpliftlensError):
 
 def thrown(plan: Plan, error: BaseException) -> str:
     """What went wrong, and in which line of a plugin, if it was in one."""
-    learned = [item.file for item in (plan.learning.model, plan.learning.loss, plan.learning.objective) if item.source]
-    places = [place_in(file, error) for file in (*learned, source_file(plan.data)) if file]
-    where = next(filter(None, places), "")
+    learning = plan.learning
+    files = [entry.file for entry in (learning.model, learning.loss, learning.objective) if entry.source]
+    where = next(filter(None, (place_in(file, error) for file in (*files, source_file(plan.data)) if file)), "")
     what = as_sentence(error) if isinstance(error, OSError | MemoryError) else f"{type(error).__name__}: {error}"
     return f"{where}{': ' if where else ''}{what}"
 
 
 def unprepared(store: Store, plan: Plan, error: BaseException) -> RunFailed:
-    """The failure of a run whose data could not be loaded, split or keyed, its traceback stored where that can be."""
+    """The failure of a run whose data could not be loaded, split or keyed; its traceback is stored if it can be."""
     chosen = f"data={plan.data.name} split={plan.split.name}"
     name = canonical_key({group: plan.config[group] for group in ("data", "split", "propensity")})
     try:
-        kept = f"(traceback: {save_traceback(store, name, ''.join(traceback.format_exception(error)))})"
+        where = f"(traceback: {save_traceback(store, name, ''.join(traceback.format_exception(error)))})"
     except UpliftlensError:
-        kept = f"(its traceback can't be kept, as {store.root} can't be written)"
-    return RunFailed(f"{chosen} can't be prepared: {' '.join(thrown(plan, error).split())}\n{kept}")
+        where = f"(its traceback can't be kept, as {store.root} can't be written)"
+    return RunFailed(f"{chosen} can't be prepared: {' '.join(thrown(plan, error).split())}\n{where}")

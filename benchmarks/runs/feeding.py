@@ -1,7 +1,7 @@
 """What a fit is fed with: training data and their feed, built once for all runs that differ in seeds and floats only.
 
-Rows are put on the device once per split, a feed is built once per split, layout, size, propensity and what the
-objective draws. What is equal is told by fingerprints and options, so it never matters which object holds the rows.
+Rows are put on the device once per split; a feed is built once per split, layout, size, propensity and objective that
+draws triples. Fingerprints and options are compared, never objects, so it does not matter which object holds the rows.
 """
 
 from collections.abc import Callable, Hashable
@@ -30,15 +30,15 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class _Built:
-    """Something to build, equal to all that depends on the same."""
+    """Something to build; two of them are equal if they depend on the same."""
 
     depends: Hashable
     build: Callable[[], Any] = field(compare=False)
 
 
 @lru_cache(maxsize=6)  # rows and feeds of a fit and of its refit, for two layouts in turn
-def _once(asked: _Built) -> Any:
-    return asked.build()
+def _once(part: _Built) -> Any:
+    return part.build()
 
 
 def rows(prepared: Prepared, refit: bool) -> Rows:
@@ -48,8 +48,8 @@ def rows(prepared: Prepared, refit: bool) -> Rows:
         host = training_data(prepared, refit)
         return Rows(host, jax.device_put(host))
 
-    kept: Rows = _once(_Built(("rows", prepared.dataset.fingerprint, prepared.split.fingerprint, refit), build))
-    return kept
+    built: Rows = _once(_Built(("rows", prepared.dataset.fingerprint, prepared.split.fingerprint, refit), build))
+    return built
 
 
 def feed_of(plan: Plan, prepared: Prepared, exposed: Exposure | None, method: Method, refit: bool) -> Feed:
@@ -79,5 +79,5 @@ def feed_of(plan: Plan, prepared: Prepared, exposed: Exposure | None, method: Me
         *(batch_size, tile_users, needs, weighted and plan.propensity, everything and train.everything_share),
         draws and (learning.objective.value, learning.objective_options),
     )
-    kept: Feed = _once(_Built(depends, build))
-    return kept
+    built: Feed = _once(_Built(depends, build))
+    return built

@@ -25,8 +25,7 @@ from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
 
 NAMES = {"epoch": "epoch", "loss": "train/loss", "seconds": "train/seconds"}
-"""What an epoch's entries are called in a tracker; its validation value goes by the metric's name."""
-
+"""The names of an epoch's values in a tracker; its validation value has the name of the metric."""
 
 INFO = frozenset({"epochs", "best_epoch", "monitor", "validation", "refitted", "layout"})
 """What is kept about a training beside its state."""
@@ -53,7 +52,8 @@ def train(
     reporter: Reporter,
     on_epoch: Callable[[int, Mapping[str, float]], None],
 ) -> Trained:
-    """Fits on training rows, watched on validation rows, then, where asked, on both for as many epochs as were kept.
+    """Fits on training rows and stops by validation rows; then, with ``train.refit``, fits on both for ``best_epoch``
+    epochs.
 
     ``exposed``: the plan's propensity, if it has one.
     """
@@ -66,35 +66,34 @@ def train(
     name = monitor_name(plan, method, prepared)
     if plan.trial and not len(parts.validation):
         raise UpliftlensError("tuning selects on validation rows, and there are none: set split.validation above 0")
-    # A closed form has one state only: unless its validation value is asked for, there is nothing to watch.
+    # A closed form has one state only: validation rows choose nothing, and a trial alone needs their value.
     watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
     stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
 
     def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> FitResult:
         source = feed_of(plan, prepared, exposed, method, refit=stage == "refit")
 
-        def told(number: int, line: Epoch) -> None:
+        def report(number: int, line: Epoch) -> None:
             reporter.epoch(stage, number, n, line)
             if stage == "fit":
                 on_epoch(number, tracked(line, name))
 
-        return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, told)
+        return fit(method, of, source, hyper(plan, source.n_steps), plan.seed, n, stop, report)
 
     first = fitted(data, "fit", epochs, stopping)
     refitted = plan.train.refit and len(parts.validation) > 0 and not plan.trial and not parts.leak.redrawn
-    best = [line["validation"] for line in first.epochs if line["epoch"] == first.best_epoch] if watching else [None]
     info = {
         "epochs": first.epochs,
         "best_epoch": first.best_epoch,
         "monitor": name,
-        "validation": best[0],
+        "validation": first.epochs[first.best_epoch - 1]["validation"] if watching else None,
         "refitted": refitted,
         "layout": method.layout,
     }
     if not refitted:
         return Trained(method, first.state, data, info)
-    everything = rows(prepared, refit=True).device
-    return Trained(method, fitted(everything, "refit", first.best_epoch, None).state, everything, info)
+    both = rows(prepared, refit=True).device
+    return Trained(method, fitted(both, "refit", first.best_epoch, None).state, both, info)
 
 
 def restore(plan: Plan, prepared: Prepared) -> Trained:
@@ -106,8 +105,8 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
     store = stores.Store(plan.store)
     info = stores.load_fit(store, prepared.fit_key)
     if info is None or not _whole(info):
-        state = "is missing" if info is None else "is damaged"
-        raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} {state}")
+        wrong = "missing" if info is None else "damaged"
+        raise UpliftlensError(f"the trained state {store.folder('fits', prepared.fit_key)} is {wrong}")
     data = rows(prepared, refit=info["refitted"]).device
     method = method_of(plan, data)
     template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))
@@ -116,7 +115,7 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
 
 
 def _whole(info: Mapping[str, Any]) -> bool:
-    """Whether a stored ``info`` has what ``train`` put into it, which records, trackers and refits read."""
+    """Whether a stored ``info`` has everything that ``train`` put into it and that records and trackers read."""
     lines = info.get("epochs")
     return (
         info.keys() >= INFO
@@ -128,7 +127,7 @@ def _whole(info: Mapping[str, Any]) -> bool:
 
 
 def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:
-    """The fit as it is, or, for the oracle, with the truth in the place of its state."""
+    """The fit; that of the oracle gets the true effects as its state."""
     model, world = plan.learning.model.value, prepared.dataset.world
     if not isinstance(model, Solver) or model.needs != "truth" or world is None:
         return trained
@@ -162,7 +161,7 @@ def monitor_name(plan: Plan, method: Method, prepared: Prepared) -> str:
         return AUTO_MONITORS["recommendations"]
     if prepared.dataset.feedback != "explicit":
         return AUTO_MONITORS["rank"]
-    # An objective that weighs its rows would be stopped, by rows that aren't weighed, before it differs from naive.
+    # Validation rows without weights would stop an objective that weighs its rows before it differs from naive.
     weighed = method.link != "rank" and "propensity" in plan.needs and prepared.split.sampling.validation
     return AUTO_MONITORS[f"{method.link}, weighed" if weighed else method.link]
 
@@ -185,12 +184,12 @@ def _stopping(
 def held_out(
     dataset: Dataset, rows: Interactions, seen: Interactions, effects: Effects, weights: PairWeights
 ) -> HeldOut:
-    """Rows of a part of a data set as they are judged: of a log of recommendations, those with an outcome above 0."""
+    """Rows of a part as they are evaluated; of a log of recommendations, those with an outcome above 0."""
     return HeldOut(consumed(dataset, rows), seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights)
 
 
 def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *names: str) -> PairWeights:
-    """The propensities of a part's rows for those of the metrics that are weighed by them, or why there are none."""
+    """The propensities of a part's rows, for metrics that weigh by them, or the reason why there are none."""
     if exposed is None or not any(map(is_weighted, names)):
         return PairWeights(None, "there is no propensity: add propensity=popularity, or another")
     if isinstance(why := exposed.shares[part], str):

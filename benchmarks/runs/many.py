@@ -1,10 +1,10 @@
-"""Runs in groups: plans in, one plain outcome per plan out. This is all that a launcher has to call.
+"""Runs in groups: plans in, a plain outcome per plan out. A launcher calls nothing else.
 
 An outcome is plain data, so it may come from another process or machine; its record is in the store, under its key.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, chdir, nullcontext
 from typing import Any, Literal, NamedTuple
 
 from upliftlens.benchmarks.data import DataUnavailable
@@ -16,51 +16,48 @@ from upliftlens.benchmarks.runs.store import Store, load_record
 from upliftlens.benchmarks.system.talk import Reporter, quiet
 from upliftlens.causal.errors import UpliftlensError, as_sentence
 
-Status = Literal["computed", "stored", "failed", "no data"]
-"""``stored``: it was done before; ``no data``: its data can't be had."""
-
 
 class NoData(UpliftlensError):
-    """The data of a run can't be had: whatever else needs them will fail, too."""
+    """The data of a run could not be loaded: every other run on them will fail, too."""
 
 
 class Outcome(NamedTuple):
-    """What became of a plan: the ``key`` of its record (None where it got none), and of a failure the reason."""
+    """The end of a plan: the ``key`` of its record (None if it has none), and the reason of a failure.
+
+    ``stored``: it was done before; ``no data``: its data could not be loaded.
+    """
 
     key: str | None
-    status: Status
+    status: Literal["computed", "stored", "failed", "no data"]
     message: str = ""
 
 
-class Watch(NamedTuple):
-    """Who follows a group of runs.
+def run_many(
+    plans: Iterable[Plan],
+    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet),
+    after: Callable[[Plan, Outcome], None] = lambda plan, outcome: None,
+    remark: Callable[[str], None] = lambda sentence: None,
+) -> list[Outcome]:
+    """Runs the plans in order. After a failure the others still run; data that could not be loaded are tried once.
 
     ``during(plan)`` gives the reporter of a run while it runs, ``after(plan, outcome)`` is called when it has ended,
-    ``remark`` with each sentence about the plans, once.
+    ``remark`` once with each sentence about the plans.
     """
-
-    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet)
-    after: Callable[[Plan, Outcome], None] = lambda plan, outcome: None
-    remark: Callable[[str], None] = lambda sentence: None
-
-
-def run_many(plans: Iterable[Plan], watch: Watch) -> list[Outcome]:
-    """Runs the plans in order. A failed one leaves the others whole; data that can't be had are tried once."""
     missing: set[Any] = set()
     remarks: set[str] = set()
     outcomes = []
     for plan in plans:
-        if (remark := ignored(plan)) and remark not in remarks:
-            remarks.add(remark)
-            watch.remark(remark)
+        if (sentence := ignored(plan)) and sentence not in remarks:
+            remarks.add(sentence)
+            remark(sentence)
         if plan.data in missing:
-            outcome = Outcome(None, "no data", "its data could not be had, as told above")
+            outcome = Outcome(None, "no data", "its data could not be loaded, see the message above")
         else:
-            with watch.during(plan) as reporter:
+            with during(plan) as reporter:
                 outcome = _outcome(plan, reporter)
         if outcome.status == "no data":
             missing.add(plan.data)
-        watch.after(plan, outcome)
+        after(plan, outcome)
         outcomes.append(outcome)
     return outcomes
 
@@ -82,10 +79,11 @@ def record_of(plan: Plan, outcome: Outcome) -> Record:
 
 def _outcome(plan: Plan, reporter: Reporter) -> Outcome:
     try:
-        record, looked_up = experiment.run(plan, reporter)
+        with chdir("."):  # a plugin may change the folder, and relative paths of the next run are meant from here
+            record, looked_up = experiment.run(plan, reporter)
     except DataUnavailable as error:
         return Outcome(None, "no data", str(error))
     except (UpliftlensError, OSError, MemoryError) as error:
         key = error.key if isinstance(error, RunFailed) else None
-        return Outcome(key, "failed", str(error) if isinstance(error, UpliftlensError) else as_sentence(error))
+        return Outcome(key, "failed", as_sentence(error))
     return Outcome(record.key, "stored" if looked_up else "computed")

@@ -34,37 +34,26 @@ def method_of(plan: Plan, data: TrainingData) -> Method:
     if learning.model.source:
         check_module(model, options, shapes_of(data))
     dense = "score_all" in module_offers(model, options, data)
-    layout = choose_layout(
-        train.layout, learning.loss.value.pairwise, dense, data.n_users, data.n_items, train.dense_cells
-    )
+    loss, objective = learning.loss.value, learning.objective.value
+    layout = choose_layout(train.layout, loss.pairwise, dense, data.n_users, data.n_items, train.dense_cells)
     if layout != "tiles" and train.optimizer == "lbfgs" and "everything" in plan.needs:
         raise UpliftlensError(
-            f"train.optimizer=lbfgs needs the same sums at every step, and objective={learning.objective.value.name} "
+            f"train.optimizer=lbfgs needs the same sums at every step, and objective={objective.name} "
             "draws pairs from all users × items in the layout pairs: use another optimizer, or a model and data "
             "that fit train.layout=tiles"
         )
-    return _gradient_method(
-        model,
-        options,
-        learning.loss.value,
-        learning.objective.value,
-        train.optimizer,
-        train.schedule,
-        layout,
-    )
+    return _gradient_method(model, options, loss, objective, train.optimizer, train.schedule, layout)
 
 
 def refuse_disagreement(plan: Plan, data: TrainingData) -> None:
-    """Compares the two ways in which a plugin's module scores; the tests have done so for the built-in ones.
+    """Compares the two scoring functions of a plugin's module; the tests have done so for the built-in models.
 
     Raises:
         UpliftlensError: if they differ.
     """
-    model = plan.learning.model.value
-    if isinstance(model, Solver) or not plan.learning.model.source:
-        return
-    options = structural(plan.learning.options)
-    if "score_all" in module_offers(model, options, data):
+    model, options = plan.learning.model.value, structural(plan.learning.options)
+    plugin = bool(plan.learning.model.source) and not plan.solver
+    if plugin and "score_all" in module_offers(model, options, data):
         check_agreement(model, options, data)
 
 
@@ -75,10 +64,10 @@ def hyper(plan: Plan, steps_per_epoch: int) -> Hyper:
 
 
 def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -> None:
-    expected, free = model.memory(options, n_users, n_items), available_memory()
-    if expected > free:
+    needed, free = model.memory(options, n_users, n_items), available_memory()
+    if needed > free:
         raise UpliftlensError(
-            f"model={model.name} needs about {expected / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
+            f"model={model.name} needs about {needed / 2**30:.1f} GiB for {n_users} users × {n_items} items, "
             f"{free / 2**30:.1f} GiB are free: filter the data (data.filter.item_core=…), choose smaller options, "
             "or another model"
         )

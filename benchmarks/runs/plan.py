@@ -16,8 +16,7 @@ from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose
 from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
 from upliftlens.benchmarks.runs.learning import Learning, learning
-from upliftlens.benchmarks.runs.tracking import LoggerConfig
-from upliftlens.benchmarks.runs.tracking import config_type as logger_type
+from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
 from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import SEEDS, Above, AtLeast
@@ -81,7 +80,7 @@ class GeneralConfig:
 class Plan:
     """A run, typed. ``config`` is the same as plain data, as the record keeps it.
 
-    ``unread``: the options that were asked for by name and the model does not read.
+    ``unread``: the options that the user stated and the model does not read.
     """
 
     config: Mapping[str, Any]
@@ -117,7 +116,7 @@ class Plan:
 
 
 def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
-    """The typed plan of a resolved configuration; ``overrides``: what of it was asked for by name.
+    """The typed plan of a resolved configuration; ``overrides``: the options that the user stated.
 
     Raises:
         UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
@@ -128,8 +127,8 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
     if not metrics.names:
         raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
     choose_all(metrics.names)  # a typo in a name is found before anything starts
-    mine, learner = general(config), learning(config)
-    this_plan = Plan(
+    options, learner = general(config), learning(config)
+    typed_plan = Plan(
         config=config,
         data=typed(kinds["data"], config["data"], "data"),
         split=typed(kinds["split"], config["split"], "split"),
@@ -138,22 +137,19 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
         train=typed(kinds["train"], config["train"], "train"),
         metrics=metrics,
         logger=typed(kinds["logger"], config["logger"], "logger"),
-        seed=mine.seed,
-        trial=mine.trial,
-        group=mine.group,
-        store=Path(mine.store).expanduser().absolute(),
-        cache=Path(mine.cache).expanduser().absolute(),
-        progress=mine.progress,
+        seed=options.seed,
+        trial=options.trial,
+        group=options.group,
+        store=Path(options.store).expanduser().absolute(),
+        cache=Path(options.cache).expanduser().absolute(),
+        progress=options.progress,
         unread=tuple(unread(overrides)) if isinstance(learner.model.value, Solver) else (),
     )
-    recommendations = getattr(this_plan.data, "recommendations", False)
-    check_exposure(f"data={this_plan.data.name}", recommendations, this_plan.weighted, this_plan.needs)
-    if not this_plan.solver:
-        feedback = getattr(this_plan.data, "feedback", None)
-        check_learning(
-            this_plan.learning, this_plan.train.optimizer, this_plan.train.layout, feedback, this_plan.weighted
-        )
-    return this_plan
+    data, train, weighted = typed_plan.data, typed_plan.train, typed_plan.weighted
+    check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, typed_plan.needs)
+    if not typed_plan.solver:
+        check_learning(learner, train.optimizer, train.layout, getattr(data, "feedback", None), weighted)
+    return typed_plan
 
 
 def options_of(config: Mapping[str, Any]) -> dict[str, type]:
@@ -186,7 +182,7 @@ def general(config: Mapping[str, Any]) -> GeneralConfig:
 
 
 def ignored(plan: Plan) -> str | None:
-    """A sentence on the options that were asked for and the plan's model does not read, or None."""
+    """A sentence on the options that the user stated and the plan's model does not read, or None."""
     if not plan.unread:
         return None
     name = plan.learning.model.value.name
@@ -194,9 +190,9 @@ def ignored(plan: Plan) -> str | None:
 
 
 def refuse_ignored(plan: Plan) -> Plan:
-    """The plan, unless options were asked for that its model does not read.
+    """The plan, unless the user stated options that its model does not read.
 
-    A solver has no loss and no objective; asked for one by name, it would answer for another method than was meant.
+    A solver has no loss and no objective: with one stated, the record would be of another method than the user meant.
 
     Raises:
         UpliftlensError: naming the options.
@@ -220,35 +216,35 @@ def _require_groups(config: Mapping[str, Any]) -> None:
 def fit_identity(plan: Plan) -> dict[str, Any]:
     """All of a plan that may change what is learned, besides the data and the split: part of a fit's key.
 
-    Options that the run turns out not to read stand in it too (``train.batch_size`` where tiles are taken,
-    ``train.tile_users`` where they aren't). Which are read is known only with the data and the model's module, and a
-    list of them would have to follow every change of the code: a key that is too fine costs a repeated run, one that is
-    too coarse gives a wrong number.
+    It holds options that the run may turn out not to read, too (``train.batch_size`` in the layout tiles,
+    ``train.tile_users`` in another). Which ones are read depends on the data and the model's module, and a list of them
+    would have to follow every change of the code. A key that is too fine costs a repeated run; a key that is too coarse
+    gives a wrong number.
     """
     model, loss, objective = plan.learning.model, plan.learning.loss, plan.learning.objective
+    monitors = AUTO_MONITORS.values() if plan.train.monitor == "auto" else (plan.train.monitor,)
     identity: dict[str, Any] = {
         "model": {"name": model.value.name, "version": model.value.version, "source": model.source},
         "options": asdict(plan.learning.options),
         "seed": plan.seed,
         "trial": plan.trial,
-        # Early stopping depends on its metric, which by ``auto`` is one of several, and on the order of ties.
+        # Early stopping depends on its metric, which ``auto`` chooses among several, and on the order of ties.
         "ties": plan.metrics.tie_seed,
-        "monitor": [choose(name).metric.version for name in _monitors(plan.train.monitor)],
+        "monitor": [choose(name).metric.version for name in monitors],
     }
     if plan.weighted and ("propensity" in plan.needs or is_weighted(plan.train.monitor)):
         identity["propensity"] = propensities.identity(plan.propensity)
     if is_debiased(plan.train.monitor) and plan.metrics.debiased is not None:
         identity["debiased"] = asdict(plan.metrics.debiased)
     if plan.solver:
-        train = {name: getattr(plan.train, name) for name in SOLVERS_READ}
-        return {**identity, "train": train}
+        return {**identity, "train": {name: getattr(plan.train, name) for name in SOLVERS_READ}}
     return {
         **identity,
         "train": asdict(plan.train),
         "loss": {
             "name": loss.value.name,
             "version": loss.value.version,
-            **({"source": loss.source} if loss.source else {}),  # a key of before losses could be installed stays
+            **({"source": loss.source} if loss.source else {}),  # so keys from before losses could be installed stay
         },
         "objective": {
             "name": objective.value.name,
@@ -257,7 +253,3 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
             "options": asdict(plan.learning.objective_options),
         },
     }
-
-
-def _monitors(name: str) -> tuple[str, ...]:
-    return tuple(AUTO_MONITORS.values()) if name == "auto" else (name,)

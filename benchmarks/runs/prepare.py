@@ -44,20 +44,18 @@ class Prepared(NamedTuple):
 def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     """Loads and splits the data (once per process for equal configurations) and derives the run's keys.
 
-    What repeated pairs do to the split is told, once per process (``LeakReport.repeats``).
+    Says once per process what repeated pairs do to the split (``LeakReport.repeats``).
 
     Raises:
-        UpliftlensError: if the data can't be had or split, or don't go together with the plan.
+        UpliftlensError: if the data can't be loaded or split, or don't go together with the plan.
     """
     dataset, parts, _ = _data(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
     check_exposure(dataset.name, dataset.treatment is not None, plan.weighted, plan.needs)  # a plugin's data, only now
-    # Estimates of uplift select models of data with treatments, so their options shape the fit.
-    selects = (
-        {} if dataset.treatment is None or plan.metrics.uplift is None else {"uplift": asdict(plan.metrics.uplift)}
-    )
-    fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **selects, **fit_identity(plan)}
+    fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **fit_identity(plan)}
+    if dataset.treatment is not None and plan.metrics.uplift is not None:
+        fitted["uplift"] = asdict(plan.metrics.uplift)  # uplift on validation rows selects the model
     fit_key = canonical_key(fitted)
-    versions = {item.name: item.metric.version for item in choose_all(plan.metrics.names)}
+    versions = {chosen.name: chosen.metric.version for chosen in choose_all(plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
     if measured and not any(map(is_debiased, plan.metrics.names)):
         del measured["metrics"]["debiased"]  # read by none of them
@@ -90,7 +88,7 @@ def _capacity(n: int) -> int:
 
 
 def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
-    """The plan's propensity, fitted once per process for equal configurations, its verdict told; None without one.
+    """The plan's propensity, or None; fitted, and its verdict said, once per process for equal configurations.
 
     Raises:
         UpliftlensError: if the data lack what it needs.
@@ -104,9 +102,9 @@ def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
 def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
     dataset, parts, mar = _data(data, split_config, propensity, cache, say)
     truth = dataset.world.propensity if propensity.name == "oracle" and dataset.world else None
-    this_exposure = expose(propensity, dataset, parts, mar, truth)
-    say(verdict(this_exposure.diagnostics))
-    return this_exposure
+    exposed = expose(propensity, dataset, parts, mar, truth)
+    say(verdict(exposed.diagnostics))
+    return exposed
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,6 @@
 """Top-N lists from a finished run: what the trained model would recommend to one user, beyond what it was fitted on.
 
-Items that the user has in the test set only are no more left out than in evaluation, where they are what is looked for.
+As in evaluation, items that the user has only in the test set may be in the list.
 """
 
 from collections.abc import Mapping
@@ -38,22 +38,22 @@ def find_run(records: list[Record], run: str) -> Record:
         UpliftlensError: if none or several do.
     """
     finished = [record for record in records if record.status == "done" and not record.trial]
-    result = [record for record in finished if record.key.startswith(run)]
-    if not run or not result:
+    matching = [record for record in finished if record.key.startswith(run)]
+    if not run or not matching:
         if not finished:
             raise UpliftlensError("the store holds no finished run: make one with `upliftlens run`")
-        some = ", ".join(f"{item.key[:8]} ({item.model})" for item in finished[-8:])
+        some = ", ".join(f"{record.key[:8]} ({record.model})" for record in finished[-8:])
         raise UpliftlensError(f"unknown run '{run}': there is{', for example' if len(finished) > 8 else ''}: {some}")
-    if len(result) > 1:
-        raise UpliftlensError(
-            f"'{run}' begins {len(result)} keys ({', '.join(item.key for item in result[:4])}): write more of it"
-        )
-    return result[0]
+    if len(matching) > 1:
+        keys = ", ".join(record.key for record in matching[:4])
+        raise UpliftlensError(f"'{run}' begins {len(matching)} keys ({keys}): write more of it")
+    return matching[0]
 
 
 def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: Reporter) -> list[Recommended]:
-    """The ``k`` best items for a raw user id, without the user's items of training and validation;
-    ties as in evaluation. Items of the test set may be shown.
+    """The ``k`` best items for a raw user id, without the user's items of training and validation.
+
+    Ties are broken as in evaluation.
 
     ``overrides`` replaces entries of the record's configuration that change no number (where store and cache are).
 
@@ -94,9 +94,9 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
 
 def _user_index(dataset: Dataset, user: str) -> int:
     ids: pd.Series = dataset.users["id"].astype(str)
-    result = np.flatnonzero(ids.to_numpy() == user)
-    if not len(result):
+    rows = np.flatnonzero(ids.to_numpy() == user)
+    if not len(rows):
         raise UpliftlensError(
             f"{dataset.name} has no user '{user}'; its {len(ids)} ids run from '{ids.iloc[0]}' to '{ids.iloc[-1]}'"
         )
-    return int(result[0])
+    return int(rows[0])

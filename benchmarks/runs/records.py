@@ -1,8 +1,8 @@
-"""What a run leaves behind: one immutable record, its JSON, as it is stored."""
+"""The record of a run, and its JSON."""
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ class Record:
     ``environment`` see ``benchmarks.system.environment.collect``: provenance, not part of the key
     ``epochs``      one row per epoch; ``diagnostics``  whatever a method reports about itself
     ``created``, ``finished``  UTC, ISO 8601
-    ``sweep``       the name of the sweep that computed it, or None; one that merely found it has no share in it
+    ``sweep``       the name of the sweep that computed it, or None; a later sweep that looks it up is not named
     """
 
     key: str
@@ -71,7 +71,7 @@ class Record:
 
 
 def now() -> str:
-    """The current time, UTC, ISO 8601 with microseconds: records stand in the order in which they were made."""
+    """The current time, UTC, ISO 8601 with microseconds, by which records are sorted."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -88,7 +88,7 @@ def to_json(record: Record) -> dict[str, Any]:
 
 
 _READ = (("data", "name"), ("data", "fingerprint"), ("split", "name"), ("split", "fingerprint"))
-"""Entries that every reader of a record takes for granted."""
+"""Entries that every reader of a record relies on."""
 
 
 def from_json(content: Mapping[str, Any]) -> Record:
@@ -101,7 +101,7 @@ def from_json(content: Mapping[str, Any]) -> Record:
         if content["schema"] > SCHEMA:
             raise ValueError(f"schema {content['schema']} is newer than this Upliftlens reads ({SCHEMA}): upgrade it")
         fields = {name: value for name, value in content.items() if name != "schema"}
-        metrics = {name: _summary(**entry) for name, entry in content["metrics"].items()}
+        metrics = {name: _summary(**summary) for name, summary in content["metrics"].items()}
         if missing := [f"{part}.{name}" for part, name in _READ if name not in content[part]]:
             raise KeyError(missing[0])
         error = None if content["error"] is None else Failure(**content["error"])
@@ -125,7 +125,7 @@ def dumps(content: Any) -> str:
 
 
 def _summary(value: float | None, lo: float | None, hi: float | None, n: int) -> Summary:
-    value, lo, hi = (math.nan if item is None else float(item) for item in (value, lo, hi))
+    value, lo, hi = (math.nan if number is None else float(number) for number in (value, lo, hi))
     return Summary(value, lo, hi, n)
 
 
@@ -136,9 +136,9 @@ def _plain(value: Any, infinite: bool) -> Any:
         case float() if not math.isfinite(value):
             return str(value) if infinite and math.isinf(value) else None
         case Mapping():
-            return {str(name): _plain(entry, infinite) for name, entry in value.items()}
+            return {str(name): _plain(part, infinite) for name, part in value.items()}
         case list() | tuple():
-            return [_plain(entry, infinite) for entry in value]
+            return [_plain(part, infinite) for part in value]
         case Path():
             return str(value)
         case None | bool() | int() | float() | str():
@@ -150,10 +150,9 @@ def _plain(value: Any, infinite: bool) -> Any:
 DEFAULT_METRICS = ("rmse", "recall@10", "ndcg@10", "cp@10", "uplift@10/snips", "cp@10/semi")
 
 
-def default_metrics(there: Iterable[str]) -> list[str]:
-    """The default metrics among those there are, each with its debiased estimates (``rmse/snips`` …) beside it."""
-    names, shown = list(there), []
-    for name in DEFAULT_METRICS:
-        shown += [name] if name in names else []
-        shown += [this_name for this_name in names if this_name.startswith(f"{name}/")]
+def default_metrics(available: Collection[str]) -> list[str]:
+    """The default metrics among the available ones, each followed by its debiased estimates (``rmse/snips`` …)."""
+    shown = []
+    for default in DEFAULT_METRICS:
+        shown += [name for name in (default, *available) if f"{name}/".startswith(f"{default}/") and name in available]
     return list(dict.fromkeys(shown))

@@ -1,13 +1,13 @@
 """One run, from a plan to a record: load, split, fit, evaluate, store.
 
-The order of things that protects the numbers: the model is chosen on validation rows that were carved from the training
-rows; it is then fitted again on both; only a finished fit meets the test set, and only in ``evaluate``.
+This order protects the numbers: the model is chosen on validation rows, which are taken from the training rows; it is
+then fitted again on both; only ``evaluate`` reads the test set, after the fit.
 """
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import chdir
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -39,15 +39,10 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
     """The record of a plan, looked up if it is done, else computed and stored; and whether it was looked up.
 
     Raises:
-        RunFailed: after the traceback is stored, and with it the failed record, unless it was the data that failed: a
-            record's key needs them.
-        UpliftlensError: if the data can't be had, or the store can't be written.
+        RunFailed: after the traceback is stored, and with it the failed record, unless the data could not be prepared:
+            a record's key needs them.
+        UpliftlensError: if the data can't be loaded, or the store can't be written.
     """
-    with chdir("."):  # a plugin may leave the folder, for which relative paths of the next run are meant
-        return _run(plan, reporter)
-
-
-def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
     started = time.perf_counter()
     fix_numerics()
     keep_programs(plan.cache)
@@ -60,33 +55,32 @@ def _run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         unwritable = error  # what is done can still be looked up
     try:
         prepared = prepare(plan, reporter)
-    except UpliftlensError:  # it says itself what a user can do
+    except UpliftlensError:  # its message says what the user can do
         raise
     except (Exception, SystemExit) as error:
         raise unprepared(store, plan, error) from error
-    result = stores.load_record(store, prepared.key)
-    if result is not None and result.status == "done":
-        return result, True
+    stored = stores.load_record(store, prepared.key)
+    if stored is not None and stored.status == "done":
+        return stored, True
     if unwritable is not None:
         raise unwritable
     if not (store.root / "splits" / f"{prepared.split.fingerprint}.json").exists():
         save_split(prepared.split, store.root / "splits")
     record = _blank(plan, prepared)
     with stores.claim(store, "runs", prepared.key, reporter.say, record):
-        result = stores.load_record(store, prepared.key)
-        if result is not None and result.status == "done":
-            return result, True
+        stored = stores.load_record(store, prepared.key)
+        if stored is not None and stored.status == "done":
+            return stored, True
         with track(plan.logger, record) as tracker:
             record = replace(record, status="failed")  # whatever happens, until it is stored
             try:
                 computed, per_user = _compute(plan, prepared, record, store, reporter, tracker.log_epoch, started)
                 stores.save_run(store, computed, per_user)
                 record = computed
-            except KeyboardInterrupt as error:
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # a plugin may call sys.exit
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
-                raise
-            except (Exception, SystemExit) as error:  # a plugin may try to leave
-                record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 path = record.error.traceback if record.error else None
                 what = str(error) if isinstance(error, UpliftlensError) else thrown(plan, error)
                 raise RunFailed(f"{' '.join(what.split())}\n(traceback: {path})", prepared.key) from error
@@ -105,18 +99,17 @@ def _compute(
     started: float,
 ) -> tuple[Record, Mapping[str, np.ndarray]]:
     before = compilations()
-    exposed = exposure(plan, reporter)  # before the truth is hidden: the oracle's reads it
+    exposed = exposure(plan, reporter)  # before the truth is hidden, which propensity=oracle reads
     ready = time.perf_counter()
-    exposed = exposure(plan, reporter)  # before anything is hidden: a world's propensities are part of its truth
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
-        trained = _found(plan, prepared, store, reporter)
+        trained = _stored_fit(plan, prepared, store, reporter)
         if trained is None:
             with hidden():
                 trained = train(plan, prepared, exposed, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
             trained = revealed(plan, prepared, trained)
         else:
-            for line in trained.info["epochs"]:  # a tracker gets the history of a fit that was found
+            for line in trained.info["epochs"]:  # a tracker gets the history of a stored fit, too
                 on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
     fitted = time.perf_counter()
     metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
@@ -129,7 +122,7 @@ def _compute(
         "evaluate": done - fitted,
         "total": done - started,
     }
-    finished = replace(
+    computed = replace(
         record,
         status="done",
         metrics=metrics,
@@ -148,11 +141,11 @@ def _compute(
         },
         finished=now(),
     )
-    return finished, per_user
+    return computed, per_user
 
 
-def _found(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Reporter) -> Trained | None:
-    """The stored fit, or None where there is none or its files are damaged: then it is fitted again."""
+def _stored_fit(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Reporter) -> Trained | None:
+    """The stored fit, or None if there is none or its files are damaged: then it is fitted again."""
     if not (store.folder("fits", prepared.fit_key) / "fit.json").exists():
         return None
     try:
@@ -167,7 +160,8 @@ def _measured(
 ) -> tuple[Mapping[str, Summary], Mapping[str, np.ndarray], dict[str, Any]]:
     """Metrics, their per-user arrays and diagnostics: on the test set, or for a trial on validation rows only."""
     if plan.trial:
-        return _validated(trained.info), {}, {}
+        name, value = f"validation/{trained.info['monitor']}", trained.info["validation"]
+        return {name: Summary(math.nan if value is None else value, math.nan, math.nan, 0)}, {}, {}
     dataset, parts = prepared.dataset, prepared.split
     log = uplift_part(dataset, parts, "test")
 
@@ -179,17 +173,17 @@ def _measured(
     known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, frozen if rated else None)
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
     test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
-    result = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
-    metrics = {name: Summary(*summary) for name, summary in result.summaries.items()}
+    evaluation = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
+    metrics = {name: Summary(*summary) for name, summary in evaluation.summaries.items()}
     if not metrics:
-        reasons = "; ".join(by_reason(result.absent))
+        reasons = "; ".join(by_reason(evaluation.absent))
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
-    for remark in unmeasured(dataset.name, result.absent):
+    for remark in unmeasured(dataset.name, evaluation.absent):
         say_once(remark, reporter.say)
-    said = {}
+    diagnostics: dict[str, Any] = {"evaluation": evaluation.counts, "absent": evaluation.absent}
     if log is not None:
         cut = clipped(log, plan.metrics.uplift)
-        said["recommendations"] = {**described(log, dataset), "clipped": cut}
+        diagnostics["recommendations"] = {**described(log, dataset), "clipped": cut}
         if cut and plan.metrics.uplift is not None:
             chi = plan.metrics.uplift.chi
             say_once(
@@ -197,12 +191,7 @@ def _measured(
                 f"being what they are: each weighs {1 / chi:,.0f}, so estimates hang on them",
                 reporter.say,
             )
-    return metrics, to_arrays(result), {"evaluation": result.counts, "absent": result.absent, **said}
-
-
-def _validated(info: Mapping[str, Any]) -> Mapping[str, Summary]:
-    value = float("nan") if info["validation"] is None else info["validation"]
-    return {f"validation/{info['monitor']}": Summary(value, float("nan"), float("nan"), 0)}
+    return metrics, to_arrays(evaluation), diagnostics
 
 
 def _blank(plan: Plan, prepared: Prepared) -> Record:

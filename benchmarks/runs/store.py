@@ -1,13 +1,13 @@
 """The result store: a folder in which a finished run is never lost and a half-written one never seen.
 
-ROOT/fits/<fit_key>/   state.npz  fit.json        what training left: the state, the log of epochs, timings
+ROOT/fits/<fit_key>/   state.npz  fit.json        the trained state; its epochs, with losses and timings
 ROOT/runs/<key>/       per_user.npz  record.json  traceback.txt (of a failure)
 ROOT/tracebacks/       of runs whose data failed before they had a key
-ROOT/locks/            one file per claimed key, with the pid and the start of whoever holds it
+ROOT/locks/            a file per claimed key, with the process id and the start of its holder
 
-Every file appears by one atomic rename, after its bytes are on the disk. ``fit.json`` and ``record.json`` come last:
-what has none doesn't exist. A claim is an operating-system lock (flock): it ends with its process, however that dies,
-so "running" is never a stale remark. Any number of processes may share a store.
+Every file appears by one atomic rename, after its bytes are on the disk. ``fit.json`` and ``record.json`` are written
+last: a folder without them counts as empty. A claim is an operating-system lock (flock): it ends with its process,
+however that ends, so "running" is never out of date. Any number of processes may share a store.
 """
 
 import errno
@@ -46,7 +46,7 @@ class Store(NamedTuple):
 
 
 def open_store(root: Path | str) -> Store:
-    """The store at ``root``: made if missing, proved writable, and once per process swept of what crashed ones left.
+    """The store at ``root``: made if missing, checked to be writable, and cleared of files that crashed processes left.
 
     Raises:
         UpliftlensError: if it isn't a folder, can't be written, or its disk is full.
@@ -57,13 +57,13 @@ def open_store(root: Path | str) -> Store:
             (store.root / name).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=store.root) as probe:
             probe.write(b"writable")
-    sweep(store.root.resolve())
+    delete_leftovers(store.root.resolve())
     return store
 
 
 @cache
-def sweep(root: Path) -> None:
-    """Deletes what crashed processes left, once per process: looking through thousands of runs takes a second."""
+def delete_leftovers(root: Path) -> None:
+    """Deletes what crashed processes left; once per process, as looking through thousands of runs takes a second."""
     for leftover in root.glob(f"*/*/{TEMPORARY}*"):
         with suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime > _STALE:
@@ -74,10 +74,10 @@ def sweep(root: Path) -> None:
 def claim(
     store: Store, kind: Kind, key: str, waiting: Callable[[str], None], record: Record | None = None
 ) -> Iterator[None]:
-    """Sole possession of a key while the block runs; other processes that claim it wait, then find the work done.
+    """Holds a key while the block runs; other processes that claim it wait.
 
     So: claim, look whether it is done by now, and only then compute. ``waiting`` is called once, with a sentence, if
-    another process is at it. ``record``: what ``list_records`` shows as running meanwhile.
+    another process holds the key. ``record``: what ``list_records`` shows as running meanwhile.
 
     Raises:
         UpliftlensError: if the store can't be written or its file system has no locks.
@@ -85,10 +85,9 @@ def claim(
     note = {"record": None if record is None else to_json(record)}
     with ExitStack() as stack:
         with _writing(store):
-            said = f"{kind[:-1]} {key} is being computed by {{}}: waiting for it"
-            stack.enter_context(
-                exclusive(store.root / "locks" / f"{kind}-{key}.lock", lambda who: waiting(said.format(who)), note)
-            )
+            sentence = f"{kind[:-1]} {key} is being computed by {{}}: waiting for it"
+            lock = store.root / "locks" / f"{kind}-{key}.lock"
+            stack.enter_context(exclusive(lock, lambda holder: waiting(sentence.format(holder)), note))
             for leftover in store.folder(kind, key).glob(f"{TEMPORARY}*"):
                 leftover.unlink(missing_ok=True)  # its writer held this claim, so it is dead
         yield
@@ -97,9 +96,8 @@ def claim(
 def save_fit(store: Store, key: str, state: Any, info: Mapping[str, Any]) -> None:
     """Stores a trained state (a pytree of arrays) and plain data about its training; NaN is kept as null."""
     folder = store.folder("fits", key)
-    with _writing(store):
-        _write(folder / "state.npz", lambda file: arrays.write(file, arrays.flatten(state), compress=False))
-        _write(folder / "fit.json", lambda file: file.write(dumps(plain(info)).encode()))
+    _write(store, folder / "state.npz", lambda file: arrays.write(file, arrays.flatten(state), compress=False))
+    _write(store, folder / "fit.json", lambda file: file.write(dumps(plain(info)).encode()))
 
 
 def load_fit(store: Store, key: str) -> dict[str, Any] | None:
@@ -124,9 +122,8 @@ def load_state(store: Store, key: str, template: Any) -> Any:
 def save_run(store: Store, record: Record, per_user: Mapping[str, np.ndarray]) -> None:
     """Stores a record with the arrays behind its metrics; it takes the place of an earlier attempt."""
     folder = store.folder("runs", record.key)
-    with _writing(store):
-        _write(folder / "per_user.npz", lambda file: arrays.write(file, per_user, compress=True))
-        _write(folder / "record.json", lambda file: file.write(dumps(to_json(record)).encode()))
+    _write(store, folder / "per_user.npz", lambda file: arrays.write(file, per_user, compress=True))
+    _write(store, folder / "record.json", lambda file: file.write(dumps(to_json(record)).encode()))
 
 
 def save_failure(store: Store, record: Record, error: BaseException, trace: str) -> Record:
@@ -134,9 +131,8 @@ def save_failure(store: Store, record: Record, error: BaseException, trace: str)
     path = store.folder("runs", record.key) / "traceback.txt"
     message = str(error) or type(error).__name__
     failed = replace(record, status="failed", error=Failure(type(error).__name__, message, str(path)))
-    with _writing(store):
-        _write(path, lambda file: file.write(trace.encode()))
-        _write(path.with_name("record.json"), lambda file: file.write(dumps(to_json(failed)).encode()))
+    _write(store, path, lambda file: file.write(trace.encode()))
+    _write(store, path.with_name("record.json"), lambda file: file.write(dumps(to_json(failed)).encode()))
     return failed
 
 
@@ -147,8 +143,7 @@ def save_traceback(store: Store, name: str, trace: str) -> Path:
         UpliftlensError: if the store can't be written.
     """
     path = store.root / "tracebacks" / f"{name}.txt"
-    with _writing(store):
-        _write(path, lambda file: file.write(trace.encode()))
+    _write(store, path, lambda file: file.write(trace.encode()))
     return path
 
 
@@ -177,17 +172,16 @@ class Listing(NamedTuple):
 
 
 def list_records(store: Store) -> Listing:
-    """Every run of a store: done, failed, and those that a living process has claimed. A missing store is an empty one.
+    """Every run of a store: done, failed, and running (claimed by a living process). A missing store counts as empty.
 
     Raises:
         UpliftlensError: if the store is not a folder.
     """
     if store.root.exists() and not store.root.is_dir():
         raise UpliftlensError(f"{store.root} is not a folder of results: name one with {ELSEWHERE}")
-    claimed = [
-        note["record"] for note in holders(store.root / "locks", "runs-*.lock")
-    ]  # first: they may finish meanwhile
-    result: dict[str, Record] = {}
+    # Claims come first: a run may finish while records are read.
+    claimed = [note["record"] for note in holders(store.root / "locks", "runs-*.lock")]
+    records: dict[str, Record] = {}
     problems: list[str] = []
     for path in sorted((store.root / "runs").glob("*/record.json")):
         try:
@@ -197,16 +191,16 @@ def list_records(store: Store) -> Listing:
         except (OSError, ValueError) as cause:
             problems.append(f"{path} is skipped: {cause}. Running its job again replaces it")
         else:
-            result[record.key] = record
+            records[record.key] = record
     for running in (from_json(content) for content in claimed if content is not None):
-        if running.key not in result or result[running.key].status != "done":
-            result[running.key] = running
-    return Listing(sorted(result.values(), key=lambda record: (record.created, record.key)), problems)
+        if running.key not in records or records[running.key].status != "done":
+            records[running.key] = running
+    return Listing(sorted(records.values(), key=lambda record: (record.created, record.key)), problems)
 
 
 @contextmanager
 def _writing(store: Store) -> Iterator[None]:
-    """Turns what the operating system says about the folder into what to do about it."""
+    """Turns an error of the operating system about the folder into a sentence with its fix."""
     try:
         yield
     except OSError as cause:
@@ -228,6 +222,6 @@ def _writing(store: Store) -> Iterator[None]:
         ) from cause
 
 
-def _write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    with whole(path) as part, part.open("xb") as file:
+def _write(store: Store, path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    with _writing(store), whole(path) as part, part.open("xb") as file:
         write(file)

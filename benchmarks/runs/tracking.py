@@ -1,10 +1,9 @@
-"""Tracking a run while it goes: Weights & Biases, or nothing. The record in the store never depends on it.
+"""Tracking a run while it runs: Weights & Biases, or nothing. The record in the store never depends on it.
 
-Whatever W&B does (no network, no login, a full disk, an error of its own), a run goes on; the user reads one sentence.
+If W&B fails (no network, no login, a full disk, an error inside W&B), the run goes on and the user reads a sentence.
 """
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.runs.records import Record, plain
+from upliftlens.benchmarks.system.talk import Say, say
 from upliftlens.causal.errors import UpliftlensError, unknown
-
-Say = Callable[[str], None]
 
 _CONNECT = 20.0  # seconds to reach the W&B server, after which the run is tracked offline
 _UPLOAD = 300.0  # seconds to upload a run's rest at its end, after which `wandb sync` has to
@@ -44,7 +43,7 @@ class WandbConfig(LoggerConfig):
 KINDS: dict[str, type[LoggerConfig]] = {"none": LoggerConfig, "wandb": WandbConfig}
 
 
-def config_type(options: Mapping[str, Any]) -> type[LoggerConfig]:
+def logger_type(options: Mapping[str, Any]) -> type[LoggerConfig]:
     """The dataclass that the composed group ``logger`` must fit.
 
     Raises:
@@ -65,16 +64,11 @@ class Tracker:
         """Puts the record's values into the summary and ends the run, as failed unless its status is done."""
 
 
-def to_stderr(sentence: str) -> None:
-    """Tells the user something that is no result."""
-    print(sentence, file=sys.stderr)
-
-
 @contextmanager
-def track(config: LoggerConfig, record: Record, say: Say = to_stderr) -> Iterator[Tracker]:
+def track(config: LoggerConfig, record: Record, say: Say = say) -> Iterator[Tracker]:
     """The tracker of a run. ``record`` is the run as it starts: its configuration, key, names and sweep.
 
-    Call ``finish`` with the final record once that is stored; a block that ends without is a failed run.
+    Call ``finish`` with the final record once that is stored; a block that ends without it is a failed run.
     """
     if not isinstance(config, WandbConfig):
         yield Tracker()
@@ -87,7 +81,7 @@ def track(config: LoggerConfig, record: Record, say: Say = to_stderr) -> Iterato
 
 
 def wandb_login() -> str | None:
-    """Where W&B credentials were found (never what they are), or None. Looks at files and variables, no network."""
+    """Where W&B credentials are (never what they are), or None. Reads files and variables; uses no network."""
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
         if os.environ.get(name):
             return name
@@ -189,8 +183,6 @@ def _start(config: WandbConfig, mode: Literal["offline", "online"], record: Reco
 
 def _best(name: str) -> str:
     """What W&B shows of a history in its summary: the best value, where it is known which way is better."""
-    from upliftlens.benchmarks.metrics.registry import choose
-
     metric = name.partition("/")[2] or name
     if metric == "loss":
         return "min"

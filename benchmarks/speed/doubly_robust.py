@@ -37,13 +37,12 @@ RATIOS = [
 
 def epoch(overrides: list[str]) -> Callable[[], float]:
     """A function that trains one epoch and returns its seconds; the program is compiled already."""
-    config = composed(["data=ml-100k", "propensity=popularity", *overrides])
-    chosen = plan(config)
-    prepared = prepare(chosen, quiet)
+    planned = plan(composed(["data=ml-100k", "propensity=popularity", *overrides]))
+    prepared = prepare(planned, quiet)
     data = rows(prepared, refit=False).device
-    method = method_of(chosen, data)
-    source = feed_of(chosen, prepared, exposure(chosen, quiet), method, refit=False)
-    hp = hyper(chosen, source.n_steps)
+    method = method_of(planned, data)
+    source = feed_of(planned, prepared, exposure(planned, quiet), method, refit=False)
+    hp = hyper(planned, source.n_steps)
     init, run = compiled(method, source.cut)
     state = init(jax.random.key(0), data, hp)
     host = np.random.default_rng(0)

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from upliftlens.benchmarks.config.allowed import allowed
 from upliftlens.benchmarks.config.choices import CONFIGS
 from upliftlens.benchmarks.config.compose import explained, prepare_overrides
+from upliftlens.benchmarks.runs.plan import options_of
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.jobs import Jobs
 from upliftlens.benchmarks.system.keys import canonical_key
@@ -25,19 +26,21 @@ from upliftlens.causal.errors import UpliftlensError
 def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     """Runs ``upliftlens run`` or ``upliftlens sweep`` with the arguments that follow the verb.
 
-    Returns the records of the jobs that this process did or found. In a sweep a failed job is told when it fails.
+    Returns the records of all jobs, computed or looked up. In a sweep a failed job is printed when it fails.
 
     Raises:
-        UpliftlensError: for a configuration that can't be composed, and for whatever a run finds.
-        SweepFailed: after the last job of a sweep, if any failed.
+        UpliftlensError: for a configuration that can't be composed, and for a run that failed; in a sweep after its
+            last job.
     """
     jobs = Jobs(sweep=verb == "sweep")
     overrides = prepare_overrides(arguments)
     OmegaConf.register_new_resolver("upliftlens.allowed", _allowed, replace=True)  # for --help
-    if jobs.sweep:
-        overrides = [*_group(overrides), *overrides]  # last, what may be a flag: --help
+    if jobs.sweep and not any(override.startswith("group=") for override in overrides):
+        overrides = [f"group={sweep_name('sweep', overrides)}", *overrides]  # first: a flag such as --help may follow
     try:
         _launch(jobs, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from None
     except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there
         if not jobs.sweep or error.errno == errno.EPIPE:
             raise
@@ -52,8 +55,6 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
 
 def _allowed(*, _root_: DictConfig) -> str:
     """A line per option of a composed configuration that has a range or a fixed set of values, or what is wrong."""
-    from upliftlens.benchmarks.runs.plan import options_of
-
     names = [str(name) for name in _root_ if name != "hydra"]  # whose help is being resolved
     config: Any = OmegaConf.to_container(OmegaConf.masked_copy(_root_, names), resolve=True)
     try:
@@ -66,39 +67,19 @@ def _allowed(*, _root_: DictConfig) -> str:
 
 
 def _launch(jobs: Jobs, overrides: Sequence[str]) -> None:
-    """Has Hydra compose the configuration of the command, then that of each job of a sweep, and hand them to ``jobs``.
-
-    Raises:
-        UpliftlensError: for a configuration that can't be composed, and what a job raises.
-    """
-    try:
-        if any(text.startswith(("-", "hydra.mode=")) for text in overrides):  # --help, --cfg job, ...
-            _launch_by_flags(jobs, overrides)
-            return
-        with initialize_config_module(CONFIGS, version_base="1.3"):
-            hydra = GlobalHydra.instance().hydra
-            assert hydra is not None
-            # Hydra's own command line would compose once more, to ask which of the two is meant.
-            (hydra.multirun if jobs.sweep else hydra.run)("config", jobs, list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error, overrides) from None
-
-
-def _launch_by_flags(jobs: Jobs, overrides: Sequence[str]) -> None:
-    # Hydra would print an error of its own and leave; the caller prints ours.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [f"upliftlens {'sweep' if jobs.sweep else 'run'}", *["--multirun"] * jobs.sweep, *overrides]
-    hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(jobs)()
+    """Has Hydra compose the configuration of the command and of each job of a sweep, and hand them to ``jobs``."""
+    if any(text.startswith(("-", "hydra.mode=")) for text in overrides):  # --help, --cfg job, ...
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints an error of its own and exits
+        sys.argv = [f"upliftlens {'sweep' if jobs.sweep else 'run'}", *["--multirun"] * jobs.sweep, *overrides]
+        hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(jobs)()
+        return
+    with initialize_config_module(CONFIGS, version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        # Hydra's own command line would compose once more, to decide between run and multirun.
+        (hydra.multirun if jobs.sweep else hydra.run)("config", jobs, list(overrides))
 
 
 def sweep_name(verb: str, overrides: Sequence[str]) -> str:
-    """The name of what a command starts: the same command has the same name, however often it is continued."""
+    """The name of a sweep or search: the same command has the same name, however often it is continued."""
     return f"{verb}-{canonical_key({'overrides': sorted(overrides)})[:8]}"
-
-
-def _group(overrides: Sequence[str]) -> list[str]:
-    return (
-        []
-        if any(override.startswith("group=") for override in overrides)
-        else [f"group={sweep_name('sweep', overrides)}"]
-    )

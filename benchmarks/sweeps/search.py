@@ -1,4 +1,4 @@
-"""One search for all: trials of a configuration, judged on validation rows, and the best of them.
+"""The search of ``tune`` and of tables: trials of a configuration, scored on validation rows, and the best of them.
 
 Trial 0 is the configuration as it stands, the next are drawn from its space by a rule, and the last ``refining`` ones
 from the part of the space, ``narrow`` of each range, around the best of those before. Every trial is a run of its own
@@ -53,13 +53,13 @@ def search(
     """The best of ``budget`` trials: by the direction of its criterion, the earliest of equals.
 
     ``planned(changes)`` is the plan of the configuration with those changes; ``parts``: the changes that make each
-    validation part. A trial that fails on a part is told (``failed(number, changes, reason)``), counts and can't win.
+    validation part. ``failed(number, changes, reason)`` reports a trial that fails on a part; it counts and can't win.
 
     Raises:
-        UpliftlensError: if the configuration or the space is wrong, the data can't be had, every trial failed, or
+        UpliftlensError: if the configuration or the space is wrong, the data can't be loaded, every trial failed, or
             trials were scored by different criteria.
     """
-    # What is wrong with the configuration itself, or with the space, is no failed trial.
+    # An error in the configuration itself, or in the space, is no failed trial.
     first = [planned([*part, "trial=true"]) for part in parts]
     stated = {full_name(name): _stated(first[0].config, full_name(name), entry) for name, entry in space.items()}
     trials: list[Trial] = []

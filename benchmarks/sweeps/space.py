@@ -9,7 +9,7 @@ from scipy.stats import qmc
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 SEARCHED = ("model", "train", "loss", "objective")
-"""The config groups whose options may be searched: what they change is what is learned, not what it is judged by."""
+"""The config groups whose options may be searched: they change what is learned, not how it is scored."""
 
 Space = Mapping[str, Mapping[str, Any]]
 """By option ``{choices: […]}``, or ``{low, high, log}`` for a float. A name without a dot is one of the model's."""
@@ -24,7 +24,7 @@ def sample(space: Space, budget: int, seed: int) -> list[list[str]]:
     Draw t depends on (seed, t) only, so a larger budget repeats the smaller one's trials.
 
     Raises:
-        UpliftlensError: if there is nothing to search, or an entry says neither.
+        UpliftlensError: if there is nothing to search, or an entry states neither choices nor a range.
     """
     _require_space(space)
     trials: list[list[str]] = [[]]
@@ -48,7 +48,7 @@ def spread(space: Space, budget: int, seed: int) -> list[list[str]]:
 
 
 def narrowed(space: Space, centre: Mapping[str, Any], width: float) -> dict[str, dict[str, Any]]:
-    """The space around one of its points: ranges of ``width`` of their length, choices of the one that was made.
+    """The space around one of its points: ranges cut to ``width`` of their length, of choices only the point's.
 
     A range is centred on the point's value, on its logarithm where the range is logarithmic, and moved to lie within
     the space's. ``centre`` maps each name to a value; one beyond the range counts as the nearest within, and a
@@ -58,7 +58,7 @@ def narrowed(space: Space, centre: Mapping[str, Any], width: float) -> dict[str,
 
 
 def require_searchable(name: str, config: Mapping[str, Any]) -> None:
-    """Refuses an option whose values can't be compared on one set of validation rows, or that there is not.
+    """Refuses an option whose values can't be compared on the same validation rows, and an unknown option.
 
     Raises:
         UpliftlensError: naming the option.

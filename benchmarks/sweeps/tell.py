@@ -1,9 +1,9 @@
-"""What is printed of runs: a bar while one runs, a line when it is done or has failed."""
+"""What is printed of runs: a bar while a run goes on, a line when it is done or has failed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from upliftlens.benchmarks.runs.many import Outcome, Watch, record_of, run_many
+from upliftlens.benchmarks.runs.many import Outcome, record_of, run_many
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record, default_metrics
 from upliftlens.benchmarks.system.talk import Reporter, epoch_bar, say, say_styled
@@ -17,17 +17,17 @@ def bar(plan: Plan) -> Iterator[Reporter]:
 
 
 def run_and_tell(plan: Plan) -> Record:
-    """Runs a plan and tells its outcome in a line.
+    """Runs a plan and prints a line when it is done; its record.
 
     Raises:
         UpliftlensError: if it fails.
     """
-    (outcome,) = run_many([plan], Watch(bar))
+    (outcome,) = run_many([plan], bar)
     return tell_done(plan, outcome)
 
 
 def tell_done(plan: Plan, outcome: Outcome) -> Record:
-    """Tells what a run came to; its record.
+    """Prints the line of a run that is done; its record.
 
     Raises:
         UpliftlensError: if it failed.
@@ -41,23 +41,21 @@ def tell_done(plan: Plan, outcome: Outcome) -> Record:
 
 
 def tell_failure(plan: Plan, outcome: Outcome) -> None:
-    """Tells that a job of a sweep failed, and why."""
+    """Prints that a job of a sweep failed, and why."""
     say_styled(("failed", "red"), f"  {label_of(plan)}: {outcome.message}")
 
 
 def tell_remark(remark: str) -> None:
-    """Tells what is odd about jobs of a sweep."""
+    """Prints that some jobs of a sweep are the same run, and why."""
     say_styled(("note", "yellow"), f"  {remark}: such jobs of the sweep are one run")
 
 
 def label_of(plan: Plan) -> str:
-    """What a person tells runs by: data, split with its fold, model with its loss and objective, seed."""
+    """How lines name a run: data, split with its fold, model with its loss and objective, seed."""
     fold = f":{plan.split.fold}" if hasattr(plan.split, "fold") else ""
-    learning = plan.learning
-    parts = [learning.model.value.name]
-    if not plan.solver:
-        parts += [learning.loss.value.name, learning.objective.value.name]
-    return f"{plan.data.name} {plan.split.name}{fold} {'/'.join(parts)} seed={plan.seed}"
+    model, loss, objective = plan.learning.model, plan.learning.loss, plan.learning.objective
+    method = "/".join(part.value.name for part in ((model,) if plan.solver else (model, loss, objective)))
+    return f"{plan.data.name} {plan.split.name}{fold} {method} seed={plan.seed}"
 
 
 def described(record: Record) -> str:

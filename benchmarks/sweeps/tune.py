@@ -1,6 +1,6 @@
 """``tune``: a seeded random search over the ranges that a model's configuration states, then the best trial in full."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
@@ -9,11 +9,13 @@ from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.app import sweep_name
 from upliftlens.benchmarks.sweeps.search import Search, search
 from upliftlens.benchmarks.sweeps.space import Space, full_name, sample
+from upliftlens.benchmarks.sweeps.tell import run_and_tell
+from upliftlens.benchmarks.system.talk import say
 from upliftlens.causal.errors import UpliftlensError
 
 
-def tune(arguments: Sequence[str], run: Callable[[Plan], Record], say: Callable[[str], None]) -> tuple[Search, Record]:
-    """The search that the arguments ask for, and the record of its best trial run in full, with refit and test set.
+def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
+    """The search of the configuration, and the record of its best trial, run in full with refit and test set.
 
     Raises:
         UpliftlensError: for what is wrong with the configuration itself, or if every trial failed.
@@ -34,8 +36,8 @@ def tune(arguments: Sequence[str], run: Callable[[Plan], Record], say: Callable[
         say(f"trial {number} failed: {reason}")
 
     space = searched(config, overrides)
-    result = search(planned, run, space, sample, settings.budget, settings.tune_seed, failed)
-    return result, run(planned(result.trials[result.best].changes))
+    tried = search(planned, run_and_tell, space, sample, settings.budget, settings.tune_seed, failed)
+    return tried, run_and_tell(planned(tried.trials[tried.best].changes))
 
 
 def searched(content: Mapping[str, Any], overrides: Sequence[str]) -> Space:

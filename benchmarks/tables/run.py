@@ -47,7 +47,7 @@ def record_of(plan: Plan) -> Record:
     Raises:
         UpliftlensError: if the run fails.
     """
-    (outcome,) = many.run_many([plan], many.Watch())
+    (outcome,) = many.run_many([plan])
     return many.record_of(plan, outcome)
 
 

@@ -40,7 +40,7 @@ def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tm
     out, err = capsys.readouterr()
     assert len(offline) == 2, "both sources of ML-100K are asked, once"
     assert "there is no network" in err and "SYNTHETIC world, not real data" in " ".join(err.split())
-    assert out.count("SYNTHETIC world (ML-100K could not be had)") == 1 and "MovieLens 100K" not in out
+    assert out.count("SYNTHETIC world (ML-100K could not be loaded)") == 1 and "MovieLens 100K" not in out
     assert "--where data=synthetic" in out and "sweep data=synthetic" in out and "data=ml-100k" not in out
     stored = records(tmp_path / "runs")
     assert {item["model"] for item in stored} == {"additive"}

@@ -26,7 +26,7 @@ from upliftlens.benchmarks.runs.store import (
     save_failure,
     save_fit,
     save_run,
-    sweep,
+    delete_leftovers,
 )
 from upliftlens.causal.errors import UpliftlensError
 
@@ -220,7 +220,7 @@ def test_temporary_files_of_dead_processes_are_swept(tmp_path: Path) -> None:
     os.utime(old, (time.time() - 2 * 24 * 3600,) * 2)
     open_store(store.root)
     assert old.exists(), "looked through once per process: with thousands of runs that takes a second"
-    sweep.cache_clear()
+    delete_leftovers.cache_clear()
     open_store(store.root)
     assert not old.exists() and fresh.exists() and claimed.exists()
     with claim(store, "fits", "f0", print):

@@ -14,7 +14,7 @@ from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.runs import many
 from upliftlens.benchmarks.runs import plan as plans
-from upliftlens.benchmarks.runs.many import NoData, Outcome, Watch, record_of, run_many
+from upliftlens.benchmarks.runs.many import NoData, Outcome, record_of, run_many
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.sweeps import jobs, tune
 from upliftlens.benchmarks.system.talk import quiet
@@ -83,7 +83,7 @@ def test_outcomes_are_plain_and_name_what_is_stored(tmp_path):
         during.append(plan)
         return nullcontext(quiet)
 
-    outcomes = run_many(group, Watch(reporter, lambda plan, outcome: ended.append((plan, outcome))))
+    outcomes = run_many(group, reporter, lambda plan, outcome: ended.append((plan, outcome)))
     assert [outcome.status for outcome in outcomes] == ["computed", "failed", "stored"]
     assert ended == list(zip(group, outcomes)) and during == group
     assert [Outcome(**json.loads(json.dumps(outcome._asdict()))) for outcome in outcomes] == outcomes
@@ -107,10 +107,10 @@ def test_data_that_cannot_be_had_are_tried_once_and_remarks_are_made_once(tmp_pa
     config = planned(tmp_path, "model=popularity").config
     missing = composed(["data=ml-1m", "model=popularity"])
     group = [plan(item, ["train.lr=1"]) for item in (missing, config, missing, config)]
-    outcomes = run_many(group, Watch(remark=remarks.append))
+    outcomes = run_many(group, remark=remarks.append)
     assert tried == ["ml-1m", "synthetic", "synthetic"]
     assert [outcome.status for outcome in outcomes] == ["no data", "failed", "no data", "failed"]
-    assert outcomes[2].message == "its data could not be had, as told above"
+    assert outcomes[2].message == "its data could not be loaded, see the message above"
     assert "not enough memory" in outcomes[1].message
     assert remarks == ["model=popularity learns by a rule of its own and does not read train.lr"]
     with pytest.raises(NoData, match="ml-1m"):

@@ -87,7 +87,9 @@ def test_data_that_cannot_be_had_are_tried_once_in_a_sweep(tmp_path, monkeypatch
     assert main(["sweep", *words, f"store={tmp_path}/runs", "data=ml-1m,ml-10m", "model=random", "seed=0,1,2"]) == 1
     shown = capsys.readouterr().err
     assert tried == ["ml-1m", "ml-10m"] and shown.count("plug it in") == 2
-    assert shown.count("could not be had, as told above") == 4 and "6 of 6 runs failed, as told above." in shown
+    assert (
+        shown.count("could not be loaded, see the message above") == 4 and "6 of 6 runs failed, see the lines" in shown
+    )
     assert "others" not in shown
 
 
