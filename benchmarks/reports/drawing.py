@@ -90,9 +90,8 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
         if row.value != row.value:
             tick.set_fontweight("bold")
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=x_label)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(x_label)
     axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.45 / (height - 1.1)), ncols=4, frameon=False)
     return figure
 
@@ -121,8 +120,7 @@ def panel_plot(panels: Mapping[str, Sequence[Line]], title: str, y_label: str) -
     row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (x_label, lines) in zip(row, panels.items(), strict=True):
         for line in lines:
-            colour, marker = COLOURS[line.colour % len(COLOURS)], MARKERS[line.colour % len(MARKERS)]
-            dash = DASHES[line.colour % len(DASHES)]
+            colour, marker, dash = (kinds[line.colour % len(kinds)] for kinds in (COLOURS, MARKERS, DASHES))
             axes.plot(line.x, line.y, dash, color=colour, marker=marker, markersize=4, label=line.label)
             _band(axes, line, colour)
         axes.spines[["top", "right"]].set_visible(False)
@@ -181,8 +179,7 @@ def _band(axes: "Axes", line: Line, colour: str) -> None:
 def _finish(axes: "Axes", x_label: str, y_label: str) -> None:
     """A line at 0, the labels, and a legend beside the axes."""
     axes.axhline(0, color="0.6", linewidth=0.8)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set(xlabel=x_label, ylabel=y_label)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 

@@ -85,10 +85,8 @@ def _column(name: str, side: Literal["user", "item"], dataset: Dataset, options:
             return f"it has {len(values)} values, more than max_levels={options.max_levels}"
         levels, member = _binned(numbers, options.bins)
     else:
-        place = {value: at for at, value in enumerate(values)}
-        levels, member = tuple(values), np.zeros((len(texts), len(values)), bool)
-        for row, tags_of_row in enumerate(tags):
-            member[row, [place[tag] for tag in tags_of_row]] = True
+        levels = tuple(values)
+        member = np.array([[value in row for value in values] for row in tags], bool).reshape(len(tags), len(values))
     if len(levels) < 2:
         return "it has fewer than two values"
     partition = bool((member.sum(axis=1) <= 1).all())

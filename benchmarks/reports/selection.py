@@ -61,9 +61,11 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
     kept = [(record, fields(record)) for record in records]
     conditions = [_condition(condition) for condition in where]
     require_fields([flat for _, flat in kept], [name for name, _, _ in conditions])
-    for condition in conditions:
-        _require_order([flat.get(condition[0]) for _, flat in kept], *condition)
-        kept = [(record, flat) for record, flat in kept if _holds(flat, *condition)]
+    for name, sign, bound in conditions:
+        values = [flat.get(name) for _, flat in kept]
+        if sign not in ("=", "!=") and any(map(_is_number, values)) and _number(bound) is None:  # they have no order
+            raise UpliftlensError(f"--where '{name}{sign}{bound}': {name} is a number and '{bound}' is none")
+        kept = [(record, flat) for record, flat in kept if _holds(flat, name, sign, bound)]
     return [record for record, _ in kept]
 
 
@@ -122,12 +124,6 @@ def _condition(condition: str) -> tuple[str, str, str]:
             f"--where takes FIELD=VALUE (or !=, <, <=, >, >=), not '{condition}': for example model=mf"
         )
     return match[1].strip(), match[2], match[3].strip()
-
-
-def _require_order(values: Sequence[Any], name: str, sign: str, bound: str) -> None:
-    """Refuses < and > between a number and a text, which have no order."""
-    if sign not in ("=", "!=") and any(map(_is_number, values)) and _number(bound) is None:
-        raise UpliftlensError(f"--where '{name}{sign}{bound}': {name} is a number and '{bound}' is none")
 
 
 def columns(records: Sequence[Record]) -> list[str]:

@@ -62,16 +62,14 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
     Raises:
         UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
     """
-    everything, unreadable = list_records(store)
-    remarks = list(unreadable)
+    everything, remarks = list_records(store)
     records = query(everything, where)
     if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
         records = [record for record in records if not record.trial]
         remarks.append(f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them.")
     if form != "json" or over:
-        distinct = once_per_fit(records, metrics)
-        if repeated := len(records) - len(distinct):
-            records = distinct
+        n_runs, records = len(records), once_per_fit(records, metrics)
+        if repeated := n_runs - len(records):
             shows = "--format json shows" if metrics else "--metrics or --format json shows"
             remarks.append(f"{repeated} runs measure a fit that is shown already: {shows} them.")
     if not everything:
@@ -193,7 +191,7 @@ def shown(value: float) -> str:
     """A metric's value for people: three decimals, fewer for large numbers, two digits for tiny ones."""
     if math.isnan(value):
         return "–"
-    if value != 0 and abs(value) < 0.001:
+    if 0 < abs(value) < 0.001:
         return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
@@ -226,9 +224,7 @@ def _means(
 
 
 def _line(sheet: Sheet, row: Row) -> list[str]:
-    cells = [row.cells.get(name, "") for name in sheet.columns]
-    if sheet.columns[:1] == ["run"]:
-        cells[0] = cells[0][:_SHOWN]
+    cells = [row.cells.get(name, "")[: _SHOWN if name == "run" else None] for name in sheet.columns]
     return cells + [with_interval(row.metrics[name]) if name in row.metrics else "" for name in sheet.metrics]
 
 

@@ -3,8 +3,8 @@
 Rows ``KNOB=VALUE`` change one knob of data=grid; the others stay at the definition's ``base``. Columns are the root
 mean squared errors of the estimators over draws of the observation, and ``bias/…`` their mean errors, both relative to
 the truth. Columns ``A vs B`` and ``bias/A vs B`` are the differences of the root mean squared errors and of the
-absolute mean errors over the same draws, with Holm's correction over the rows of a column. Intervals resample the draws. The
-figure shows the root mean squared errors, a panel per knob.
+absolute mean errors over the same draws, with Holm's correction over the rows of a column. Intervals resample the
+draws. The figure shows the root mean squared errors, a panel per knob.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,8 +45,7 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     families: dict[str, dict[str, _Gap]] = {}
     for knob, values in content["knobs"].items():
         for value in values:
-            knobs = Knobs(**{**content["base"], knob: value})
-            world = world_of(config, knobs)
+            world = world_of(config, Knobs(**{**content["base"], knob: value}))
             drawn = relative_errors(world, content["estimators"], content["draws"], content["floor"], content["seed"])
             by_estimator = dict(zip(content["estimators"], drawn, strict=True))
             row = f"{knob}={value:g}"
@@ -56,8 +55,7 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
                     low, high = _bounds(errors, summary, resampling)
                     cells.append(Cell(row, column, mean, low, high, *judged(content, row, column, mean), ()))
                 for first, second in content["compared"]:
-                    both = np.stack([by_estimator[first], by_estimator[second]])
-                    gap = _gap(both, summary, resampling)
+                    gap = _gap(np.stack([by_estimator[first], by_estimator[second]]), summary, resampling)
                     families.setdefault(f"{prefix}{first} vs {second}", {})[row] = gap
     for column, family in families.items():
         cells += _paired_cells(column, family, resampling.level)

@@ -18,8 +18,6 @@ from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 
-PACKAGE = "upliftlens.configs.table"
-
 
 class Cell(NamedTuple):
     """A number of a table: its interval, the published number, the keys of its runs, and whether they used MAR data.
@@ -79,9 +77,7 @@ def definition(name: str) -> dict[str, Any]:
         UpliftlensError: for an unknown name.
     """
     if name in packaged("table"):
-        content = yaml.safe_load((files(PACKAGE) / f"{name}.yaml").read_text())
-        assert isinstance(content, dict)
-        return content
+        return dict(yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text()))
     if name not in (defined := _defined()):
         raise unknown("table", name, names())
     if "title" not in defined[name]:
