@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
+    from upliftlens.benchmarks.reports.drawing import check_path
     from upliftlens.benchmarks.reports.effect_report import EXPLAINED, forest, sheet
     from upliftlens.benchmarks.reports.effects import mine
-    from upliftlens.benchmarks.reports.plots import check_path
     from upliftlens.benchmarks.reports.sheet import render
 
     if flags.plot:

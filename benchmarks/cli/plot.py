@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens plot KIND [METHOD …] --out FILE``: of finished runs curves, a point per method, or propensities."""
-    from upliftlens.benchmarks.reports.curves import figure_of
-    from upliftlens.benchmarks.reports.plots import check_path, save
+    from upliftlens.benchmarks.reports.drawing import check_path, save
+    from upliftlens.benchmarks.reports.figures import figure_of
 
     check_path(Path(flags.out))
     store = Store(Path(flags.store).expanduser())

@@ -1,9 +1,9 @@
-"""Features of users and items as groups of logged rows: which levels there are, and who is in them.
+"""Features of users and items as groups of logged rows: the levels of each feature, and the users or items in them.
 
-A column of the user or item table is used as it is (gender), opened where its cells hold several values divided by
-``|`` (genres), or, where it holds many numbers (age, year), cut into quantiles. ``activity`` is no column: how many
-outcomes above 0 a user has. It would be circular to group rows by their own outcomes, so a row is grouped by what the
-user did in the other half of the log.
+The values of a column of the user or item table are its levels (gender); cells are split at ``|`` (genres), and many
+different numbers (age, year) are cut into quantiles. ``activity``, the number of a user's outcomes above 0, is computed
+from the log. It would be circular to group rows by their own outcomes, so a row is grouped by what the user did in the
+other half of the log.
 """
 
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ class MiningOptions:
 
 
 class Feature(NamedTuple):
-    """``member`` bool[2, n, K]: whether user (or item) is in a level, for the rows of each half of the log.
+    """``member`` bool[2, n, K]: whether a user (or item) is in a level, for the rows of each half of the log.
 
-    ``partition``: nobody is in two levels.
+    ``partition``: no user (or item) is in two levels.
     """
 
     name: str
@@ -50,30 +50,32 @@ class Feature(NamedTuple):
 
 
 def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: MiningOptions) -> list[Feature]:
-    """The features asked for, or all that can be used, users' first. ``half`` i8[N] in {0, 1} of every row.
+    """The features of ``options``, or all that can be used, those of users first. ``half`` i8[N] in {0, 1} of rows.
 
     Raises:
-        UpliftlensError: for an unknown feature, or one that was asked for and can't be used, with the reason.
+        UpliftlensError: for a feature of ``options`` that is unknown or can't be used, with the reason.
     """
-    columns = {name: ("user", dataset.users[name]) for name in dataset.users.columns if name != "id"}
-    columns |= {name: ("item", dataset.items[name]) for name in dataset.items.columns if name not in ("id", "title")}
-    known = [*columns, ACTIVITY]
-    expected = options.features
-    for name in expected or ():
+    items = [name for name in dataset.items.columns if name not in ("id", "title")]
+    known = [*(name for name in dataset.users.columns if name != "id" and name not in items), ACTIVITY, *items]
+    for name in options.features or ():
         if name not in known:
             raise unknown(f"feature of {dataset.name}", name, known)
-    result = []
-    users_first = sorted(known, key=lambda this_name: columns.get(this_name, ("user",))[0] != "user")
-    for name in users_first if expected is None else expected:
-        this_result = _activity(log, half, options) if name == ACTIVITY else _column(name, *columns[name], options)
-        if isinstance(this_result, Feature):
-            result.append(this_result)
-        elif expected:
-            raise UpliftlensError(f"feature '{name}' of {dataset.name} can't be used: {this_result}")
-    return result
+    usable = []
+    for name in known if options.features is None else options.features:
+        if name == ACTIVITY:
+            feature = _activity(log, half, options)
+        else:
+            feature = _column(name, "item" if name in items else "user", dataset, options)
+        if isinstance(feature, Feature):
+            usable.append(feature)
+        elif options.features:
+            raise UpliftlensError(f"feature '{name}' of {dataset.name} can't be used: {feature}")
+    return usable
 
 
-def _column(name: str, side: str, cells: pd.Series, options: MiningOptions) -> "Feature | str":
+def _column(name: str, side: Literal["user", "item"], dataset: Dataset, options: MiningOptions) -> Feature | str:
+    """The feature, or why it can't be used."""
+    cells = dataset.users[name] if side == "user" else dataset.items[name]
     texts = cells.fillna("").astype(str).tolist()
     tags = [[part for part in text.split("|") if part] for text in texts]
     values = sorted({tag for row in tags for tag in row})
@@ -83,18 +85,16 @@ def _column(name: str, side: str, cells: pd.Series, options: MiningOptions) -> "
             return f"it has {len(values)} values, more than max_levels={options.max_levels}"
         levels, member = _binned(numbers, options.bins)
     else:
-        place = {value: at for at, value in enumerate(values)}
-        levels, member = tuple(values), np.zeros((len(texts), len(values)), bool)
-        for row, this_tag in enumerate(tags):
-            member[row, [place[tag] for tag in this_tag]] = True
+        levels = tuple(values)
+        member = np.array([[value in row for value in values] for row in tags], bool).reshape(len(tags), len(values))
     if len(levels) < 2:
         return "it has fewer than two values"
     partition = bool((member.sum(axis=1) <= 1).all())
-    return Feature(name, "user" if side == "user" else "item", levels, np.stack([member, member]), partition)
+    return Feature(name, side, levels, np.stack([member, member]), partition)
 
 
-def _activity(log: UpliftLog, half: np.ndarray, options: MiningOptions) -> "Feature | str":
-    """Levels of a row's user by the outcomes in the half of the log that the row is not in."""
+def _activity(log: UpliftLog, half: np.ndarray, options: MiningOptions) -> Feature | str:
+    """Levels by the number of the user's outcomes in the half of the log that the row is not in."""
     taken = (log.outcome > 0).astype(np.float64)
     counts = np.stack([np.bincount(log.user[half != side], taken[half != side], log.n_users) for side in (0, 1)])
     levels, member = _binned(counts.ravel(), options.bins)
@@ -110,4 +110,4 @@ def _binned(numbers: np.ndarray, bins: int) -> tuple[tuple[str, ...], np.ndarray
     place = np.searchsorted(edges, numbers, side="left")
     member = (place[:, None] == np.arange(len(edges) + 1)) & np.isfinite(numbers)[:, None]
     member = member[:, member.any(axis=0)]
-    return tuple(f"{numbers[item].min():g} to {numbers[item].max():g}" for item in member.T), member
+    return tuple(f"{numbers[level].min():g} to {numbers[level].max():g}" for level in member.T), member

@@ -3,8 +3,8 @@
 from math import nan
 from pathlib import Path
 
+from upliftlens.benchmarks.reports.drawing import ForestRow, forest_plot, save
 from upliftlens.benchmarks.reports.effects import Study
-from upliftlens.benchmarks.reports.plots import ForestRow, forest_plot, save
 from upliftlens.benchmarks.reports.sheet import Row, Sheet
 from upliftlens.benchmarks.runs.records import Summary
 from upliftlens.causal.effects.heterogeneity import Estimate
@@ -16,9 +16,8 @@ EXPLAINED = (
 
 
 def sheet(study: Study) -> Sheet:
-    """A row for the overall effect, one per feature (do its levels differ?), one per level (unlike the overall?)."""
+    """A row for the overall effect, for each feature (do its levels differ?), and each level (against the overall)."""
     corrected = "p" if study.options.correction == "none" else f"p/{study.options.correction}"
-    known = study.true == study.true
     rows = [
         Row(
             {"feature": "all", "level": "overall; p: of no effect", "rows": f"{study.rows}"},
@@ -26,23 +25,20 @@ def sheet(study: Study) -> Sheet:
         )
     ]
     for feature in study.features:
-        f = feature.test
-        asked = f"differ? F({f.df1:.0f}, {f.df2:.0f}) = {f.statistic:.2f}" if f.p == f.p else "no test possible"
-        rows.append(
-            Row(
-                {"feature": feature.name, "level": asked},
-                {"p": _alone(f.p), corrected: _alone(feature.p)} if f.p == f.p else {},
-            )
-        )
+        question, p_values = "no test possible", {}
+        if (test := feature.test).p == test.p:
+            question = f"differ? F({test.df1:.0f}, {test.df2:.0f}) = {test.statistic:.2f}"
+            p_values = {"p": _alone(test.p), corrected: _alone(feature.p)}
+        rows.append(Row({"feature": feature.name, "level": question}, p_values))
         for level in feature.levels:
             cells = _cells(level.effect, level.difference, level.true, level.difference.p, level.p, corrected)
             rows.append(Row({"feature": feature.name, "level": level.name, "rows": f"{level.rows}"}, cells))
-    metrics = ["effect", *(["true"] if known else []), "difference", "p"]
+    metrics = ["effect", *(["true"] if study.true == study.true else []), "difference", "p"]
     return Sheet(["feature", "level", "rows"], metrics if corrected == "p" else [*metrics, corrected], rows)
 
 
 def forest(study: Study, path: Path) -> None:
-    """The forest plot of a study: effects with intervals, true values beside them, features that differ marked.
+    """The forest plot of a study: effects with intervals, true effects if known, and a mark for levels that differ.
 
     Raises:
         UpliftlensError: if the file can't be written.

@@ -1,13 +1,12 @@
-"""Preference mining: whom does recommending help? ``upliftlens effects``.
+"""``upliftlens effects``, preference mining: which users and items does recommending help?
 
-The log is cut at random into two halves of its rows; outcome models and activity of one half serve the other, so that
-no row helps to predict or to group itself. Every level of a feature gets its effect, held against the overall effect;
-every feature gets one test of whether its levels differ. Both are corrected for their number. A level counts as
-different only if its feature does too: where nothing differs, at most 1 − level of all studies raise any alarm.
+The rows of the log are split at random into two halves; outcome models and activity from one half are used for the
+other, so that no row helps to predict or to group itself. The effect of every level of a feature is compared with the
+overall effect; every feature has one test of whether its levels differ. Both are corrected for their number. A level
+differs only if its feature does too: if nothing differs, at most 1 − level of all studies claim any difference.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,15 +23,18 @@ from upliftlens.causal.effects.treatment import UpliftLog, overlap
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.intervals import benjamini_hochberg, holm
 
-Correction = Callable[[Sequence[float]], list[float]]
-CORRECTIONS: dict[str, Correction] = {"holm": holm, "bh": benjamini_hochberg, "none": list}
-_IDLE = ("split", "metrics")  # groups that are there for data sets to state theirs (configs/_data.yaml)
+CORRECTIONS: dict[str, Callable[[Sequence[float]], list[float]]] = {
+    "holm": holm,
+    "bh": benjamini_hochberg,
+    "none": list,
+}
+_IDLE = ("split", "metrics")  # groups that are composed only because data sets change them (configs/_data.yaml)
 
 
 class Level(NamedTuple):
-    """One level of a feature: its effect, the same held against the overall effect, and in worlds the true effect.
+    """A level of a feature: its effect, its difference from the overall effect, and in worlds the true effect.
 
-    ``rows``: with overlap. ``p``: of "as the overall effect", corrected. ``true`` is NaN where nobody knows it.
+    ``rows``: with overlap. ``p``: of "no difference", corrected. ``true`` is NaN if it is not known.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Level(NamedTuple):
     p: float
 
 
-class Found(NamedTuple):
+class FeatureEffects(NamedTuple):
     """A feature with its levels, and the test of whether they differ; ``p`` corrected for the number of features."""
 
     name: str
@@ -60,11 +62,11 @@ class Study(NamedTuple):
     rows: int
     overall: tests.Estimate
     true: float
-    features: tuple[Found, ...]
+    features: tuple[FeatureEffects, ...]
 
 
 def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
-    """The study of configs/effects.yaml with overrides; what was left out or estimated is told.
+    """The study of configs/effects.yaml with overrides; ``say`` gets remarks on what was left out or estimated.
 
     Raises:
         UpliftlensError: for data without treatments, or as ``study``.
@@ -75,9 +77,9 @@ def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
         if override.lstrip("+~").partition("=")[0].partition(".")[0] in _IDLE:
             raise UpliftlensError(f"{override}: effects are estimated from the log as it is, so leave that out")
     config = composed(prepare_overrides(overrides), "effects")
-    config = {name: content for name, content in config.items() if name not in _IDLE}
-    data, cache = config.pop("data"), Path(config.pop("cache")).expanduser()
-    options = typed(MiningOptions, config, "")
+    data, cache = config["data"], Path(config["cache"]).expanduser()
+    kept = {name: content for name, content in config.items() if name not in (*_IDLE, "data", "cache")}
+    options = typed(MiningOptions, kept, "")
     dataset = load(typed(config_type(data), data, "data"), cache, say)
     if dataset.treatment is None:
         raise UpliftlensError(
@@ -92,13 +94,13 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
 
     Raises:
         UpliftlensError: if too few users have rows with overlap in both arms, an option is out of its range, or as
-            ``mining_features.features``.
+            ``effect_features.features``.
     """
     assert dataset.treatment is not None
     log = _first_log(dataset, dataset.treatment)
     half = _halves(len(log), options.seed)
-    result = features(dataset, log, half, options)
-    with located(f"{dataset.name}"):
+    grouped = features(dataset, log, half, options)
+    with located(dataset.name):
         known = overlap(log)
         m1, m0 = _predictions(log, half, options.shrinkage)
         uplift.inverse_propensity(log, options.chi)
@@ -108,8 +110,8 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
         say("propensities are estimated: what also depends on an unrecorded cause is biased")
     tau = None if dataset.world is None else dataset.world.tau
     truth = np.full(len(log), np.nan) if tau is None else tau[log.user, log.item].astype(np.float64)
-    measured = _Measured(log, known.usable, half, m1, m0, truth, options)
-    base = measured.sums(np.arange(len(log)))
+    predicted = _Predicted(log, known.usable, half, m1, m0, truth, options)
+    base = predicted.sums(np.arange(len(log)))
     both = base.sum(axis=0)
     if min(with_rows := _users(both)) < options.min_users:
         raise UpliftlensError(
@@ -117,7 +119,7 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
             f"too few to say what recommending changes, min_users={options.min_users}"
         )
     overall = tests.group(both[:, :4])
-    tested = [_feature(item, base, measured, overall, say) for item in result]
+    tested = [_feature(feature, base, predicted, overall, say) for feature in grouped]
     total = both.sum(axis=0)
     return Study(
         dataset.name,
@@ -130,21 +132,23 @@ def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) 
 
 
 def _halves(n: int, seed: int) -> np.ndarray:
-    # A stream of its own: a world's draw may have the same seed, and its treatments come from the very same numbers.
+    # A separate stream: a world's treatments may be drawn with the same seed, thus from the same random numbers.
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))).integers(0, 2, n).astype(np.int8)
 
 
 def _first_log(dataset: Dataset, treatment: Treatment) -> UpliftLog:
     """The log, or in a world its training draw: the rows that a learner trains on."""
-    rows = slice(len(dataset.log) // 2 if treatment.redrawn else len(dataset.log))
     log = dataset.log
-    columns = (log.user[rows], log.item[rows], treatment.treated[rows], log.value[rows], treatment.propensity[rows])
-    return UpliftLog(*columns, log.n_users, log.n_items)
+    rows = slice(len(log) // 2 if treatment.redrawn else len(log))
+    whole = UpliftLog(log.user, log.item, treatment.treated, log.value, treatment.propensity, log.n_users, log.n_items)
+    return _taken(whole, rows)
 
 
-def _taken(log: UpliftLog, rows: np.ndarray) -> UpliftLog:
-    columns = {name: getattr(log, name)[rows] for name in ("user", "item", "treated", "outcome", "propensity")}
-    return replace(log, **columns)
+def _taken(log: UpliftLog, rows: np.ndarray | slice) -> UpliftLog:
+    user, item, treated, outcome, propensity = (
+        column[rows] for column in (log.user, log.item, log.treated, log.outcome, log.propensity)
+    )
+    return UpliftLog(user, item, treated, outcome, propensity, log.n_users, log.n_items)
 
 
 def _predictions(log: UpliftLog, half: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +162,9 @@ def _predictions(log: UpliftLog, half: np.ndarray, shrinkage: float) -> tuple[np
     return out[0], out[1]
 
 
-class _Measured(NamedTuple):
+class _Predicted(NamedTuple):
+    """Columns over the rows of a log: with overlap or not, half, predicted outcomes, true effects."""
+
     log: UpliftLog
     usable: np.ndarray
     half: np.ndarray
@@ -189,46 +195,44 @@ def _users(sums: np.ndarray) -> tuple[int, int]:
 
 
 def _feature(
-    feature: Feature, base: np.ndarray, measured: _Measured, overall: tests.Group, say: Callable[[str], None]
-) -> Found:
-    options = measured.options
+    feature: Feature, base: np.ndarray, predicted: _Predicted, overall: tests.Group, say: Callable[[str], None]
+) -> FeatureEffects:
+    options = predicted.options
     groups, levels, left_out = [], [], []
     for place, name in enumerate(feature.levels):
         member = feature.member[:, :, place]
         if feature.side == "user":
             sums = (base * member[:, :, None]).sum(axis=0)
         else:
-            sums = measured.sums(np.flatnonzero(member[0][measured.log.item])).sum(axis=0)
-        item, rows = tests.group(sums[:, :4]), int(sums[:, 5].sum())
+            sums = predicted.sums(np.flatnonzero(member[0][predicted.log.item])).sum(axis=0)
         if min(with_rows := _users(sums)) < options.min_users:
             left_out.append(f"{name} (users with recommended rows {with_rows[0]}, with others {with_rows[1]})")
             continue
-        users = int(item.present.sum())
-        effect = tests.estimate(item.value, item.influence, users, options.level)
-        groups.append(item)
+        group, rows = tests.group(sums[:, :4]), int(sums[:, 5].sum())
+        effect = tests.estimate(group.value, group.influence, int(group.present.sum()), options.level)
+        groups.append(group)
         true = float(sums[:, 4].sum() / rows)
-        levels.append(Level(name, rows, effect, tests.against(item, overall, options.level), true, float("nan")))
+        levels.append(Level(name, rows, effect, tests.against(group, overall, options.level), true, float("nan")))
     if left_out:
         say(f"{feature.name}: left out {', '.join(left_out)}: min_users={options.min_users} of each are needed")
-    return Found(feature.name, tuple(levels), tests.differ(groups, overall, feature.partition), float("nan"))
+    return FeatureEffects(feature.name, tuple(levels), tests.differ(groups, overall, feature.partition), float("nan"))
 
 
-def _corrected(found: Sequence[Found], correction: str) -> list[Found]:
-    """The features' p corrected over features; the levels' over all levels together, and at least the feature's."""
-    correct = CORRECTIONS[correction]
-    of_feature = _over(correct, [item.test.p for item in found])
-    of_level = iter(_over(correct, [level.difference.p for item in found for level in item.levels]))
-    out = []
-    for item, p in zip(found, of_feature, strict=True):
+def _corrected(features: Sequence[FeatureEffects], correction: str) -> list[FeatureEffects]:
+    """With p of features corrected over features; p of levels over all levels, and at least that of the feature."""
+    of_feature = _over(correction, [feature.test.p for feature in features])
+    of_level = iter(_over(correction, [level.difference.p for feature in features for level in feature.levels]))
+    corrected = []
+    for feature, p in zip(features, of_feature, strict=True):
         floor = 0.0 if correction == "none" else p
-        levels = tuple(level._replace(p=float(np.fmax(next(of_level), floor))) for level in item.levels)
-        out.append(item._replace(p=p, levels=levels))
-    return out
+        levels = tuple(level._replace(p=float(np.fmax(next(of_level), floor))) for level in feature.levels)
+        corrected.append(feature._replace(p=p, levels=levels))
+    return corrected
 
 
-def _over(correct: Correction, p_values: Sequence[float]) -> list[float]:
-    """The correction over the tests that could be made; NaN stays."""
-    out = np.array(p_values, np.float64)
-    result = np.isfinite(out)
-    out[result] = correct(out[result].tolist())
-    return [float(item) for item in out]
+def _over(correction: str, p_values: Sequence[float]) -> list[float]:
+    """The correction over the tests that were possible; NaN stays."""
+    corrected = np.array(p_values, np.float64)
+    tested = np.isfinite(corrected)
+    corrected[tested] = CORRECTIONS[correction](corrected[tested].tolist())
+    return corrected.tolist()

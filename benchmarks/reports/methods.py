@@ -1,4 +1,4 @@
-"""Methods of a store by their names: which runs a name means, which belong together, and two of them compared."""
+"""Methods of a store by their names: the runs of a method, which runs are paired, and the comparison of two methods."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,11 +14,11 @@ from upliftlens.causal.intervals import Resampling
 
 
 class Compared(NamedTuple):
-    """Two methods by ``names``, the ``runs`` of each, paired, and what they say at ``level``."""
+    """Two methods by ``names``, the paired ``runs`` of each, and their comparison at ``level``."""
 
     names: tuple[str, str]
     runs: tuple[list[Record], list[Record]]
-    found: Comparison
+    comparison: Comparison
     level: float
 
 
@@ -33,93 +33,86 @@ def compared(store: Store, first: str, second: str, metric: str, where: Sequence
     if not records and (reasons := unmet(everything, where)):
         raise UpliftlensError("\n".join(reasons))
     records = once_per_fit(records, [metric])
-    sides = [measured(runs_of(records, name), metric) for name in (first, second)]
-    shared = sorted({pairing(this_side) for this_side in sides[0]} & {pairing(this_side) for this_side in sides[1]})
+    sides = [_measured(runs_of(records, name), metric) for name in (first, second)]
+    shared = sorted(set(map(pairing, sides[0])) & set(map(pairing, sides[1])))
     if not shared:
         raise UpliftlensError(
             f"{first} and {second} share no data, split and seed in {store.root}: run both on the same ones"
         )
-    require_one_experiment([this_side for this_side in (*sides[0], *sides[1]) if pairing(this_side) in shared])
+    require_one_experiment([run for run in (*sides[0], *sides[1]) if pairing(run) in shared])
     left, right = (one_per_pairing(side, shared, name) for side, name in zip(sides, (first, second), strict=True))
-    contenders = evaluations(store, left), evaluations(store, right)
     interval, title = Resampling(**left[0].config["metrics"]["interval"]), f"{first} against {second}"
-    result = compare({title: contenders}, metric, interval)[title]
-    return Compared((first, second), (left, right), result, interval.level)
+    comparison = compare({title: (evaluations(store, left), evaluations(store, right))}, metric, interval)[title]
+    return Compared((first, second), (left, right), comparison, interval.level)
 
 
-def as_text(one: Compared) -> list[str]:
+def as_text(both: Compared) -> list[str]:
     """Lines for a reader."""
-    lines = [f"{one.found.metric} over {len(one.runs[0])} shared runs and {one.found.n} users, paired:"]
-    lines += in_words(one.found, *one.names, one.level)
-    recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for side in one.runs for run in side]
-    if choose(one.found.metric).metric.evidence in ("logged", "logged+history") and "estimated" in recorded:
+    comparison = both.comparison
+    lines = [f"{comparison.metric} over {len(both.runs[0])} shared runs and {comparison.n} users, paired:"]
+    lines += in_words(comparison, *both.names, both.level)
+    runs = (run for side in both.runs for run in side)
+    recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]
+    if choose(comparison.metric).metric.evidence in ("logged", "logged+history") and "estimated" in recorded:
         lines.append(
             "Propensities of recommending were estimated from the log: a hidden cause of both would mislead this."
         )
     return lines
 
 
-def as_json(one: Compared) -> str:
+def as_json(both: Compared) -> str:
     """The comparison's fields, the verdict in words, and the keys of the runs of each side."""
-    said = verdict(one.found, *one.names, one.level)
-    keys = [[run.key for run in side] for side in one.runs]
-    return dumps(plain({**one.found._asdict(), "verdict": said, "runs": keys}))
+    words = verdict(both.comparison, *both.names, both.level)
+    keys = [[run.key for run in side] for side in both.runs]
+    return dumps(plain({**both.comparison._asdict(), "verdict": words, "runs": keys}))
 
 
 def evaluations(store: Store, records: Sequence[Record]) -> list[Evaluation]:
-    """What the runs keep per user, ready to be resampled."""
+    """The evaluations of finished runs, with the per-user sums that the store keeps."""
     return [from_arrays(load_per_user(store, record.key), record.diagnostics) for record in records]
 
 
 def finished(records: Sequence[Record], where: Sequence[str]) -> list[Record]:
     """The finished runs that meet all conditions, without the trials of a search."""
-    return [item for item in query(records, where) if item.status == "done" and not item.trial]
+    return [record for record in query(records, where) if record.status == "done" and not record.trial]
 
 
 def runs_of(records: Sequence[Record], name: str) -> list[Record]:
     """The runs that ``model``, ``model/loss/objective`` or a list of conditions means."""
     if "=" in name:
-        matching = query(records, name.split(","))
-    else:
-        parts = name.split("/")
-        matching = [
-            record
-            for record in records
-            if label(record)[: len(parts)] == parts or [record.model, record.objective] == parts
-        ]
-        if not matching:
-            raise unknown(
-                "method", name, {"/".join(label(record)) for record in records} or {"none: the store is empty"}
-            )
-    if not matching:
+        if matching := query(records, name.split(",")):
+            return matching
         raise UpliftlensError(f"no finished run meets {name}")
-    return matching
+    parts = name.split("/")
+    if named := [run for run in records if label(run)[: len(parts)] == parts or [run.model, run.objective] == parts]:
+        return named
+    raise unknown("method", name, {"/".join(label(run)) for run in records} or {"none: the store is empty"})
 
 
-def measured(records: Sequence[Record], metric: str) -> Sequence[Record]:
-    """The runs that have a metric; all, if none has it: then the reason is told where its value is asked for."""
+def _measured(records: Sequence[Record], metric: str) -> Sequence[Record]:
+    """The runs that have a metric; all of them if none has it: reading the metric then raises the error."""
     return [record for record in records if metric in record.metrics] or records
 
 
 def label(record: Record) -> list[str]:
-    """What a method is called by: model, and loss and objective where it has them."""
+    """The parts of a method's name: model, and loss and objective where it has them."""
     return [part for part in (record.model, record.loss, record.objective) if part]
 
 
 def pairing(record: Record) -> tuple[str, str, int]:
-    """What two runs have in common that can be compared: data, split and seed."""
+    """Data, split and seed: runs that agree in these three can be compared."""
     return (record.data["fingerprint"], record.split["fingerprint"], record.seed)
 
 
 def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int]], name: str) -> list[Record]:
-    """The run of every pairing.
+    """The run of every pairing (``shared``), in their order.
 
     Raises:
         UpliftlensError: if a pairing has several: the name means more than one configuration.
     """
     chosen = []
-    for expected in shared:
-        runs = [item for item in side if pairing(item) == expected]
+    for shared_pairing in shared:
+        runs = [run for run in side if pairing(run) == shared_pairing]
         if len(runs) > 1:
             keys = ", ".join(run.key[:8] for run in runs)
             raise UpliftlensError(

@@ -1,4 +1,4 @@
-"""One table, many formats: lines of text for a terminal, Markdown and LaTeX; rows of values for CSV; JSON."""
+"""A table in a format: lines of text for a terminal, Markdown or LaTeX; rows of values for CSV."""
 
 import csv
 import io
@@ -13,9 +13,8 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 
 
 def markdown(head: Sequence[str], lines: Iterable[Sequence[str]], rule: str = " --- ") -> str:
-    """A table in Markdown; ``rule`` is what stands below each column's name."""
-    below = f"|{'|'.join([rule] * len(head))}|"
-    return "\n".join([_piped(head), below, *map(_piped, lines)])
+    """A table in Markdown; ``rule`` is the text below each column's name."""
+    return "\n".join([_piped(head), f"|{'|'.join([rule] * len(head))}|", *map(_piped, lines)])
 
 
 def latex(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int) -> str:
@@ -26,7 +25,7 @@ def latex(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int) -> 
 
 
 def escaped(text: str) -> str:
-    """Text whose every character LaTeX prints as it is."""
+    """The text with LaTeX's special characters escaped."""
     return re.sub(r"[\\~^&%$#_{}]", lambda hit: _LATEX.get(hit[0], f"\\{hit[0]}"), text)
 
 
@@ -45,7 +44,7 @@ def terminal(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int) 
 
 
 def as_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Comma-separated values, without the last line's end."""
+    """Comma-separated values, without a line break at the end."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([head, *rows])
     return out.getvalue().rstrip("\n")

@@ -1,76 +1,84 @@
 """Reading the store: filters on records, and the columns that tell them apart."""
 
 import json
+import operator
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from upliftlens.benchmarks.runs.records import DEFAULT_METRICS, Record, default_metrics, to_json
 from upliftlens.causal.errors import UpliftlensError, did_you_mean, unknown
 
 IDENTITY = ("data", "split", "model", "loss", "objective")
-"""The fields that say what a run is, in the order of a table's columns."""
+"""The fields that identify a run, in the order of a table's columns."""
 
 REPETITIONS = ("split.fold", "split.seed")
-"""The split's options that repeat one protocol; its name and every other option make another protocol."""
+"""Options of a split that repeat one protocol; its name and its other options define the protocol."""
 
+_NO_COLUMN = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
+"""Configuration that says nothing about what was trained, only where it was reported, how measured or searched for."""
 
-_UNTOLD = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
-"""Configuration of where a run was shown, how it was measured or searched for, not of what was trained: no column."""
-
-_VALUES = 12  # of a field that a message lists
+_VALUES = 12  # the most values of a field that a message lists
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 Fields = Mapping[str, Any]
-"""A record as flat fields: dotted path to a plain value; mappings are opened, lists are not."""
+"""A record as flat fields: dotted path to a plain value; mappings are flattened, lists are not."""
 
 
 def fields(record: Record) -> dict[str, Any]:
-    """All that can be asked of a record, by dotted path, and by the short names that a table shows.
+    """The fields of a record that a condition can name: by dotted path, and by the short names that a table shows.
 
     Short: ``data`` and ``split`` (their names), any path inside ``config`` without that word (``train.lr``), and a
-    metric's name for its value (``rmse``). Where two meanings clash, a record's own field comes first.
+    metric's name for its value (``rmse``). If a short name is also a field of the record, it means that field.
     """
     content = to_json(record)
-    flat = dict(_flat(content, ""))
-    short = {name: metric["value"] for name, metric in content["metrics"].items()}
-    inside = dict(_flat(content["config"], ""))
-    names = {"data": record.data.get("name"), "split": record.split.get("name")}
-    return {**short, **inside, **flat, **names}
+    return {
+        **{name: metric["value"] for name, metric in content["metrics"].items()},
+        **dict(_flat(content["config"], "")),
+        **dict(_flat(content, "")),
+        "data": record.data.get("name"),
+        "split": record.split.get("name"),
+    }
 
 
 def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
     """The records for which all conditions hold: ``FIELD=VALUE``, or ``!=``, ``<``, ``<=``, ``>``, ``>=``.
 
-    ``fields`` says what can be asked for. Numbers are compared as numbers, everything else as text; ``null`` stands for
-    no value. A record without the field meets ``!=`` only.
+    FIELD is one of ``fields``. Numbers are compared as numbers, everything else as text; ``null`` means no value. A
+    record without the field meets ``!=`` only.
 
     Raises:
-        UpliftlensError: for a condition that isn't one, or a field that no record has, with the nearest one.
+        UpliftlensError: for a condition of another form, or a field that no record has, with the nearest name.
     """
     kept = [(record, fields(record)) for record in records]
-    conditions = [_condition(item) for item in where]
+    conditions = [_condition(condition) for condition in where]
     require_fields([flat for _, flat in kept], [name for name, _, _ in conditions])
-    for condition in conditions:
-        _require_order([flat.get(condition[0]) for _, flat in kept], *condition)
-        kept = [(record, flat) for record, flat in kept if _holds(flat, *condition)]
+    for name, sign, bound in conditions:
+        values = [flat.get(name) for _, flat in kept]
+        if sign not in ("=", "!=") and any(map(_is_number, values)) and _number(bound) is None:  # they have no order
+            raise UpliftlensError(f"--where '{name}{sign}{bound}': {name} is a number and '{bound}' is none")
+        kept = [(record, flat) for record, flat in kept if _holds(flat, name, sign, bound)]
     return [record for record, _ in kept]
 
 
-def once_per_fit(records: Sequence[Record], wanted: Sequence[str]) -> list[Record]:
-    """The records, with one finished run for each fit: what was trained once and measured twice is one experiment.
+def once_per_fit(records: Sequence[Record], metrics: Sequence[str]) -> list[Record]:
+    """The records, with one finished run for each fit: a fit that was measured twice is one experiment.
 
-    Kept is the run that has most of the ``wanted`` metrics (the usual ones if empty), the latest of equals.
+    Kept is the run that has most of the ``metrics`` (the usual ones if empty), the latest in a tie.
     """
-    names = wanted or DEFAULT_METRICS
-    kept: dict[tuple[str, bool], Record] = {}
-    for record in sorted(
-        records, key=lambda this_record: (sum(name in this_record.metrics for name in names), this_record.created)
-    ):
-        if record.status == "done":
-            kept[record.fit_key, record.trial] = record
-    chosen = {id(record) for record in kept.values()}
-    return [record for record in records if record.status != "done" or id(record) in chosen]
+    names = metrics or DEFAULT_METRICS
+    by_metrics = sorted(records, key=lambda record: (sum(name in record.metrics for name in names), record.created))
+    kept = {(record.fit_key, record.trial): id(record) for record in by_metrics if record.status == "done"}
+    ids = set(kept.values())
+    return [record for record in records if record.status != "done" or id(record) in ids]
 
 
 def asks_for(where: Sequence[str], field: str) -> bool:
@@ -82,28 +90,29 @@ def unmet(records: Iterable[Record], where: Sequence[str]) -> list[str]:
     """A sentence for each condition ``FIELD=VALUE`` that no record meets, with the values that there are."""
     flat = [fields(record) for record in records]
     sentences = []
-    for name, sign, expected in map(_condition, where):
-        if sign == "=" and not any(_holds(item, name, sign, expected) for item in flat):
-            values = sorted({text(item.get(name)) for item in flat})
-            hint = did_you_mean(expected, values)
+    for name, sign, bound in map(_condition, where):
+        if sign == "=" and not any(_holds(record, name, sign, bound) for record in flat):
+            values = sorted({text(record.get(name)) for record in flat})
+            hint = did_you_mean(bound, values)
             more = f", … ({len(values)} values)" if len(values) > _VALUES else ""
-            sentences.append(f"No run has {name}={expected}: {hint}there is: {', '.join(values[:_VALUES])}{more}.")
+            sentences.append(f"No run has {name}={bound}: {hint}there is: {', '.join(values[:_VALUES])}{more}.")
     return sentences
 
 
 def require_fields(flat: Sequence[Fields], names: Iterable[str]) -> None:
-    """Refuses a field that none of the records has; says nothing where there are no records.
+    """Refuses a field that none of the records has; without records, every field passes.
 
     Raises:
         UpliftlensError: with the nearest name.
     """
-    known = {name for item in flat for name in item}
+    known = {name for record in flat for name in record}
     for name in names:
         if known and name not in known:
             hint = did_you_mean(name, known)
-            some = [item for item in (*IDENTITY, "seed", "status", "train.lr", *DEFAULT_METRICS) if item in known]
+            usual = (*IDENTITY, "seed", "status", "train.lr", *DEFAULT_METRICS)
+            examples = ", ".join(field for field in usual if field in known)
             raise UpliftlensError(
-                f"unknown field '{name}': {hint}there is, for example: {', '.join(some)}; `--format json` shows all"
+                f"unknown field '{name}': {hint}there is, for example: {examples}; `--format json` shows all"
             )
 
 
@@ -117,41 +126,34 @@ def _condition(condition: str) -> tuple[str, str, str]:
     return match[1].strip(), match[2], match[3].strip()
 
 
-def _require_order(values: Sequence[Any], name: str, sign: str, wanted: str) -> None:
-    """Refuses < and > between numbers and what is none: whatever it gave would be no answer."""
-    numbers = any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if sign not in ("=", "!=") and numbers and _number(wanted) is None:
-        raise UpliftlensError(f"--where '{name}{sign}{wanted}': {name} is a number and '{wanted}' is none")
-
-
 def columns(records: Sequence[Record]) -> list[str]:
     """The fields that tell the records apart, in a table's order: identity, configuration, seed.
 
-    ``model`` is always there. A configuration value has a column if it differs between records of one identity:
-    that two models have different defaults is no news.
+    ``model`` is always there. A configuration value has a column if it differs between records of the same identity:
+    different defaults of two models get none.
     """
     flat = [fields(record) for record in records]
-    identity = [name for name in IDENTITY if name == "model" or _differs(item.get(name) for item in flat)]
-    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for record, item in zip(records, flat):
-        inside = {name: value for name, value in _flat(record.config, "") if not name.startswith(_UNTOLD)}
-        alike.setdefault(tuple(text(item.get(name)) for name in IDENTITY), []).append(inside)
-    varying = {
-        name: None
-        for group in alike.values()
-        for name in dict.fromkeys(name for item in group for name in item)
-        if _differs(item.get(name) for item in group)
-    }
-    mine = {"seed", *(f"{name}.name" for name in IDENTITY)}
+    identity = [name for name in IDENTITY if name == "model" or _differs(record.get(name) for record in flat)]
+    same_identity: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for record, names in zip(records, flat):
+        config = {name: value for name, value in _flat(record.config, "") if not name.startswith(_NO_COLUMN)}
+        same_identity.setdefault(tuple(text(names.get(name)) for name in IDENTITY), []).append(config)
+    varying = dict.fromkeys(
+        name
+        for group in same_identity.values()
+        for name in dict.fromkeys(name for config in group for name in config)
+        if _differs(config.get(name) for config in group)
+    )
+    elsewhere = {"seed", *(f"{name}.name" for name in IDENTITY)}
     seed = ["seed"] if _differs(record.seed for record in records) else []
-    return [*identity, *(name for name in varying if name not in mine), *seed]
+    return [*identity, *(name for name in varying if name not in elsewhere), *seed]
 
 
 def protocol(record: Record) -> str:
-    """How a run's data were split, whatever the fold and the seed: its split's name and other options."""
+    """How a run's data were split, apart from fold and seed: the split's name and other options."""
     options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()}
-    kept = {name: value for name, value in options.items() if name not in REPETITIONS}
-    return text({**kept, "split.name": record.split["name"]})
+    options["split.name"] = record.split["name"]
+    return text({name: value for name, value in options.items() if name not in REPETITIONS})
 
 
 def require_one_experiment(records: Sequence[Record]) -> None:
@@ -162,32 +164,32 @@ def require_one_experiment(records: Sequence[Record]) -> None:
     Raises:
         UpliftlensError: with the conditions that choose one of them.
     """
-    worlds, protocols = {record.data["fingerprint"] for record in records}, {protocol(record) for record in records}
-    if len(worlds) == len(protocols) == 1:
+    data_sets, protocols = {record.data["fingerprint"] for record in records}, {protocol(record) for record in records}
+    if len(data_sets) == len(protocols) == 1:
         return
-    telling = [name for name in columns(records) if name.partition(".")[0] in ("data", "split")]
     first = fields(records[0])
-    asked = [name for name in telling if name in first and name not in REPETITIONS]
-    if len(worlds) > 1 and not any(name.startswith("data") for name in asked):
-        asked.insert(0, "data.fingerprint")
-    choice = shlex.join(f"{name}={text(first[name])}" for name in asked)
+    differing = [name for name in columns(records) if name.partition(".")[0] in ("data", "split")]
+    chosen = [name for name in differing if name in first and name not in REPETITIONS]
+    if len(data_sets) > 1 and not any(name.startswith("data") for name in chosen):
+        chosen.insert(0, "data.fingerprint")
+    choice = shlex.join(f"{name}={text(first[name])}" for name in chosen)
     raise UpliftlensError(
-        f"the runs are of {len(worlds)} data sets and {len(protocols)} ways to split, which must not be averaged: "
+        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split, which must not be averaged: "
         f"choose one, e.g. --where {choice}"
     )
 
 
-def metric_names(records: Sequence[Record], wanted: Sequence[str]) -> list[str]:
-    """The metrics to show: the wanted ones, or the default ones that exist, or whatever the records have.
+def metric_names(records: Sequence[Record], chosen: Sequence[str]) -> list[str]:
+    """The metrics to show: those chosen; if none, the default ones that exist, or else all that the records have.
 
     Raises:
-        UpliftlensError: for a wanted metric that no record has.
+        UpliftlensError: for a chosen metric that no record has.
     """
-    there = list(dict.fromkeys(name for record in records for name in record.metrics))
-    for name in wanted:
-        if there and name not in there:
-            raise unknown("metric", name, there)
-    return list(wanted) or default_metrics(there) or there
+    recorded = list(dict.fromkeys(name for record in records for name in record.metrics))
+    for name in chosen:
+        if recorded and name not in recorded:
+            raise unknown("metric", name, recorded)
+    return list(chosen) or default_metrics(recorded) or recorded
 
 
 def text(value: Any) -> str:
@@ -207,30 +209,20 @@ def _differs(values: Iterable[Any]) -> bool:
     return len({text(value) for value in values}) > 1
 
 
-def _holds(flat: Fields, name: str, sign: str, wanted: str) -> bool:
+def _holds(flat: Fields, name: str, sign: str, bound: str) -> bool:
     if name not in flat:
         return sign == "!="
-    value = flat[name]
-    number = _number(wanted)
-    left: Any
-    right: Any
-    if number is not None and isinstance(value, int | float) and not isinstance(value, bool):
-        left, right = float(value), number
-    elif sign in ("=", "!="):
-        same = text(value) == wanted.replace(" ", "") if isinstance(value, list) else text(value) == wanted
-        return same == (sign == "=")
-    elif value is None:
+    value, number = flat[name], _number(bound)
+    if number is not None and _is_number(value):
+        return _COMPARISONS[sign](float(value), number)
+    if value is None and sign not in ("=", "!="):
         return False
-    else:
-        left, right = text(value), wanted  # dates and names by the alphabet
-    return {
-        "=": left == right,
-        "!=": left != right,
-        "<": left < right,
-        "<=": left <= right,
-        ">": left > right,
-        ">=": left >= right,
-    }[sign]
+    # Dates and names in alphabetical order; a list is compared without the spaces in it.
+    return _COMPARISONS[sign](text(value), bound.replace(" ", "") if isinstance(value, list) else bound)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(text: str) -> float | None:

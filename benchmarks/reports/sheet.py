@@ -1,8 +1,8 @@
-"""Records as a table: one row per run, or per group of runs that differ in nothing but their seed."""
+"""Records as a table: one row per run, or per group of runs that differ in repetitions only, such as seeds."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
 from upliftlens.benchmarks.reports.selection import (
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Format = Literal["table", "md", "latex", "csv", "json"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
-_SHOWN = 8  # hex digits of a key that a person reads
+_SHOWN = 8  # hex digits of a key in a table for people
 
 
 class Row(NamedTuple):
@@ -39,7 +38,7 @@ class Row(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A table before it has a form."""
+    """A table before it is rendered in a format."""
 
     columns: list[str]
     metrics: list[str]
@@ -54,68 +53,58 @@ class Answer(NamedTuple):
 
 
 def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Format, over: Sequence[str]) -> Answer:
-    """The store's records that meet all conditions, in the form asked for.
+    """The store's records that meet all conditions, in the given form.
 
     ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold;
-    empty gives a row per run. Trials of a search are left out unless a condition asks for them. Files that could not be
-    read, and what was left out, are in the remarks.
+    empty gives a row per run. Trials of a search are left out unless a condition names ``trial``. The remarks list
+    unreadable files and what was left out.
 
     Raises:
-        UpliftlensError: for an unknown field or metric, a condition that is none, or a store that is no folder.
+        UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
     """
     everything, remarks = list_records(store)
     records = query(everything, where)
     if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
         records = [record for record in records if not record.trial]
-        remarks = [*remarks, f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them."]
+        remarks.append(f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them.")
     if form != "json" or over:
-        distinct = once_per_fit(records, metrics)
-        if measured := len(records) - len(distinct):
-            records = distinct
+        n_runs, records = len(records), once_per_fit(records, metrics)
+        if repeated := n_runs - len(records):
             shows = "--format json shows" if metrics else "--metrics or --format json shows"
-            remarks = [*remarks, f"{measured} runs measure a fit that is shown already: {shows} them."]
+            remarks.append(f"{repeated} runs measure a fit that is shown already: {shows} them.")
     if not everything:
-        remarks = [
-            *remarks,
-            f"No runs in {store.root} yet: start one (`upliftlens run model=mf`) or name another: --store FOLDER.",
-        ]
-    elif not records:
-        asked = f" meets {' and '.join(where)}" if where else " is to be shown"
-        remarks = [*remarks, f"None of the {len(everything)} runs in {store.root}{asked}."]
-        remarks += unmet(everything, where)
-    if over:
-        kept: dict[str, Mapping[str, Any]] = {}
-        for record in (this_record for this_record in records if this_record.status == "done"):
-            try:
-                record.config["metrics"]["interval"]
-                kept[record.key] = load_per_user(store, record.key)
-            except KeyError as lacking:
-                remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: its record lacks {lacking}"]
-            except UpliftlensError as damage:
-                remarks = [*remarks, f"Run {record.key[:_SHOWN]} is left out: {damage}"]
-        sheet = summarise(
-            [this_record for this_record in records if this_record.key in kept],
-            over,
-            metrics,
-            lambda this_record: kept[this_record.key],
+        remarks.append(
+            f"No runs in {store.root} yet: start one (`upliftlens run model=mf`) or name another: --store FOLDER."
         )
+    elif not records:
+        conditions = f" meets {' and '.join(where)}" if where else " is to be shown"
+        remarks += [f"None of the {len(everything)} runs in {store.root}{conditions}.", *unmet(everything, where)]
+    if over:
+        per_user: dict[str, Mapping[str, Any]] = {}
+        for record in records:
+            if record.status == "done":
+                try:
+                    record.config["metrics"]["interval"]
+                    per_user[record.key] = load_per_user(store, record.key)
+                except (KeyError, UpliftlensError) as error:
+                    reason = f"its record lacks {error}" if isinstance(error, KeyError) else error
+                    remarks.append(f"Run {record.key[:_SHOWN]} is left out: {reason}")
+        readable = [record for record in records if record.key in per_user]
+        sheet = summarise(readable, over, metrics, lambda record: per_user[record.key])
     elif form == "json":
         return Answer(dumps([to_json(record) for record in records]), remarks)
     else:
         sheet = runs(records, metrics)
     if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
         over_what = "users × the runs averaged" if over else "the users of the test set"
-        remarks = [*remarks, f"[lo, hi]: interval of the value over {over_what}, at the level metrics.interval.level."]
+        remarks.append(f"[lo, hi]: interval of the value over {over_what}, at the level metrics.interval.level.")
     return Answer(render(sheet, form), remarks)
 
 
 def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
-    """A row per run: key, status where one isn't done, what tells the runs apart, metrics, and errors."""
-    names = [
-        "run",
-        *(["status"] if any(this_record.status != "done" for this_record in records) else []),
-        *columns(records),
-    ]
+    """A row per run: key, status unless all are done, the fields that tell the runs apart, metrics, and errors."""
+    status = ["status"] if any(record.status != "done" for record in records) else []
+    names = ["run", *status, *columns(records)]
     rows = []
     for record in records:
         flat = fields(record) | {"run": record.key}
@@ -123,7 +112,7 @@ def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
         if record.error is not None:
             cells["error"] = f"{record.error.type}: {record.error.message} ({record.error.traceback})"
         rows.append(Row(cells, record.metrics))
-    names += ["error"] if any(this_record.error is not None for this_record in records) else []
+    names += ["error"] if any("error" in row.cells for row in rows) else []
     return Sheet(names, metric_names(records, metrics), rows)
 
 
@@ -133,14 +122,14 @@ def summarise(
     metrics: Sequence[str],
     per_user: Callable[[Record], Mapping[str, Any]],
 ) -> Sheet:
-    """A row per group of finished runs that agree in all that tells the records apart but the fields ``over``.
+    """A row per group of finished runs that differ in the fields ``over`` only.
 
     Each metric is the mean over the group's runs, with its interval over users × runs, recomputed from the per-user
     sums that ``per_user`` loads (see ``causal.intervals.across_seeds``). A metric that is not in every run of a group
     is left out; one whose sums weren't kept has no interval. Of a split only fold and seed can be averaged over.
 
     Raises:
-        UpliftlensError: for an unknown field, one that makes another protocol, or runs that repeat nothing.
+        UpliftlensError: for an unknown field, one that changes the protocol, or runs of a group that agree in ``over``.
     """
     if other := [name for name in over if name.split(".")[0] == "split" and name not in REPETITIONS]:
         raise UpliftlensError(
@@ -154,28 +143,26 @@ def summarise(
     folds = any(name in REPETITIONS for name in over)
     for record in done:
         flat = fields(record)
-        shown_cells = ("" if flat.get(name) is None else text(flat[name]) for name in group)
-        # What no column shows still tells experiments apart: the data, the split, the model's version and source.
-        data_and_split = (record.data["fingerprint"], protocol(record) if folds else record.split["fingerprint"])
+        cells = ("" if flat.get(name) is None else text(flat[name]) for name in group)
+        # Experiments also differ in what no column shows: the data, the split, the model's version and source.
+        split = protocol(record) if folds else record.split["fingerprint"]
         code = text(record.diagnostics.get("model"))
-        members.setdefault((*shown_cells, *data_and_split, code), []).append(record)
-    for some in members.values():
-        _refuse_repeats(some, over)
+        members.setdefault((*cells, record.data["fingerprint"], split, code), []).append(record)
     names = metric_names(done, metrics)
-    rows = [
-        Row(dict(zip(group, values)) | {"runs": str(len(some))}, _means(some, names, per_user))
-        for values, some in members.items()
-    ]
+    rows = []
+    for values, runs_of_group in members.items():
+        _refuse_repeats(runs_of_group, over)
+        cells_of_group = dict(zip(group, values)) | {"runs": str(len(runs_of_group))}
+        rows.append(Row(cells_of_group, _means(runs_of_group, names, per_user)))
     return Sheet([*group, "runs"], names, rows)
 
 
 def _refuse_repeats(records: Sequence[Record], over: Sequence[str]) -> None:
-    """Two runs that agree even in the fields to average over differ in something else: no repetitions."""
+    """Refuses runs that agree in all fields to average over: they differ in something else and are no repetitions."""
     seen: dict[tuple[str, ...], Record] = {}
     for record in records:
         flat = fields(record)
-        first = seen.setdefault(tuple(text(flat.get(name)) for name in over), record)
-        if first is not record:
+        if (first := seen.setdefault(tuple(text(flat.get(name)) for name in over), record)) is not record:
             raise UpliftlensError(
                 f"runs {first.key[:_SHOWN]} and {record.key[:_SHOWN]} agree in {', '.join(over)}, so they are no "
                 "repetitions of one experiment: narrow with --where"
@@ -187,8 +174,8 @@ def render(sheet: Sheet, form: Format) -> "str | Table":
     head, lines = [*sheet.columns, *sheet.metrics], [_line(sheet, row) for row in sheet.rows]
     match form:
         case "json":
-            rows = [{**row.cells, "metrics": {n: m._asdict() for n, m in row.metrics.items()}} for row in sheet.rows]
-            return dumps(plain(rows))
+            as_dicts = [{name: metric._asdict() for name, metric in row.metrics.items()} for row in sheet.rows]
+            return dumps(plain([{**row.cells, "metrics": dicts} for row, dicts in zip(sheet.rows, as_dicts)]))
         case "csv":
             parts = [f"{name}{part}" for name in sheet.metrics for part in ("", "/lo", "/hi", "/n")]
             return as_csv([*sheet.columns, *parts], [_values(sheet, row) for row in sheet.rows])
@@ -204,7 +191,7 @@ def shown(value: float) -> str:
     """A metric's value for people: three decimals, fewer for large numbers, two digits for tiny ones."""
     if math.isnan(value):
         return "–"
-    if value != 0 and abs(value) < 0.001:
+    if 0 < abs(value) < 0.001:
         return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
@@ -219,19 +206,17 @@ def with_interval(metric: Summary) -> str:
 def _means(
     records: Sequence[Record], names: Sequence[str], per_user: Callable[[Record], Mapping[str, Any]]
 ) -> dict[str, Summary]:
-    from upliftlens.benchmarks.evaluation.evaluation import Evaluation, over_seeds, statistics_from
+    from upliftlens.benchmarks.evaluation.evaluation import from_arrays, over_seeds
     from upliftlens.causal.intervals import Resampling
 
     loaded = [per_user(record) for record in records]
-    kept = [statistics_from(arrays) if "users" in arrays else {} for arrays in loaded]
+    evaluations = [from_arrays(arrays, {}) for arrays in loaded if "users" in arrays]
     means = {}
     for name in names:
         if not all(name in record.metrics for record in records):
             continue
-        if all(name in statistics for statistics in kept):
-            evaluations = [Evaluation(arrays["users"], item, {}, {}, {}) for arrays, item in zip(loaded, kept)]
-            interval = Resampling(**records[0].config["metrics"]["interval"])
-            means[name] = over_seeds(evaluations, name, interval)
+        if len(evaluations) == len(records) and all(name in run.statistics for run in evaluations):
+            means[name] = over_seeds(evaluations, name, Resampling(**records[0].config["metrics"]["interval"]))
         else:
             value = sum(record.metrics[name].value for record in records) / len(records)
             means[name] = Summary(value, math.nan, math.nan, 0)
@@ -239,9 +224,7 @@ def _means(
 
 
 def _line(sheet: Sheet, row: Row) -> list[str]:
-    cells = [row.cells.get(name, "") for name in sheet.columns]
-    if sheet.columns[:1] == ["run"]:
-        cells[0] = cells[0][:_SHOWN]
+    cells = [row.cells.get(name, "")[: _SHOWN if name == "run" else None] for name in sheet.columns]
     return cells + [with_interval(row.metrics[name]) if name in row.metrics else "" for name in sheet.metrics]
 
 

@@ -1,4 +1,4 @@
-"""Tables of estimators against a known truth, from arrays alone; the only model trained completes the matrix."""
+"""Tables of estimators against a known truth, over draws; the only trained model completes the rating matrix."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.data import config_type, load
+from upliftlens.benchmarks.tables.run import dataset_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import CompletionConfig
@@ -25,28 +25,24 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     ``dcg50/sd/ips`` …: the standard deviation of the draws with its χ² interval, and as verdict whether the closed form
     (``causal.worlds.schnabel.spreads``) is within three of its standard errors, sd/√(2(draws − 1)).
 
-    ROTATED ranks the lowest rating first, so that its DCG is the same in every completion in which each user has k
-    pairs of it.
+    ROTATED ranks the lowest rating first, so its DCG is the same in every completion with at least k such pairs per
+    user.
 
     Raises:
-        UpliftlensError: if the data can't be had.
+        UpliftlensError: if the data can't be loaded.
     """
-    from upliftlens.benchmarks.config.compose import composed
-
-    data = composed(content["data"])["data"]
-    dataset = load(typed(config_type(data), data, "data"), where.cache, where.say)
+    dataset = dataset_of(content["data"], where)
     completion = typed(CompletionConfig, content["completion"], "completion")
     with located("the table's world"):
         ratings = rebucket(complete(dataset.log, completion), np.asarray(content["marginal"]))
         p = exposure(ratings, content["alpha"], content["density"])
-    makes, ranks, draws = (np.random.default_rng([content["seed"], stream]) for stream in range(3))
-    result = predictions(ratings, makes)
-    k = int(content["cutoff"])
-    errors = {name: absolute_error(ratings, item) for name, item in result.items()}
-    gains = {name: dcg(ratings, item, k, ranks) for name, item in result.items()}
+    for_predictions, for_ties, for_draws = (np.random.default_rng([content["seed"], stream]) for stream in range(3))
+    predicted, k = predictions(ratings, for_predictions), int(content["cutoff"])
+    errors = {name: absolute_error(ratings, prediction) for name, prediction in predicted.items()}
+    gains = {name: dcg(ratings, prediction, k, for_ties) for name, prediction in predicted.items()}
     cells = []
     for prefix, losses in (("", errors), (f"dcg{k}/", gains)):
-        for row, estimate in estimates(losses, p, content["draws"], draws).items():
+        for row, estimate in estimates(losses, p, content["draws"], for_draws).items():
             closed = spreads(losses[row], p)
             cells.append(_cell(content, row, f"{prefix}true", estimate.true, estimate.true, estimate.true))
             for name in ESTIMATORS:
@@ -59,17 +55,20 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
 
 
 def _cell(content: Mapping[str, Any], row: str, column: str, value: float, low: float, high: float) -> Cell:
-    published, verdict = judged(content, row, column)(value)
-    return Cell(row, column, value, low, high, published, verdict, ())
+    return Cell(row, column, value, low, high, *judged(content, row, column, value), ())
 
 
 def _spread_cell(row: str, column: str, sd: float, draws: int, closed: float) -> Cell:
-    free = draws - 1
-    high, low = (sd * float(np.sqrt(free / stats.chi2.ppf(tail, free))) for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    held = abs(sd - closed) <= 3 * closed / np.sqrt(2 * free)
-    return Cell(
-        row, column, sd, low, high, None, f"{'is' if held else 'differs from'} the closed form {closed:.3f}", ()
-    )
+    same = abs(sd - closed) <= 3 * closed / np.sqrt(2 * (draws - 1))
+    verdict = f"{'is' if same else 'differs from'} the closed form {closed:.3f}"
+    return Cell(row, column, sd, *spread_bounds(sd, draws, LEVEL), None, verdict, ())
+
+
+def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:
+    """The χ² interval of a standard deviation over normal draws."""
+    tails = np.array([(1 + level) / 2, (1 - level) / 2])
+    low, high = sd * np.sqrt((draws - 1) / stats.chi2.ppf(tails, draws - 1))
+    return float(low), float(high)
 
 
 kind = TableKind("estimators", estimator_cells)

@@ -1,7 +1,7 @@
-"""Options of a table on the command line: ``upliftlens table NAME KEY=VALUE …`` replaces what its definition states.
+"""Options of a table on the command line: ``upliftlens table NAME KEY=VALUE …`` replaces values of its definition.
 
-A definition is its own schema: a value has the type and the shape that the definition's has, and the range that its
-name stands for, the same in every table.
+A definition is also the schema: a value must have the type and shape of the value that it replaces. Its range depends
+on its name and is the same in every table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,40 +18,27 @@ from upliftlens.causal.options import SEEDS, Above, AtLeast, Within
 _FIXED = ("kind", "published", "note")
 _RANGES = {
     **dict.fromkeys(["seed", "search_seed", "tune_seed"], SEEDS),
-    **dict.fromkeys(["draws", "folds", "logs", "users"], AtLeast(2)),  # one has no spread, or nothing to train on
+    **dict.fromkeys(["draws", "folds", "logs", "users"], AtLeast(2)),  # 1 has no spread, or nothing to train on
     **dict.fromkeys(["level", "validation", "narrow", "density", "floor"], Within(0, 1, "()")),
     "refining": AtLeast(0),
     "chi": Within(0, 0.5, "[)"),
 }
-"""Of numbers by their names. Other whole numbers are at least 1, others above 0."""
-_FILLED = frozenset(
-    [
-        "seeds",
-        "draws",
-        "validation_seeds",
-        "backbones",
-        "objectives",
-        "columns",
-        "estimators",
-        "data",
-        "knobs",
-        "rows",
-        "grid",
-        "blocks",
-        "training",
-    ]
+"""Ranges of numbers by name. Other whole numbers are at least 1, others above 0."""
+_FILLED = (
+    *("seeds", "draws", "validation_seeds", "backbones", "objectives", "columns", "estimators"),
+    *("data", "knobs", "rows", "grid", "blocks", "training"),
 )
-"""Lists and mappings without which there is nothing to compute."""
+"""Lists and mappings that must not be empty."""
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", list: "a list, as in [0,1]", str: "text"}
 
 
 def overridden(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The definition with top-level keys replaced, each by a value of the type it had; the title says what was changed.
+    """The definition with top-level keys replaced by values of the same type; the title lists the overrides.
 
     Values are written as in the definition, in YAML: ``draws=5``, ``seeds=[0,1]``, ``grid={model.dim: [2, 4]}``.
 
     Raises:
-        UpliftlensError: for what isn't KEY=VALUE, an unknown key, or a value of another type or out of its range.
+        UpliftlensError: for an override that isn't KEY=VALUE, an unknown key, a value of another type or out of range.
     """
     changed = dict(content)
     known = [key for key in content if key not in _FIXED]
@@ -70,10 +57,10 @@ def overridden(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
 
 
 def check(key: str, value: Any) -> None:
-    """Refuses a value of a definition that is out of the range of its name.
+    """Refuses a value of a definition that is out of the range for its key.
 
     Raises:
-        UpliftlensError: naming the key and what it may be.
+        UpliftlensError: naming the key and its range.
     """
     try:
         if key == "interval":
@@ -89,14 +76,14 @@ def check(key: str, value: Any) -> None:
 def _check_filled(key: str, value: Any) -> None:
     if not value:
         raise UpliftlensError(f"{key} is empty, so there would be nothing to compute")
-    if isinstance(value, list) and (twice := [item for item in value if value.count(item) > 1]):
+    if isinstance(value, list) and (twice := [entry for entry in value if value.count(entry) > 1]):
         raise UpliftlensError(f"{key} lists {twice[0]} more than once")
     for place, seed in enumerate(value if key in ("seeds", "validation_seeds", "draws") else ()):
         SEEDS.check(f"{key}[{place}]", seed)
 
 
 def _like(default: Any, text: str, key: str) -> Any:
-    """The text as YAML, a value of the type of the default."""
+    """The value of a YAML text; it must have the type of the default."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -114,10 +101,10 @@ def _shaped(default: Any, value: Any, where: str, typed_as: str) -> Any:
         here = "" if typed_as.startswith(f"{where}=") else f"{where} "
         raise UpliftlensError(f"{typed_as}: {here}must be {kind}, as is the definition's {default!r}")
     if isinstance(default, list) and default:
-        return [_shaped(default[0], item, f"{where}[{i}]", typed_as) for i, item in enumerate(value)]
+        return [_shaped(default[0], entry, f"{where}[{i}]", typed_as) for i, entry in enumerate(value)]
     if isinstance(default, dict) and default:
         first = next(iter(default.values()))
         return {
-            name: _shaped(default.get(name, first), item, f"{where}.{name}", typed_as) for name, item in value.items()
+            name: _shaped(default.get(name, first), entry, f"{where}.{name}", typed_as) for name, entry in value.items()
         }
     return value

@@ -1,10 +1,10 @@
 """Tables of robustness: the error of every risk estimator as its inputs get worse, over draws of a closed world.
 
-Rows ``KNOB=VALUE`` turn one knob of data=grid, the others staying at the definition's ``base``; columns are the
-estimators' root mean squared errors over draws of the observation, and ``bias/…`` their mean errors, both as shares of
-the truth. Columns ``A vs B`` and ``bias/A vs B`` are the differences of their root mean squared and of their absolute
-mean errors over the same draws, with Holm's correction over the rows of a column. Intervals resample the draws. The
-figure shows the first, a panel per knob.
+Rows ``KNOB=VALUE`` change one knob of data=grid; the others stay at the definition's ``base``. Columns are the root
+mean squared errors of the estimators over draws of the observation, and ``bias/…`` their mean errors, both relative to
+the truth. Columns ``A vs B`` and ``bias/A vs B`` are the differences of the root mean squared errors and of the
+absolute mean errors over the same draws, with Holm's correction over the rows of a column. Intervals resample the
+draws. The figure shows the root mean squared errors, a panel per knob.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ import numpy as np
 
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.reports.comparison import decided, in_a_cell
-from upliftlens.benchmarks.reports.plots import Line, check_path, panel_plot, save
+from upliftlens.benchmarks.reports.drawing import Line, check_path, panel_plot, save
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
 from upliftlens.benchmarks.worlds.config import GridConfig
 from upliftlens.benchmarks.worlds.grid import world_of
@@ -35,7 +35,7 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     """Cells of every knob's values; the figure is written to ``tables`` in the store, in each of ``figure``'s formats.
 
     Raises:
-        UpliftlensError: for an unknown knob or estimator, a world that can't be, or a draw that observes nothing.
+        UpliftlensError: for an unknown knob or estimator, an impossible world, or a draw that observes no pair.
     """
     _require(content)
     config, resampling = configure("grid", content["world"]), Resampling(**content["interval"])
@@ -45,20 +45,18 @@ def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     families: dict[str, dict[str, _Gap]] = {}
     for knob, values in content["knobs"].items():
         for value in values:
-            knobs = Knobs(**{**content["base"], knob: value})
-            world = world_of(config, knobs)
-            off = relative_errors(world, content["estimators"], content["draws"], content["floor"], content["seed"])
+            world = world_of(config, Knobs(**{**content["base"], knob: value}))
+            drawn = relative_errors(world, content["estimators"], content["draws"], content["floor"], content["seed"])
+            by_estimator = dict(zip(content["estimators"], drawn, strict=True))
             row = f"{knob}={value:g}"
             for prefix, summary in (("", _rmse), ("bias/", _mean)):
-                for name, errors in zip(content["estimators"], off, strict=True):
-                    column = prefix + name
-                    number = float(summary(errors))
+                for name, errors in by_estimator.items():
+                    mean, column = float(summary(errors)), prefix + name
                     low, high = _bounds(errors, summary, resampling)
-                    cells.append(Cell(row, column, number, low, high, *judged(content, row, column)(number), ()))
+                    cells.append(Cell(row, column, mean, low, high, *judged(content, row, column, mean), ()))
                 for first, second in content["compared"]:
-                    both = off[[content["estimators"].index(name) for name in (first, second)]]
-                    column = f"{prefix}{first} vs {second}"
-                    families.setdefault(column, {})[row] = _gap(both, summary, resampling)
+                    gap = _gap(np.stack([by_estimator[first], by_estimator[second]]), summary, resampling)
+                    families.setdefault(f"{prefix}{first} vs {second}", {})[row] = gap
     for column, family in families.items():
         cells += _paired_cells(column, family, resampling.level)
     for form in content["figure"]:
@@ -102,23 +100,24 @@ def _require(content: Mapping[str, Any]) -> None:
 
 
 def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
-    """Who has the least error in each row, and where the compared pairs differ."""
-    rows: dict[str, list[Cell]] = {}
+    """The estimator with the least error in each row, and where the compared pairs differ."""
+    by_row: dict[str, list[Cell]] = {}
+    by_verdict: dict[str, dict[str, list[str]]] = {}
     for cell in cells:
-        if not cell.column.startswith("bias/") and " vs " not in cell.column:
-            rows.setdefault(cell.row, []).append(cell)
-    said = []
-    for row, mine in rows.items():
-        best = min(mine, key=lambda cell: cell.value)
-        near = [cell.column for cell in mine if cell is not best and cell.lo <= best.hi + ROUNDING]
+        if " vs " in cell.column:
+            verdict = cell.verdict.partition(" (")[0]
+            by_verdict.setdefault(cell.column, {}).setdefault(verdict, []).append(cell.row)
+        elif not cell.column.startswith("bias/"):
+            by_row.setdefault(cell.row, []).append(cell)
+    sentences = []
+    for row, cells_of_row in by_row.items():
+        best = min(cells_of_row, key=lambda cell: cell.value)
+        near = [cell.column for cell in cells_of_row if cell is not best and cell.lo <= best.hi + ROUNDING]
         beside = f", not told apart from {', '.join(near)} (their intervals overlap)" if near else ""
-        said.append(f"{row}: least error {best.column}{beside}.")
-    paired = [cell for cell in cells if " vs " in cell.column]
-    for column in dict.fromkeys(cell.column for cell in paired):
-        words = {cell.row: cell.verdict.partition(" (")[0] for cell in paired if cell.column == column}
-        for word in dict.fromkeys(words.values()):
-            said.append(f"{column}: {word} at {', '.join(row for row, word in words.items() if word == word)}.")
-    return said
+        sentences.append(f"{row}: least error {best.column}{beside}.")
+    for column, verdicts in by_verdict.items():
+        sentences += [f"{column}: {verdict} at {', '.join(rows)}." for verdict, rows in verdicts.items()]
+    return sentences
 
 
 def relative_errors(world: Grid, names: Sequence[str], draws: int, floor: float, seed: int) -> np.ndarray:
@@ -129,15 +128,15 @@ def relative_errors(world: Grid, names: Sequence[str], draws: int, floor: float,
     """
     true, capacity = float(world.loss.mean()), capacity_of(world.exposure)
     stream = np.random.default_rng([seed, 1])
-    out = np.empty((len(names), draws))
+    errors = np.empty((len(names), draws))
     for number in range(draws):
         rows, weight = observed_rows(world.exposure, stream, capacity)
         if not weight.any():
             raise UpliftlensError("a draw observed no pair at all: raise data.density or data.n_users")
         columns = (world.loss[rows], world.propensity[rows], world.imputed[rows])
         estimates = _all(tuple(names), floor, *columns, weight, world.imputed.mean(), float(len(world.loss)))
-        out[:, number] = (np.asarray(estimates) - true) / true
-    return out
+        errors[:, number] = (np.asarray(estimates) - true) / true
+    return errors
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -178,7 +177,7 @@ def _mean(errors: np.ndarray) -> np.ndarray:
 
 
 _Gap = tuple[Difference, bool]
-"""A row's difference, and whether it is of two biases that can't be told from 0."""
+"""A row's difference, and whether it is between two biases whose intervals hold 0."""
 
 
 def _gap(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling) -> _Gap:
@@ -188,21 +187,20 @@ def _gap(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resamp
         return np.abs(summary(both[0])) - np.abs(summary(both[1]))
 
     difference = paired(float(gap(errors)), gap(_resampled(errors, resampling)), errors.shape[1], resampling.level)
-    signed = [_bounds(error, summary, resampling) for error in errors]
-    unbiased = summary is _mean and all(below <= 0 <= above for below, above in signed)
-    return difference, unbiased
+    bounds = [_bounds(of_estimator, summary, resampling) for of_estimator in errors]
+    return difference, summary is _mean and all(low <= 0 <= high for low, high in bounds)
 
 
 def _paired_cells(column: str, family: Mapping[str, _Gap], level: float) -> Iterator[Cell]:
     differences = decided([difference for difference, _ in family.values()], higher_is_better=False, level=level)
-    for (row, (_, unbiased)), this_difference in zip(family.items(), differences, strict=True):
-        # Of two biases that can't be told from 0 the greater in size is chance, however sure its size is.
-        said = "undecided: neither can be told from 0" if unbiased else in_a_cell(this_difference)
-        yield Cell(row, column, *this_difference[:3], None, said, ())
+    for (row, (_, unbiased)), difference in zip(family.items(), differences, strict=True):
+        # If both biases may be 0, which of them is larger in size is chance, even if their difference is significant.
+        verdict = "undecided: neither can be told from 0" if unbiased else in_a_cell(difference)
+        yield Cell(row, column, *difference[:3], None, verdict, ())
 
 
 def _resampled(errors: np.ndarray, resampling: Resampling) -> np.ndarray:
-    """f64[..., R, draws]: resamples of the draws, the last axis of the errors."""
+    """f64[..., R, draws]: resamples of the draws, which are the last axis of the errors."""
     rng, n = np.random.default_rng(resampling.seed), errors.shape[-1]
     return errors[..., rng.integers(n, size=(resampling.resamples, n))]
 

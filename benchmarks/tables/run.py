@@ -1,4 +1,4 @@
-"""The runs behind a table: a configuration composed once, changed by values, looked up in the store or computed."""
+"""Data and runs of a table: a configuration is composed once, changed by values, and its run looked up or computed."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -6,18 +6,29 @@ from typing import Any
 
 from upliftlens.benchmarks.config.compose import changed, composed
 from upliftlens.benchmarks.config.plugins import entry
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.data import config_type, load
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.runs import many
 from upliftlens.benchmarks.runs.plan import Plan, plan
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.tables.table import Where
 
 
-def configured(options: Sequence[str], changes: Sequence[str], where: Where) -> dict[str, Any]:
-    """The configuration that is composed from ``options`` and then changed by ``changes``, ``NAME=VALUE`` both.
+def dataset_of(options: Sequence[str], where: Where) -> Dataset:
+    """The data set of a configuration, for a table without runs.
 
-    Options may choose from groups (``model=mf``), changes only set values: they cost no composition.
+    Raises:
+        UpliftlensError: for data that can't be loaded.
+    """
+    data = composed(options)["data"]
+    return load(typed(config_type(data), data, "data"), where.cache, where.say)
+
+
+def configured(options: Sequence[str], changes: Sequence[str], where: Where) -> dict[str, Any]:
+    """The configuration composed from ``options`` and then changed by ``changes``, both ``NAME=VALUE``.
+
+    Options may choose from groups (``model=mf``); changes only set values, so that nothing is composed again.
 
     Raises:
         UpliftlensError: for what can't be composed.
@@ -35,7 +46,7 @@ def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Pla
 
 
 def fits(options: Sequence[str], where: Where) -> bool:
-    """Whether the objective of a configuration makes sense with its loss; such a plan is refused otherwise."""
+    """Whether the objective of a configuration allows the link function of its loss."""
     config = configured(options, (), where)
     objective = entry("objectives", config["objective"]["name"]).value
     return entry("losses", config["loss"]["name"]).value.link in objective.links
@@ -51,9 +62,9 @@ def record_of(plan: Plan) -> Record:
     return many.record_of(plan, outcome)
 
 
-def evaluation_of(record: Record, where: Where) -> Evaluation:
-    """What a record keeps per user, ready to be resampled."""
-    return from_arrays(load_per_user(Store(where.store), record.key), record.diagnostics)
+def behind(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
+    """The last fields of a cell: the keys of the runs behind it, and whether one of them used MAR data."""
+    return tuple(record.key for record in records), any(record.diagnostics["uses_mar_data"] for record in records)
 
 
 @lru_cache(maxsize=256)

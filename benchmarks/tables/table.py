@@ -1,7 +1,7 @@
-"""``upliftlens table NAME``: a paper's table, computed where it is missing, beside the published numbers.
+"""``upliftlens table NAME``: a paper's table beside the published numbers.
 
-A definition (configs/table/NAME.yaml) names its ``kind``, a ``TableKind``. What is expensive goes through the result
-store, so an interrupted table continues where it was.
+A definition (configs/table/NAME.yaml) names its ``kind``, a ``TableKind``. Runs are kept in the result store, so an
+interrupted table resumes.
 """
 
 import json
@@ -18,13 +18,11 @@ from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 
-PACKAGE = "upliftlens.configs.table"
-
 
 class Cell(NamedTuple):
-    """One number of a table with its interval, the published one, the runs behind it, and whether they saw MAR data.
+    """A number of a table: its interval, the published number, the keys of its runs, and whether they used MAR data.
 
-    MAR data: ratings of pairs at random, beside the log, as some propensities and imputations do.
+    MAR data: ratings of random pairs in addition to the log, which some propensities and imputations need.
     """
 
     row: str
@@ -39,7 +37,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table ready to be written: ``remarks`` are sentences on what its cells say."""
+    """A computed table; ``remarks`` are sentences about its cells."""
 
     title: str
     cells: list[Cell]
@@ -47,32 +45,28 @@ class Table(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Folders of the result store and of downloaded data, and how to tell what happens."""
+    """Folders of the result store and of downloaded data; ``say`` reports progress."""
 
     store: Path
     cache: Path
     say: Callable[[str], None]
 
 
-def _silent(definition: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
-    return []
-
-
 class TableKind(NamedTuple):
-    """How tables of one kind are computed: what an entry point of ``upliftlens.tables`` names.
+    """How tables of a kind are computed: what an entry point of ``upliftlens.tables`` names.
 
     ``cells(definition, where)``; ``remarks(definition, cells)`` are sentences about them. ``definition``: that of a
-    table called like the kind, in place of a YAML file: at least its ``title``, and what ``cells`` reads.
+    table with the name of the kind, instead of a YAML file: at least its ``title``, and the keys that ``cells`` reads.
     """
 
     name: str
     cells: Callable[[Mapping[str, Any], Where], list[Cell]]
-    remarks: Callable[[Mapping[str, Any], Sequence[Cell]], list[str]] = _silent
+    remarks: Callable[[Mapping[str, Any], Sequence[Cell]], list[str]] = lambda definition, cells: []
     definition: Mapping[str, Any] | None = None
 
 
 def names() -> list[str]:
-    """The tables that there are: the files of configs/table, and those that an installed kind defines."""
+    """The names of all tables: the files of configs/table, and the tables that installed kinds define."""
     return sorted({*packaged("table"), *_defined()})
 
 
@@ -83,9 +77,7 @@ def definition(name: str) -> dict[str, Any]:
         UpliftlensError: for an unknown name.
     """
     if name in packaged("table"):
-        content = yaml.safe_load((files(PACKAGE) / f"{name}.yaml").read_text())
-        assert isinstance(content, dict)
-        return content
+        return dict(yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text()))
     if name not in (defined := _defined()):
         raise unknown("table", name, names())
     if "title" not in defined[name]:
@@ -102,7 +94,7 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
     """Title, cells and remarks of a table; ``overrides`` KEY=VALUE replace top-level keys of its definition.
 
     Raises:
-        UpliftlensError: for an unknown name, kind or key, data that can't be had, or a run that fails.
+        UpliftlensError: for an unknown name, kind or key, data that can't be loaded, or a run that fails.
     """
     content = overridden(definition(name), overrides)
     with located(f"the table {name}"):
@@ -111,49 +103,48 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
     return Table(content["title"], cells, kind.remarks(content, cells))
 
 
-def judged(content: Mapping[str, Any], row: str, column: str) -> Callable[[float], tuple[float | None, str]]:
-    """The published number of a cell, and the verdict: "reproduced" within the table's tolerance, or "differs"."""
-    published = content["published"].get(row, {}).get(column)
-    tolerance = content["tolerance"].get(column)
+def judged(content: Mapping[str, Any], row: str, column: str, value: float) -> tuple[float | None, str]:
+    """The published number of a cell, and the verdict on its value.
 
-    def verdict(value: float) -> tuple[float | None, str]:
-        if published is None:
-            return None, ""
-        if tolerance is None:
-            return published, "indicative"
-        return published, "reproduced" if abs(value - published) <= tolerance else "differs"
-
-    return verdict
+    "reproduced" within the column's tolerance, else "differs"; "indicative" if the column has no tolerance.
+    """
+    if (published := content["published"].get(row, {}).get(column)) is None:
+        return None, ""
+    if (tolerance := content["tolerance"].get(column)) is None:
+        return published, "indicative"
+    return published, "reproduced" if abs(value - published) <= tolerance else "differs"
 
 
-def rendered(made: Table, how: str) -> str:
-    """The table as "md", "latex" or "json" (the cells alone); paired differences, columns ``X vs ROW``, come apart.
+def rendered(table: Table, how: str) -> str:
+    """The table as "md", "latex" or "json" (cells only); paired differences, columns ``X vs ROW``, in a second part.
 
     Raises:
         UpliftlensError: for another format.
     """
     if how == "json":
-        return json.dumps([cell._asdict() for cell in made.cells], indent=1)
+        return json.dumps([cell._asdict() for cell in table.cells], indent=1)
     if how not in ("md", "latex"):
         raise UpliftlensError(f"a table is written as md, latex or json, not as {how}")
-    parts = [[cell for cell in made.cells if (" vs " in cell.column) == paired] for paired in (False, True)]
+    parts = [[cell for cell in table.cells if (" vs " in cell.column) == paired] for paired in (False, True)]
     bodies = [_lines(part) for part in parts if part]
     if how == "md":
         tables = [text for head, *body in bodies for text in ("", markdown(head, body, "---"))]
-        return "\n".join([f"**{made.title}**", *tables, "", *legend(made), *(f"- {remark}" for remark in made.remarks)])
-    comments = [f"% {item}" for item in (made.title, *legend(made), *made.remarks)]
+        return "\n".join(
+            [f"**{table.title}**", *tables, "", *_legend(table), *(f"- {remark}" for remark in table.remarks)]
+        )
+    comments = [f"% {line}" for line in (table.title, *_legend(table), *table.remarks)]
     return "\n".join([*comments, *(latex(head, body, len(head) - 1) for head, *body in bodies)])
 
 
-def legend(made: Table) -> list[str]:
-    """What the words in the cells mean, as far as they occur."""
+def _legend(table: Table) -> list[str]:
+    """What the words in the cells mean, for those that occur."""
     lines = ["Each cell: ours [95 % interval]; published; verdict."]
-    if any("(p " in cell.verdict for cell in made.cells):
+    if any("(p " in cell.verdict for cell in table.cells):
         lines.append(
             "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "
             "large, corrected for the number of differences in the column (Holm)."
         )
-    if any(cell.uses_mar_data for cell in made.cells):
+    if any(cell.uses_mar_data for cell in table.cells):
         lines.append("MAR data: ratings of pairs chosen at random (missing at random), used beside the log.")
     return lines
 

@@ -1,9 +1,9 @@
 """How good are estimates of uplift@k? Bias, spread and coverage against the truth, over simulated logs of a world.
 
-The world's users are a population. Every simulated log redraws users from it, then treatments and outcomes of the items
-on the list; each estimator gives its value and its interval over users, as runs report them. The list, the same for all
-users, holds the k items most often taken in a log of the whole population, which also gives the doubly-robust
-estimator its outcome means; the truth is the mean effect of the list over the population.
+The world's users are a population. For every simulated log, users are drawn from it, then treatments and outcomes of
+the items on the list; each estimator gives its value and its interval over users, as in the records of runs. The list,
+the same for all users, holds the k items with most outcomes in a log of the whole population. The outcome means of the
+doubly-robust estimator come from that log too. The truth is the mean effect of the list over the population.
 """
 
 import time
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.data import config_type, load
+from upliftlens.benchmarks.tables.estimators import spread_bounds
+from upliftlens.benchmarks.tables.run import dataset_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
@@ -23,8 +23,7 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
 from upliftlens.causal.worlds.potential import PotentialWorld, draw
 
-_NAMES = uplift.ESTIMATORS
-_POINTS = 100  # effects are differences of shares: percentage points can be read
+_POINTS = 100  # percentage points: effects are differences of shares
 
 
 def uplift_estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
@@ -33,11 +32,8 @@ def uplift_estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cel
     Raises:
         UpliftlensError: for data whose truth is not known, or numbers out of their range.
     """
-    from upliftlens.benchmarks.config.compose import composed
-
     started = time.perf_counter()
-    data = composed(content["data"])["data"]
-    dataset = load(typed(config_type(data), data, "data"), where.cache, where.say)
+    dataset = dataset_of(content["data"], where)
     world = None if dataset.world is None else dataset.world.potential
     if world is None:
         raise UpliftlensError(f"{dataset.name}: the truth is not known: use data=[data=uplift-synthetic], for instance")
@@ -46,11 +42,11 @@ def uplift_estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cel
     values: dict[str, list[float]] = {}
     covered: dict[str, list[bool]] = {}
     for number, (log, m1, m0) in enumerate(logs):
-        result = _estimates(log, m1, m0, content["chi"])
-        drawn, _ = replicates(list(result.values()), resampling)
-        for (name, item), replicated in zip(result.items(), drawn, strict=True):
+        estimates = _estimates(log, m1, m0, content["chi"])
+        drawn, _ = replicates(list(estimates.values()), resampling)
+        for (name, estimate), replicated in zip(estimates.items(), drawn, strict=True):
             low, high = percentile(replicated, resampling.level)
-            values.setdefault(name, []).append(value(item))
+            values.setdefault(name, []).append(value(estimate))
             covered.setdefault(name, []).append(low <= truth <= high)
         if (number + 1) % max(1, content["logs"] // 5) == 0:
             where.say(f"{number + 1} of {content['logs']} logs, {time.perf_counter() - started:.0f} s")
@@ -75,55 +71,46 @@ def _simulated(world: PotentialWorld, content: Mapping[str, Any]) -> tuple[float
     user, item = np.repeat(np.arange(n_users, dtype=np.int32), k), np.tile(np.arange(k, dtype=np.int32), n_users)
 
     def logs() -> Any:
-        # A stream of its own: the history came from the plain seed.
+        # A separate stream: the history was drawn with the plain seed.
         rng = np.random.default_rng(np.random.SeedSequence(content["seed"], spawn_key=(1,)))
         for _ in range(content["logs"]):
             who = rng.integers(n_types, size=n_users)
             treated = rng.random((n_users, k)) < e[who]
             outcome = rng.random((n_users, k)) < np.where(treated, mu1[who], mu0[who])
-            yield (
-                UpliftLog(
-                    user, item, treated.ravel(), outcome.ravel().astype(np.float32), recorded[who].ravel(), n_users, k
-                ),
-                *means,
-            )
+            columns = treated.ravel(), outcome.ravel().astype(np.float32), recorded[who].ravel()
+            yield UpliftLog(user, item, *columns, n_users, k), *means
 
     return float((mu1 - mu0).mean(dtype=np.float64)), logs()
 
 
 def _estimates(log: UpliftLog, m1: np.ndarray, m0: np.ndarray, chi: float) -> dict[str, Statistic]:
     weight = np.ones(len(log))
-    units, sums = np.arange(log.n_users), {name: uplift.estimate(name, log, weight, chi, m1, m0) for name in _NAMES}
-    return {
-        **{name: Statistic(units, this_sum, uplift.arm_difference) for name, this_sum in sums.items()},
-        **{
-            f"{name}/user-mean": Statistic(units, uplift.per_user_mean(this_sum), uplift.mean_over_users)
-            for name, this_sum in sums.items()
-        },
-    }
+    users, pooled, user_means = np.arange(log.n_users), {}, {}
+    for name in uplift.ESTIMATORS:
+        sums = uplift.estimate(name, log, weight, chi, m1, m0)
+        pooled[name] = Statistic(users, sums, uplift.arm_difference)
+        user_means[f"{name}/user-mean"] = Statistic(users, uplift.per_user_mean(sums), uplift.mean_over_users)
+    return pooled | user_means
 
 
 def _cells(row: str, error: np.ndarray, covered: np.ndarray, content: Mapping[str, Any]) -> list[Cell]:
-    """Each number with the interval that the number of simulated logs leaves."""
+    """Bias, sd, rmse and coverage, each with its interval over the simulated logs."""
     error, n, level = error * _POINTS, len(error), content["level"]
     z = float(stats.norm.ppf(0.5 + level / 2))
     bias, sd = float(error.mean()), float(error.std(ddof=1))
     half = z * sd / np.sqrt(n)
-    spread = [sd * float(np.sqrt((n - 1) / stats.chi2.ppf(q, n - 1))) for q in (0.5 + level / 2, 0.5 - level / 2)]
     squares = error**2
-    rmse = float(np.sqrt(squares.mean()))
-    around = [
-        float(np.sqrt(max(0.0, squares.mean() + sign * z * squares.std(ddof=1) / np.sqrt(n)))) for sign in (-1, 1)
-    ]
+    mse, half_mse = squares.mean(), z * squares.std(ddof=1) / np.sqrt(n)
+    rmse, rmse_low, rmse_high = (np.sqrt(max(0.0, square)) for square in (mse, mse - half_mse, mse + half_mse))
     share = stats.binomtest(int(covered.sum()), n).proportion_ci(level, "wilson")
     coverage = float(covered.mean())
     low, high = content["coverage"]
-    said = f"{'within' if low <= coverage <= high else 'outside'} {100 * low:.0f}–{100 * high:.0f} %"
+    verdict = f"{'within' if low <= coverage <= high else 'outside'} {100 * low:.0f}–{100 * high:.0f} %"
     return [
         Cell(row, "bias, pp", bias, bias - half, bias + half, None, "", ()),
-        Cell(row, "sd, pp", sd, spread[0], spread[1], None, "", ()),
-        Cell(row, "rmse, pp", rmse, around[0], around[1], None, "", ()),
-        Cell(row, "coverage, %", 100 * coverage, 100 * share.low, 100 * share.high, None, said, ()),
+        Cell(row, "sd, pp", sd, *spread_bounds(sd, n, level), None, "", ()),
+        Cell(row, "rmse, pp", float(rmse), float(rmse_low), float(rmse_high), None, "", ()),
+        Cell(row, "coverage, %", 100 * coverage, 100 * share.low, 100 * share.high, None, verdict, ()),
     ]
 
 

@@ -10,9 +10,8 @@ from shell import records
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
-from upliftlens.benchmarks.reports.curves import Contender, figure
-from upliftlens.benchmarks.reports.overlap import overlap_figure
-from upliftlens.benchmarks.reports.plots import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
+from upliftlens.benchmarks.reports.drawing import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
+from upliftlens.benchmarks.reports.figures import Contender, figure, overlap_figure
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.effects import qini
 from upliftlens.causal.errors import UpliftlensError

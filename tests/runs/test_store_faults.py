@@ -17,6 +17,7 @@ from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.store import (
     Store,
     claim,
+    delete_leftovers,
     list_records,
     load_fit,
     load_per_user,
@@ -26,7 +27,6 @@ from upliftlens.benchmarks.runs.store import (
     save_failure,
     save_fit,
     save_run,
-    delete_leftovers,
 )
 from upliftlens.causal.errors import UpliftlensError
 

@@ -28,7 +28,7 @@ def test_cells_lie_in_their_intervals_and_are_judged_as_the_definition_says(name
     for item in result:
         assert item.lo <= item.value <= item.hi or item.lo is None, item
         if " vs " not in item.column:
-            published, verdict = judged(content, item.row, item.column)(item.value)
+            published, verdict = judged(content, item.row, item.column, item.value)
             assert item.published == published and (published is None or item.verdict.startswith(verdict)), item
     there = {(item.row, item.column) for item in result}
     assert {(row, column) for row, mine in content.get("published", {}).items() for column in mine} <= there

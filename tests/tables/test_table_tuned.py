@@ -8,12 +8,12 @@ from shell import records
 from test_tables import where
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
-from upliftlens.benchmarks.reports.comparison import Evidence, compare, differences, evidence, in_a_cell
+from upliftlens.benchmarks.reports.comparison import Replicated, compare, differences, in_a_cell, replicated
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.search import search
 from upliftlens.benchmarks.tables.table import Cell
 from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells
+from upliftlens.benchmarks.tables.tuned_search import search
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 
@@ -87,7 +87,7 @@ def test_differences_are_those_of_compare(made):
     sides = [run(key) for key in cell.keys[:2]], [run(key) for key in cell.keys[2:]]
     expected = compare({"a": sides}, "brier", resampling)["a"]
     assert (cell.value, cell.lo, cell.hi) == pytest.approx((expected.difference, expected.lo, expected.hi))
-    result = [evidence(side, "brier", resampling) for side in sides]
+    result = [replicated(side, "brier", resampling) for side in sides]
     # Twice the same comparison: Holm doubles the smaller p.
     both = differences({"a": (result[0], result[1]), "b": (result[0], result[1])}, "brier", resampling)
     assert both["a"].p == expected.p and both["a"].p_holm == pytest.approx(min(1.0, 2 * expected.p))
@@ -237,7 +237,7 @@ def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_
     few = Resampling(0.95, 100, 0)
     drawn = np.random.default_rng(0).normal(size=(2, 100))
     users = np.arange(3)
-    side = Evidence(0.0, drawn, (users, users), users)
+    side = Replicated(0.0, drawn, (users, users), users)
     with pytest.raises(UpliftlensError, match=r"raise interval\.resamples"):
         differences({str(i): (side, side) for i in range(6)}, "auc", few)
     unknown = side._replace(mean=1.0, drawn=np.where(np.arange(100) < 90, np.nan, drawn))

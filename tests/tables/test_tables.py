@@ -59,9 +59,9 @@ def test_every_definition_states_its_kind_and_title():
 
 def test_the_verdict_is_by_the_stated_tolerance():
     content = {"published": {"a": {"x": 1.0}}, "tolerance": {"x": 0.02}}
-    assert judged(content, "a", "x")(1.0199) == (1.0, "reproduced")
-    assert judged(content, "a", "x")(0.97) == (1.0, "differs")
-    assert judged(content, "b", "x")(0.97) == (None, "")
+    assert judged(content, "a", "x", 1.0199) == (1.0, "reproduced")
+    assert judged(content, "a", "x", 0.97) == (1.0, "differs")
+    assert judged(content, "b", "x", 0.97) == (None, "")
 
 
 def test_formats():

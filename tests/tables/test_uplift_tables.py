@@ -12,8 +12,8 @@ from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.table import Where
-from upliftlens.benchmarks.tables.uplift import remarks, uplift_cells
 from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
+from upliftlens.benchmarks.tables.uplift_learners import remarks, uplift_cells
 from upliftlens.causal.errors import UpliftlensError
 
 ESTIMATORS = tables.definition("uplift-estimators")

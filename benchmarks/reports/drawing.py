@@ -1,13 +1,12 @@
-"""Figures: forest plots, lines with bands, scatter with intervals. Drawn without a display, to .png, .svg or .pdf.
+"""How figures are drawn: forest plots, lines with bands, points with intervals, histograms; to .png, .svg or .pdf.
 
-Colours are Okabe & Ito's (but for their yellow), told apart by colour-blind readers; lines also differ in their dashes,
-points in their shape.
-matplotlib is imported when the first figure is made.
+No display is needed. Colours are Okabe & Ito's without yellow, which colour-blind readers can distinguish; lines also
+differ in their dashes, points in their shape. matplotlib is imported when the first figure is drawn.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -35,9 +34,9 @@ class ForestRow(NamedTuple):
 
 
 class Line(NamedTuple):
-    """f64[G] each; ``lo`` and ``hi`` are the band, None without. Lines of one ``colour`` belong together.
+    """f64[G] each; ``lo`` and ``hi`` bound the band, None without a band. Lines of the same ``colour`` belong together.
 
-    ``reference``: dotted, what the line of its colour is held against.
+    ``reference``: dotted, the line to compare with the others of its colour.
     """
 
     label: str
@@ -50,7 +49,7 @@ class Line(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Two values, each with its interval (lo, hi), NaN where there is none."""
+    """Two values, each with its interval (lo, hi), which is NaN if there is none."""
 
     label: str
     x: float
@@ -69,11 +68,10 @@ class Histogram(NamedTuple):
 
 
 def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure":
-    """A row per line, from above: the value with its interval; filled where ``marked``; the reference as a cross."""
+    """A row per line, from the top: the value with its interval; filled if ``marked``; the reference as a cross."""
     height = 1.4 + 0.22 * len(rows)
-    figure, axes = _axes(title, (7.5, height))
-    overall = next((row for row in rows if row.value == row.value), None)
-    if overall is not None:
+    figure, axes = _axes(title, 7.5, height)
+    if (overall := next((row for row in rows if row.value == row.value), None)) is not None:
         axes.axvline(overall.value, color="0.6", linewidth=0.8, linestyle="--", label=f"{overall.label} effect")
     axes.axvline(0, color="0.6", linewidth=0.8)
     for marked, name in ((True, "differs (corrected)"), (False, "no difference shown")):
@@ -82,27 +80,25 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
             continue
         place, value = [at for at, _ in chosen], np.array([row.value for _, row in chosen])
         ends = np.abs(np.array([(row.lo, row.hi) for _, row in chosen]).T - value)
-        style: dict[str, Any] = {"fmt": "o", "markersize": 4.5, "elinewidth": 1.2, "label": name}
+        colour, face = COLOURS[1 if marked else 0], None if marked else "white"
         axes.errorbar(
-            value, place, xerr=ends, color=COLOURS[1 if marked else 0], mfc=None if marked else "white", **style
+            value, place, xerr=ends, color=colour, mfc=face, fmt="o", markersize=4.5, elinewidth=1.2, label=name
         )
-    known = [(place, row.reference) for place, row in enumerate(rows) if row.reference == row.reference]
-    if known:
+    if known := [(place, row.reference) for place, row in enumerate(rows) if row.reference == row.reference]:
         axes.plot([value for _, value in known], [place for place, _ in known], "kx", markersize=5, label="true effect")
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
         if row.value != row.value:
             tick.set_fontweight("bold")
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=x_label)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(x_label)
     axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.45 / (height - 1.1)), ncols=4, frameon=False)
     return figure
 
 
 def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> "Figure":
     """Lines with their bands; references share one entry of the legend, by the label of the first."""
-    figure, axes = _axes(title, (7.0, 4.8))
+    figure, axes = _axes(title, 7.0, 4.8)
     for line in lines:
         colour = COLOURS[line.colour % len(COLOURS)]
         dash = ":" if line.reference else DASHES[line.colour // len(COLOURS) % len(DASHES)]
@@ -110,26 +106,21 @@ def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> 
         _band(axes, line, colour)
     if (first := next((line for line in lines if line.reference), None)) is not None:
         axes.plot([], [], color="0.3", linestyle=":", label=first.label)
-    axes.axhline(0, color="0.6", linewidth=0.8)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    _legend_beside(axes)
+    _finish(axes, x_label, y_label)
     return figure
 
 
 def panel_plot(panels: Mapping[str, Sequence[Line]], title: str, y_label: str) -> "Figure":
-    """A panel of lines with bands per label of an x-axis, side by side over one y-axis, with one legend.
+    """A panel of lines with bands for each label of an x-axis, side by side with the same y-axis and one legend.
 
-    The panels hold the same lines; each point of a line is marked.
+    All panels hold the same lines; each point of a line has a marker.
     """
-    figure, first = _axes("", (4.2 * len(panels), 4.2))
-    first.remove()
+    figure = _figure(4.2 * len(panels), 4.2)
     figure.set_layout_engine("constrained")
     row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (x_label, lines) in zip(row, panels.items(), strict=True):
         for line in lines:
-            colour, marker = COLOURS[line.colour % len(COLOURS)], MARKERS[line.colour % len(MARKERS)]
-            dash = DASHES[line.colour % len(DASHES)]
+            colour, marker, dash = (kinds[line.colour % len(kinds)] for kinds in (COLOURS, MARKERS, DASHES))
             axes.plot(line.x, line.y, dash, color=colour, marker=marker, markersize=4, label=line.label)
             _band(axes, line, colour)
         axes.spines[["top", "right"]].set_visible(False)
@@ -142,8 +133,8 @@ def panel_plot(panels: Mapping[str, Sequence[Line]], title: str, y_label: str) -
 
 
 def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str) -> "Figure":
-    """A point per method with its interval in both directions, named beside the axes, where names do not overlap."""
-    figure, axes = _axes(title, (7.0, 4.8))
+    """A point per method with its interval in both directions; names are in a legend, where they can't overlap."""
+    figure, axes = _axes(title, 7.0, 4.8)
     for place, point in enumerate(points):
         ends = [
             None if np.isnan(interval).any() else np.abs(np.array(interval) - value)[:, None]
@@ -160,18 +151,14 @@ def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str
             elinewidth=0.9,
             label=point.label,
         )
-    axes.axhline(0, color="0.6", linewidth=0.8)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    _legend_beside(axes)
+    _finish(axes, x_label, y_label)
     return figure
 
 
 def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
-    """Two histograms in each panel, one above the other, over one logarithmic scale and one height."""
-    figure, first = _axes(panels[0].title, (7.0, 2.6 * len(panels)))
-    first.remove()
-    highest = 1.05 * max(float(max(this_panel.observed.max(), this_panel.everything.max())) for this_panel in panels)
+    """Two histograms in each panel; panels are above one another, with the same logarithmic x-axis and height."""
+    figure = _figure(7.0, 2.6 * len(panels))
+    highest = 1.05 * max(float(max(panel.observed.max(), panel.everything.max())) for panel in panels)
     for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
         axes.stairs(panel.everything, panel.edges, fill=True, color=COLOURS[5], alpha=0.5, label="all pairs")
         axes.stairs(panel.observed, panel.edges, color=COLOURS[1], linewidth=1.5, label="observed pairs")
@@ -189,23 +176,26 @@ def _band(axes: "Axes", line: Line, colour: str) -> None:
         axes.fill_between(line.x, line.lo, line.hi, color=colour, alpha=0.15, linewidth=0)
 
 
-def _legend_beside(axes: "Axes") -> None:
+def _finish(axes: "Axes", x_label: str, y_label: str) -> None:
+    """A line at 0, the labels, and a legend beside the axes."""
+    axes.axhline(0, color="0.6", linewidth=0.8)
+    axes.set(xlabel=x_label, ylabel=y_label)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 
 
 def check_path(path: Path) -> None:
-    """Refuses a path whose ending is no format of a figure: to be asked before anything expensive.
+    """Refuses a path whose suffix is no format of a figure; call it before expensive computations.
 
     Raises:
-        UpliftlensError: for another ending than those of ``FORMATS``.
+        UpliftlensError: for a suffix that is not in ``FORMATS``.
     """
     if path.suffix.lower() not in FORMATS:
         raise UpliftlensError(f"{path}: a figure is written as {', '.join(FORMATS)}: name the file like that")
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure; the ending of the path says in which format.
+    """Writes a figure in the format that the suffix of the path names.
 
     Raises:
         UpliftlensError: as ``check_path``, or for a path that can't be written.
@@ -218,13 +208,17 @@ def save(figure: "Figure", path: Path) -> None:
         raise UpliftlensError(f"{path}: {error.strerror}: name a file that can be written") from None
 
 
-def _axes(title: str, size: tuple[float, float]) -> "tuple[Figure, Axes]":
-    """A figure that belongs to no display and no global state."""
+def _figure(width: float, height: float) -> "Figure":
+    """An empty figure, without a display and without global state."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise UpliftlensError("figures need matplotlib, which is not installed: pip install matplotlib") from None
-    figure = Figure(figsize=size)
+    return Figure(figsize=(width, height))
+
+
+def _axes(title: str, width: float, height: float) -> "tuple[Figure, Axes]":
+    figure = _figure(width, height)
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Metrics of a finished run over all pairs of a world whose every rating is known: no test set, no sampling."""
+"""Metrics of a finished run over all pairs of a world with known ratings, instead of over a test set."""
 
 from functools import lru_cache
 
@@ -15,23 +15,23 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, take
 
 
-def everywhere(made: Plan) -> Evaluation:
-    """The plan's metrics over all users × items, from its stored fit. Only metrics of predictions make sense.
+def over_all_pairs(plan: Plan) -> Evaluation:
+    """The plan's metrics over all users × items, from its stored fit. Only metrics of predictions are meaningful.
 
     Raises:
-        UpliftlensError: if the data's ratings aren't all known, or the run was not done.
+        UpliftlensError: if not all ratings of the data are known, or the run is not in the store.
     """
-    prepared = prepare(made, quiet)
-    trained = restore(made, prepared)
+    prepared = prepare(plan, quiet)
+    trained = restore(plan, prepared)
     dataset = prepared.dataset
     pairs = None if dataset.world is None else _pairs(dataset.world)
     if pairs is None:
         raise UpliftlensError(
-            f"data={made.data.name}: not every rating is known: use everywhere: false, or schnabel-ml-100k"
+            f"data={plan.data.name}: not every rating is known: use everywhere: false, or schnabel-ml-100k"
         )
-    nothing = take(pairs, np.zeros(len(pairs), bool))
-    every = HeldOut(pairs, nothing, dataset.relevance, dataset.scale, dataset.feedback)
-    return evaluate(trained.method, trained.state, trained.data, every, made.metrics)
+    seen = take(pairs, np.zeros(len(pairs), bool))  # none
+    held_out = HeldOut(pairs, seen, dataset.relevance, dataset.scale, dataset.feedback)
+    return evaluate(trained.method, trained.state, trained.data, held_out, plan.metrics)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,145 @@
+"""``upliftlens plot``, figures of finished runs: uplift and Qini curves, accuracy against uplift, overlap.
+
+A run keeps the sums behind its curves per user (the metric ``auuc``), so its curves are drawn afterwards, with bands
+from the resamples of users that gave the run its intervals. Several runs of a method (seeds, folds) are averaged. The
+overlap plot of propensities shows the histograms that records keep (``benchmarks.propensities.diagnostics``).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, over_seeds, statistic_of
+from upliftlens.benchmarks.metrics.registry import in_full
+from upliftlens.benchmarks.reports.drawing import (
+    Histogram,
+    Line,
+    Point,
+    histogram_plot,
+    line_plot,
+    scatter_plot,
+)
+from upliftlens.benchmarks.reports.methods import evaluations, finished, label, one_per_pairing, pairing, runs_of
+from upliftlens.benchmarks.reports.selection import once_per_fit, require_one_experiment
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.store import Store, list_records
+from upliftlens.causal.effects import qini
+from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.intervals import Resampling, across_seeds, draws
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = ("uplift", "qini", "scatter", "overlap")
+
+
+class Contender(NamedTuple):
+    """A method by the name that the figure gives it, with its finished runs."""
+
+    name: str
+    runs: Sequence[Evaluation]
+
+
+def figure_of(
+    store: Store, kind: str, methods: Sequence[str], where: Sequence[str], x: str, y: str
+) -> "tuple[Figure, str]":
+    """The figure of a kind over a store's finished runs, and what it shows; ``methods``: by name, empty for all.
+
+    Raises:
+        UpliftlensError: for an unknown kind or method, no run, or runs that lack what it shows or must not be pooled.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of plot", kind, KINDS)
+    x, y = in_full(x), in_full(y)
+    records = finished(list_records(store).records, where)
+    if kind == "overlap":
+        chosen = [run for name in methods for run in runs_of(records, name)] if methods else records
+        return overlap_figure(chosen), f"propensities of {len(chosen)} runs"
+    records = once_per_fit(records, [x, y] if kind == "scatter" else ["auuc"])
+    runs = {}
+    for name in methods or sorted({"/".join(label(record)) for record in records}):
+        named = runs_of(records, name)
+        runs[name] = one_per_pairing(named, sorted(set(map(pairing, named))), name)
+    if not runs:
+        raise UpliftlensError(f"no finished run in {store.root}{' meets ' if where else ''}{' '.join(where)}")
+    shown = [run for of_method in runs.values() for run in of_method]
+    require_one_experiment(shown)
+    contenders = [Contender(name, evaluations(store, of_method)) for name, of_method in runs.items()]
+    interval = Resampling(**shown[0].config["metrics"]["interval"])
+    return figure(kind, contenders, x, y, interval), f"{len(contenders)} methods"
+
+
+def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval: Resampling) -> "Figure":
+    """The figure of a kind: ``uplift`` and ``qini`` curves, or a ``scatter`` of the metrics ``x`` and ``y``.
+
+    Raises:
+        UpliftlensError: for runs that lack what it shows.
+    """
+    if kind == "scatter":
+        points = [_point(contender, x, y, interval) for contender in contenders]
+        return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)
+    curves, label = {
+        "uplift": (qini.uplift_curves, "outcomes changed, per logged row"),
+        "qini": (qini.qini_curves, "incremental outcomes per user"),
+    }[kind]
+    lines = [_line(contender, "auuc", curves, place, interval) for place, contender in enumerate(contenders)]
+    if kind == "uplift" and all("auuc/true" in run.statistics for contender in contenders for run in contender.runs):
+        for place, contender in enumerate(contenders):
+            line = _line(contender, "auuc/true", curves, place, interval)
+            lines.append(line._replace(label="the truth", lo=None, hi=None, reference=True))
+    title = f"{kind.capitalize()} curves, debiased by 1/e ({interval.level:.0%} bands over users and runs)"
+    return line_plot(lines, title, "share of the logged rows, best ranked first", label)
+
+
+def _line(
+    contender: Contender,
+    metric: str,
+    curves: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    colour: int,
+    interval: Resampling,
+) -> Line:
+    """``curves``: totals f64[5·G, R] -> share and value, f64[G + 1, R]."""
+    values, drawn = [], []
+    for run in contender.runs:
+        sums = statistic_of(run, metric).sums
+        assert isinstance(sums, np.ndarray)
+        scale = 1.0 / len(sums) if curves is qini.qini_curves else 1.0
+        share, value = curves(sums.sum(axis=0)[:, None])
+        resampled = [curves(sums.T @ weights)[1] for weights in draws(len(sums), interval, 100)]
+        values.append(scale * value[:, 0])
+        drawn.append(scale * np.concatenate(resampled, axis=1))
+    replicated = np.stack([across_seeds(np.stack(rows), interval) for rows in zip(*drawn, strict=True)])
+    tail = (1 - interval.level) / 2
+    low, high = np.nanquantile(replicated, [tail, 1 - tail], axis=1)
+    return Line(contender.name, share[:, 0], np.mean(values, axis=0), colour, low, high)
+
+
+def _point(contender: Contender, x: str, y: str, interval: Resampling) -> Point:
+    across, up = (over_seeds(contender.runs, name, interval) for name in (x, y))
+    return Point(contender.name, across.value, up.value, (across.lo, across.hi), (up.lo, up.hi))
+
+
+def overlap_figure(records: Sequence[Record]) -> "Figure":
+    """Shares of the observed and of all pairs by propensity, a panel for each propensity that the runs used.
+
+    A bin with a share of all pairs and none of the observed ones: pairs with these propensities are never observed.
+
+    Raises:
+        UpliftlensError: if no run has a propensity that is known for all pairs.
+    """
+    panels: dict[str, Histogram] = {}
+    for record in records:
+        propensity = record.diagnostics.get("propensity")
+        if propensity and propensity["overlap"]:
+            reason = f"{propensity['verdict']} ({propensity['reason']})"
+            title = f"{record.data['name']}, propensity {propensity['name']}: {reason}"
+            edges, *counts = (np.asarray(propensity["overlap"][side], float) for side in ("edges", "observed", "all"))
+            shares = [count / max(count.sum(), 1) for count in counts]
+            panels.setdefault(f"{title} {counts}", Histogram(title, edges, *shares))
+    if not panels:
+        raise UpliftlensError(
+            "no finished run here has a propensity that is known for all pairs: run one, e.g. propensity=popularity; "
+            "that of naive_bayes depends on the rating, which is unknown where a pair was not rated"
+        )
+    return histogram_plot(list(panels.values()), "propensity P(the pair is observed)")
