@@ -12,8 +12,6 @@ import jax
 from flax import nnx
 
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.options import TRACED as TRACED  # the marker is part of this contract
-from upliftlens.causal.options import Traced as Traced
 
 Array = jax.Array
 State = Any  # a pytree that only its own method reads
@@ -146,6 +144,3 @@ class Backbone(NamedTuple):
     options: type
     build: Callable[[Any, TrainingData, nnx.Rngs], nnx.Module]
     version: int = 1
-
-
-Model = Solver | Backbone

@@ -60,7 +60,7 @@ def true_sums(log: UpliftLog, group: np.ndarray, tau: np.ndarray, points: int) -
 def _per_cell(log: UpliftLog, group: np.ndarray, points: int, columns: tuple[np.ndarray, ...]) -> np.ndarray:
     cell = log.user * np.int64(points) + group
     sums = [np.bincount(cell, column, minlength=log.n_users * points) for column in columns]
-    return np.concatenate([this_sum.reshape(log.n_users, points) for this_sum in sums], axis=1)
+    return np.concatenate([column.reshape(log.n_users, points) for column in sums], axis=1)
 
 
 def _cumulated(totals: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -35,8 +35,5 @@ def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Ar
     return in_blocks(pairs, users, items)
 
 
-def _method(options: NoOptions) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
-
-
-model = Solver("random", NoOptions, _method)
+_METHOD = Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+model = Solver("random", NoOptions, lambda options: _METHOD)
