@@ -100,8 +100,8 @@ def _check(hint: Any, value: Any, name: str) -> None:
         for part in parts:
             _check(part, value, name)
     elif origin is tuple:
-        for place, entry in enumerate(value):
-            _check(parts[0] if parts[-1] is Ellipsis else parts[place], entry, f"{name}[{place}]")
+        for place, element in enumerate(value):
+            _check(parts[0] if parts[-1] is Ellipsis else parts[place], element, f"{name}[{place}]")
 
 
 def _short(bound: float) -> str:

@@ -1,4 +1,4 @@
-"""Propensities of recommending, estimated from who was recommended what, for logs that do not record them."""
+"""Propensities of recommending, estimated from the recommended pairs, for logs that do not record them."""
 
 import numpy as np
 from scipy.special import expit, logit
@@ -21,8 +21,8 @@ def additive_logistic(
 
         minimise  Σ_fitted rows [log(1 + exp z) − Z·z] + l2·(‖γ‖² + ‖β‖²),   z = c + γ_u + β_i
 
-    Convex, solved by L-BFGS in float64. It assumes that who is recommended what depends on nothing else; outcomes do
-    not enter. ``fitted`` bool[N]: the rows whose treatment enters; the others are predicted, with γ = 0 (β = 0) for a
+    Convex, solved by L-BFGS in float64. It assumes that recommendations depend on nothing else; outcomes are
+    not used. ``fitted`` bool[N]: the rows whose treatment enters; the others are predicted, with γ = 0 (β = 0) for a
     user (an item) without a fitted row.
 
     Raises:

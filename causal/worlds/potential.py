@@ -51,8 +51,8 @@ def potential_world(
 def fingerprint(world: PotentialWorld) -> str:
     """sha256 over the shape and the bytes of all four arrays."""
     digest = sha256(repr(world.mu1.shape).encode())
-    for part in (world.mu1, world.mu0, world.propensity, world.recorded):
-        digest.update(np.ascontiguousarray(part).tobytes())
+    for array in (world.mu1, world.mu0, world.propensity, world.recorded):
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
@@ -63,10 +63,10 @@ def ranks(scores: np.ndarray, tie: np.ndarray) -> np.ndarray:
     """
     by_tie = np.argsort(tie)
     order = by_tie[np.argsort(-scores[:, by_tie], axis=1, kind="stable")]
-    result = np.empty(scores.shape, np.int32)
-    np.put_along_axis(result, order, np.arange(1, scores.shape[1] + 1, dtype=np.int32)[None, :], axis=1)
-    result[np.isneginf(scores)] = 0
-    return result
+    rank = np.empty(scores.shape, np.int32)
+    np.put_along_axis(rank, order, np.arange(1, scores.shape[1] + 1, dtype=np.int32)[None, :], axis=1)
+    rank[np.isneginf(scores)] = 0
+    return rank
 
 
 EXPOSURES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
@@ -79,7 +79,7 @@ EXPOSURES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 def rescaled(exposure: np.ndarray, per_user: float, floor: float, cap: float) -> np.ndarray:
     """f32[U, I]: clip(c·exposure, floor, cap), with c such that the mean user gets ``per_user`` recommendations.
 
-    This is the limit of "rescale, clip, repeat": what clipping takes away is given to the pairs below the cap. The
+    This is the limit of "rescale, clip, repeat": clipping moves recommendations to the pairs below the cap. The
     expected number grows with c, so bisection gives c, to the precision of a double.
 
     Args:
@@ -119,7 +119,7 @@ def exposure_by_rank(
     """
     if rule not in EXPOSURES:
         raise unknown("exposure rule", rule, EXPOSURES)
-    # Every row holds the same numbers in another order: scale the one sequence, then look it up by rank.
+    # Every row holds the same numbers in another order: scale the sequence once, then look it up by rank.
     by_rank = EXPOSURES[rule](np.arange(1, preference.shape[1] + 1), b)
     rank = ranks(preference, np.arange(preference.shape[1]))
     return rescaled(by_rank[None, :], per_user, floor, cap)[0][rank - 1]

@@ -1,7 +1,7 @@
 """Additive biases: score(u, i) = b_u + b_i (+ the learned constant).
 
-Under the squared loss this is a ridge regression on user and item indicators: the baseline that any model of
-interactions has to beat.
+Under the squared loss this is a ridge regression on user and item indicators: the baseline for any model of
+interactions.
 """
 
 import jax.numpy as jnp

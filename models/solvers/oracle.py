@@ -1,7 +1,7 @@
 """The oracle: ranks by the true effect τ of recommending, in worlds that know it. The ceiling of every uplift metric.
 
-It learns nothing and is shown nothing. After training the harness puts the true effects, f32[n_users, n_items], in the
-place of its state: the only model for which it does so.
+It learns nothing and reads nothing. After training the harness replaces its state by the true effects,
+f32[n_users, n_items]; it does so for no other model.
 """
 
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Random: a fixed random order of all items for each user. The floor that every ranking metric is read against.
+"""Random: a fixed random order of all items for each user. The baseline for every ranking metric.
 
 s_ui = the i-th of n_items uniform draws in [0, 1) from the key of (seed, user). It learns nothing. The draws have 23
 random bits, so among many thousand items a few tie.
