@@ -30,7 +30,7 @@ import numpy as np
 
 from upliftlens.causal import risk
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import ratio
 
 
@@ -143,8 +143,10 @@ def estimate(
            ``m0`` f[N] predict Y^T and Y^C and were not fitted to this log's outcomes; the others don't read them
 
     Raises:
-        UpliftlensError: if χ is not in [0, 1), or no row has overlap.
+        UpliftlensError: if there is no such estimator, χ is not in [0, 1), or no row has overlap.
     """
+    if name not in ESTIMATORS:
+        raise unknown("estimator", name, ESTIMATORS)
     estimator = risk.naive if name == "naive" else _clipped(chi)
     if name == "snips":
         estimator = replace(estimator, self_normalised=True)
