@@ -1,4 +1,4 @@
-"""The one error that a user can mend, and how a name that does not exist is reported."""
+"""The error for mistakes that a user can correct, and the message for an unknown name."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UpliftlensError:
-    """The error for a name that does not exist: what it was, the nearest that does, and all that do."""
+    """The error for an unknown name: the name, the nearest known one, and all known ones."""
     names = sorted(known)
     return UpliftlensError(f"unknown {kind} '{name}': {did_you_mean(name, names)}there is: {', '.join(names)}")
 
 
 def as_sentence(error: Exception) -> str:
-    """What the operating system, or Python on its behalf, reports, as a sentence for a user."""
+    """An error of the operating system, or Python's own for lack of memory, as a sentence for a user."""
     if not isinstance(error, MemoryError):
         return str(error)
     return f"there is not enough memory ({error or 'none is left'}): choose smaller data or a smaller model"
@@ -30,10 +30,10 @@ def as_sentence(error: Exception) -> str:
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Puts ``where`` in front of an error that does not name it yet, e.g. the config group of a wrong option.
+    """Prefixes an error with ``where``, e.g. the config group of a wrong option, unless it names it already.
 
     Raises:
-        UpliftlensError: in the place of a plain ValueError or UpliftlensError; other errors pass unchanged.
+        UpliftlensError: instead of a plain ValueError or UpliftlensError; other errors pass unchanged.
     """
     try:
         yield

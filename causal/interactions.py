@@ -1,4 +1,4 @@
-"""The log: who met what, and with which value."""
+"""The log: which user interacted with which item, and the rating."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 from upliftlens.causal.errors import UpliftlensError
 
-Array = Any  # jax.Array or numpy.ndarray: the same record travels on the host and through compiled programs
+Array = Any  # jax.Array or numpy.ndarray: the same record holds NumPy arrays on the host and JAX's in compiled programs
 
 
 @jax.tree_util.register_dataclass
@@ -50,14 +50,23 @@ def interactions(
         raise UpliftlensError(
             f"user, item and value must be equally long columns, got {user.shape}, {item.shape}, {value.shape}"
         )
-    if len(user) and (user.min() < 0 or user.max() >= n_users or item.min() < 0 or item.max() >= n_items):
-        raise UpliftlensError(f"an id lies outside of the universe of {n_users} users and {n_items} items")
+    check_ids(user, item, n_users, n_items)
     if not np.isfinite(value).all():
         raise UpliftlensError("a value is NaN or infinite: drop or mend such rows before building Interactions")
     if time is not None:
         time = np.asarray(time)
         time = time.astype(np.float64 if time.dtype.kind == "f" else np.int64)
     return Interactions(user, item, value, np.ones(len(user), np.float32), time, n_users, n_items)
+
+
+def check_ids(user: np.ndarray, item: np.ndarray, n_users: int, n_items: int) -> None:
+    """Refuses ids outside of [0, n_users) and [0, n_items).
+
+    Raises:
+        UpliftlensError: if there is such an id.
+    """
+    if len(user) and (user.min() < 0 or user.max() >= n_users or item.min() < 0 or item.max() >= n_items):
+        raise UpliftlensError(f"an id lies outside of the universe of {n_users} users and {n_items} items")
 
 
 def time_bits(log: Interactions) -> np.ndarray:
@@ -69,35 +78,27 @@ def time_bits(log: Interactions) -> np.ndarray:
 
 def take(log: Interactions, rows: Array) -> Interactions:
     """The rows of a host-side log that an index array or boolean mask picks, in that order."""
-    time = None if log.time is None else log.time[rows]
-    return replace(
-        log, user=log.user[rows], item=log.item[rows], value=log.value[rows], weight=log.weight[rows], time=time
-    )
+    return jax.tree.map(lambda column: column[rows], log)
 
 
 def concatenate(first: Interactions, second: Interactions) -> Interactions:
-    """Both host-side logs, one after the other; they must share the universe.
+    """The rows of two host-side logs over the same users and items; without times if either log has none.
 
     Raises:
         UpliftlensError: if the numbers of users or items differ.
     """
     if (first.n_users, first.n_items) != (second.n_users, second.n_items):
         raise UpliftlensError("only logs over the same users and items can be put together")
-    time = None
-    if first.time is not None and second.time is not None:
-        time = np.concatenate([first.time, second.time])
-    columns: dict[str, Any] = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])
-        for name in ("user", "item", "value", "weight")
-    }
-    return replace(first, time=time, **columns)
+    if first.time is None or second.time is None:
+        first, second = replace(first, time=None), replace(second, time=None)
+    return jax.tree.map(lambda *columns: np.concatenate(columns), first, second)
 
 
 def padded(log: Interactions, capacity: int) -> Interactions:
     """The host-side log sorted by (user, time or file order) and filled up to ``capacity`` rows of weight 0.
 
     Programs are compiled for shapes. Folds, and a fit with and without its validation rows, share one shape, so they
-    share one program. A padding row repeats no real row: it is (0, 0, 0.0) with weight 0.
+    share one program. A padding row is (0, 0, 0.0) with weight 0.
 
     Raises:
         UpliftlensError: if the log is longer than ``capacity``.
@@ -106,9 +107,4 @@ def padded(log: Interactions, capacity: int) -> Interactions:
     if missing < 0:
         raise UpliftlensError(f"a log of {len(log)} rows does not fit into {capacity}")
     order = np.argsort(log.user, kind="stable") if log.time is None else np.lexsort((log.time, log.user))
-    rows = take(log, order)
-    fill: dict[str, Any] = {
-        name: np.pad(getattr(rows, name), (0, missing)) for name in ("user", "item", "value", "weight")
-    }
-    time = None if rows.time is None else np.pad(rows.time, (0, missing))
-    return replace(rows, time=time, **fill)
+    return jax.tree.map(lambda column: np.pad(column[order], (0, missing)), log)

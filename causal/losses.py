@@ -1,4 +1,4 @@
-"""Per-pair losses ℓ(target, score). The error e of every risk estimator is one of these."""
+"""Per-pair losses ℓ(target, score). The error e of a risk estimator is such a loss."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple

@@ -1,7 +1,8 @@
-"""Options: the marker of those that a compiled program takes as arguments, and ranges, which are part of the type.
+"""Options: their ranges, which are part of the type, and the marker of those that are arguments of a compiled program.
 
-An options class is a plain frozen dataclass: ``dim: Annotated[int, AtLeast(1)]``. It is checked once, where a
-configuration becomes one (``check_ranges``), not whenever one is made: inside of a program its floats are tracers.
+An options class is a plain frozen dataclass: ``dim: Annotated[int, AtLeast(1)]``. It is checked once, when it is
+built from a configuration (``check_ranges``), not in its constructor: inside of a compiled program its
+floats are tracers.
 """
 
 import math
@@ -68,13 +69,13 @@ def Within(low: float, high: float, ends: str = "[]") -> Range:
 
 
 SEEDS = Within(0, 2**32 - 1)
-"""Seeds of JAX, which would cut longer ones, so that two seeds could be one."""
+"""Seeds of JAX, which would cut longer ones: two seeds could then give the same draws."""
 
 
 def check_ranges(kind: type, values: Mapping[str, Any], where: str = "") -> None:
     """Refuses values for the options class ``kind`` out of the ranges and choices that its types state.
 
-    Also looks inside of tuples. ``where`` is how a user writes the group of the options, "" for those outside of one.
+    Also looks inside of tuples. ``where``: the config group of the options, "" outside of a group.
 
     Raises:
         UpliftlensError: naming the option as the user writes it, what it may be and what was given.
@@ -99,8 +100,8 @@ def _check(hint: Any, value: Any, name: str) -> None:
         for part in parts:
             _check(part, value, name)
     elif origin is tuple:
-        for place, entry in enumerate(value):
-            _check(parts[0] if parts[-1] is Ellipsis else parts[place], entry, f"{name}[{place}]")
+        for place, element in enumerate(value):
+            _check(parts[0] if parts[-1] is Ellipsis else parts[place], element, f"{name}[{place}]")
 
 
 def _short(bound: float) -> str:

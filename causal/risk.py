@@ -1,6 +1,6 @@
 """Risk estimators: the mean of a per-pair loss over all pairs D, from the pairs O that were observed.
 
-Notation: e = loss of a pair, p = P(pair is observed), ê = imputed loss, c = how many observed pairs a row stands for.
+Notation: e = loss of a pair, p = P(pair is observed), ê = imputed loss, c = number of pairs that a row represents.
 
     naive   Σ_O e / |O|                       unbiased only if p is constant
     ips     Σ_O (e/p) / |D|                   E = mean_D e for the true p (Schnabel et al. 2016, section 3.3)
@@ -104,7 +104,7 @@ def _reciprocal(propensity: Array) -> Array:
 
 
 naive = WeightedRisk("naive", None, True)
-"""Σ_O e / |O|: as if the observed pairs were all there is. Ignores ``propensity`` (None will do) and ``n_pairs``."""
+"""Σ_O e / |O|: as if the observed pairs were all pairs. Ignores ``propensity`` (None will do) and ``n_pairs``."""
 
 ips = WeightedRisk("ips", _reciprocal, False)
 """Σ_O (e/p) / |D| (Schnabel et al. 2016, section 3.3). Unbiased for the true p."""

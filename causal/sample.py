@@ -1,12 +1,14 @@
-"""What one training step sees: weighted samples of pairs, whatever layout they came from."""
+"""What a training step reads: weighted samples of pairs, in any layout."""
 
 from typing import NamedTuple
+
+import jax.numpy as jnp
 
 from upliftlens.causal.interactions import Array
 
 
 class Sample(NamedTuple):
-    """Pairs that stand for a set of pairs: Σ weight·f(pair) is an unbiased estimate of the mean of f over that set.
+    """A weighted sample of pairs: Σ weight·f(pair) is an unbiased estimate of the mean of f over O, or over D.
 
     Sparse: ``users`` i32[B], ``items`` i32[B], ``target`` f32[B], ``weight`` f32[B].
     Tile:   ``users`` i32[B], ``items`` None, ``target`` f32[B, n_items], ``weight`` f32[B, n_items].
@@ -29,13 +31,21 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """``observed`` stands for O, the observed pairs; ``everything`` for D = users × items, where it is asked for.
+    """``observed``: a sample of O, the observed pairs; ``everything``: of D = users × items, if the objective needs it.
 
-    In a log of recommendations O is what was logged, recommended or not.
+    In a log of recommendations O is all logged pairs, recommended or not.
 
-    ``density`` f32[] is |O|/|D|: what turns a mean over O into a sum over O per pair of D.
+    ``density`` f32[] is |O|/|D|: it turns a mean over O into a sum over O per pair of D.
     """
 
     observed: Sample
     everything: Sample | None = None
     density: Array | None = None
+
+
+def pair_ids(sample: Sample) -> tuple[Array, Array]:
+    """users i32[B'] and items i32[B'] of a sample's pairs; a tile's are those of its flattened arrays."""
+    if sample.items is not None:
+        return sample.users, sample.items
+    items = jnp.broadcast_to(jnp.arange(sample.weight.shape[1], dtype=jnp.int32), sample.weight.shape)
+    return jnp.broadcast_to(sample.users[:, None], sample.weight.shape).ravel(), items.ravel()

@@ -1,4 +1,4 @@
-"""What a plugin gives is checked before anything is trained: its record, the shapes, and that two ways to score agree.
+"""Checks of a plugin before anything is trained: its record, its shapes, and that its two ways to score agree.
 
 All errors are of one or two lines and name the model and the fix.
 """
@@ -19,8 +19,8 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.objectives.objective import Objective, Phase
 from upliftlens.models.contract import Backbone, Hyper, Layout, Link, Method, Solver, TrainingData
 
-_RESERVED = ("name", "file", "space")  # what else the configuration of a model states
-_PAIRS = 512  # that both ways to score are compared on, about
+_RESERVED = ("name", "file", "space")  # other keys in the configuration of a model
+_PAIRS = 512  # on which both ways to score are compared, about
 _USERS = 8
 _TOLERANCE = 1e-4  # of the largest score: far above rounding in float32, far below a forgotten bias
 _ROWS = 3
@@ -76,7 +76,7 @@ def checked_objective(value: Any, where: str) -> Objective:
 
 
 def check_record(value: Any, where: str, reserved: Sequence[str] = ()) -> None:
-    """Name, options and version, which all kinds of plugins that have them have alike; ``reserved``: no options' names.
+    """Checks the name of a plugin and, where it has them, options and version; no option may have a ``reserved`` name.
 
     Raises:
         BrokenContract: naming the field that is wrong and what belongs there.
@@ -111,24 +111,24 @@ def _check_options(options: Any, where: str, reserved: Sequence[str]) -> None:
 
 
 def check_call(call: Any, what: str, arguments: str, where: str) -> None:
-    """That ``call`` can be called with so many positional arguments."""
+    """Refuses a ``call`` that does not take these positional arguments, "a, b, c"."""
     if not callable(call):
         raise BrokenContract(f"{where}: {what} must be callable as {what}({arguments}), got {call!r}")
     # The metaclass of Flax modules takes anything and hands it on to __init__.
-    result, mine = (call.__init__, (call,)) if isinstance(call, type) else (call, ())  # type: ignore[misc]
+    function, bound = (call.__init__, (call,)) if isinstance(call, type) else (call, ())  # type: ignore[misc]
     try:
-        signature = inspect.signature(result)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):  # builtins without a signature
         return
     try:
-        signature.bind(*mine, *arguments.split(", "))
+        signature.bind(*bound, *arguments.split(", "))
     except TypeError as error:
-        takes = f"{getattr(result, '__qualname__', what)}{signature}"
+        takes = f"{getattr(function, '__qualname__', what)}{signature}"
         raise BrokenContract(f"{where}: {what} is called with ({arguments}), but {takes}: {error}") from None
 
 
 def shapes_of(data: TrainingData) -> TrainingData:
-    """The data without their numbers: hashable, so that a structure is checked once."""
+    """The shapes and dtypes of the data, hashable: a structure is checked once."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), data)
 
 
@@ -139,7 +139,7 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
     ``data`` from ``shapes_of``: nothing is computed.
 
     Raises:
-        BrokenContract: with the shape that was expected and the one that was got.
+        BrokenContract: with the expected and the given shape.
     """
     where = f"model {backbone.name}"
 
@@ -154,9 +154,9 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
 
     def gives(method: str, *ids: Any) -> Any:
         def call(data: TrainingData, *ids: Any) -> Any:
-            mine = built(data)
-            mine.eval()
-            return getattr(mine, method)(*ids)
+            module = built(data)
+            module.eval()
+            return getattr(module, method)(*ids)
 
         return jax.eval_shape(call, data, *ids)
 
@@ -173,7 +173,7 @@ def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> No
     """Refuses a solver's Method whose functions give other shapes than the contract says; nothing is computed.
 
     Raises:
-        BrokenContract: with the shape that was expected and the one that was got.
+        BrokenContract: with the expected and the given shape.
     """
     where = f"model {name}"
     if not isinstance(method, Method):
@@ -192,7 +192,7 @@ def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> No
         return
     stepped, loss = jax.eval_shape(method.step, state, data, None, key, hp)
     _require_shape(where, "the loss of step(…)", loss, ())
-    before, after = (jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", item) for item in (state, stepped))
+    before, after = (jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", tree) for tree in (state, stepped))
     if before != after:
         raise BrokenContract(f"{where}: step must give a state like that of init, {before}, got {after}")
 
@@ -239,12 +239,11 @@ def _parts(backbone: Backbone, options: Any, data: TrainingData) -> tuple[Any, A
 
 
 def _rows(data: TrainingData) -> int:
-    """A number of ids that is no other number of the data, so that a shape with its axes the wrong way shows."""
+    """A number of ids other than n_items, so that a shape with swapped axes is noticed."""
     return _ROWS if data.n_items != _ROWS else _ROWS + 1
 
 
 def _require_shape(where: str, call: str, got: Any, shape: tuple[int, ...]) -> None:
-    result = f"{got.dtype}{list(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}"
     if not hasattr(got, "shape") or got.shape != shape or not jnp.issubdtype(got.dtype, jnp.floating):
-        expected = f"float32{list(shape)}"
-        raise BrokenContract(f"{where}: {call} must give {expected}, got {result}")
+        given = f"{got.dtype}{list(got.shape)}" if hasattr(got, "shape") else f"a {type(got).__name__}"
+        raise BrokenContract(f"{where}: {call} must give float32{list(shape)}, got {given}")

@@ -1,7 +1,7 @@
-"""What a model is to the harness: a Method, made directly by a Solver or, for gradient training, from a Backbone.
+"""What a model is to the harness: a Solver, which gives a Method, or a Backbone, of which gradient training makes one.
 
-The harness owns data, splits, batches, budgets, selection and evaluation. A method owns its state and nothing else.
-It is never shown the test set or the truth of a world.
+The harness owns data, splits, batches, budgets, selection and evaluation. A method owns its state and nothing else;
+it never sees the test set or the truth of a world.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,15 +12,13 @@ import jax
 from flax import nnx
 
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.options import TRACED as TRACED  # the marker is part of this contract
-from upliftlens.causal.options import Traced as Traced
 
 Array = jax.Array
 State = Any  # a pytree that only its own method reads
 
 
 class Hyper(NamedTuple):
-    """The traced floats of a run, by the config group that states them; each leaf is f32[]."""
+    """The traced floats of a run, by config group; each leaf is f32[]."""
 
     model: Mapping[str, Array]
     objective: Mapping[str, Array]
@@ -30,7 +28,7 @@ class Hyper(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Recommendations:
-    """Every logged pair, recommended or not, and what came of it; sorted by user, padded with rows of weight 0.
+    """Every logged pair, recommended or not, with its outcome; sorted by user, padded with rows of weight 0.
 
     ``user``, ``item`` i32[M]; f32[M]: ``treated`` 1 where the pair was recommended, ``outcome`` in [0, 1],
     ``propensity`` = P(treated = 1) as recorded or estimated, ``weight`` 1, 0 in padding.
@@ -121,8 +119,8 @@ class Solver(NamedTuple):
     traced ones arrive as ``hp.model[name]``. ``memory(options, n_users, n_items) -> bytes`` is asked before anything
     starts.
     ``version`` is bumped whenever the model's numbers change: it is part of a run's key.
-    ``needs``: "recommendations" for one that reads ``data.recommendations``. "truth" is for the oracle alone: after
-    training, which shows it nothing, its state is replaced by the true effects f32[n_users, n_items].
+    ``needs``: "recommendations" if it reads ``data.recommendations``. "truth" is for the oracle only: after training,
+    which gives it no information, its state is replaced by the true effects f32[n_users, n_items].
     """
 
     name: str
@@ -146,6 +144,3 @@ class Backbone(NamedTuple):
     options: type
     build: Callable[[Any, TrainingData, nnx.Rngs], nnx.Module]
     version: int = 1
-
-
-Model = Solver | Backbone

@@ -33,12 +33,12 @@ class Descent(NamedTuple):
 
 
 class Descended(NamedTuple):
-    """The point after a step and the optimiser's state; value and by-product of the function at the point before it."""
+    """The point and the optimiser's state after a step; value and by-product of the function before it."""
 
     point: Any
     state: Any
     value: Array
-    aside: Any
+    byproduct: Any
 
 
 def start_state(descent: Descent, point: Any) -> Any:
@@ -51,7 +51,7 @@ def descend(
 ) -> Descended:
     """One step down ``function(point) -> (value f32[], by-product)``; ``step`` i32[] is how many came before it."""
     direction = OPTIMIZERS[descent.optimizer]()
-    (value, aside), gradient = jax.value_and_grad(function, has_aux=True)(point)
+    (value, byproduct), gradient = jax.value_and_grad(function, has_aux=True)(point)
     if descent.optimizer == "lbfgs":
         updates, state = direction.update(
             gradient, state, point, value=value, grad=gradient, value_fn=lambda there: function(there)[0]
@@ -60,7 +60,7 @@ def descend(
         updates, state = direction.update(gradient, state, point)
         rate = -hp.train["lr"] * _decay(descent.schedule, step, hp.train["steps"])
         updates = jax.tree.map(lambda update: rate * update, updates)
-    return Descended(optax.apply_updates(point, updates), state, value, aside)
+    return Descended(optax.apply_updates(point, updates), state, value, byproduct)
 
 
 def _decay(schedule: Schedule, step: Array, steps: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Gradient training: backbone × loss × objective × optimiser, put together as one Method.
+"""Gradient training: backbone × loss × objective × optimiser as a Method.
 
 Minimises, for each phase of the objective,
 
@@ -44,7 +44,7 @@ class Learner(NamedTuple):
 
 
 class _Recipe(NamedTuple):
-    """What a gradient method is put together from; ``options`` are the backbone's structural ones."""
+    """The choices that make up a gradient method; ``options`` are the backbone's structural ones."""
 
     backbone: Backbone
     options: Any
@@ -94,9 +94,9 @@ def _init(recipe: _Recipe, key: Array, data: TrainingData, hp: Hyper) -> Learner
     params: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for index, name in enumerate(objective.modules):
-        mine = jax.random.fold_in(key, index)
-        module = recipe.backbone.build(recipe.options, data, nnx.Rngs(params=mine, dropout=jax.random.fold_in(mine, 1)))
-        _, params[name], rest[name] = _split(module)
+        module_key = jax.random.fold_in(key, index)
+        rngs = nnx.Rngs(params=module_key, dropout=jax.random.fold_in(module_key, 1))
+        _, params[name], rest[name] = _split(recipe.backbone.build(recipe.options, data, rngs))
     constants = {name: start(name, recipe.loss, objective, data) for name in objective.modules}
     states = tuple(
         start_state(recipe.descent, {name: (params[name], constants[name]) for name in phase.moves})
@@ -126,7 +126,7 @@ def _advance(recipe: _Recipe, shared: _Shared, learner: Learner, index: int, key
     return after.value, learner._replace(
         params={**learner.params, **{name: params for name, (params, _) in after.point.items()}},
         constants={**learner.constants, **{name: constant for name, (_, constant) in after.point.items()}},
-        rest={**learner.rest, **after.aside},
+        rest={**learner.rest, **after.byproduct},
         optimizer=(*learner.optimizer[:index], after.state, *learner.optimizer[index + 1 :]),
     )
 
@@ -136,7 +136,7 @@ def _phase_value(
 ) -> tuple[Array, Mapping[str, Any]]:
     """The regularised objective of a phase where the parameters and constants that it moves are ``moved``.
 
-    Beside it, what the pass through the modules left in the rest of them.
+    Second, the rest of the modules' variables as the pass left them.
     """
     modules, constants = {}, {}
     for position, name in enumerate(learner.params):
@@ -157,20 +157,20 @@ def _phase_value(
 def _score(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array) -> Array:
     rank = recipe.objective.rank
     if rank is None:
-        mine = _trained(recipe, learner, data, "prediction")
-        return score_all(mine, users, data.n_items) + learner.constants["prediction"]
-    seen = _seen(recipe, learner, data)
-    sample = _every_item(users, data.n_items, hasattr(seen.module("prediction"), "score_all"))
-    return rank(seen, sample, learner.objective).reshape(users.shape[0], data.n_items)
+        module = _trained(recipe, learner, data, "prediction")
+        return score_all(module, users, data.n_items) + learner.constants["prediction"]
+    view = _trained_view(recipe, learner, data)
+    sample = _every_item(users, data.n_items, hasattr(view.module("prediction"), "score_all"))
+    return rank(view, sample, learner.objective).reshape(users.shape[0], data.n_items)
 
 
 def _predict(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
     link, rank = recipe.objective.link, recipe.objective.rank
     if link is not None and rank is not None:
         ones = jnp.ones(users.shape)
-        return rank(_seen(recipe, learner, data), Sample(users, items, ones, ones), learner.objective)
-    mine = _trained(recipe, learner, data, "prediction")(users, items) + learner.constants["prediction"]
-    return mine if link is not None else recipe.loss.predict(mine)
+        return rank(_trained_view(recipe, learner, data), Sample(users, items, ones, ones), learner.objective)
+    score = _trained(recipe, learner, data, "prediction")(users, items) + learner.constants["prediction"]
+    return score if link is not None else recipe.loss.predict(score)
 
 
 def _structure(recipe: _Recipe, data: TrainingData) -> Any:
@@ -185,8 +185,8 @@ def _trained(recipe: _Recipe, learner: Learner, data: TrainingData, name: str) -
     return merged
 
 
-def _seen(recipe: _Recipe, learner: Learner, data: TrainingData) -> View:
-    """What the objective's ``rank`` sees of the trained modules."""
+def _trained_view(recipe: _Recipe, learner: Learner, data: TrainingData) -> View:
+    """The trained modules as the objective's ``rank`` reads them."""
     modules = {name: _trained(recipe, learner, data, name) for name in recipe.objective.modules}
     return _view(modules, learner.constants, recipe.loss)
 

@@ -10,7 +10,7 @@ from upliftlens.models.contract import Array, Recommendations, TrainingData
 
 
 def training_rows(objective: Objective, data: TrainingData) -> Interactions | Recommendations:
-    """The rows that the objective's observed samples stand for, in the layouts pairs and tiles.
+    """The rows that the objective's observed samples are drawn from, in the layouts pairs and tiles.
 
     Raises:
         UpliftlensError: if the objective needs recommendations and the data have none.

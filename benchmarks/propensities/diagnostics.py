@@ -8,7 +8,7 @@ import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.propensities.diagnostics import Fit, balance, calibration_error, diagnose, imbalance
+from upliftlens.causal.propensities.diagnostics import ExposureFit, balance, calibration_error, diagnose, imbalance
 from upliftlens.causal.propensities.propensity import Propensity
 
 BINS = 20  # of equally many pairs, for the calibration error; of equal width in log p, for the overlap plot
@@ -27,7 +27,7 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
     """
     seen = p.pairs(log.user, log.item, log.value)
     n_pairs = log.n_users * log.n_items
-    fit = Fit()
+    fit = ExposureFit()
     overlap: dict[str, Any] = {}
     if p.rating_free:
         rng = np.random.default_rng(SEED)
@@ -61,8 +61,8 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
 
 
 def _balanced(
-    fit: Fit, p: np.ndarray, observed: np.ndarray, users: np.ndarray, items: np.ndarray, dataset: Dataset
-) -> Fit:
+    fit: ExposureFit, p: np.ndarray, observed: np.ndarray, users: np.ndarray, items: np.ndarray, dataset: Dataset
+) -> ExposureFit:
     """The fit with the balance of a constant and of the features of users and items."""
     sides = (dataset.user_features, users), (dataset.item_features, items)
     features = np.hstack([np.ones((len(p), 1)), *(side.matrix[rows] for side, rows in sides)])

@@ -19,8 +19,8 @@ from upliftlens.benchmarks.runs.learning import Learning, learning
 from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
 from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.options import SEEDS, Above, AtLeast
-from upliftlens.models.contract import Solver, Traced
+from upliftlens.causal.options import SEEDS, Above, AtLeast, Traced
+from upliftlens.models.contract import Solver
 from upliftlens.models.descent import Optimizer, Schedule
 
 AUTO_MONITORS = {

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.causal.options import SEEDS, Above, AtLeast, Within
-from upliftlens.causal.worlds.generated import GeneratedOptions
+from upliftlens.causal.worlds.potential_generated import GeneratedOptions
 from upliftlens.causal.worlds.synthetic_options import SyntheticOptions
 
 

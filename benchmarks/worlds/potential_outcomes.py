@@ -17,8 +17,8 @@ from upliftlens.benchmarks.worlds.frozen import frozen_world
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import located
 from upliftlens.causal.interactions import Interactions, concatenate, interactions
-from upliftlens.causal.worlds.generated import generate
 from upliftlens.causal.worlds.potential import PotentialWorld, draw
+from upliftlens.causal.worlds.potential_generated import generate
 
 DRAWS = 3  # train, validation, test
 

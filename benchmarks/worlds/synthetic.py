@@ -13,13 +13,12 @@ from upliftlens.benchmarks.system.environment import available_memory
 from upliftlens.benchmarks.worlds.config import SyntheticConfig
 from upliftlens.benchmarks.worlds.drawn import generated
 from upliftlens.causal.errors import UpliftlensError, located
-from upliftlens.causal.worlds.synthetic import World as Generated
-from upliftlens.causal.worlds.synthetic import synthetic_world
+from upliftlens.causal.worlds.synthetic import SyntheticWorld, synthetic_world
 
 _ROW, _SIDE = 60, 100  # bytes of a row, with its copies while it is sorted, and of a user's or item's entry, at least
 
 
-def world_of(config: SyntheticConfig) -> Generated:
+def world_of(config: SyntheticConfig) -> SyntheticWorld:
     """The world with its truth: for evaluation only.
 
     Raises:
@@ -57,7 +56,7 @@ def propensity_of(config: SyntheticConfig) -> np.ndarray:
     return world_of(config).truth.propensity(np.arange(config.n_users))
 
 
-def _recorded(world: Generated, misspecification: float) -> np.ndarray:
+def _recorded(world: SyntheticWorld, misspecification: float) -> np.ndarray:
     """f32[U, I]."""
     return world.truth.recorded_propensity(np.arange(world.log.n_users), misspecification)
 

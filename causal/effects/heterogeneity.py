@@ -83,16 +83,16 @@ def estimate(value: float, influence: np.ndarray, n: int, level: float) -> Estim
     return Estimate(value, se, value - half, value + half, p, n)
 
 
-def against(one: Group, other: Group, level: float) -> Estimate:
-    """The difference of two groups' effects; they may share users and rows. n counts the users of ``one``."""
-    return estimate(one.value - other.value, one.influence - other.influence, int(one.present.sum()), level)
+def against(first: Group, second: Group, level: float) -> Estimate:
+    """First − second effect of two groups, which may share users and rows. n counts the users of ``first``."""
+    return estimate(first.value - second.value, first.influence - second.influence, int(first.present.sum()), level)
 
 
 def differ(levels: Sequence[Group], overall: Group, partition: bool) -> Heterogeneity:
     """Tests whether the levels of a feature have one effect; NaN where fewer than two can be tested.
 
     ``partition``: every row has one level, so that K levels make K − 1 contrasts; levels that overlap (genres) are each
-    held against the overall effect.
+    compared with the overall effect.
     """
     usable = [
         level
@@ -101,11 +101,11 @@ def differ(levels: Sequence[Group], overall: Group, partition: bool) -> Heteroge
     ]
     if len(usable) < 2:
         return _UNTESTED
-    if partition and (np.sum([item.present for item in usable], axis=0) <= 1).all():
+    if partition and (np.sum([level.present for level in usable], axis=0) <= 1).all():
         return _welch(usable)
-    reference, rest = (usable[-1], usable[:-1]) if partition else (overall, usable)
-    contrasts = np.stack([part.influence - reference.influence for part in rest], axis=1)
-    return _hotelling(np.array([part.value - reference.value for part in rest]), contrasts)
+    reference, compared = (usable[-1], usable[:-1]) if partition else (overall, usable)
+    contrasts = np.stack([level.influence - reference.influence for level in compared], axis=1)
+    return _hotelling(np.array([level.value - reference.value for level in compared]), contrasts)
 
 
 def _variance(influence: np.ndarray, n: int) -> float:

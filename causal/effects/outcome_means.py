@@ -1,4 +1,4 @@
-"""The plainest outcome models for doubly-robust estimates: means by item, or by user and item."""
+"""Simple outcome models for doubly robust estimates: means by item, or by user and item."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ def outcome_means(log: UpliftLog, shrinkage: float) -> tuple[np.ndarray, np.ndar
     """m1, m0 f64[I]: predictions of Y^T and Y^C for every item.
 
     m_a(i) = (Σ_{rows of i in arm a} Y + s·ȳ_a) / (n_a(i) + s), with ȳ_a the mean outcome of the arm and s the
-    ``shrinkage``, in rows. An arm without a row predicts 0. Fit it to other outcomes than it helps to average.
+    ``shrinkage``, in rows. An arm without a row predicts 0. Fit it to other rows than the estimate uses.
 
     Raises:
         UpliftlensError: if the shrinkage is not positive.
@@ -49,8 +49,8 @@ def additive_means(log: Interactions, outcome: Array, shrinkage: float) -> Addit
     """Ridge regression of the rows' ``outcome`` f[N] on user and item, by least squares; padding counts nothing.
 
     m is the mean outcome; a, b minimise Σ (y − m − a_u − b_i)² + s·(‖a‖² + ‖b‖²), s the ``shrinkage``, in rows, so a
-    user or item without a row has 0. sd² is the rows' mean squared residual. It knows nothing of what is missing: it is
-    right where, given user and item, exposure has nothing to do with the outcome.
+    user or item without a row has 0. sd² is the rows' mean squared residual. It ignores why rows are missing: it is
+    unbiased only if, given user and item, exposure does not depend on the outcome.
 
     Raises:
         UpliftlensError: if the shrinkage is not positive, or there is no row.

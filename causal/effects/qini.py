@@ -19,7 +19,7 @@ from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import ratio
 
-PARTS = 5  # rows, treated weight, treated outcome, control weight, control outcome
+COLUMNS = 5  # rows, treated weight, treated outcome, control weight, control outcome
 
 
 def groups(score: np.ndarray, points: int) -> np.ndarray:
@@ -60,13 +60,13 @@ def true_sums(log: UpliftLog, group: np.ndarray, tau: np.ndarray, points: int) -
 def _per_cell(log: UpliftLog, group: np.ndarray, points: int, columns: tuple[np.ndarray, ...]) -> np.ndarray:
     cell = log.user * np.int64(points) + group
     sums = [np.bincount(cell, column, minlength=log.n_users * points) for column in columns]
-    return np.concatenate([this_sum.reshape(log.n_users, points) for this_sum in sums], axis=1)
+    return np.concatenate([column.reshape(log.n_users, points) for column in sums], axis=1)
 
 
 def _cumulated(totals: np.ndarray) -> tuple[np.ndarray, ...]:
     """Totals f64[5·G, R] -> share, treated weight, treated mean, control mean: f64[G + 1, R] each, from 0."""
-    parts = totals.reshape(PARTS, -1, totals.shape[1])
-    sums = np.concatenate([np.zeros_like(parts[:, :1]), parts], axis=1).cumsum(axis=1)
+    columns = totals.reshape(COLUMNS, -1, totals.shape[1])
+    sums = np.concatenate([np.zeros_like(columns[:, :1]), columns], axis=1).cumsum(axis=1)
     rows, n_treated, y_treated, n_control, y_control = sums
     means = [np.nan_to_num(ratio(y, n)) for y, n in ((y_treated, n_treated), (y_control, n_control))]
     return ratio(rows, np.broadcast_to(rows[-1], rows.shape)), n_treated, means[0], means[1]
@@ -96,4 +96,4 @@ def auuc(totals: np.ndarray) -> np.ndarray:
 def qini_area(totals: np.ndarray) -> np.ndarray:
     """Reduction f64[5·G, R] -> f64[R] of ``curve_sums``: area over the random line, per treated weight."""
     share, value = qini_curves(totals)
-    return ratio(_area_over_random(share, value), totals.reshape(PARTS, -1, totals.shape[1])[1].sum(axis=0))
+    return ratio(_area_over_random(share, value), totals.reshape(COLUMNS, -1, totals.shape[1])[1].sum(axis=0))

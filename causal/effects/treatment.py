@@ -1,4 +1,4 @@
-"""Logs of a recommender's own doing: what was recommended, with which probability, and what came of it."""
+"""Logs of a recommender: what it recommended, with which probability, and the outcome of every logged pair."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import check_ids
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ def uplift_log(
     if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
         raise UpliftlensError(f"the columns must be equally long, got shapes {[column.shape for column in columns]}")
     user, item = columns[0].astype(np.int32), columns[1].astype(np.int32)
-    if len(user) and (user.min() < 0 or user.max() >= n_users or item.min() < 0 or item.max() >= n_items):
-        raise UpliftlensError(f"an id lies outside of the universe of {n_users} users and {n_items} items")
+    check_ids(user, item, n_users, n_items)
     if not np.isin(columns[2], (0, 1)).all():
         raise UpliftlensError("treated must be 0 or 1 in every row")
     treated = columns[2].astype(bool)
@@ -105,12 +105,3 @@ def overlap(log: UpliftLog) -> Overlap:
             f"{int(never.sum())} never), so treated and untreated outcomes cannot be compared"
         )
     return Overlap(usable, int(always.sum()), int(never.sum()))
-
-
-def dense(log: UpliftLog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(logged, treated, outcome), each f32[U, I]; where ``logged`` is 0 the other two are 0 as well."""
-    logged, treated, outcome = (np.zeros((log.n_users, log.n_items), np.float32) for _ in range(3))
-    logged[log.user, log.item] = 1
-    treated[log.user, log.item] = log.treated
-    outcome[log.user, log.item] = log.outcome
-    return logged, treated, outcome

@@ -23,13 +23,14 @@ of ``causal.risk`` whose loss is the outcome: O is the arm's rows with weight wZ
 D all rows with weight w. DR is its doubly robust form with ê = m1 or m0.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from upliftlens.causal import risk
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import ratio
 
 
@@ -118,60 +119,50 @@ def _clipped(chi: float) -> risk.WeightedRisk:
     return risk.clipped_ips(chi) if chi else risk.ips
 
 
-def _per_user(log: UpliftLog, columns: tuple[np.ndarray, ...]) -> np.ndarray:
+def _per_user(log: UpliftLog, columns: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.bincount(log.user, column, minlength=log.n_users) for column in columns], axis=1)
-
-
-def _arms(
-    log: UpliftLog, weight: np.ndarray, estimator: risk.WeightedRisk, m1: np.ndarray | float, m0: np.ndarray | float
-) -> np.ndarray:
-    """Sums f64[U, 4] of the estimator in both arms, doubly robust where ``m1`` and ``m0`` predict anything."""
-    usable, e = _usable(log, weight), log.propensity.astype(np.float64)
-    columns: list[np.ndarray] = []
-    for arm, propensity, predicted in ((log.treated, e, m1), (~log.treated, 1 - e, m0)):
-        terms = estimator.terms(log.outcome - predicted, propensity, usable * arm)
-        columns += [usable * predicted + terms.numerator, usable if terms.denominator is None else terms.denominator]
-    return _per_user(log, tuple(columns))
-
-
-def naive(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
-    """The difference of mean outcomes: sums f64[U, 4]. Biased wherever what is recommended depends on taste."""
-    return _arms(log, weight, risk.naive, 0.0, 0.0)
-
-
-def snips(log: UpliftLog, weight: np.ndarray, chi: float) -> np.ndarray:
-    """Self-normalised IPS: sums f64[U, 4]. Consistent, biased by O(1/n), and never outside of [−1, 1]."""
-    return _arms(log, weight, replace(_clipped(chi), self_normalised=True), 0.0, 0.0)
-
-
-def ips(log: UpliftLog, weight: np.ndarray, chi: float) -> np.ndarray:
-    """Inverse propensity scoring: sums f64[U, 4]. Unbiased for χ = 0 and true propensities."""
-    return _arms(log, weight, _clipped(chi), 0.0, 0.0)
-
-
-def doubly_robust(log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray, m0: np.ndarray) -> np.ndarray:
-    """DR: sums f64[U, 4]. ``m1``, ``m0`` f[N] predict Y^T and Y^C and were not fitted to this log's outcomes.
-
-    For χ = 0 unbiased if either the propensities or the predictions are right (Robins et al. 1994).
-    """
-    return _arms(log, weight, _clipped(chi), m1, m0)
 
 
 ESTIMATORS = ("naive", "ips", "snips", "dr")
 
 
 def estimate(
-    name: str, log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray | None, m0: np.ndarray | None
+    name: str,
+    log: UpliftLog,
+    weight: np.ndarray,
+    chi: float,
+    m1: np.ndarray | float | None = None,
+    m0: np.ndarray | float | None = None,
 ) -> np.ndarray:
-    """Sums f64[U, 4] of one of ``ESTIMATORS`` by its name; only "dr" needs ``m1`` and ``m0``."""
-    if name == "dr":
-        assert m1 is not None and m0 is not None
-        return doubly_robust(log, weight, chi, m1, m0)
-    return naive(log, weight) if name == "naive" else {"ips": ips, "snips": snips}[name](log, weight, chi)
+    """Sums f64[U, 4] of one of ``ESTIMATORS`` by its name; see the module for the formulas.
+
+    naive  the difference of mean outcomes: biased wherever what is recommended depends on taste; ``chi`` is not read
+    ips    unbiased for χ = 0 and true propensities
+    snips  consistent, biased by O(1/n), and never outside of [−1, 1]
+    dr     for χ = 0 unbiased if either the propensities or the predictions are right (Robins et al. 1994). ``m1``,
+           ``m0`` f[N] predict Y^T and Y^C and were not fitted to this log's outcomes; the others don't read them
+
+    Raises:
+        UpliftlensError: if there is no such estimator, χ is not in [0, 1), or no row has overlap.
+    """
+    if name not in ESTIMATORS:
+        raise unknown("estimator", name, ESTIMATORS)
+    estimator = risk.naive if name == "naive" else _clipped(chi)
+    if name == "snips":
+        estimator = replace(estimator, self_normalised=True)
+    if name != "dr":
+        m1 = m0 = 0.0
+    assert m1 is not None and m0 is not None, "dr needs predicted outcomes"
+    usable, e = _usable(log, weight), log.propensity.astype(np.float64)
+    columns: list[np.ndarray] = []
+    for arm, propensity, predicted in ((log.treated, e, m1), (~log.treated, 1 - e, m0)):
+        terms = estimator.terms(log.outcome - predicted, propensity, usable * arm)
+        columns += [usable * predicted + terms.numerator, usable if terms.denominator is None else terms.denominator]
+    return _per_user(log, columns)
 
 
 def per_user_mean(sums: np.ndarray) -> np.ndarray:
-    """Sums f64[U, 2] of the mean over users of each user's own arm difference, from sums f64[U, 4].
+    """Sums f64[U, 2] of the mean over users of a user's arm difference, from sums f64[U, 4].
 
     The ``/user-mean`` of Sato et al. (2019), for comparison with papers: a user without rows in both arms drops out,
     which biases it.
@@ -181,6 +172,6 @@ def per_user_mean(sums: np.ndarray) -> np.ndarray:
 
 
 def true_uplift(log: UpliftLog, weight: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """Sums f64[U, 2] for ``mean_over_users``: Σ wτ / Σ w over the rows with overlap: what pooled estimators aim at."""
+    """Sums f64[U, 2] for ``mean_over_users``: Σ wτ / Σ w over the rows with overlap: what the estimators estimate."""
     usable = _usable(log, weight)
     return _per_user(log, (usable * tau[log.user, log.item], usable))

@@ -3,7 +3,7 @@
     mean_O CE(r, r̂) + α·CE(mean_O r̂, mean_D r̂) + γ·mean_O r̂ log r̂        CE(a, b) = −a log b − (1 − a) log(1 − b)
 
 r̂ = σ(score). The second term pulls the mean prediction over all pairs to that over the observed ones, the third keeps
-predictions uncertain. As in the authors' code, D stands for the unobserved pairs too (the paper writes D∖O). It is not
+predictions uncertain. As in the authors' code, D replaces the paper's D∖O. It is not
 linear in its sums: the full batch is the definition and the minibatch gradient is biased. α = γ = 0 gives naive.
 """
 

@@ -28,6 +28,7 @@ test data. All losses here but stable_dr's are linear in their sums over O and D
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import jax
@@ -111,10 +112,6 @@ def outcome_loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     return (observed.weight * view.error(view.score("imputation", observed), observed.target)).sum()
 
 
-def _dr(imputed: Array, mean: Array) -> RiskEstimator:
-    return risk.doubly_robust(risk.ips, imputed, mean)
-
-
 def _objective(
     name: str, imputation: Step, prediction: Step, needs: frozenset[str], options: type = ImputationOptions
 ) -> Objective:
@@ -134,17 +131,18 @@ def _objective(
 
 _EVERYTHING = frozenset({"everything"})
 _BOTH = frozenset({"everything", "propensity"})
+_DR = prediction_loss(partial(risk.doubly_robust, risk.ips))
 
 eib = _objective("eib", imputation_loss(None), prediction_loss(risk.eib), _EVERYTHING)
 """Error imputation: unobserved errors are imputed, no propensity is used."""
 
-dr = _objective("dr", outcome_loss, prediction_loss(_dr), _BOTH, OutcomeOptions)
+dr = _objective("dr", outcome_loss, _DR, _BOTH, OutcomeOptions)
 """Doubly robust with an outcome model that never sees the prediction."""
 
-dr_jl = _objective("dr_jl", imputation_loss(jnp.reciprocal), prediction_loss(_dr), _BOTH)
+dr_jl = _objective("dr_jl", imputation_loss(jnp.reciprocal), _DR, _BOTH)
 """Doubly robust, joint learning: the imputation is fitted to the prediction's own errors."""
 
-mrdr = _objective("mrdr", imputation_loss(lambda p: (1 - p) / p**2), prediction_loss(_dr), _BOTH)
+mrdr = _objective("mrdr", imputation_loss(lambda p: (1 - p) / p**2), _DR, _BOTH)
 """More robust DR: the imputation minimises DR's variance."""
 
 

@@ -5,7 +5,7 @@
     macr    BCE(ŷ) + a·BCE(σ(y_i)) + b·BCE(σ(y_u)),  ŷ = σ(y_k·σ(y_u)·σ(y_i));
             ranks by (y_k − c)·σ(y_u)·σ(y_i)                                                          Wei et al. 2021
 
-θ is the sample's propensity, usually relative popularity to the power .5, clipped where it is made.
+θ is the sample's propensity, usually relative popularity to the power .5, clipped by the propensity's options.
 
 rel_mf: like the authors' code the squared loss is of the sigmoid, whatever the loss of other objectives is; the sum is
 over all of D, not over one random negative per positive. It is a ratio whose denominator counts a batch's positives, so
@@ -26,10 +26,9 @@ import jax.numpy as jnp
 
 from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.objectives.multitask import pair_ids
-from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View, all_pairs, pairs_per_row
-from upliftlens.causal.options import AtLeast, Traced
-from upliftlens.causal.sample import Batch, Sample
+from upliftlens.causal.objectives.objective import Objective, Phase, View, all_pairs, pairs_per_row
+from upliftlens.causal.options import AtLeast, NoOptions, Traced
+from upliftlens.causal.sample import Batch, Sample, pair_ids
 
 
 @dataclass(frozen=True)
@@ -86,34 +85,28 @@ class MACROptions:
     reference: Traced[float]
 
 
-def _sides(view: View, sample: Sample) -> tuple[Array, Array]:
-    """y_u and y_i, each of the sample's shape."""
+def _branches(view: View, sample: Sample, reference: Array | float) -> tuple[Array, Array, Array]:
+    """(y_k − reference)·σ(y_u)·σ(y_i), y_i and y_u, each of the sample's shape."""
     user, item = view.module("prediction").embed(*pair_ids(sample))
-    y_user = view.module("user").tower(user, jnp.zeros_like(item))
-    y_item = view.module("item").tower(jnp.zeros_like(user), item)
-    return y_user.reshape(sample.weight.shape), y_item.reshape(sample.weight.shape)
+    y_user = view.module("user").tower(user, jnp.zeros_like(item)).reshape(sample.weight.shape)
+    y_item = view.module("item").tower(jnp.zeros_like(user), item).reshape(sample.weight.shape)
+    matching = view.score("prediction", sample) - reference
+    return matching * jax.nn.sigmoid(y_user) * jax.nn.sigmoid(y_item), y_item, y_user
 
 
 def _macr(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed, everything = batch.observed, all_pairs(batch)
 
-    def logits(sample: Sample) -> tuple[Array, Array, Array]:
-        y_user, y_item = _sides(view, sample)
-        matching = view.score("prediction", sample) * jax.nn.sigmoid(y_user) * jax.nn.sigmoid(y_item)
-        return matching, y_item, y_user
-
     def entropy(on_observed: Array, on_everything: Array) -> Array:
         positive = (observed.weight * observed.target * on_observed).sum() / pairs_per_row(batch)
         return (everything.weight * jax.nn.softplus(on_everything)).sum() - positive
 
-    matching, item, user = map(entropy, logits(observed), logits(everything))
+    matching, item, user = map(entropy, _branches(view, observed, 0.0), _branches(view, everything, 0.0))
     return matching + hp["item_weight"] * item + hp["user_weight"] * user
 
 
 def _macr_rank(view: View, sample: Sample, hp: Mapping[str, Array]) -> Array:
-    y_user, y_item = _sides(view, sample)
-    matching = view.score("prediction", sample) - hp["reference"]
-    return matching * jax.nn.sigmoid(y_user) * jax.nn.sigmoid(y_item)
+    return _branches(view, sample, hp["reference"])[0]
 
 
 macr = Objective(

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 
 from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View, pairs_per_row
+from upliftlens.causal.objectives.objective import Objective, Phase, View, pairs_per_row
+from upliftlens.causal.options import NoOptions
 from upliftlens.causal.sample import Batch
 
 

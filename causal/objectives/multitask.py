@@ -23,7 +23,7 @@ from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.dr import exposure_entropy
 from upliftlens.causal.objectives.objective import Objective, Phase, View, all_pairs, pairs_per_row
 from upliftlens.causal.options import AtLeast, Traced, Within
-from upliftlens.causal.sample import Batch, Sample
+from upliftlens.causal.sample import Batch, Sample, pair_ids
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,6 @@ class ESCM2Options:
     risk: Annotated[Traced[float], AtLeast(0)]
     floor: Annotated[Traced[float], Within(0, 1)]
     imputation_l2: Annotated[Traced[float], AtLeast(0)]
-
-
-def pair_ids(sample: Sample) -> tuple[Array, Array]:
-    """users i32[B'] and items i32[B'] of a sample's pairs; a tile's are those of its flattened arrays."""
-    if sample.items is not None:
-        return sample.users, sample.items
-    items = jnp.broadcast_to(jnp.arange(sample.weight.shape[1], dtype=jnp.int32), sample.weight.shape)
-    return jnp.broadcast_to(sample.users[:, None], sample.weight.shape).ravel(), items.ravel()
 
 
 def shared_score(view: View, tower: str, sample: Sample) -> Array:

@@ -10,15 +10,15 @@ from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.triples import DrawTriples
-from upliftlens.causal.options import NoOptions as NoOptions
+from upliftlens.causal.options import NoOptions
 from upliftlens.causal.sample import Batch, Sample
 
 
 class View(NamedTuple):
     """What a phase's loss sees of the modules.
 
-    ``score(module name, sample)`` -> f32 of the sample's shape, each call a pass of its own (with dropout another mask:
-    a loss calls it once and keeps the scores); ``error(score, target)`` is the per-pair loss ℓ;
+    ``score(module name, sample)`` -> f32 of the sample's shape, each call is another pass, with
+    another dropout mask: a loss calls it once and keeps the scores; ``error(score, target)`` is the per-pair loss ℓ;
     ``module(name)`` is the Flax module itself, for objectives that use more than scores (``requires``);
     ``predict(score)`` is the score in the unit of the loss's target (``Loss.predict``), for pseudo-labels.
     """
@@ -45,16 +45,16 @@ class Objective(NamedTuple):
     """An objective.
 
     ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D, "propensity"
-    where it divides by P(observed), "recommendations" where ``batch.observed`` is to stand for a log of recommendations
-    (all that was logged, recommended or not) instead of what was consumed.
+    where it divides by P(observed), "recommendations" where ``batch.observed`` samples a log of recommendations (all
+    logged pairs, recommended or not) instead of the consumed pairs.
     ``requires``: methods that the backbone's module must have, e.g. "embed".
     ``links``: the links of the losses it makes sense with (``Loss.link``).
     ``triples(log, hp)``: which pairs of a log of recommendations a pairwise loss is summed over, for objectives that
     need recommendations; it runs on the host, with the objective's floats.
     ``differences``: modules that score a difference (an effect): their constant starts at 0, not at the mean target.
-    ``implicit``: made for logs of positives only: it says itself what a pair without a row counts as.
-    ``rank(view, sample, hp)``: what items are ranked by where that is not the prediction module's score.
-    ``link``: the unit of what is ranked by and predicted, where that is not the unit of the loss.
+    ``implicit``: for logs of positives only; the objective defines what a pair without a row counts as.
+    ``rank(view, sample, hp)``: the score that ranks items, where it is not the prediction module's.
+    ``link``: the unit of scores and predictions, where it is not the unit of the loss.
     ``version`` is bumped when the objective's numbers change.
     """
 

@@ -26,9 +26,9 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View
+from upliftlens.causal.objectives.objective import Objective, Phase, View
 from upliftlens.causal.objectives.uplift import RECOMMENDATIONS, CappedOptions, inverse_propensity, treatment
-from upliftlens.causal.options import Above, Traced
+from upliftlens.causal.options import Above, NoOptions, Traced
 from upliftlens.causal.sample import Batch, Sample
 
 _LINKS = frozenset({"rating", "probability"})
@@ -103,21 +103,16 @@ def half(sample: Sample) -> Array:
 
 def _outcomes(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     rows = batch.observed
-    other = half(rows)
-    return sum(
-        (
-            _by_arm(view, rows._replace(weight=rows.weight * (other == mine)), *models)
-            for mine, models in enumerate(_HALVES)
-        ),
-        jnp.zeros(()),
-    )
+    in_second = half(rows)
+    first, second = (rows._replace(weight=rows.weight * (in_second == index)) for index in range(2))
+    return _by_arm(view, first, *_HALVES[0]) + _by_arm(view, second, *_HALVES[1])
 
 
 def pseudo_outcome(view: View, rows: Sample, chi: Array) -> Array:
     """φ of each row by the outcome models of the half it isn't in, a constant to the gradient."""
-    mine = half(rows)
+    in_second = half(rows)
     m1, m0 = (
-        view.predict(jnp.where(mine, view.score(first, rows), view.score(second, rows)))
+        view.predict(jnp.where(in_second, view.score(first, rows), view.score(second, rows)))
         for first, second in zip(*_HALVES, strict=True)
     )
     treated, _ = treatment(rows)

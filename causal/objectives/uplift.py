@@ -31,14 +31,14 @@ import numpy as np
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, View
+from upliftlens.causal.objectives.objective import Objective, Phase, View
 from upliftlens.causal.objectives.triples import (
     DrawTriples,
     against_any_item,
     class_pairs,
     positive_probability,
 )
-from upliftlens.causal.options import Traced, Within
+from upliftlens.causal.options import NoOptions, Traced, Within
 from upliftlens.causal.sample import Batch, Sample
 
 RECOMMENDATIONS = frozenset({"recommendations"})
@@ -62,7 +62,7 @@ def treatment(sample: Sample) -> tuple[Array, Array]:
     """(Z, e) of a sample's rows.
 
     Raises:
-        UpliftlensError: if the sample is none of a log of recommendations.
+        UpliftlensError: if the sample is not of a log of recommendations.
     """
     if sample.treated is None or sample.propensity is None:
         raise UpliftlensError("this objective learns from what was recommended: its batches need treatments")
@@ -73,8 +73,8 @@ def inverse_propensity(sample: Sample, chi: Array) -> Array:
     """1/max(e, χ) where Z = 1, 1/max(1 − e, χ) where Z = 0, and 0 where there is no overlap; of the sample's shape."""
     treated, e = treatment(sample)
     usable = (sample.weight > 0) & (e > 0) & (e < 1)
-    mine = jnp.maximum(jnp.where(treated > 0, e, 1 - e), chi)
-    return jnp.where(usable, 1 / jnp.where(usable, mine, 1), 0)
+    arm_propensity = jnp.maximum(jnp.where(treated > 0, e, 1 - e), chi)
+    return jnp.where(usable, 1 / jnp.where(usable, arm_propensity, 1), 0)
 
 
 def _signed(view: View, sample: Sample, size: Array) -> Array:

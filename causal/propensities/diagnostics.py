@@ -36,8 +36,8 @@ MISCALIBRATED = (0.10, 0.50)  # ECE as a share of the mean of o
 IMBALANCED = (0.10, 0.25)  # standardised difference of a feature: Austin (2009) | Rubin (2001)
 
 
-class Fit(NamedTuple):
-    """How p fits the exposure on all of D; None for what isn't known. ``feature`` names the one out of balance most."""
+class ExposureFit(NamedTuple):
+    """How p fits the exposure on all of D; None if not known. ``feature``: the one with the largest imbalance."""
 
     ece: float | None = None
     bmse: float | None = None
@@ -45,7 +45,7 @@ class Fit(NamedTuple):
     feature: str | None = None
 
 
-NO_FIT = Fit()
+NO_FIT = ExposureFit()
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Diagnostics:
     reason: str
 
 
-def diagnose(propensity: Array, n_pairs: int, floor: float, fit: Fit = NO_FIT) -> Diagnostics:
+def diagnose(propensity: Array, n_pairs: int, floor: float, fit: ExposureFit = NO_FIT) -> Diagnostics:
     """Diagnostics of the propensities f[N] of the observed pairs, after clipping at ``floor``.
 
     ``fit`` is what ``calibration_error``, ``balance`` and ``imbalance`` gave, where p is defined on all of D.
@@ -81,16 +81,16 @@ def diagnose(propensity: Array, n_pairs: int, floor: float, fit: Fit = NO_FIT) -
     check_propensity(p)
     w = 1 / p
     size = w.sum() ** 2 / (w**2).sum()
+    largest_share = float(w.max() / w.sum())
     ratio, error = w.sum() / n_pairs, np.sqrt(((1 - p) * w**2).sum()) / n_pairs
     clip_rate = float((p <= floor * (1 + 1e-6)).mean())
     lost = 1 - size / len(p)
-    off = max(0.0, abs(ratio - 1) - 2 * error)
     findings = [
         (lost, LOST_SAMPLE, f"its weights leave {size:,.0f} of {len(p):,} rows effective"),
-        (w.max() / w.sum(), TOP_WEIGHT, f"one pair carries {w.max() / w.sum():.0%} of all weight"),
+        (largest_share, TOP_WEIGHT, f"one pair carries {largest_share:.0%} of all weight"),
         (clip_rate, CLIPPED, f"{clip_rate:.0%} of the rows are clipped at {floor:g}"),
         (
-            off,
+            abs(ratio - 1) - 2 * error,
             OFF_TOTAL,
             f"Σ 1/p over the log is {ratio:.2f} of the number of pairs, where 1 ± {error:.2f} is expected",
         ),
@@ -107,7 +107,7 @@ def diagnose(propensity: Array, n_pairs: int, floor: float, fit: Fit = NO_FIT) -
         float(size),
         float(1 - lost),
         float(w.max()),
-        float(w.max() / w.sum()),
+        largest_share,
         clip_rate,
         float(ratio),
         float(error),

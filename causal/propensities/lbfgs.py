@@ -1,6 +1,6 @@
-"""Minimising by L-BFGS, with the truth about whether a minimum was found."""
+"""Minimising by L-BFGS, with an error where no minimum was reached."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from upliftlens.causal.errors import UpliftlensError
 
-_FLAT = 1e-5  # where rounding ends the line search, the gradient tells a minimum from a failure
+_FLAT = 1e-5  # where rounding ends the line search, a smaller gradient still counts as a minimum
 
 
 def lbfgs(
@@ -26,8 +26,7 @@ def lbfgs(
     Raises:
         UpliftlensError: if it does not converge in ``iterations``.
     """
-    settings: Mapping[str, Any] = {"maxiter": iterations, **options}
-    result = minimize(objective, start, jac=True, method="L-BFGS-B", options=settings)
+    result = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": iterations, **options})
     if result.success or (result.status == 2 and np.abs(result.jac).max() <= _FLAT):
         return result.x
     reason = str(result.message).rstrip(". ")

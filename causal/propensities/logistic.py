@@ -10,7 +10,7 @@
 Both are one bilinear form, minimised by L-BFGS in float64, a block of users at a time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -47,8 +47,7 @@ def logistic_regression(
 
     Raises:
         UpliftlensError: if the log is empty or holds every pair, the features do not fit the log, ``l2`` is not
-        positive, or
-            L-BFGS does not converge in ``iterations``.
+            positive, or L-BFGS does not converge in ``iterations``.
     """
     x, y = np.asarray(user_features, np.float64), np.asarray(item_features, np.float64)
     if x.shape[:1] != (log.n_users,) or y.shape[:1] != (log.n_items,):
@@ -75,8 +74,8 @@ def logistic_regression(
 def logistic_mf(log: Interactions, dim: int, l2: float, seed: int, iterations: int) -> Propensity:
     """Logistic factorisation of the exposure matrix with ``dim`` factors, which start at N(0, .1²) drawn from ``seed``.
 
-    It is fitted to the very o that it is to explain: with many factors and little ``l2`` it learns o itself, and 1/p
-    tends to 1 on O. The calibration on held-out cells, or Σ_O 1/p far below |D|, shows it.
+    With many factors and little ``l2`` it overfits the exposure matrix o: 1/p tends to 1 on O. Its calibration on
+    held-out cells, or Σ_O 1/p far below |D|, shows it.
 
     Raises:
         UpliftlensError: as ``logistic_regression``.
@@ -113,12 +112,14 @@ def _fit(
     user, item = np.divmod(np.unique(np.asarray(log.user, np.int64)[rows] * log.n_items + log.item[rows]), log.n_items)
     penalised = np.ones(len(start))
     penalised[-1] = 0  # the constant
+    block = max(1, CELLS // log.n_items)
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         model = unpack(theta)
         total = 0.0
         gradient = _Bilinear(*(np.zeros_like(part) for part in model))
-        for users in _blocks(log.n_users, log.n_items):
+        for start_of_block in range(0, log.n_users, block):
+            users = np.arange(start_of_block, min(start_of_block + block, log.n_users))
             z = model.logits(users)
             first, last = np.searchsorted(user, [users[0], users[-1] + 1])
             seen = (user[first:last] - users[0], item[first:last])
@@ -132,17 +133,11 @@ def _fit(
             gradient.item[...] += residual.sum(axis=0)
             gradient.constant[...] += residual.sum()
         square = penalised * theta
-        return total + l2 * (square * theta).sum(), pull_back(gradient) + 2 * l2 * square
-
-    # In units of a row's share, so that one tolerance serves logs of every size.
-    size = len(user)
-
-    def per_row(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        total, gradient = objective(theta)
-        return total / size, gradient / size
+        total, slope = total + l2 * (square * theta).sum(), pull_back(gradient) + 2 * l2 * square
+        return total / len(user), slope / len(user)  # per row, so that one tolerance serves logs of every size
 
     settings = {"maxfun": 4 * iterations, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 20}
-    return lbfgs(per_row, start, "the logistic propensity", iterations, **settings)
+    return lbfgs(objective, start, "the logistic propensity", iterations, **settings)
 
 
 def _propensity(name: str, model: _Bilinear, assumes: str) -> Propensity:
@@ -166,12 +161,6 @@ def _prior(log: Interactions) -> np.ndarray:
             f"a logistic propensity needs observed and unobserved pairs: the log holds {total:g} of {n_pairs}"
         )
     return np.log(total / (n_pairs - total))
-
-
-def _blocks(n_users: int, n_items: int) -> Iterator[np.ndarray]:
-    size = max(1, CELLS // n_items)
-    for first in range(0, n_users, size):
-        yield np.arange(first, min(first + size, n_users))
 
 
 def _split(theta: np.ndarray, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:

@@ -180,14 +180,10 @@ def normalised(propensity: Propensity, log: Interactions) -> Propensity:
         raise UpliftlensError(
             f"the propensity '{propensity.name}' is not positive on every observed pair: clip it first"
         )
-    n_pairs, low, high = log.n_users * log.n_items, 0.0, 1 / p.min()
-    for _ in range(200):  # Σ 1/min(1, c·p) falls from infinity to |O| ≤ |D| as c grows
-        middle = (low + high) / 2
-        if (1 / np.minimum(1, middle * p)).sum() > n_pairs:
-            low = middle
-        else:
-            high = middle
-    return _mapped(propensity, lambda p: np.minimum(1, high * p.astype(np.float64)).astype(np.float32))
+    n_pairs = log.n_users * log.n_items
+    # Σ 1/min(1, c·p) falls from infinity to |O| ≤ |D| as c grows.
+    factor = _bisected(lambda c: (1 / np.minimum(1, c * p)).sum() > n_pairs, 1 / p.min())
+    return _mapped(propensity, lambda p: np.minimum(1, factor * p.astype(np.float64)).astype(np.float32))
 
 
 def refuse_overlap(mar: Interactions, test: Interactions) -> None:
@@ -241,11 +237,15 @@ def _mapped(propensity: Propensity, change: Callable[[np.ndarray], np.ndarray]) 
 
 def _scaled_to(share: np.ndarray, total: float) -> np.ndarray:
     """min(1, c·share) with c such that it sums to ``total``, at most the number of positive shares."""
-    low, high = 0.0, 1 / share[share > 0].min()
+    return np.minimum(
+        1, share * _bisected(lambda c: np.minimum(1, c * share).sum() < total, 1 / share[share > 0].min())
+    )
+
+
+def _bisected(is_too_small: Callable[[float], bool], high: float) -> float:
+    """The least factor in (0, ``high``] that is not too small, by 200 halvings."""
+    low = 0.0
     for _ in range(200):
         middle = (low + high) / 2
-        if np.minimum(1, middle * share).sum() < total:
-            low = middle
-        else:
-            high = middle
-    return np.minimum(1, high * share)
+        low, high = (middle, high) if is_too_small(middle) else (low, middle)
+    return high

@@ -1,4 +1,4 @@
-"""Propensities of recommending, estimated from who was recommended what, for logs that do not record them."""
+"""Propensities of recommending, estimated from the recommended pairs, for logs that do not record them."""
 
 import numpy as np
 from scipy.special import expit, logit
@@ -21,14 +21,13 @@ def additive_logistic(
 
         minimise  Σ_fitted rows [log(1 + exp z) − Z·z] + l2·(‖γ‖² + ‖β‖²),   z = c + γ_u + β_i
 
-    Convex, solved by L-BFGS in float64. It assumes that who is recommended what depends on nothing else; outcomes do
-    not enter. ``fitted`` bool[N]: the rows whose treatment enters; the others are predicted, with γ = 0 (β = 0) for a
+    Convex, solved by L-BFGS in float64. It assumes that recommendations depend on nothing else; outcomes are
+    not used. ``fitted`` bool[N]: the rows whose treatment enters; the others are predicted, with γ = 0 (β = 0) for a
     user (an item) without a fitted row.
 
     Raises:
         UpliftlensError: if ``l2`` is not positive; or if of the fitted rows none or every one is treated, or every
-        item (or
-            user) is always or never recommended; or if L-BFGS takes more than ``iterations``.
+            item (or user) is always or never recommended; or if L-BFGS takes more than ``iterations``.
     """
     every_user, every_item = user, item
     user, item, treated = user[fitted], item[fitted], treated[fitted]
@@ -49,17 +48,17 @@ def additive_logistic(
                 f"no overlap: every {side} is always or never recommended, so no effect can be told from the {side} "
                 "itself. Fix: record the propensities, or give a log in which some are both"
             )
-    z_of = np.asarray(treated, np.float64)
+    label = np.asarray(treated, np.float64)
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         by_user, by_item = theta[:n_users], theta[n_users:-1]
         z = theta[-1] + by_user[user] + by_item[item]
-        residual = expit(z) - z_of
+        residual = expit(z) - label
         gradient = np.concatenate(
             [np.bincount(user, residual, n_users), np.bincount(item, residual, n_items), [residual.sum()]]
         )
         gradient[:-1] += 2 * l2 * theta[:-1]
-        loss = (np.logaddexp(0, z) - z_of * z).sum() + l2 * (theta[:-1] @ theta[:-1])
+        loss = (np.logaddexp(0, z) - label * z).sum() + l2 * (theta[:-1] @ theta[:-1])
         return loss / len(z), gradient / len(z)
 
     start = np.zeros(n_users + n_items + 1)

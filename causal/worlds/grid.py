@@ -2,7 +2,7 @@
 
 A pair has a level k (a rating, or a conversion rate) with outcome ``levels[k]`` and is predicted to be of level j with
 probability ``prediction[k][j]``. Every pair's loss e = ℓ(levels[k], levels[j]) and propensity are known. Three knobs
-make what an estimator is given worse than the truth:
+make an estimator's inputs worse than the truth:
 
     propensity β      1/p̂ = (1 − β)/p + β/p̄ up to β = 1: the constant p̄ = |O|/|D| (Guo et al.);
                       1/p̂ = (2 − β)/p̄ + (β − 1)/p' up to β = 2: p', the propensities in the reverse order of levels
@@ -66,9 +66,10 @@ class Knobs(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A world and what estimators are given of it, f64[D] each.
+    """A world and the inputs of estimators, f64[D] each.
 
-    ``outcome``, ``loss`` and ``exposure`` are true, ``propensity`` and ``imputed`` what is used for the last two.
+    ``outcome``, ``loss`` and ``exposure`` are true; estimators get ``imputed`` for the loss and ``propensity`` for the
+    exposure.
     """
 
     outcome: np.ndarray
@@ -81,7 +82,7 @@ class Grid(NamedTuple):
 def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator, ranks: Array | None = None) -> Grid:
     """A drawn world. The same stream gives the same pairs under all knobs.
 
-    ``ranks`` f[D] in [0, 1): where a pair stands among all by its outcome, as tastes have it; None: anywhere.
+    ``ranks`` f[D] in [0, 1): a pair's quantile by outcome, if outcomes follow tastes; None: drawn uniformly.
 
     Raises:
         UpliftlensError: if an option or a knob is out of range, or the density can't be reached: a propensity would
@@ -111,11 +112,11 @@ def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator, ranks: Ar
         )
     inverse = worsened(1 / visible, options.density, 1 / by_level[::-1][level], knobs.propensity)
 
-    expected = error(options.loss, levels[level], levels[predicted])
+    visible_loss = error(options.loss, levels[level], levels[predicted])
     seen = np.cumsum(shares * relative) / np.sum(shares * relative)
     label = np.where(guessed < knobs.imputation, np.minimum(np.searchsorted(seen, guess), size - 1), level)
     imputed = error(options.loss, levels[label], levels[predicted])
-    loss = expected * (1 + hidden * np.tanh(knobs.confounding) / 2)
+    loss = visible_loss * (1 + hidden * np.tanh(knobs.confounding) / 2)
     return Grid(levels[level], loss, exposure, np.minimum(1 / inverse, 1.0), imputed)
 
 

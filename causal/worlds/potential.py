@@ -7,7 +7,7 @@ from hashlib import sha256
 import numpy as np
 
 from upliftlens.causal.effects.treatment import UpliftLog, uplift_log
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError, unknown
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def potential_world(
 def fingerprint(world: PotentialWorld) -> str:
     """sha256 over the shape and the bytes of all four arrays."""
     digest = sha256(repr(world.mu1.shape).encode())
-    for part in (world.mu1, world.mu0, world.propensity, world.recorded):
-        digest.update(np.ascontiguousarray(part).tobytes())
+    for array in (world.mu1, world.mu0, world.propensity, world.recorded):
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
@@ -63,34 +63,28 @@ def ranks(scores: np.ndarray, tie: np.ndarray) -> np.ndarray:
     """
     by_tie = np.argsort(tie)
     order = by_tie[np.argsort(-scores[:, by_tie], axis=1, kind="stable")]
-    result = np.empty(scores.shape, np.int32)
-    np.put_along_axis(result, order, np.arange(1, scores.shape[1] + 1, dtype=np.int32)[None, :], axis=1)
-    result[np.isneginf(scores)] = 0
-    return result
+    rank = np.empty(scores.shape, np.int32)
+    np.put_along_axis(rank, order, np.arange(1, scores.shape[1] + 1, dtype=np.int32)[None, :], axis=1)
+    rank[np.isneginf(scores)] = 0
+    return rank
 
 
-def log_rank_exposure(rank: np.ndarray, b: float) -> np.ndarray:
-    """1/log2(rank + 1)^b, up to scale: the exposure of the ML-100K world (Sato et al. 2020)."""
-    return 1.0 / np.log2(rank + 1.0) ** b
-
-
-def rank_exposure(rank: np.ndarray, b: float) -> np.ndarray:
-    """1/rank^b, up to scale: the exposure of the ML-1M world (Sato et al. 2020)."""
-    return 1.0 / np.asarray(rank, np.float64) ** b
-
-
-EXPOSURES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {"log-rank": log_rank_exposure, "rank": rank_exposure}
+EXPOSURES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "log-rank": lambda rank, b: 1.0 / np.log2(rank + 1.0) ** b,  # the ML-100K world of Sato et al. (2020)
+    "rank": lambda rank, b: 1.0 / np.asarray(rank, np.float64) ** b,  # their ML-1M world
+}
+"""Exposure by rank, up to scale; b is the strength, 0 a randomised policy."""
 
 
 def rescaled(exposure: np.ndarray, per_user: float, floor: float, cap: float) -> np.ndarray:
     """f32[U, I]: clip(c·exposure, floor, cap), with c such that the mean user gets ``per_user`` recommendations.
 
-    This is the limit of "rescale, clip, repeat": what clipping takes away is given to the pairs below the cap. The
-    expected number grows with c, so c is found by bisection, to the precision of a double.
+    This is the limit of "rescale, clip, repeat": clipping moves recommendations to the pairs below the cap. The
+    expected number grows with c, so bisection gives c, to the precision of a double.
 
     Args:
         exposure: f[U, I], positive, up to scale.
-        per_user: wanted mean over users of Σ_i e.
+        per_user: requested mean over users of Σ_i e.
         floor: smallest propensity of any pair.
         cap: largest; 1 lets pairs be recommended always, which leaves them without overlap.
 
@@ -124,8 +118,8 @@ def exposure_by_rank(
         UpliftlensError: if ``rule`` is not one of ``EXPOSURES``, or ``per_user`` cannot be reached.
     """
     if rule not in EXPOSURES:
-        raise UpliftlensError(f"unknown exposure rule '{rule}': there is: {', '.join(EXPOSURES)}")
-    # Every row holds the same numbers in another order: scale the one sequence, then look it up by rank.
+        raise unknown("exposure rule", rule, EXPOSURES)
+    # Every row holds the same numbers in another order: scale the sequence once, then look it up by rank.
     by_rank = EXPOSURES[rule](np.arange(1, preference.shape[1] + 1), b)
     rank = ranks(preference, np.arange(preference.shape[1]))
     return rescaled(by_rank[None, :], per_user, floor, cap)[0][rank - 1]

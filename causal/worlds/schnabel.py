@@ -45,7 +45,7 @@ class Spread(NamedTuple):
 
 
 class Estimates(NamedTuple):
-    """One loss: its true mean over D, and what each estimator gave in each draw, f64[draws]."""
+    """The true mean over D of a loss, and the estimates of it in each draw, f64[draws]."""
 
     true: float
     naive: np.ndarray
@@ -108,11 +108,13 @@ def predictions(ratings: Array, rng: np.random.Generator) -> dict[str, np.ndarra
 
 
 def _raised(ratings: np.ndarray, level: int, rng: np.random.Generator) -> np.ndarray:
-    expected, there = int((ratings == LEVELS).sum()), np.flatnonzero(ratings == level)
-    if len(there) < expected:
-        raise UpliftlensError(f"{expected} ratings of {level} are to be raised to {LEVELS}, but there are {len(there)}")
+    n_top, candidates = int((ratings == LEVELS).sum()), np.flatnonzero(ratings == level)
+    if len(candidates) < n_top:
+        raise UpliftlensError(
+            f"{n_top} ratings of {level} are to be raised to {LEVELS}, but there are {len(candidates)}"
+        )
     raised = ratings.copy()
-    raised.ravel()[rng.choice(there, expected, replace=False)] = LEVELS
+    raised.ravel()[rng.choice(candidates, n_top, replace=False)] = LEVELS
     return raised
 
 
@@ -137,7 +139,7 @@ def dcg(ratings: Array, prediction: Array, k: int, rng: np.random.Generator) -> 
 def estimates(
     losses: Mapping[str, Array], propensity: Array, draws: int, rng: np.random.Generator
 ) -> dict[str, Estimates]:
-    """What ``risk.naive``, ``risk.ips`` and ``risk.snips`` say about each loss f[U, I], over draws of o ~ B(p).
+    """The estimates of ``risk.naive``, ``risk.ips`` and ``risk.snips`` for each loss f[U, I], over draws of o ~ B(p).
 
     Raises:
         UpliftlensError: if a propensity is not in (0, 1], or a draw observes nothing.

@@ -14,7 +14,6 @@ marginal. With ``exposure`` = 0 what is seen has nothing to do with its rating, 
 anything recorded tells.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,7 +28,7 @@ DAY = 86_400
 
 
 @dataclass(frozen=True)
-class Truth:
+class SyntheticTruth:
     """What only an evaluation may see. Everything about a pair is a function of these few arrays, computed on demand.
 
     ``users`` f64[U, d + 1] and ``items`` f64[I, d + 1] are factors and, last, bias; ``popularity`` f64[I];
@@ -100,7 +99,7 @@ class Truth:
         return _capped(np.exp(weight, out=weight), self.expected_rows[users] / self._kept, o.max_propensity)
 
 
-class World(NamedTuple):
+class SyntheticWorld(NamedTuple):
     """A drawn world.
 
     ``log`` is missing not at random, in order of time; ``test`` is uniform over a user's items, disjoint from the log,
@@ -111,10 +110,10 @@ class World(NamedTuple):
     test: Interactions
     user_features: np.ndarray
     item_features: np.ndarray
-    truth: Truth
+    truth: SyntheticTruth
 
 
-def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> World:
+def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> SyntheticWorld:
     """Draw a world; the same options and seed give the same world.
 
     The U × I matrices exist for ``block`` users at a time only; the draw does not depend on ``block``. Preferences,
@@ -123,8 +122,7 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
 
     Raises:
         UpliftlensError: if an option is out of its range, or ``max_propensity`` caps the users' expected rows so
-        that more
-            than a tenth of the log is lost.
+            that more than a tenth of the log is lost.
     """
     check_options(options)
     user_stream, item_stream, test_stream, log_stream, noise_stream, test_noise, time_stream, coins = _streams(seed, 8)
@@ -137,14 +135,15 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
     )
     thresholds = ndtri(np.cumsum(options.shares)[:-1]) * spread
     hidden = (np.where(coins.random(n) < 0.5, -1.0, 1.0) for n in (options.n_users, options.n_items))
-    truth = Truth(options, users, items, popularity, rows, thresholds, *hidden)
+    truth = SyntheticTruth(options, users, items, popularity, rows, thresholds, *hidden)
 
     def rated(signal: np.ndarray, stream: np.random.Generator) -> np.ndarray:
         utility = signal + options.noise * stream.standard_normal(len(signal))
         return 1 + np.searchsorted(thresholds, utility)
 
     logged, tested = [], []
-    for people in _blocks(options.n_users, block):
+    for start in range(0, options.n_users, block):
+        people = np.arange(start, min(start + block, options.n_users))
         signal = truth.signal(people)
         held_out = _choose(test_stream, len(people), options.n_items, options.test_per_user)
         hidden_cause = truth.hidden(people)
@@ -162,16 +161,11 @@ def synthetic_world(options: SyntheticOptions, seed: int, block: int = 32) -> Wo
     log = interactions(user[order], item[order], value[order], n_users, n_items, time=time[order])
     user, item, value = (np.concatenate(column) for column in zip(*tested))
     test = interactions(user, item, value, n_users, n_items)
-    return World(log, test, user_features, item_features, truth)
+    return SyntheticWorld(log, test, user_features, item_features, truth)
 
 
 def _streams(seed: int, count: int) -> list[np.random.Generator]:
     return [np.random.Generator(np.random.Philox(s)) for s in np.random.SeedSequence(seed).spawn(count)]
-
-
-def _blocks(n: int, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, n, size):
-        yield np.arange(start, min(start + size, n))
 
 
 def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -187,14 +181,15 @@ def _side(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features f32[n, F], factors and bias f64[n, d + 1], and a standard normal f64[n] (activity or popularity)."""
     features = stream.standard_normal((n, n_features)).astype(np.float32)
-    mine = stream.standard_normal((n, options.dim))
+    factors = stream.standard_normal((n, options.dim))
     if n_features:
         loading = stream.standard_normal((n_features, options.dim))
         loading /= np.sqrt((loading**2).sum(axis=0))  # each factor keeps variance 1 whatever the features explain
         share = options.feature_strength
-        mine = np.sqrt(share) * _product(features.astype(np.float64), loading) + np.sqrt(1 - share) * mine
+        explained = _product(features.astype(np.float64), loading)
+        factors = np.sqrt(share) * explained + np.sqrt(1 - share) * factors
     bias, extra = stream.standard_normal((2, n))
-    return features, np.column_stack([mine, bias]), extra
+    return features, np.column_stack([factors, bias]), extra
 
 
 def _capped(weight: np.ndarray, total: np.ndarray, cap: float) -> np.ndarray:

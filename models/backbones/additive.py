@@ -1,10 +1,8 @@
 """Additive biases: score(u, i) = b_u + b_i (+ the learned constant).
 
-Under the squared loss this is a ridge regression on user and item indicators: the baseline that any model of
-interactions has to beat.
+Under the squared loss this is a ridge regression on user and item indicators: the baseline for any model of
+interactions.
 """
-
-from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -16,9 +14,9 @@ from upliftlens.models.contract import Array, Backbone, TrainingData
 class Additive(nnx.Module):
     """One bias per user and per item."""
 
-    def __init__(self, n_users: int, n_items: int) -> None:
-        self.user_bias = nnx.Param(jnp.zeros(n_users))
-        self.item_bias = nnx.Param(jnp.zeros(n_items))
+    def __init__(self, options: NoOptions, data: TrainingData, rngs: nnx.Rngs) -> None:
+        self.user_bias = nnx.Param(jnp.zeros(data.n_users))
+        self.item_bias = nnx.Param(jnp.zeros(data.n_items))
 
     def __call__(self, users: Array, items: Array) -> Array:
         """f32[B] from users i32[B], items i32[B]."""
@@ -29,8 +27,4 @@ class Additive(nnx.Module):
         return self.user_bias[users][:, None] + self.item_bias[...]
 
 
-def _build(options: Any, data: TrainingData, rngs: nnx.Rngs) -> Additive:
-    return Additive(data.n_users, data.n_items)
-
-
-model = Backbone("additive", NoOptions, _build)
+model = Backbone("additive", NoOptions, Additive)

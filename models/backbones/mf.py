@@ -4,7 +4,7 @@ Penalty: ‖P‖² + ‖Q‖² + ``bias_penalty``·(‖b_user‖² + ‖b_item�
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax.numpy as jnp
 from flax import nnx
@@ -25,13 +25,13 @@ class MFOptions:
 class MF(nnx.Module):
     """The factors and biases of users and items."""
 
-    def __init__(self, options: MFOptions, n_users: int, n_items: int, rngs: nnx.Rngs) -> None:
+    def __init__(self, options: MFOptions, data: TrainingData, rngs: nnx.Rngs) -> None:
         self.bias_penalty = options.bias_penalty
         normal = nnx.initializers.normal(options.init)
-        self.user = nnx.Param(normal(rngs.params(), (n_users, options.dim)))
-        self.item = nnx.Param(normal(rngs.params(), (n_items, options.dim)))
-        self.user_bias = nnx.Param(jnp.zeros(n_users))
-        self.item_bias = nnx.Param(jnp.zeros(n_items))
+        self.user = nnx.Param(normal(rngs.params(), (data.n_users, options.dim)))
+        self.item = nnx.Param(normal(rngs.params(), (data.n_items, options.dim)))
+        self.user_bias = nnx.Param(jnp.zeros(data.n_users))
+        self.item_bias = nnx.Param(jnp.zeros(data.n_items))
 
     def __call__(self, users: Array, items: Array) -> Array:
         """f32[B] from users i32[B], items i32[B]."""
@@ -58,8 +58,4 @@ class MF(nnx.Module):
         return jnp.sum(self.user[...] ** 2) + jnp.sum(self.item[...] ** 2) + self.bias_penalty * biases
 
 
-def _build(options: Any, data: TrainingData, rngs: nnx.Rngs) -> MF:
-    return MF(options, data.n_users, data.n_items, rngs)
-
-
-model = Backbone("mf", MFOptions, _build)
+model = Backbone("mf", MFOptions, MF)

@@ -5,8 +5,6 @@ x_u and z_i are the features of user and item, so that those with few ratings bo
 which this is, bit by bit, where there are no features.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import nnx
 
@@ -18,7 +16,7 @@ class FeatureMF(MF):
     """The factors and biases of ``mf``, and what each feature adds to the factors."""
 
     def __init__(self, options: MFOptions, data: TrainingData, rngs: nnx.Rngs) -> None:
-        super().__init__(options, data.n_users, data.n_items, rngs)
+        super().__init__(options, data, rngs)
         self.user_features = nnx.Variable(jnp.asarray(data.user_features))
         self.item_features = nnx.Variable(jnp.asarray(data.item_features))
         self.user_weights = nnx.Param(jnp.zeros((data.user_features.shape[1], options.dim)))
@@ -37,8 +35,4 @@ class FeatureMF(MF):
         return super().penalty() + jnp.sum(self.user_weights[...] ** 2) + jnp.sum(self.item_weights[...] ** 2)
 
 
-def _build(options: Any, data: TrainingData, rngs: nnx.Rngs) -> FeatureMF:
-    return FeatureMF(options, data, rngs)
-
-
-model = Backbone("mf_features", MFOptions, _build)
+model = Backbone("mf_features", MFOptions, FeatureMF)

@@ -3,8 +3,6 @@
 The layers are those of ``models.backbones.dense``, with one output (the MLP part of He et al. 2017, with biases).
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import nnx
 
@@ -15,12 +13,12 @@ from upliftlens.models.contract import Array, Backbone, TrainingData
 class MLP(nnx.Module):
     """Embeddings, biases and a stack of dense layers."""
 
-    def __init__(self, options: DenseOptions, n_users: int, n_items: int, rngs: nnx.Rngs) -> None:
+    def __init__(self, options: DenseOptions, data: TrainingData, rngs: nnx.Rngs) -> None:
         normal = nnx.initializers.normal(options.init)
-        self.user = nnx.Param(normal(rngs.params(), (n_users, options.dim)))
-        self.item = nnx.Param(normal(rngs.params(), (n_items, options.dim)))
-        self.user_bias = nnx.Param(jnp.zeros(n_users))
-        self.item_bias = nnx.Param(jnp.zeros(n_items))
+        self.user = nnx.Param(normal(rngs.params(), (data.n_users, options.dim)))
+        self.item = nnx.Param(normal(rngs.params(), (data.n_items, options.dim)))
+        self.user_bias = nnx.Param(jnp.zeros(data.n_users))
+        self.item_bias = nnx.Param(jnp.zeros(data.n_items))
         self.dense = Dense((2 * options.dim, *options.layers, 1), options.dropout, rngs)
 
     def __call__(self, users: Array, items: Array) -> Array:
@@ -36,8 +34,4 @@ class MLP(nnx.Module):
         return self.dense(jnp.concatenate([user, item], axis=-1))[:, 0]
 
 
-def _build(options: Any, data: TrainingData, rngs: nnx.Rngs) -> MLP:
-    return MLP(options, data.n_users, data.n_items, rngs)
-
-
-model = Backbone("mlp", DenseOptions, _build)
+model = Backbone("mlp", DenseOptions, MLP)

@@ -5,8 +5,6 @@ through the layers of ``models.backbones.dense`` (Covington et al. 2016; Yi et a
 features the towers see the ids alone.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import nnx
 
@@ -62,8 +60,4 @@ class TwoTower(nnx.Module):
         return self.user(users) @ self.item(slice(None)).T + self.user.bias[users][:, None] + self.item.bias[...]
 
 
-def _build(options: Any, data: TrainingData, rngs: nnx.Rngs) -> TwoTower:
-    return TwoTower(options, data, rngs)
-
-
-model = Backbone("two_tower", DenseOptions, _build)
+model = Backbone("two_tower", DenseOptions, TwoTower)

@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import AtLeast
-from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.causal.options import AtLeast, Traced
+from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
 from upliftlens.models.solvers.matrix import matrix_method
 
 _BLOCK = 128  # rows whose neighbours are sought at once; changes no number beyond rounding
@@ -70,28 +70,30 @@ def scores(logged: Array, treated: Array, outcome: Array, basis: Array, neighbou
 
 @lru_cache
 def _build(basis: str, neighbours: int, by_item: bool) -> Method:
-    """One Method per structure, so that whoever compiles it compiles once, whatever the shrinkage is."""
+    """The Method of a structure; cached, so that it compiles once for all values of the shrinkage."""
 
     def solve(data: TrainingData, hp: Hyper) -> Array:
         logged, treated, outcome = (part.T if by_item else part for part in dense(data))
-        alike = outcome if basis == "outcome" else treated
-        result = scores(logged, treated, outcome, alike, neighbours, hp.model["shrinkage"])
-        return result.T if by_item else result
+        compared = outcome if basis == "outcome" else treated
+        effect = scores(logged, treated, outcome, compared, neighbours, hp.model["shrinkage"])
+        return effect.T if by_item else effect
 
     return matrix_method(solve)
-
-
-def _by_user(options: Options) -> Method:
-    return _build(options.basis, options.neighbours, False)
-
-
-def _by_item(options: Options) -> Method:
-    return _build(options.basis, options.neighbours, True)
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:
     return 4 * (10 * n_users * n_items + 4 * _BLOCK * max(n_users, n_items))
 
 
-cubn = Solver("cubn", Options, _by_user, _memory, needs="recommendations")
-cibn = Solver("cibn", Options, _by_item, _memory, needs="recommendations")
+def _solver(name: str, by_item: bool) -> Solver:
+    return Solver(
+        name,
+        Options,
+        lambda options: _build(options.basis, options.neighbours, by_item),
+        _memory,
+        needs="recommendations",
+    )
+
+
+cubn = _solver("cubn", by_item=False)
+cibn = _solver("cibn", by_item=True)

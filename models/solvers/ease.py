@@ -18,8 +18,8 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import Above
-from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.causal.options import Above, Traced
+from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
 from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
 
 
@@ -68,8 +68,7 @@ def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Ar
     return in_blocks(pairs, users, items)
 
 
-def _method(options: Options) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+_METHOD = Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:
@@ -77,4 +76,4 @@ def _memory(options: Options, n_users: int, n_items: int) -> int:
     return max(gram_bytes(n_users, n_items), 4 * 5 * n_items**2)
 
 
-model = Solver("ease", Options, _method, _memory)
+model = Solver("ease", Options, lambda options: _METHOD, _memory)

@@ -1,7 +1,7 @@
 """Dense 0/1 history rows of a block of users, built from the log inside a compiled program.
 
-The history matrix X in {0, 1}^(U×I) is X_ui = 1 if any row of the log with weight > 0 is a positive of (u, i): a pair
-met twice counts once. All of X would take 4·U·I bytes (11 GB for 138 thousand users × 20 thousand items), so it is
+The history matrix X in {0, 1}^(U×I) is X_ui = 1 if any row of the log with weight > 0 is a positive of (u, i); a pair
+with two rows counts once. All of X would take 4·U·I bytes (11 GB for 138 thousand users × 20 thousand items), so it is
 never kept. What is kept is where each user's rows lie in the log, 8 bytes a user; a block of B users costs 4·B·I bytes
 for as long as it is used, and time in proportion to the longest history of the block.
 """

@@ -4,7 +4,7 @@
         L = Σ_O c_ui·(1 − s_ui)²  +  alpha0·Σ_D s_ui²  +  l2·(Σ_u ν_u·‖V_u‖² + Σ_i ν_i·‖W_i‖²)
         ν_u = (n_u + alpha0·n_items)^nu        ν_i = (n_i + alpha0·n_users)^nu
 
-O holds the positives, D all pairs; c is the row's weight and n_u, n_i are sums of it, so a pair that is met in m rows
+O holds the positives, D all pairs; c is the row's weight and n_u, n_i are sums of it, so a pair with m rows
 has the confidence m (as in Hu et al.). nu = 1 scales the penalty with the terms that a row of factors takes part in.
 
 With the items fixed each user's minimum solves A_u·V_u = b_u, where
@@ -22,8 +22,8 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import Above, AtLeast
-from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.causal.options import Above, AtLeast, Traced
+from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
 from upliftlens.models.solvers.history import positives
 
 _CHUNK = 2**18  # floats of gathered factors alive at once: a chunk of the log stays in the processor's cache
@@ -54,13 +54,14 @@ class State(NamedTuple):
 
 
 class Side(NamedTuple):
-    """The log as one half-sweep reads it: for each row whose factors move (``own``), which others it met (``other``).
+    """The log as one half-sweep reads it: each row's ``moving`` id (a user's or an item's, whose factors
+    the half-sweep changes) and the ``fixed`` id on the other side.
 
     Shapes [chunks, rows]; ``weight`` is c, 0 in padding.
     """
 
-    own: Array
-    other: Array
+    moving: Array
+    fixed: Array
     weight: Array
 
 
@@ -75,23 +76,23 @@ def sides(data: TrainingData, dim: int) -> tuple[Side, Side]:
     return Side(user, item, weight), Side(item, user, weight)
 
 
-def penalties(side: Side, n_own: int, n_other: int, alpha0: Array, l2: Array, nu: Array) -> Array:
-    """l2·(n_row + alpha0·n_other)^nu for each row of factors, f32[n_own]."""
-    count = jax.ops.segment_sum(side.weight.ravel(), side.own.ravel(), n_own)
-    return l2 * (count + alpha0 * n_other) ** nu
+def penalties(side: Side, n_moving: int, n_fixed: int, alpha0: Array, l2: Array, nu: Array) -> Array:
+    """l2·(n_row + alpha0·n_fixed)^nu for each row of factors, f32[n_moving]."""
+    count = jax.ops.segment_sum(side.weight.ravel(), side.moving.ravel(), n_moving)
+    return l2 * (count + alpha0 * n_fixed) ** nu
 
 
-def half_sweep(x: Array, fixed: Array, side: Side, alpha0: Array, penalty: Array, cg_steps: int) -> Array:
-    """``cg_steps`` conjugate-gradient steps on A·x = b for every row of x f32[n_own, dim], given the other factors."""
-    shared = alpha0 * jnp.matmul(fixed.T, fixed, precision="highest")
+def half_sweep(x: Array, others: Array, side: Side, alpha0: Array, penalty: Array, cg_steps: int) -> Array:
+    """``cg_steps`` conjugate-gradient steps on A·x = b for every row of x f32[n_moving, dim], given the ``others``."""
+    shared = alpha0 * jnp.matmul(others.T, others, precision="highest")
 
     def over_positives(target: float, x: Array) -> Array:
         """Σ over the positives of each row of c·(target − x·w)·w."""
 
         def add(total: Array, chunk: Side) -> tuple[Array, None]:
-            w = fixed[chunk.other]
-            score = _dot(x[chunk.own], w)
-            return total.at[chunk.own].add((chunk.weight * (target - score))[:, None] * w), None
+            w = others[chunk.fixed]
+            score = _dot(x[chunk.moving], w)
+            return total.at[chunk.moving].add((chunk.weight * (target - score))[:, None] * w), None
 
         return jax.lax.scan(add, jnp.zeros_like(x), side)[0]
 
@@ -125,31 +126,13 @@ def objective(state: State, side: Side, alpha0: Array, user_penalty: Array, item
     """L, f32[]; ``side`` is that of the users."""
 
     def add(total: Array, chunk: Side) -> tuple[Array, None]:
-        score = _dot(state.users[chunk.own], state.items[chunk.other])
+        score = _dot(state.users[chunk.moving], state.items[chunk.fixed])
         return total + jnp.sum(chunk.weight * (1 - score) ** 2), None
 
     observed = jax.lax.scan(add, jnp.zeros(()), side)[0]
     grams = [jnp.matmul(x.T, x, precision="highest") for x in state]
     ridge = sum(jnp.sum(p * jnp.sum(x * x, axis=1)) for p, x in zip((user_penalty, item_penalty), state))
     return observed + alpha0 * jnp.sum(grams[0] * grams[1]) + ridge
-
-
-def _init(key: Array, data: TrainingData, hp: Hyper, dim: int) -> State:
-    scale = hp.model["init_scale"] / dim**0.5
-    keys = jax.random.split(key)
-    return State(*(scale * jax.random.normal(k, (n, dim)) for k, n in zip(keys, (data.n_users, data.n_items))))
-
-
-def _step(state: State, data: TrainingData, hp: Hyper, cg_steps: int) -> tuple[State, Array]:
-    """The new factors and L per user."""
-    alpha0, l2, nu = (hp.model[name] for name in ("alpha0", "l2", "nu"))
-    by_user, by_item = sides(data, state.users.shape[1])
-    user_penalty = penalties(by_user, data.n_users, data.n_items, alpha0, l2, nu)
-    item_penalty = penalties(by_item, data.n_items, data.n_users, alpha0, l2, nu)
-    users = half_sweep(state.users, state.items, by_user, alpha0, user_penalty, cg_steps)
-    items = half_sweep(state.items, users, by_item, alpha0, item_penalty, cg_steps)
-    new = State(users, items)
-    return new, objective(new, by_user, alpha0, user_penalty, item_penalty) / data.n_users
 
 
 def _score(state: State, data: TrainingData, users: Array) -> Array:
@@ -162,19 +145,24 @@ def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Ar
 
 @lru_cache
 def _build(dim: int, cg_steps: int) -> Method:
-    """One Method per structure, so that whoever compiles it compiles once, whatever the traced options are."""
+    """The Method of a structure; its step returns the new factors and L per user. Cached: it compiles once for all
+    values of the traced options."""
 
     def init(key: Array, data: TrainingData, hp: Hyper) -> State:
-        return _init(key, data, hp, dim)
+        scale = hp.model["init_scale"] / dim**0.5
+        keys = jax.random.split(key)
+        return State(*(scale * jax.random.normal(k, (n, dim)) for k, n in zip(keys, (data.n_users, data.n_items))))
 
     def step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
-        return _step(state, data, hp, cg_steps)
+        alpha0, l2, nu = (hp.model[name] for name in ("alpha0", "l2", "nu"))
+        by_user, by_item = sides(data, dim)
+        user_penalty = penalties(by_user, data.n_users, data.n_items, alpha0, l2, nu)
+        item_penalty = penalties(by_item, data.n_items, data.n_users, alpha0, l2, nu)
+        users = half_sweep(state.users, state.items, by_user, alpha0, user_penalty, cg_steps)
+        new = State(users, half_sweep(state.items, users, by_item, alpha0, item_penalty, cg_steps))
+        return new, objective(new, by_user, alpha0, user_penalty, item_penalty) / data.n_users
 
     return Method(init, step, _score, _predict, layout="full", link="rank")
-
-
-def _method(options: Options) -> Method:
-    return _build(options.dim, options.cg_steps)
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:
@@ -182,4 +170,4 @@ def _memory(options: Options, n_users: int, n_items: int) -> int:
     return 4 * options.dim * (2 * (n_users + n_items) + 6 * max(n_users, n_items)) + 4 * 4 * _CHUNK
 
 
-model = Solver("ials", Options, _method, _memory)
+model = Solver("ials", Options, lambda options: _build(options.dim, options.cg_steps), _memory)

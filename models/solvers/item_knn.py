@@ -5,9 +5,9 @@
     N_i  = the ``neighbours`` items j with the largest w_ij (ties: the lower index)
     s_ui = Σ_{j in N_i} w_ij·X_uj
 
-X is the 0/1 history matrix of ``models.solvers.history``. The sum isn't divided by Σ w_ij: for ranking, much
-evidence should
-outweigh little. Only n_items × neighbours similarities are kept. Nothing is minimised: the step's loss is 0.
+X is the 0/1 history matrix of ``models.solvers.history``. The sum isn't divided by Σ w_ij: for ranking, items with much
+evidence should outweigh items with little. Only n_items × neighbours similarities are kept. Nothing is minimised: the
+step's loss is 0.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import AtLeast
-from upliftlens.models.contract import Array, Hyper, Method, Solver, Traced, TrainingData
+from upliftlens.causal.options import AtLeast, Traced
+from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
 from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
 
 _ITEMS = 256  # items whose neighbours are sought at once
@@ -56,14 +56,9 @@ def similarities(counts: Array, shrinkage: Array, neighbours: int) -> tuple[Arra
     return jax.lax.map(nearest, jnp.arange(counts.shape[0]), batch_size=_ITEMS)
 
 
-def _init(data: TrainingData, neighbours: int) -> State:
-    shape = data.n_items, min(neighbours, data.n_items)
-    return State(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), spans(data))
-
-
 def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
-    result = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
-    return State(*result, state.spans), jnp.zeros(())
+    index, similarity = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
+    return State(index, similarity, state.spans), jnp.zeros(())
 
 
 def _score(state: State, data: TrainingData, users: Array) -> Array:
@@ -87,20 +82,17 @@ def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Ar
 
 @lru_cache
 def _build(neighbours: int) -> Method:
-    """One Method per structure, so that whoever compiles it compiles once, whatever the shrinkage is."""
+    """The Method of a structure; cached, so that it compiles once for all values of the shrinkage."""
 
     def init(key: Array, data: TrainingData, hp: Hyper) -> State:
-        return _init(data, neighbours)
+        shape = data.n_items, min(neighbours, data.n_items)
+        return State(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), spans(data))
 
     return Method(init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
-
-
-def _method(options: Options) -> Method:
-    return _build(options.neighbours)
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:
     return gram_bytes(n_users, n_items) + 8 * n_items * min(options.neighbours, n_items) + 8 * _ITEMS * n_items
 
 
-model = Solver("item_knn", Options, _method, _memory)
+model = Solver("item_knn", Options, lambda options: _build(options.neighbours), _memory)

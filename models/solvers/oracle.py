@@ -1,13 +1,13 @@
 """The oracle: ranks by the true effect τ of recommending, in worlds that know it. The ceiling of every uplift metric.
 
-It learns nothing and is shown nothing. After training the harness puts the true effects, f32[n_users, n_items], in the
-place of its state: the only model for which it does so.
+It learns nothing and reads nothing. After training the harness replaces its state by the true effects,
+f32[n_users, n_items]; it does so for no other model.
 """
 
 import jax.numpy as jnp
 
 from upliftlens.causal.options import NoOptions
-from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.contract import Array, Hyper, Solver, TrainingData
 from upliftlens.models.solvers.matrix import matrix_bytes, matrix_method
 
 
@@ -16,10 +16,4 @@ def _nothing(data: TrainingData, hp: Hyper) -> Array:
 
 
 _METHOD = matrix_method(_nothing)
-
-
-def _method(options: NoOptions) -> Method:
-    return _METHOD
-
-
-model = Solver("oracle", NoOptions, _method, matrix_bytes, needs="truth")
+model = Solver("oracle", NoOptions, lambda options: _METHOD, matrix_bytes, needs="truth")

@@ -1,7 +1,7 @@
 """Popularity: every user is shown what most people liked.
 
 s_ui = n_i = Σ over rows of the log with item i of positive · weight: the number of positives of the item. The weights
-of padding are 0. A pair that is met in several rows counts each time.
+of padding are 0. A pair with several rows counts each time.
 """
 
 from typing import Any
@@ -30,8 +30,5 @@ def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Ar
     return state[items]
 
 
-def _method(options: NoOptions) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
-
-
-model = Solver("popularity", NoOptions, _method)
+_METHOD = Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+model = Solver("popularity", NoOptions, lambda options: _METHOD)

@@ -1,4 +1,4 @@
-"""Random: a fixed random order of all items for each user. The floor that every ranking metric is read against.
+"""Random: a fixed random order of all items for each user. The baseline for every ranking metric.
 
 s_ui = the i-th of n_items uniform draws in [0, 1) from the key of (seed, user). It learns nothing. The draws have 23
 random bits, so among many thousand items a few tie.
@@ -35,8 +35,5 @@ def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Ar
     return in_blocks(pairs, users, items)
 
 
-def _method(options: NoOptions) -> Method:
-    return Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
-
-
-model = Solver("random", NoOptions, _method)
+_METHOD = Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1)
+model = Solver("random", NoOptions, lambda options: _METHOD)

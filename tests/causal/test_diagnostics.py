@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from upliftlens.causal.propensities.diagnostics import IMBALANCED, Fit, balance, calibration_error, diagnose, imbalance
+from upliftlens.causal.propensities.diagnostics import (
+    IMBALANCED,
+    ExposureFit,
+    balance,
+    calibration_error,
+    diagnose,
+    imbalance,
+)
 
 RNG = np.random.default_rng(7)
 
@@ -45,10 +52,10 @@ def test_true_propensities_are_good_and_wrong_ones_are_called_by_name() -> None:
         assert d.verdict == "poor", words
         assert words in d.reason
     assert diagnose(p[seen] / 0.65, 5000, floor=0.01).verdict == "poor"  # Σ 1/p a third too low: learned the log itself
-    uncalibrated = diagnose(p[seen], 5000, floor=0.01, fit=Fit(ece=0.6 * seen.mean()))
+    uncalibrated = diagnose(p[seen], 5000, floor=0.01, fit=ExposureFit(ece=0.6 * seen.mean()))
     assert uncalibrated.verdict == "poor"
     assert "calibration error is 60%" in uncalibrated.reason
-    assert diagnose(p[seen], 5000, floor=0.01, fit=Fit(ece=0.2 * seen.mean())).verdict == "fair"
+    assert diagnose(p[seen], 5000, floor=0.01, fit=ExposureFit(ece=0.2 * seen.mean())).verdict == "fair"
 
 
 def test_a_total_off_by_chance_only_is_not_held_against_it() -> None:
@@ -101,7 +108,9 @@ def test_a_propensity_blind_to_what_drives_exposure_is_poor_and_the_true_one_is_
     verdicts = {}
     for name, item in (("true", p), ("constant", np.full(40_000, o.mean()))):
         size, worst = imbalance(item, o, phi)
-        fit = Fit(calibration_error(item, o, 10), balance(item, o, phi), size, ("none", "noise", "group")[worst])
+        fit = ExposureFit(
+            calibration_error(item, o, 10), balance(item, o, phi), size, ("none", "noise", "group")[worst]
+        )
         verdicts[name] = diagnose(item[o], 40_000, 0.01, fit)
     assert verdicts["true"].verdict == "good" and verdicts["true"].imbalance < 0.05
     assert verdicts["constant"].verdict == "poor" and "sd in group" in verdicts["constant"].reason

@@ -17,8 +17,8 @@ from upliftlens.benchmarks.reports.effect_features import MiningOptions
 from upliftlens.benchmarks.runs.plan import GeneralConfig, options_of, plan
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import Above, AtLeast, Range, Within, check_ranges
-from upliftlens.causal.worlds.generated import GeneratedOptions
 from upliftlens.causal.worlds.potential import EXPOSURES
+from upliftlens.causal.worlds.potential_generated import GeneratedOptions
 from upliftlens.models.backbones.mf import MFOptions
 from upliftlens.models.descent import OPTIMIZERS, Optimizer
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from uplift_logs import random_world
+from uplift_logs import dense, random_world
 
-from upliftlens.causal.effects.treatment import dense
 from upliftlens.causal.worlds.potential import (
     draw,
     exposure_by_rank,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upliftlens.causal.worlds.generated import GeneratedOptions, generate
 from upliftlens.causal.worlds.potential import draw, fingerprint
+from upliftlens.causal.worlds.potential_generated import GeneratedOptions, generate
 
 PLAIN = GeneratedOptions(
     n_users=400,

@@ -52,7 +52,8 @@ from upliftlens.causal.objectives import (
 from upliftlens.causal.objectives import (
     multitask as objective_multitask,
 )
-from upliftlens.causal.objectives.objective import NoOptions, Objective, naive
+from upliftlens.causal.objectives.objective import Objective, naive
+from upliftlens.causal.options import NoOptions
 from upliftlens.causal.sample import Batch, Sample
 
 

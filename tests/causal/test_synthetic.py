@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chisquare, norm
 
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.worlds.synthetic import DAY, START, SyntheticOptions, World, synthetic_world
+from upliftlens.causal.worlds.synthetic import DAY, START, SyntheticOptions, SyntheticWorld, synthetic_world
 
 OPTIONS = SyntheticOptions(
     n_users=300,
@@ -34,7 +34,7 @@ EVERYBODY = np.arange(OPTIONS.n_users)
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> SyntheticWorld:
     return synthetic_world(OPTIONS, seed=0)
 
 
@@ -42,12 +42,12 @@ def pairs(log: Interactions) -> np.ndarray:
     return log.user.astype(np.int64) * log.n_items + log.item
 
 
-def columns(world: World) -> list[np.ndarray]:
+def columns(world: SyntheticWorld) -> list[np.ndarray]:
     logs = [getattr(log, name) for log in (world.log, world.test) for name in ("user", "item", "value")]
     return [*logs, world.log.time, world.user_features, world.item_features]
 
 
-def test_records_have_the_documented_shapes_and_types(world: World) -> None:
+def test_records_have_the_documented_shapes_and_types(world: SyntheticWorld) -> None:
     assert (world.log.n_users, world.log.n_items) == (world.test.n_users, world.test.n_items) == (300, 200)
     assert world.user_features.shape == (300, 4) and world.user_features.dtype == np.float32
     assert world.item_features.shape == (200, 6) and world.item_features.dtype == np.float32
@@ -58,25 +58,25 @@ def test_records_have_the_documented_shapes_and_types(world: World) -> None:
     assert set(np.unique(world.log.value)) == set(np.unique(world.test.value)) == {1, 2, 3, 4, 5}
 
 
-def test_same_seed_same_bytes_and_another_seed_another_world(world: World) -> None:
+def test_same_seed_same_bytes_and_another_seed_another_world(world: SyntheticWorld) -> None:
     again, other = synthetic_world(OPTIONS, seed=0), synthetic_world(OPTIONS, seed=1)
     assert all(a.tobytes() == b.tobytes() for a, b in zip(columns(world), columns(again)))
     assert len(world.log) != len(other.log) and not np.array_equal(world.test.value, other.test.value)
 
 
 @pytest.mark.parametrize("block", [1, 7, 300, 1000])
-def test_the_block_size_changes_nothing(world: World, block: int) -> None:
+def test_the_block_size_changes_nothing(world: SyntheticWorld, block: int) -> None:
     other = synthetic_world(OPTIONS, seed=0, block=block)
     assert all(a.tobytes() == b.tobytes() for a, b in zip(columns(world), columns(other)))
 
 
-def test_the_truth_of_some_users_is_the_same_in_any_company(world: World) -> None:
+def test_the_truth_of_some_users_is_the_same_in_any_company(world: SyntheticWorld) -> None:
     some = np.array([5, 17, 203])
     for of in (world.truth.propensity, world.truth.expected_rating):
         assert np.array_equal(of(some), of(EVERYBODY)[some])
 
 
-def test_the_test_set_is_uniform_and_disjoint_from_the_log(world: World) -> None:
+def test_the_test_set_is_uniform_and_disjoint_from_the_log(world: SyntheticWorld) -> None:
     assert (np.bincount(world.test.user, minlength=300) == OPTIONS.test_per_user).all()
     for log in (world.log, world.test):
         assert len(np.unique(pairs(log))) == len(log)
@@ -94,7 +94,7 @@ def test_every_test_subset_is_equally_likely() -> None:
     assert len(counts) == 10 and chisquare(counts).pvalue > 1e-4
 
 
-def test_the_number_of_rows_has_its_closed_form(world: World) -> None:
+def test_the_number_of_rows_has_its_closed_form(world: SyntheticWorld) -> None:
     p = world.truth.propensity(EVERYBODY).astype(np.float64)
     most = OPTIONS.max_propensity * (1 - OPTIONS.test_per_user / OPTIONS.n_items)
     # Σ_i p_ui is the user's expected number of rows exactly, unless that exceeds the cap on every item
@@ -129,7 +129,7 @@ def test_propensities_are_calibrated() -> None:
         assert abs(error) < 4.5 * np.sqrt((p[rows] * (1 - p[rows])).sum()) / len(rows)
 
 
-def test_expected_ratings_match_the_formula_and_the_test_set(world: World) -> None:
+def test_expected_ratings_match_the_formula_and_the_test_set(world: SyntheticWorld) -> None:
     expected = world.truth.expected_rating(EVERYBODY)
     user, item = 11, 42
     c, s = world.truth.thresholds, world.truth.signal(EVERYBODY)[user, item]
@@ -181,7 +181,7 @@ def test_exposure_biases_the_logged_mean_upward_and_ips_removes_it() -> None:
     assert gaps[2] > gaps[1] + 0.1 > gaps[0] + 0.3
 
 
-def test_worlds_that_differ_in_exposure_only_share_preferences_and_test_set(world: World) -> None:
+def test_worlds_that_differ_in_exposure_only_share_preferences_and_test_set(world: SyntheticWorld) -> None:
     other = synthetic_world(replace(OPTIONS, exposure=0.0), seed=0)
     assert np.array_equal(world.truth.expected_rating(EVERYBODY), other.truth.expected_rating(EVERYBODY))
     assert np.array_equal(world.test.item, other.test.item) and np.array_equal(world.test.value, other.test.value)
@@ -196,7 +196,7 @@ def test_features_explain_the_stated_share_of_the_factors(strength: float) -> No
     assert 1 - rest.var() / factors.var() == pytest.approx(strength, abs=0.05)
 
 
-def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set(world: World) -> None:
+def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set(world: SyntheticWorld) -> None:
     """Alternating ridge regressions, written here in a few lines: rank 0 is the additive model."""
 
     def rmse(rank: int, ridge: float) -> float:

@@ -8,11 +8,11 @@ from test_synthetic import EVERYBODY, OPTIONS
 
 from upliftlens.benchmarks.data import configure, load
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.worlds.synthetic import World, synthetic_world
+from upliftlens.causal.worlds.synthetic import SyntheticWorld, synthetic_world
 
 
 @pytest.fixture(scope="module")
-def hidden() -> World:
+def hidden() -> SyntheticWorld:
     return synthetic_world(replace(OPTIONS, confounding=0.8), seed=0)
 
 
@@ -24,7 +24,7 @@ def test_without_confounding_nothing_hidden_counts() -> None:
     )
 
 
-def test_the_hidden_cause_raises_rating_and_exposure_together(hidden: World) -> None:
+def test_the_hidden_cause_raises_rating_and_exposure_together(hidden: SyntheticWorld) -> None:
     h = np.sign(hidden.truth.hidden(EVERYBODY))
     assert set(np.unique(h)) == {-1.0, 1.0} and abs(h.mean()) < 0.1
     rating, p = hidden.truth.expected_rating(EVERYBODY), hidden.truth.propensity(EVERYBODY)
@@ -46,14 +46,14 @@ def test_it_multiplies_exposure_by_its_exponential() -> None:
     np.testing.assert_allclose(gap, np.broadcast_to(gap[:, :1], gap.shape), atol=1e-4)
 
 
-def test_what_is_recorded_does_not_know_the_hidden_cause(hidden: World) -> None:
+def test_what_is_recorded_does_not_know_the_hidden_cause(hidden: SyntheticWorld) -> None:
     h = np.sign(hidden.truth.hidden(EVERYBODY))
     p = hidden.truth.recorded_propensity(EVERYBODY, 0.0)
     assert p[h > 0].mean() / p[h < 0].mean() == pytest.approx(1.0, abs=0.1)
     np.testing.assert_allclose(p.sum(axis=1), hidden.truth.propensity(EVERYBODY).sum(axis=1), rtol=1e-5)
 
 
-def test_misspecification_goes_to_each_users_mean_in_the_inverse(hidden: World) -> None:
+def test_misspecification_goes_to_each_users_mean_in_the_inverse(hidden: SyntheticWorld) -> None:
     right, half, flat = (hidden.truth.recorded_propensity(EVERYBODY, amount) for amount in (0.0, 0.5, 1.0))
     np.testing.assert_allclose(flat, np.broadcast_to(right.mean(axis=1, keepdims=True), right.shape), rtol=1e-5)
     np.testing.assert_allclose(1 / half, (1 / right + 1 / flat) / 2, rtol=1e-5)

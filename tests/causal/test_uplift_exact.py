@@ -45,11 +45,11 @@ def expectation(estimate: Estimate, recorded: np.ndarray) -> tuple[float, float]
 
 
 def ips(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
-    return uplift.ips(log, weight, 0.0)
+    return uplift.estimate("ips", log, weight, 0.0)
 
 
 def dr(m1: np.ndarray, m0: np.ndarray) -> Estimate:
-    return lambda log, weight: uplift.doubly_robust(log, weight, 0.0, m1[log.user, log.item], m0[log.user, log.item])
+    return lambda log, weight: uplift.estimate("dr", log, weight, 0.0, m1[log.user, log.item], m0[log.user, log.item])
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_unbiased(estimate: Estimate, recorded: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("estimate", "recorded"),
     [
-        pytest.param(uplift.naive, WORLD.propensity, id="naive"),
-        pytest.param(lambda log, weight: uplift.ips(log, weight, 0.5), WORLD.propensity, id="ips-clipped"),
+        pytest.param(lambda log, weight: uplift.estimate("naive", log, weight, 0.0), WORLD.propensity, id="naive"),
+        pytest.param(lambda log, weight: uplift.estimate("ips", log, weight, 0.5), WORLD.propensity, id="ips-clipped"),
         pytest.param(ips, WRONG_E, id="ips-wrong-propensity"),
         pytest.param(dr(WRONG_M, 1 - WRONG_M), WRONG_E, id="dr-both-wrong"),
     ],
@@ -84,7 +84,7 @@ def test_policy_value_is_estimated_without_bias_by_weights_per_user() -> None:
     policy = np.array([[0.3, 0.7], [1.0, 0.0]])
     total = 0.0
     for chance, log in outcomes(WORLD, WORLD.propensity):
-        sums = uplift.ips(log, uplift.row_weights(log, policy), 0.0)
+        sums = uplift.estimate("ips", log, uplift.row_weights(log, policy), 0.0)
         total += chance * float(uplift.arm_difference(sums.sum(axis=0)))
     assert total == pytest.approx((WORLD.tau * policy).sum(axis=1).mean(), abs=1e-6)
 
@@ -109,10 +109,10 @@ def test_pooled_snips_is_consistent_while_naive_and_the_user_mean_stay_biased() 
         z = rng.random(e.shape) < e
         log = log_of(z, rng.random(e.shape) < np.where(z, mu1, mu0), e)
         weight = uplift.row_weights(log, np.tile(LIST, (copies, 1)))
-        pooled = uplift.snips(log, weight, 0.0)
+        pooled = uplift.estimate("snips", log, weight, 0.0)
         values = (
             uplift.arm_difference(pooled.sum(axis=0)),
-            uplift.arm_difference(uplift.naive(log, weight).sum(axis=0)),
+            uplift.arm_difference(uplift.estimate("naive", log, weight, 0.0).sum(axis=0)),
             uplift.mean_over_users(uplift.per_user_mean(pooled).sum(axis=0)),
         )
         return np.array(values, np.float64) - TRUTH

@@ -37,11 +37,11 @@ def test_coverage_over_logs_that_redraw_users() -> None:
         lists = np.argsort(rank[users], axis=1)[:, :3]
         sums = {
             "cp": (uplift.causal_precision(world.tau, lists), uplift.mean_over_users),
-            "ips": (uplift.ips(log, weight, 0.0), uplift.arm_difference),
-            "snips": (uplift.snips(log, weight, 0.0), uplift.arm_difference),
-            "dr": (uplift.doubly_robust(log, weight, 0.0, m1, m0), uplift.arm_difference),
+            "ips": (uplift.estimate("ips", log, weight, 0.0), uplift.arm_difference),
+            "snips": (uplift.estimate("snips", log, weight, 0.0), uplift.arm_difference),
+            "dr": (uplift.estimate("dr", log, weight, 0.0, m1, m0), uplift.arm_difference),
             "auuc": (qini.curve_sums(log, group, uplift.inverse_propensity(log, 0.0), 4), qini.auuc),
-            "naive": (uplift.naive(log, weight), uplift.arm_difference),
+            "naive": (uplift.estimate("naive", log, weight, 0.0), uplift.arm_difference),
         }
         statistics = [Statistic(np.arange(USERS), item, reduce) for item, reduce in sums.values()]
         drawn, _ = replicates(statistics, Resampling(0.95, 300, seed))

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from uplift_logs import dense
 
-from upliftlens.causal.effects.treatment import UpliftLog, dense, overlap, uplift_log
+from upliftlens.causal.effects.treatment import UpliftLog, overlap, uplift_log
 from upliftlens.causal.effects.uplift import inverse_propensity
 
 GOOD: dict[str, Any] = {

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from objective_world import view_of
-from uplift_logs import log_of, random_log
+from uplift_logs import dense, log_of, random_log
 
-from upliftlens.causal.effects.treatment import UpliftLog, dense
+from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.losses import bpr, logistic, squared
 from upliftlens.causal.objectives import outcomes as objective_outcomes
 from upliftlens.causal.objectives import uplift as objective_uplift

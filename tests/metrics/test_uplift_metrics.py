@@ -122,10 +122,10 @@ def test_estimators_agree_with_plain_loops(chi: float) -> None:
     rng = np.random.default_rng(0)
     weight, m1, m0 = rng.integers(0, 3, len(log)) / 2.0, rng.random(len(log)), rng.random(len(log))
     expected = plain(log, weight, chi, m1, m0)
-    assert uplift.naive(log, weight) == pytest.approx(expected["naive"], abs=1e-9)
-    assert uplift.ips(log, weight, chi) == pytest.approx(expected["ips"], abs=1e-9)
-    assert uplift.snips(log, weight, chi) == pytest.approx(expected["snips"], abs=1e-9)
-    assert uplift.doubly_robust(log, weight, chi, m1, m0) == pytest.approx(expected["dr"], abs=1e-9)
+    assert uplift.estimate("naive", log, weight, 0.0) == pytest.approx(expected["naive"], abs=1e-9)
+    assert uplift.estimate("ips", log, weight, chi) == pytest.approx(expected["ips"], abs=1e-9)
+    assert uplift.estimate("snips", log, weight, chi) == pytest.approx(expected["snips"], abs=1e-9)
+    assert uplift.estimate("dr", log, weight, chi, m1, m0) == pytest.approx(expected["dr"], abs=1e-9)
 
 
 def test_the_user_mean_drops_users_without_both_arms() -> None:

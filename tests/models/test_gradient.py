@@ -14,7 +14,8 @@ from upliftlens.benchmarks.training import loop
 from upliftlens.benchmarks.training.feed import choose_layout, feed
 from upliftlens.benchmarks.training.loop import Diverged, Stopping, fit
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.objectives.objective import NoOptions, Objective, Phase, naive
+from upliftlens.causal.objectives.objective import Objective, Phase, naive
+from upliftlens.causal.options import NoOptions
 from upliftlens.models.backbones import additive, mf, mf_features, mlp, two_tower
 from upliftlens.models.backbones.dense import DenseOptions
 from upliftlens.models.contract import Backbone
@@ -156,7 +157,7 @@ def test_scoring_all_items_equals_scoring_pairs(backbone):
 
 
 def test_score_all_falls_back_to_every_pair():
-    module = mf.MF(BACKBONES["mf"][1], USERS, ITEMS, nnx.Rngs(0))
+    module = mf.MF(BACKBONES["mf"][1], training_data(), nnx.Rngs(0))
 
     class Pairs:
         def __call__(self, users, items):

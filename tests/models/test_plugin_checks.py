@@ -152,7 +152,7 @@ def dense_scores(change):
             return change(super(), users)
 
     def build(options, data, rngs):
-        return Changed(mf.MFOptions(4, 0.1, 0.3), data.n_users, data.n_items, rngs)
+        return Changed(mf.MFOptions(4, 0.1, 0.3), data, rngs)
 
     return Backbone("changed", NoOptions, build)
 

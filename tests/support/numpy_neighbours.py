@@ -9,8 +9,9 @@ treatments Z (CUBN-T). Sums run over logged pairs. Nobody is their own neighbour
 """
 
 import numpy as np
+from uplift_logs import dense
 
-from upliftlens.causal.effects.treatment import UpliftLog, dense
+from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.intervals import ratio
 
 

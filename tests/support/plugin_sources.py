@@ -33,7 +33,8 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from upliftlens.models.contract import Method, Solver, Traced
+from upliftlens.causal.options import Traced
+from upliftlens.models.contract import Method, Solver
 
 
 @dataclass(frozen=True)

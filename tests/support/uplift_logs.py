@@ -27,6 +27,15 @@ def log_of(
     )
 
 
+def dense(log: UpliftLog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(logged, treated, outcome), each f32[U, I]; where ``logged`` is 0 the other two are 0 as well."""
+    logged, treated, outcome = (np.zeros((log.n_users, log.n_items), np.float32) for _ in range(3))
+    logged[log.user, log.item] = 1
+    treated[log.user, log.item] = log.treated
+    outcome[log.user, log.item] = log.outcome
+    return logged, treated, outcome
+
+
 def random_world(n_users: int, n_items: int, seed: int) -> PotentialWorld:
     """Exposure follows μ0, so that raw means are confounded."""
     rng = np.random.default_rng(seed)

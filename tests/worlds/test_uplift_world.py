@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy_neighbours import cubn
 from scipy.special import expit
+from uplift_logs import dense
 
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data import configure
@@ -21,7 +22,6 @@ from upliftlens.benchmarks.worlds.semi_synthetic import (
     watch_matrix,
     world_from,
 )
-from upliftlens.causal.effects.treatment import dense
 from upliftlens.causal.effects.uplift import causal_dcg
 from upliftlens.causal.interactions import Interactions, interactions
 from upliftlens.causal.worlds.potential import PotentialWorld, draw, fingerprint, ranks
