@@ -1,4 +1,4 @@
-"""What options may be, in words, from the types of their dataclasses: for ``--help``."""
+"""The allowed values of options, in words, from the types of their dataclasses: for ``--help``."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
@@ -9,10 +9,10 @@ from upliftlens.causal.options import Range
 
 
 def allowed(kind: type, section: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
-    """(option, what it may be) of each option that has a range or a fixed set of values, mappings of options opened.
+    """(option, allowed values) of each option with a range or a fixed set of values, nested options included.
 
-    ``section``: the configuration that the options class ``kind`` is of; what it doesn't state is left out. ``where``:
-    how a user writes it, e.g. "model" for ``model.dim``, "" for the options outside of groups.
+    ``section``: the configuration of the options class ``kind``; options that it doesn't state are left out. ``where``:
+    how a user writes the section, e.g. "model" for ``model.dim``, "" for options outside of groups.
     """
     for name, hint in get_type_hints(kind, include_extras=True).items():
         if name not in section:

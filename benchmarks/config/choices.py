@@ -1,4 +1,4 @@
-"""The choices of a config group: its YAML files. One whose name begins with _ is shared by others and is no choice."""
+"""The choices of a config group: its YAML files. Names with a leading _ are shared parts, no choices."""
 
 import re
 from functools import cache
@@ -14,13 +14,13 @@ NEEDED = ("data", "split", "train", "model", "loss", "objective", "propensity", 
 
 
 def packaged(group: str) -> list[str]:
-    """The choices that come with Upliftlens, sorted; those of plugins are not among them."""
+    """The built-in choices of a group, sorted; those of plugins are not included."""
     paths = (path.name for path in files(f"{CONFIGS}.{group}").iterdir())
     return sorted(name.removesuffix(".yaml") for name in paths if name.endswith(".yaml") and not name.startswith("_"))
 
 
 def about(group: str, name: str) -> str:
-    """What a choice that comes with Upliftlens is: the first sentence of the comment at the top of its file."""
+    """The description of a built-in choice: the first sentence of the comment at the top of its file."""
     lines = files(f"{CONFIGS}.{group}").joinpath(f"{name}.yaml").read_text().splitlines()
     comment = takewhile(lambda line: line.startswith("#"), lines)
     return first_sentence(" ".join(line.strip("# ") for line in comment if not line.startswith("# @package")))
@@ -34,9 +34,8 @@ def first_sentence(text: str) -> str:
 
 @cache
 def default(option: str, file: str = "config.yaml") -> str:
-    """What a file of configs/ states for one of its own options; for those that cannot wait for Hydra."""
-    content = yaml.safe_load(files(CONFIGS).joinpath(file).read_text())
-    return str(content[option])
+    """The value of an option in a file of configs/, for code that needs it before Hydra composes."""
+    return str(yaml.safe_load(files(CONFIGS).joinpath(file).read_text())[option])
 
 
 @cache

@@ -15,14 +15,14 @@ from omegaconf.errors import OmegaConfBaseException
 from hydra_plugins.upliftlens.launcher import InProcess
 from upliftlens.benchmarks.config.choices import CONFIGS, groups, packaged
 from upliftlens.benchmarks.config.installed import register_installed
-from upliftlens.benchmarks.config.overrides import quoted, refuse_no_choice, refuse_unreadable, with_model_files
+from upliftlens.benchmarks.config.overrides import quoted, refuse_no_choice, refuse_unreadable, swept, with_model_files
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 
 def composed(overrides: Sequence[str], primary: str = "config", resolve: bool = True) -> dict[str, Any]:
     """The configuration of a run as plain data, or that of another ``primary`` file of configs/.
 
-    It is resolved, or its interpolations stand as they are, for ``changed``.
+    With ``resolve=False`` interpolations stay as written, for ``changed``.
 
     Raises:
         UpliftlensError: if it can't be composed.
@@ -37,10 +37,10 @@ def composed(overrides: Sequence[str], primary: str = "config", resolve: bool = 
 def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """The resolved configuration with other values, ``NAME=VALUE`` each; ``content``: of ``composed``, not resolved.
 
-    Changes choose from no group (``model=mf``); so they cost no composition.
+    A change never chooses from a group (``model=mf``), so nothing has to be composed again.
 
     Raises:
-        UpliftlensError: for an option that is not there.
+        UpliftlensError: for an unknown option.
     """
     config = deepcopy(dict(content))
     parser = OverridesParser.create()
@@ -52,7 +52,7 @@ def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any
             within = section.get(step)
             if not isinstance(within, dict):
                 wrong = parsed.key_or_group if step in section else ".".join(path[: depth + 1])
-                raise unknown("option", wrong, (".".join((*path[:depth], each)) for each in section))
+                raise unknown("option", wrong, (".".join((*path[:depth], option)) for option in section))
             section = within
         section[name] = parsed.value()
     try:
@@ -62,19 +62,19 @@ def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any
 
 
 def prepare_overrides(arguments: Sequence[str]) -> list[str]:
-    """Arguments for Hydra, once what is installed is a choice like the others, with the defaults of its options.
+    """Arguments made ready for Hydra; plugins and model files become choices with the defaults of their options.
 
     Raises:
-        UpliftlensError: for a model file, a path or a choice that can't be.
+        UpliftlensError: for a model file, a path or a choice that is not valid.
     """
     register_installed()
     OmegaConf.register_new_resolver("upliftlens.choices", _all_choices, replace=True)  # for --help
-    plugins = Plugins.instance()  # its first call loads Hydra's modules anew, so what derives from them comes after it
+    plugins = Plugins.instance()  # the first call reloads Hydra's modules: import subclasses afterwards
     from hydra_plugins.upliftlens.sweeper import Product
 
-    for plugin in (InProcess, Product):  # its scan does not see editable installs
+    for plugin in (InProcess, Product):  # Hydra's scan does not find editable installs
         plugins.register(plugin)
-    overrides = [quoted(file) for file in with_model_files(arguments)]
+    overrides = [quoted(argument) for argument in with_model_files(arguments)]
     refuse_unreadable(overrides)
     for override in overrides:
         refuse_no_choice(override)
@@ -82,10 +82,10 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
 
 
 def _all_choices() -> str:
-    """A line per config group with its choices: Hydra's own list names the shared parts of configurations, too."""
+    """A line per config group with its choices; Hydra's own list would include the shared parts."""
     lines = []
     for group in sorted(groups() - {"table"}):
-        installed = (item.removesuffix(".yaml") for item in ConfigStore.instance().repo.get(group, {}))
+        installed = (file.removesuffix(".yaml") for file in ConfigStore.instance().repo.get(group, {}))
         if choices := {*packaged(group), *installed}:
             lines.append(f"{group}: {', '.join(sorted(choices))}")
     return "\n".join(lines)
@@ -108,7 +108,7 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
 
 
 def plain(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
-    """A composed configuration as plain data, without Hydra's part, which only a job within Hydra could resolve."""
+    """A composed configuration as plain data, without ``hydra``, which only a job within Hydra can resolve."""
     job = OmegaConf.masked_copy(config, [str(name) for name in config if name not in ("hydra", "sweep")])
     content = OmegaConf.to_container(job, resolve=resolve, throw_on_missing=resolve)
     assert isinstance(content, dict)
@@ -116,16 +116,8 @@ def plain(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
 
 
 def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
-    """What a section offers under the group choices (model=…) of the overrides."""
-    parser = OverridesParser.create()
-    choices = []
-    for text in overrides:
-        try:
-            parsed = parser.parse_override(text)
-        except HydraException:
-            continue
-        if parsed.key_or_group in groups() and not parsed.is_sweep_override():
-            choices.append(text)
+    """The option names of a section under the group choices (model=…) of the overrides."""
+    choices = [text for text in overrides if text.lstrip("+").partition("=")[0] in groups() and not swept(text)]
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):
             content: Any = plain(compose(primary, overrides=choices))

@@ -1,4 +1,4 @@
-"""What a user types, made ready for Hydra: models read from files, paths quoted, choices that are none refused."""
+"""The user's arguments made ready for Hydra: model files registered, paths quoted, invalid choices refused."""
 
 import re
 from collections.abc import Sequence
@@ -9,44 +9,46 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from upliftlens.benchmarks.config.choices import NEEDED, groups, packaged
-from upliftlens.benchmarks.config.installed import register_file
+from upliftlens.benchmarks.config.installed import as_choice
+from upliftlens.benchmarks.config.plugins import from_file
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 PATHS = ("data.path", "store", "cache", "logger.dir")
-"""Options that hold a path: any character goes, and no quotes of Hydra's are needed."""
+"""Options that hold a path: every character is allowed, and the user needs no Hydra quotes."""
 
 MOST_JOBS = 100_000
-"""Of one sweep: Hydra composes all of them before the first one starts."""
+"""The largest sweep: Hydra composes all jobs before the first starts."""
 
 _FILE = "model.file="
-_LONG = 100  # characters; no choice has such a name, and a file system refuses to look for much longer ones
+_LONG = 100  # characters; no choice has so long a name, and a file system refuses much longer ones
 _PART = re.compile(r"""'[^']*'(?=,|$)|"[^"]*"(?=,|$)|[^,]+""")  # of values with commas between them
 
 
 def with_model_files(arguments: Sequence[str]) -> list[str]:
     """Arguments without ``model.file=PATH[,PATH]``: each file's model becomes a choice of ``model``, by its name.
 
-    Where no model is named, those of the files are what runs. A model that is named beside them needs them named too:
+    Without ``model=…`` the models of the files run. With it, it has to name them too:
     ``model=mf,mine model.file=mine.py``.
 
     Raises:
-        UpliftlensError: for a file that defines no model, two models of one name, or one that isn't named.
+        UpliftlensError: for a file that defines no model, two models of one name, or a model that isn't named.
     """
-    rest = [word for word in arguments if not word.startswith(_FILE)]
+    rest = [argument for argument in arguments if not argument.startswith(_FILE)]
     if len(rest) == len(arguments):
         return rest
-    mine: dict[str, str] = {}
-    for path in _paths([word.removeprefix(_FILE) for word in arguments if word.startswith(_FILE)]):
+    path_of: dict[str, str] = {}
+    for path in _paths([argument.removeprefix(_FILE) for argument in arguments if argument.startswith(_FILE)]):
         path = str(Path(path).expanduser().resolve())
-        name = register_file(path)
-        if name in mine:
-            raise UpliftlensError(f"{path} and {mine[name]} both define '{name}': rename one of the models")
-        mine[name] = path
-    chosen = [part for part in rest if part.startswith("model=")]
+        model = from_file(Path(path)).value
+        as_choice("model", model, path)
+        if other := path_of.get(model.name):
+            raise UpliftlensError(f"{path} and {other} both define '{model.name}': rename one of the models")
+        path_of[model.name] = path
+    chosen = [argument for argument in rest if argument.startswith("model=")]
     if not chosen:
-        return [f"model={','.join(mine)}", *rest]
+        return [f"model={','.join(path_of)}", *rest]
     named = chosen_of(chosen[-1])
-    for name, path in mine.items():
+    for name, path in path_of.items():
         if named and name not in named:
             raise UpliftlensError(
                 f"model.file={path} defines '{name}', which {chosen[-1]} does not name: "
@@ -56,10 +58,10 @@ def with_model_files(arguments: Sequence[str]) -> list[str]:
 
 
 def quoted(argument: str) -> str:
-    """An override with its path, if its option holds one, in Hydra's quotes; ``data.path`` made absolute.
+    """An override whose path, if its option holds one, is in Hydra's quotes; ``data.path`` becomes absolute.
 
-    Several files of a sweep are separated by commas, unless there is a file of that whole name. What already stands in
-    Hydra's quotes, or holds an interpolation ``${…}``, is taken as it is.
+    Commas separate the files of a sweep, unless a file of that whole name exists. A value that is in Hydra's quotes
+    already, or holds an interpolation ``${…}``, stays as it is.
 
     Raises:
         UpliftlensError: for an empty path.
@@ -79,10 +81,10 @@ def quoted(argument: str) -> str:
 
 
 def refuse_no_choice(argument: str) -> None:
-    """Refuses a needed group without a choice (``~model``, ``model=null``), and a shared part of others as one.
+    """Refuses a needed group without a choice (``~model``, ``model=null``), and a shared part (``_name``) as a choice.
 
     Raises:
-        UpliftlensError: for either.
+        UpliftlensError: in both cases.
     """
     group = argument.lstrip("~").partition("=")[0]
     if group not in groups():
@@ -97,10 +99,10 @@ def refuse_no_choice(argument: str) -> None:
 
 
 def refuse_unreadable(arguments: Sequence[str]) -> None:
-    """Refuses what Hydra's grammar takes and Hydra then stumbles over, and sweeps of nothing or without end.
+    """Refuses overrides that Hydra parses but then fails on, and sweeps of no jobs or too many.
 
     Raises:
-        UpliftlensError: for an option without a name, a range that can't be, a sweep of no or too many jobs.
+        UpliftlensError: for an override without an option's name, an invalid range, a sweep of no or too many jobs.
     """
     parser, jobs = OverridesParser.create(), 1
     for argument in arguments:
@@ -110,7 +112,7 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
             parsed = parser.parse_override(argument)
             values = sum(1 for _ in islice(parsed.sweep_iterator(), MOST_JOBS + 1)) if parsed.is_sweep_override() else 1
         except HydraException as error:
-            if "LexerNoViableAlt" not in str(error):  # else told by Hydra in its own words
+            if "LexerNoViableAlt" not in str(error):  # Hydra explains the others itself
                 continue
             raise UpliftlensError(
                 f"{argument} holds a sign that can't stand where it does: name options as in model.dim=8, "
@@ -128,7 +130,7 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
 
 
 def swept(override: str) -> bool:
-    """Whether it gives an option several values."""
+    """Whether an override gives its option several values."""
     try:
         return OverridesParser.create().parse_override(override).is_sweep_override()
     except (HydraException, ValueError, TypeError):
@@ -136,22 +138,22 @@ def swept(override: str) -> bool:
 
 
 def chosen_of(override: str) -> list[str]:
-    """The values of an override as text, several in a sweep; empty for one that only Hydra can spell out."""
+    """The values of an override as text, several in a sweep; empty if Hydra's parser can't read it here."""
     try:
         parsed = OverridesParser.create().parse_override(override)
-        return [str(item) for item in parsed.sweep_iterator()] if parsed.is_sweep_override() else [str(parsed.value())]
+        return list(map(str, parsed.sweep_iterator() if parsed.is_sweep_override() else [parsed.value()]))
     except (HydraException, ValueError, TypeError):
         return []
 
 
 def _paths(values: Sequence[str]) -> list[str]:
-    """Paths as typed: one to a value, or several with commas between them, as in a sweep."""
-    result = []
+    """The paths that a user typed: each value is one path, or several with commas between them, as in a sweep."""
+    paths = []
     for value in map(_unquoted, values):
         parts = [_unquoted(part) for part in _PART.findall(value)]
         several = not Path(value).expanduser().exists() and any(Path(part).expanduser().exists() for part in parts)
-        result += parts if several else [value]
-    return result
+        paths += parts if several else [value]
+    return paths
 
 
 def _unquoted(value: str) -> str:
@@ -162,6 +164,6 @@ def _unquoted(value: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    """In Hydra's single quotes, where backslashes are doubled before a quote and stand for themselves elsewhere."""
+    """In Hydra's single quotes: backslashes are doubled before a quote, and literal elsewhere."""
     inside = re.sub(r"(\\*)'", r"\1\1\'", path)
     return "'" + re.sub(r"(\\+)$", r"\1\1", inside) + "'"

@@ -1,4 +1,4 @@
-"""Plugins: what an entry point of a group ``upliftlens.GROUP`` names. The built-ins come through the same doors.
+"""Plugins: what an entry point of a group ``upliftlens.GROUP`` names. The built-ins are registered in the same way.
 
 ``GROUPS`` lists every kind of plugin. An entry point names one object of its group's contract, called like the entry
 point, or (where the group is of ``families``) a tuple of such objects.
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
-from upliftlens.benchmarks.config.sources import file_hash, source_hash
+from upliftlens.benchmarks.config.source_hash import file_hash, source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.models.checks import check_call, check_record, checked_model, checked_objective
 from upliftlens.models.contract import Backbone, Solver
@@ -94,7 +94,7 @@ def entry(group: str, name: str) -> Entry:
 
     Raises:
         UpliftlensError: for an unknown name (with the nearest one), an entry point that can't be imported, an object
-            that is not what its group is of, or one with another name than its entry point.
+            of the wrong type for its group, or one with another name than its entry point.
     """
     point, objects = _loaded(group, name)
     if [value.name for value in objects] != [name]:
@@ -108,31 +108,31 @@ def entry(group: str, name: str) -> Entry:
 
 
 def values(group: str) -> dict[str, Any]:
-    """All objects of a group by their names, families opened.
+    """All objects of a group by their names, those of families included.
 
     Raises:
         UpliftlensError: as ``entry``, or if two objects share a name.
     """
-    result: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     others = {point.name for point in installed(group)}
-    for name in sorted(names(group), key=others.__contains__):  # built-in first, so that an error names the other one
+    for name in sorted(names(group), key=others.__contains__):  # built-in first, so that an error names the plugin
         point, objects = _loaded(group, name)
         for value in objects:
-            if result.setdefault(value.name, value) is not value:
+            if by_name.setdefault(value.name, value) is not value:
                 raise UpliftlensError(
                     f"two {group} are called '{value.name}'; one is {point.value}: rename or uninstall it"
                 )
-    return result
+    return by_name
 
 
 def opened(group: str, name: str) -> tuple[ModuleType, tuple[Any, ...]]:
-    """The module that an entry point leads to, and the objects that it names."""
+    """The module of an entry point, and the objects that the entry point names."""
     point, objects = _loaded(group, name)
     return sys.modules[point.module], objects
 
 
 def place(point: EntryPoint) -> str:
-    """What an entry point is called in errors."""
+    """How errors name an entry point."""
     return f"{point.group}: '{point.name}' ({point.value})"
 
 
@@ -142,7 +142,7 @@ def built_in(point: EntryPoint) -> bool:
 
 
 def installed(group: str) -> list[EntryPoint]:
-    """The entry points of a group that other packages brought."""
+    """The entry points of a group that other packages define."""
     return [point for point in _points(group).values() if not built_in(point)]
 
 
@@ -157,15 +157,15 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
         value = point.load()
     family = kind.families and type(value) is tuple  # an object of a contract may be a NamedTuple
     objects = value if family else (value,)
-    for each in objects:
-        mine = {f"{base.__module__}.{base.__qualname__}" for base in type(each).__mro__}
-        if not mine & set(kind.contract):
+    for plugin in objects:
+        bases = {f"{base.__module__}.{base.__qualname__}" for base in type(plugin).__mro__}
+        if bases.isdisjoint(kind.contract):
             classes = [path.rpartition(".")[2] for path in kind.contract]
             expected = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
-            raise UpliftlensError(f"{where} is a {type(each).__name__}: it must be {expected}")
-        kind.check(each, where)
-        for name_of, arguments in kind.calls.items():
-            check_call(getattr(each, name_of), name_of, arguments, where)
+            raise UpliftlensError(f"{where} is a {type(plugin).__name__}: it must be {expected}")
+        kind.check(plugin, where)
+        for function, arguments in kind.calls.items():
+            check_call(getattr(plugin, function), function, arguments, where)
     return point, objects
 
 
@@ -177,12 +177,11 @@ def from_file(path: Path) -> Entry:
     """
     if not path.is_file():
         raise UpliftlensError(f"model.file={path}: there is no such file")
-    entry_of = _from_file(path, file_hash(path))
-    return entry_of._replace(source=source_hash(path, ""))
+    return _from_file(path, file_hash(path))._replace(source=source_hash(path, ""))
 
 
 @cache
-def _from_file(path: Path, own: str) -> Entry:
+def _from_file(path: Path, content_hash: str) -> Entry:
     module = _load(path)
     if not hasattr(module, "model"):
         defined = [name for name in vars(module) if not name.startswith("_")]
@@ -198,7 +197,7 @@ def _from_file(path: Path, own: str) -> Entry:
         raise UpliftlensError(
             f"{path}: an installed model is called '{model.name}' too: give this one a name of its own"
         )
-    return Entry(model, own, str(path))
+    return Entry(model, content_hash, str(path))
 
 
 def model_entry(name: str, file: str | None) -> Entry:
@@ -207,7 +206,7 @@ def model_entry(name: str, file: str | None) -> Entry:
 
 
 def place_in(file: str, error: BaseException) -> str:
-    """``FILE, line N``: where in a file an exception was raised or passed through last; "" if it never was there."""
+    """``FILE, line N``: the last line of a file that an exception passed through; "" if it passed through none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f"{file}, line {lines[-1]}" if lines else ""
 
@@ -240,9 +239,9 @@ def _load(path: Path) -> ModuleType:
 
 @contextmanager
 def _importing(where: str) -> Iterator[None]:
-    """Turns whatever a plugin raises on import, leaving the program included, into an UpliftlensError.
+    """Turns whatever a plugin raises on import, also SystemExit, into an UpliftlensError.
 
-    A plugin that leaves the working directory is brought back: relative paths are the user's.
+    The working directory is restored afterwards, since relative paths are the user's.
     """
     try:
         with chdir("."):
@@ -254,6 +253,6 @@ def _importing(where: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _MACHINERY]
-        mine = frames and not isinstance(error, SyntaxError)  # which says its place itself
-        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if mine else ""
+        located = frames and not isinstance(error, SyntaxError)  # whose text holds its place
+        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if located else ""
         raise UpliftlensError(f"{where} can't be imported: {type(error).__name__}: {error}{place}") from error

@@ -1,4 +1,4 @@
-"""Options as typed records: a composed YAML mapping in, a frozen dataclass out, and a clear error in between."""
+"""Options as typed records: from a composed YAML mapping to a frozen dataclass, or a clear error."""
 
 import copy
 import dataclasses
@@ -67,7 +67,7 @@ def _dotted(where: str, name: str) -> str:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    """A value of plain data as the type ``hint`` has it."""
+    """A plain value converted to the type ``hint``."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _value(parts[0], value, where)
@@ -88,8 +88,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         fixed = origin is tuple and Ellipsis not in parts
         if fixed and len(value) != len(parts):
             raise UpliftlensError(f"{where} takes {len(parts)} values, got {list(value)}")
-        of = parts if fixed else [parts[0] if parts else Any] * len(value)
-        return tuple(_value(of[place], entry, f"{where}[{place}]") for place, entry in enumerate(value))
+        hints = parts if fixed else [parts[0] if parts else Any] * len(value)
+        return tuple(_value(hints[i], entry, f"{where}[{i}]") for i, entry in enumerate(value))
     return value
 
 

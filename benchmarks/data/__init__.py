@@ -1,12 +1,13 @@
-"""Data sets: which there are, where they come from, what is in them.
+"""Data sets: a list of them, their loading from cache, network or user files, their contents.
 
-``configure`` composes a data set's options by name, ``load`` gets and reads it, ``check`` says what is wrong with a
-file, ``card`` describes it. One reader per layout; ``build`` turns what it found into a Dataset.
+``configure`` composes a data set's options by name, ``load`` gets and reads it, ``check`` lists what is wrong with a
+file, ``card`` describes it. One reader per file layout; ``build`` turns what it read into a Dataset.
 """
 
 from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.card import Card, card
 from upliftlens.benchmarks.data.contract import DataSource, file_source
+from upliftlens.benchmarks.data.obtain import DataUnavailable
 from upliftlens.benchmarks.data.problems import BadData, Problem
 from upliftlens.benchmarks.data.registry import (
     Listed,
@@ -18,7 +19,6 @@ from upliftlens.benchmarks.data.registry import (
     load,
     names,
 )
-from upliftlens.benchmarks.data.sources import DataUnavailable
 from upliftlens.benchmarks.data.world import TruthRead, World
 
 __all__ = [

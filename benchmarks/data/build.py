@@ -1,9 +1,8 @@
-"""From what a reader found in files to a Dataset: filters, indices, features, fingerprint."""
+"""From the tables of a reader to a Dataset: filters, indices, features, fingerprint."""
 
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.config import DataConfig
-from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
+from upliftlens.benchmarks.data.dataset import Dataset, Treatment
 from upliftlens.benchmarks.data.features import Column, encode
 from upliftlens.benchmarks.data.filters import k_core, merged
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, interactions, time_bits
+from upliftlens.causal.interactions import interactions, time_bits
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,10 @@ class Raw:
     """What a reader returns.
 
     ``log``, ``test``: columns user, item (text or i64), value f32, optionally time i64 or f64, in file order.
-    ``users``, ``items``: tables of text with column ``id``; they may hold ids without a row and miss ids with one.
+    ``users``, ``items``: tables of text with column ``id``; they may hold ids that the log lacks, and lack ids of it.
     ``propensity`` f32[*, *], rows and columns by id, where ids are whole numbers from 0.
-    A log of recommendations has the columns ``treated`` bool and ``treatment_propensity`` f32 besides.
+    A log of recommendations also has the columns ``treated`` bool and ``treatment_propensity`` f32.
+    ``estimated``: these propensities were estimated, since the file recorded none.
     """
 
     log: pd.DataFrame
@@ -40,16 +40,16 @@ class Raw:
 
 
 def ids_only() -> pd.DataFrame:
-    """The table of a side about which nothing is known."""
+    """An empty table: nothing is known about these users or items."""
     return pd.DataFrame({"id": pd.Series([], dtype=object)})
 
 
 def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
     """Filter the log (duplicates, then lowest value, then k-core), number users and items, encode their features.
 
-    Index i is the i-th of the sorted raw ids, whole numbers by size, other ids by code point. The universe is who and
-    what has a row in the filtered log or in the test set: ids that only a table knows have no index, and test rows of
-    users or items that the filters removed are dropped.
+    Index i is the i-th of the sorted raw ids, whole numbers by size, other ids by code point. Users and items with a
+    row in the filtered log or in the test set get an index; ids that only a table holds get none. Test rows of users or
+    items that the filters removed are dropped.
 
     Raises:
         UpliftlensError: if no row survives the filters.
@@ -100,11 +100,11 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
 
 
 def sealed(dataset: Dataset) -> Dataset:
-    """The data set with its fingerprint: sha256 of all that a run can see, the same on every platform.
+    """The data set with its fingerprint: sha256 of all that can change a run's numbers, the same on every platform.
 
     Covered: ids, log, test set, features with their names, propensities, treatments, a world of potential outcomes,
-    scale, relevance, feedback. Not covered: the name, titles and other text of the tables, terms and source, none of
-    which changes a number.
+    scale, relevance, feedback. Not covered: the name, titles and other text of the tables, terms and source; no
+    number depends on them.
     """
     digest = hashlib.sha256(b"upliftlens data set 1\n")
 
@@ -118,19 +118,13 @@ def sealed(dataset: Dataset) -> Dataset:
                 blob, head = json.dumps(part, ensure_ascii=True).encode(), f"{label} json\n"
             digest.update(head.encode() + hashlib.sha256(blob).digest())
 
-    def add_log(label: str, log: Interactions | None) -> None:
-        if log is not None:
-            add(label, log.user, log.item, log.value, None if log.time is None else time_bits(log))
-
-    def add_features(label: str, features: Features) -> None:
-        add(label, list(features.names), features.matrix)
-
     add("users", dataset.users["id"].tolist())
     add("items", dataset.items["id"].tolist())
-    add_log("log", dataset.log)
-    add_log("test", dataset.test)
-    add_features("user features", dataset.user_features)
-    add_features("item features", dataset.item_features)
+    for label, log in (("log", dataset.log), ("test", dataset.test)):
+        if log is not None:
+            add(label, log.user, log.item, log.value, None if log.time is None else time_bits(log))
+    add("user features", list(dataset.user_features.names), dataset.user_features.matrix)
+    add("item features", list(dataset.item_features.names), dataset.item_features.matrix)
     scale = [float(x) for x in dataset.scale]
     add("meaning", scale, float(dataset.relevance), dataset.feedback, dataset.test_kind, dataset.propensity)
     for label, treatment in (("treatment", dataset.treatment), ("test treatment", dataset.test_treatment)):
@@ -143,46 +137,38 @@ def sealed(dataset: Dataset) -> Dataset:
 
 def _numbered(log: pd.Series, test: pd.Series | None) -> tuple[np.ndarray, list[str]]:
     """i64 codes of the log's rows, then the test's, and the sorted ids as text that they point to."""
-    column = log if test is None else pd.concat([log, test], ignore_index=True)
-    codes, values = pd.factorize(column)
+    codes, values = pd.factorize(log if test is None else pd.concat([log, test], ignore_index=True))
     ids = [str(value) for value in values]
-    order = _sorted(ids)
+    whole = all(re.fullmatch(r"0|-?[1-9]\d*", text) for text in ids)
+    order = sorted(range(len(ids)), key=lambda i: int(ids[i]) if whole else ids[i])
     rank = np.empty(len(ids), np.int64)
     rank[order] = np.arange(len(ids))
     return rank[codes], [ids[i] for i in order]
 
 
-def _sorted(ids: Sequence[str]) -> list[int]:
-    if all(re.fullmatch(r"0|-?[1-9]\d*", text) for text in ids):
-        return sorted(range(len(ids)), key=lambda i: int(ids[i]))
-    return sorted(range(len(ids)), key=lambda i: ids[i])
-
-
 def _filtered(
     log: pd.DataFrame, user: np.ndarray, item: np.ndarray, config: DataConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    expected = config.filter
+    rule = config.filter
     time = log["time"].to_numpy() if "time" in log else None
-    index, value = merged(user, item, log["value"].to_numpy(), time, expected.duplicates)
-    if expected.min_value is not None:
-        enough = value >= expected.min_value
+    index, value = merged(user, item, log["value"].to_numpy(), time, rule.duplicates)
+    if rule.min_value is not None:
+        enough = value >= rule.min_value
         index, value = index[enough], value[enough]
-    core = k_core(user[index], item[index], expected.user_core, expected.item_core)
+    core = k_core(user[index], item[index], rule.user_core, rule.item_core)
     if not core.any():
         raise UpliftlensError(
-            f"data set '{config.name}': no row is left after data.filter (min_value={expected.min_value}, "
-            f"user_core={expected.user_core}, item_core={expected.item_core}). Fix: lower them"
+            f"data set '{config.name}': no row is left after data.filter (min_value={rule.min_value}, "
+            f"user_core={rule.user_core}, item_core={rule.item_core}). Fix: lower them"
         )
     return index[core], value[core]
 
 
 def _surviving(codes: np.ndarray, n: int, kept: np.ndarray) -> np.ndarray:
-    """bool per test row: its code has a row in the filtered log, or had none in the log to begin with."""
-    removed = np.setdiff1d(codes[:n], codes[kept])
-    return ~np.isin(codes[n:], removed)
+    """bool per test row: its code has a row in the filtered log, or had no row in the unfiltered log either."""
+    return ~np.isin(codes[n:], np.setdiff1d(codes[:n], codes[kept]))
 
 
 def _aligned(table: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
-    """One row per id, in order; '' where the table does not know it."""
-    known = table.drop_duplicates("id").set_index("id")
-    return known.reindex(ids).fillna("").rename_axis("id").reset_index()
+    """One row per id, in order; '' where the table lacks the id."""
+    return table.drop_duplicates("id").set_index("id").reindex(ids).fillna("").rename_axis("id").reset_index()

@@ -1,4 +1,4 @@
-"""What a data set looks like, on one page."""
+"""A summary of a data set on one page."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.inequality import gini
 from upliftlens.causal.interactions import Interactions, take
 
-QUANTILES = (0, 25, 50, 75, 100)
+TEST_KINDS = {"mar": "missing at random (MAR)", "mnar": "missing not at random (MNAR)"}
 LEVELS = 12  # more distinct ratings than this are shown in ten equal bins
 
 
@@ -21,10 +21,11 @@ class Spread(NamedTuple):
 
 
 class Recommended(NamedTuple):
-    """What a log says of recommendations: rows with one, mean outcome with and without, and propensities.
+    """Facts of a log of recommendations: recommended rows, mean outcome with and without, propensities.
 
     ``propensities``: smallest and largest; ``without_overlap``: rows where it is 0 or 1, which no estimate can use.
-    ``estimated``: the log recorded none. ``draws``: of the world, of which the card shows the first; 1 for a real log.
+    ``estimated``: the log recorded no propensities. ``draws``: the logs that the world drew, of which the card shows
+    the first; 1 for a real log.
     """
 
     rows: int
@@ -39,7 +40,7 @@ class Card(NamedTuple):
     """The facts of a data set. ``ratings``: (value or bin, share of the log); ``test`` and ``span`` may be None.
 
     ``density`` = rows / (users · items); ``relevant`` = share of the log that counts as relevant. ``recommended``: None
-    where the data don't say what was recommended.
+    where the data don't record what was recommended.
     """
 
     name: str
@@ -66,9 +67,9 @@ class Card(NamedTuple):
 
 
 def card(data: Dataset) -> Card:
-    """The card of a data set; per-user and per-item counts are those of the log, test rows not included.
+    """The card of a data set; per-user and per-item counts are of the log, without test rows.
 
-    Of a world's draws, which hold the same pairs, it shows the first.
+    Where a world drew several logs, which hold the same pairs, the card shows the first.
     """
     log, recommended = data.log, None
     if data.treatment is not None:
@@ -83,8 +84,6 @@ def card(data: Dataset) -> Card:
             data.treatment.estimated,
             3 if data.treatment.redrawn else 1,
         )
-    counts = (np.bincount(log.user, minlength=log.n_users), np.bincount(log.item, minlength=log.n_items))
-    relevant = float(np.mean(log.value > 0 if data.feedback == "implicit" else log.value >= data.relevance))
     return Card(
         name=data.name,
         users=log.n_users,
@@ -96,10 +95,10 @@ def card(data: Dataset) -> Card:
         relevance=data.relevance,
         density=len(log) / (log.n_users * log.n_items),
         mean=float(np.mean(log.value, dtype=np.float64)),
-        relevant=relevant,
+        relevant=float(np.mean(log.value > 0 if data.feedback == "implicit" else log.value >= data.relevance)),
         ratings=_distribution(log.value),
-        per_user=_spread(counts[0]),
-        per_item=_spread(counts[1]),
+        per_user=_spread(np.bincount(log.user, minlength=log.n_users)),
+        per_item=_spread(np.bincount(log.item, minlength=log.n_items)),
         span=_span(log),
         user_features=len(data.user_features.names),
         item_features=len(data.item_features.names),
@@ -115,19 +114,19 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
     low, high = facts.scale
     threshold = "any interaction" if facts.feedback == "implicit" else f"from {facts.relevance:g}"
     rows = [("interactions", f"{facts.rows:,} {facts.feedback}")]
-    if (said := facts.recommended) is not None:
-        with_it, without = said.outcome
-        smallest, largest = said.propensities
-        draws = f", the first of {said.draws} draws" if said.draws > 1 else ""
+    if (logged := facts.recommended) is not None:
+        with_it, without = logged.outcome
+        smallest, largest = logged.propensities
+        draws = f", the first of {logged.draws} draws" if logged.draws > 1 else ""
         rows = [
             ("logged pairs", f"{facts.rows:,}{draws}"),
-            ("recommended", f"{said.rows:,}, {said.rows / facts.users:.1f} to a user"),
+            ("recommended", f"{logged.rows:,}, {logged.rows / facts.users:.1f} to a user"),
             (
                 "outcome",
                 f"mean {with_it:.3f} where recommended, {without:.3f} where not (not the effect: tastes differ too)",
             ),
-            ("propensity", f"{'estimated' if said.estimated else 'recorded'}, {smallest:.2g} to {largest:.4g}"),
-            ("no overlap", f"{said.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
+            ("propensity", f"{'estimated' if logged.estimated else 'recorded'}, {smallest:.2g} to {largest:.4g}"),
+            ("no overlap", f"{logged.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
         ]
     return [
         ("users", f"{facts.users:,}"),
@@ -148,9 +147,6 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
     ]
 
 
-TEST_KINDS = {"mar": "missing at random (MAR)", "mnar": "missing not at random (MNAR)"}
-
-
 def _distribution(value: np.ndarray) -> tuple[tuple[str, float], ...]:
     levels, counts = np.unique(value, return_counts=True)
     if len(levels) <= LEVELS:
@@ -160,8 +156,7 @@ def _distribution(value: np.ndarray) -> tuple[tuple[str, float], ...]:
 
 
 def _spread(counts: np.ndarray) -> Spread:
-    quantiles = np.percentile(counts, QUANTILES)
-    return Spread(tuple(quantiles.tolist()), float(gini(counts)))
+    return Spread(tuple(np.percentile(counts, (0, 25, 50, 75, 100)).tolist()), float(gini(counts)))
 
 
 def _spoken(spread: Spread) -> str:

@@ -1,4 +1,4 @@
-"""Coat and Yahoo! R3: logs that users chose, with test sets whose pairs were drawn at random."""
+"""Coat and Yahoo! R3: ratings of items that the users chose, with test sets whose pairs were drawn at random."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import Checks, Layout, as_text, read_ratings
+from upliftlens.benchmarks.data.ratings import Layout, as_text, read_ratings
 from upliftlens.benchmarks.data.scan import is_number
 
 YAHOO = Layout("\t", False, "0", "1", "2", None, integer_ids=True, adjustable=False)
@@ -23,20 +23,18 @@ def read_coat(files: Files, config: DataConfig) -> Raw:
     train, test = (_ratings(files, name, config) for name in ("train.ascii", "test.ascii"))
     users, user_columns = _flags(files, "user", config)
     items, item_columns = _flags(files, "item", config)
-    given = files.find("propensities.ascii")
-    propensity = None if given is None else _dense(files, given, config).astype(np.float32)
+    path = files.find("propensities.ascii")
+    propensity = None if path is None else _dense(files, path, config).astype(np.float32)
     return Raw(train, users, items, user_columns, item_columns, test, "mar", propensity)
 
 
 def read_yahoo(files: Files, config: DataConfig) -> Raw:
     """The two files of the licensed copy, user, item and rating separated by tabs."""
-    checks = Checks(config.scale, config.filter.duplicates == "error")
-
-    def part(name: str) -> pd.DataFrame:
-        path = files.need(f"ydata-ymusic-rating-study-v1_0-{name}.txt")
-        return read_ratings(files.read(path), files.label(path), config.encoding, YAHOO, checks)
-
-    return Raw(part("train"), ids_only(), ids_only(), test=part("test"), test_kind="mar")
+    train, test = (
+        read_ratings(files, files.need(f"ydata-ymusic-rating-study-v1_0-{part}.txt"), YAHOO, config)
+        for part in ("train", "test")
+    )
+    return Raw(train, ids_only(), ids_only(), test=test, test_kind="mar")
 
 
 def _ratings(files: Files, name: str, config: DataConfig) -> pd.DataFrame:
@@ -61,8 +59,7 @@ def _ratings(files: Files, name: str, config: DataConfig) -> pd.DataFrame:
 def _dense(files: Files, path: str, config: DataConfig) -> np.ndarray:
     """f64[rows, columns] of a text of numbers separated by spaces."""
     file = files.label(path)
-    lines = as_text(files.read(path), file, config.encoding).strip().split("\n")
-    rows = [line.split() for line in lines]
+    rows = [line.split() for line in as_text(files.read(path), file, config.encoding).strip().split("\n")]
     width = len(rows[0])
     if not width:
         refuse([Problem(file, None, None, "the file is empty", "get the archive again")])

@@ -34,7 +34,7 @@ class FilterConfig:
 
 @dataclass(frozen=True)
 class FactsConfig:
-    """Numbers that are known before the data is had; for ``data list`` only."""
+    """Numbers that are known before the data is loaded; for ``data list`` only."""
 
     users: int | None
     items: int | None
@@ -45,7 +45,7 @@ class FactsConfig:
 class BaseConfig:
     """What every data set states, wherever its rows come from.
 
-    ``recommendations``: whether the data say what was recommended (a plugin's options may state it in the same way).
+    ``recommendations``: whether the data record what was recommended (a plugin's options may state it in the same way).
     """
 
     recommendations: ClassVar[bool] = False
@@ -87,16 +87,25 @@ class CsvColumns:
 
 
 @dataclass(frozen=True)
-class CsvConfig(DataConfig):
-    """Any delimited file; ``separator`` auto takes the first of the others that the first line holds."""
+class ColumnsConfig(DataConfig):
+    """A file whose columns the user can name."""
 
-    separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
-    header: bool
     columns: CsvColumns
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_ratings(self.columns, self.feedback)
+        if self.columns.value is None and self.feedback == "explicit":
+            raise UpliftlensError(
+                "data.columns.value=null: a file without ratings holds implicit feedback, so add data.feedback=implicit"
+            )
+
+
+@dataclass(frozen=True)
+class CsvConfig(ColumnsConfig):
+    """Any delimited file; ``separator`` auto takes the first of the others that the first line holds."""
+
+    separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
+    header: bool
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class RecboleColumns(CsvColumns):
 
 
 @dataclass(frozen=True)
-class RecboleConfig(DataConfig):
+class RecboleConfig(ColumnsConfig):
     """An .inter file and, beside it, .user and .item.
 
     Token columns with more than ``max_categories`` values are not encoded as features.
@@ -115,17 +124,6 @@ class RecboleConfig(DataConfig):
 
     columns: RecboleColumns
     max_categories: Annotated[int, AtLeast(0)]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_ratings(self.columns, self.feedback)
-
-
-def _require_ratings(columns: CsvColumns, feedback: str) -> None:
-    if columns.value is None and feedback == "explicit":
-        raise UpliftlensError(
-            "data.columns.value=null: a file without ratings holds implicit feedback, so add data.feedback=implicit"
-        )
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class UpliftColumns:
 class UpliftLogConfig(DataConfig):
     """A user's own log of recommendations.
 
-    ``absent`` pairs of its users and items are dropped, or count as not recommended and not taken (zero).
+    ``absent`` pairs (without a row) are dropped, or count as not recommended with outcome 0 (zero).
     ``propensity_l2`` penalises the propensities that have to be estimated, in at most ``propensity_iterations``.
     """
 

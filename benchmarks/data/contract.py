@@ -1,4 +1,4 @@
-"""What a data set is to the house: a DataSource, however its rows come about."""
+"""The contract of a kind of data set, for the built-in ones and for plugins: DataSource."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +9,8 @@ from upliftlens.benchmarks.data.build import Raw, build
 from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.files import Files
-from upliftlens.benchmarks.data.sources import obtain
+from upliftlens.benchmarks.data.obtain import obtain
 from upliftlens.benchmarks.system.talk import Say, watched
-
-Build = Callable[[Files, Any, str, Say | None], Dataset]
-"""From files, options and where they came from to the data set."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class DataSource:
     """A kind of data set: what an entry point of ``upliftlens.data`` (or, for worlds, ``upliftlens.worlds``) names.
 
     A configuration's ``format`` names its source; where it has no ``format``, its ``name`` does. ``options``: a frozen
-    dataclass of all that ``data=NAME`` states, ``name`` included; without a YAML file each field needs a default, and
+    dataclass of all options of ``data=NAME``, ``name`` included; without a YAML file each field needs a default, and
     that of ``name`` is NAME. ``load(options, cache, say)`` returns the Dataset, passed through
     ``upliftlens.benchmarks.data.sealed`` so that it carries its fingerprint; ``say`` is None or takes a line for the
     user. ``read(files, options)``, for layouts of files only, is what ``upliftlens data check`` calls.
@@ -34,18 +31,19 @@ class DataSource:
 
 
 def file_source(
-    name: str, options: type[DataConfig], read: Callable[[Files, Any], Raw], construct: Build | None = None
+    name: str,
+    options: type[DataConfig],
+    read: Callable[[Files, Any], Raw],
+    construct: Callable[[Files, Any, str, Say | None], Dataset] | None = None,
 ) -> DataSource:
-    """The source of files of one layout, had from the cache, ``data.path`` or the network, and built from ``read``.
+    """The source of files of one layout, taken from ``data.path``, the cache or the network and read by ``read``.
 
-    ``construct`` builds the data set of a layout for which reading, filtering and numbering isn't all.
+    ``construct(files, options, origin, say)`` builds the data set of a layout that needs more than ``build``.
     """
 
     def load(config: Any, cache: Path, say: Say | None) -> Dataset:
         with watched(say) as progress:
             files, origin = obtain(config, cache, progress)
-        return (
-            build(read(files, config), config, origin) if construct is None else construct(files, config, origin, say)
-        )
+        return construct(files, config, origin, say) if construct else build(read(files, config), config, origin)
 
     return DataSource(name, options, load, read)

@@ -1,4 +1,4 @@
-"""What a data set is, once read: host-side arrays and tables."""
+"""A data set in memory: host-side arrays and tables."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -33,16 +33,16 @@ class Treatment(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A log with everything known about its users and items.
+    """A log with all that is known about its users and items.
 
     ``test`` is the test set that comes with the data, or None; ``test_kind`` says how its pairs were chosen:
     ``mnar`` (by the users), ``mar`` (at random). ``users`` and ``items`` are the tables behind the
     indices, row i describing index i; column ``id`` holds the raw id as text, ``title`` (items) is optional.
     ``propensity`` f32[U, I], or None: P(the log holds the pair) as the data's authors ship it (Coat).
-    ``treatment`` and ``test_treatment`` belong to the rows of ``log`` and ``test``, or are None where nobody recorded
-    what was recommended. With them every logged pair is a row and its value an outcome; above 0 it was consumed.
-    ``world``: the door to what is true, where the data come from a world that knows; for evaluation only.
-    ``relevance`` is the lowest value that counts as relevant; ``fingerprint`` is the sha256 of all that a run can see.
+    ``treatment`` and ``test_treatment`` belong to the rows of ``log`` and ``test``, or are None where
+    recommendations were not recorded. With them every logged pair is a row and its value an outcome; above 0 it was consumed.
+    ``world``: the truth, where the data come from a world whose truth is known; for evaluation only.
+    ``relevance`` is the lowest value that counts as relevant; ``fingerprint``: see ``sealed``.
     """
 
     name: str

@@ -1,16 +1,16 @@
-"""Files of one's own: any CSV or TSV, and RecBole's atomic files."""
+"""The user's own files: any CSV or TSV, and RecBole's atomic files."""
 
 from pathlib import PurePosixPath
 
 import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw, ids_only
-from upliftlens.benchmarks.data.config import CsvConfig, DataConfig, RecboleConfig
+from upliftlens.benchmarks.data.config import CsvConfig, RecboleConfig
 from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
+from upliftlens.benchmarks.data.ratings import SEPARATORS, Layout, as_text, read_ratings
 from upliftlens.benchmarks.data.scan import is_number
 from upliftlens.causal.errors import UpliftlensError
 
@@ -18,7 +18,7 @@ KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "nu
 
 
 def read_delimited(files: Files, config: CsvConfig) -> Raw:
-    """One file of ratings; users and items are known by their ids only."""
+    """One file of ratings; of users and items only the ids are known."""
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     columns = config.columns
     layout = Layout(
@@ -31,11 +31,7 @@ def read_delimited(files: Files, config: CsvConfig) -> Raw:
         integer_ids=False,
         adjustable=True,
     )
-    return Raw(
-        read_ratings(files.read(path), files.label(path), config.encoding, layout, _checks(config)),
-        ids_only(),
-        ids_only(),
-    )
+    return Raw(read_ratings(files, path, layout, config), ids_only(), ids_only())
 
 
 def read_recbole(files: Files, config: RecboleConfig) -> Raw:
@@ -49,7 +45,7 @@ def read_recbole(files: Files, config: RecboleConfig) -> Raw:
     layout = Layout(
         "\t", True, columns.user, columns.item, columns.value, columns.time, integer_ids=False, adjustable=True
     )
-    log = read_ratings(files.read(path), files.label(path), config.encoding, layout, _checks(config))
+    log = read_ratings(files, path, layout, config)
     stem = str(PurePosixPath(path).with_suffix(""))
     users, user_columns = _table(files, f"{stem}.user", columns.user, config)
     items, item_columns = _table(files, f"{stem}.item", columns.item, config)
@@ -58,21 +54,17 @@ def read_recbole(files: Files, config: RecboleConfig) -> Raw:
     return Raw(log, users, items, user_columns, item_columns)
 
 
-def _checks(config: DataConfig) -> Checks:
-    return Checks(config.scale if config.feedback == "explicit" else None, config.filter.duplicates == "error")
-
-
 def only(files: Files, endings: tuple[str, ...]) -> str:
-    """The one file with such an ending.
+    """The only file with one of these endings.
 
     Raises:
-        UpliftlensError: if there is none, or more than one.
+        UpliftlensError: if there is no such file, or more than one.
     """
     paths = [name for name in files.names if name.endswith(endings)]
     if len(paths) != 1:
-        result = ", ".join(sorted(paths)[:5]) or "none"
+        some = ", ".join(sorted(paths)[:5]) or "none"
         raise UpliftlensError(
-            f"{files.origin} should hold one file {' '.join(endings)}, found: {result}. Fix: data.path=FILE"
+            f"{files.origin} should hold one file {' '.join(endings)}, found: {some}. Fix: data.path=FILE"
         )
     return paths[0]
 

@@ -1,4 +1,4 @@
-"""Getting an archive into the cache: verified, never half written, by one process at a time."""
+"""Getting an archive into the cache: verified, written atomically, by one process at a time."""
 
 import errno
 import hashlib
@@ -38,9 +38,9 @@ def fault(path: Path, source: SourceConfig) -> str | None:
     for kind, expected in (("sha256", source.sha256), ("md5", source.md5)):
         if expected is not None:
             with path.open("rb") as stream:
-                result = hashlib.file_digest(stream, kind).hexdigest()
-            if result != expected:
-                return f"{kind} {result[:12]}… instead of {expected[:12]}…"
+                digest = hashlib.file_digest(stream, kind).hexdigest()
+            if digest != expected:
+                return f"{kind} {digest[:12]}… instead of {expected[:12]}…"
     if source.sha256 is None and source.md5 is None:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -53,7 +53,7 @@ def fault(path: Path, source: SourceConfig) -> str | None:
 
 @contextmanager
 def locked(folder: Path, progress: Progress) -> Iterator[None]:
-    """Hold the folder's lock; a second process waits. What a killed process left half written is removed.
+    """Hold the folder's lock; a second process waits. Files that a killed process left incomplete are removed.
 
     Raises:
         UpliftlensError: if the folder cannot be written.
@@ -61,9 +61,12 @@ def locked(folder: Path, progress: Progress) -> Iterator[None]:
     with ExitStack() as stack:
         with clear_disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            note = {"prepares": folder.name}
             stack.enter_context(
-                exclusive(folder / ".lock", lambda holder: progress(f"waiting for {holder}", 0, None), note)
+                exclusive(
+                    folder / ".lock",
+                    lambda holder: progress(f"waiting for {holder}", 0, None),
+                    {"prepares": folder.name},
+                )
             )
             for remains in folder.glob(f"{TEMPORARY}*"):
                 shutil.rmtree(remains) if remains.is_dir() else remains.unlink(missing_ok=True)
@@ -82,13 +85,12 @@ def fetch(source: SourceConfig, target: Path, progress: Progress) -> None:
             _download(source.url, part, source.bytes, progress)
         elif source.requirement is not None:
             _from_index(source.requirement, part, progress)
-        reason = fault(part, source)
-        if reason is not None:
+        if reason := fault(part, source):
             raise FetchFailed(f"what came is not the archive: {reason}")
 
 
 def adopt(path: Path, source: SourceConfig, target: Path, progress: Progress) -> bool:
-    """Copy a local archive into the cache if it is exactly what ``source`` promises; whether it was."""
+    """Copy a local archive into the cache if it is exactly what ``source`` promises; returns whether it is."""
     if (source.sha256 is None and source.md5 is None) or fault(path, source) is not None:
         return False
     if target.is_file() and fault(target, source) is None:
@@ -100,7 +102,7 @@ def adopt(path: Path, source: SourceConfig, target: Path, progress: Progress) ->
 
 @contextmanager
 def clear_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what the operating system says about the cache into one sentence."""
+    """Turn an error of the operating system about the cache into one sentence with a fix."""
     try:
         yield
     except OSError as error:
@@ -126,7 +128,7 @@ def _download(url: str, part: Path, size: int | None, progress: Progress) -> Non
 
 
 def _blocks(url: str) -> Iterator[tuple[bytes, int | None]]:
-    """(bytes, the size that the server announced). What goes wrong in here is the network's fault, not the disk's."""
+    """(bytes, the size that the server announced). Errors in here come from the network, not from the disk."""
     request = urllib.request.Request(url, headers={"User-Agent": "upliftlens"})
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
@@ -154,7 +156,7 @@ def _from_index(requirement: str, part: Path, progress: Progress) -> None:
                 text=True,
                 timeout=PIP_PATIENCE,
                 check=False,
-                env={**os.environ, "TMPDIR": folder},  # pip unpacks where it may; so it needs no other disk
+                env={**os.environ, "TMPDIR": folder},  # pip unpacks there, and needs no other disk
             )
         except subprocess.TimeoutExpired as error:
             raise FetchFailed(f"pip took longer than {PIP_PATIENCE} s") from error
@@ -163,6 +165,6 @@ def _from_index(requirement: str, part: Path, progress: Progress) -> None:
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            said = [line for line in lines if line.startswith("ERROR")] or lines or ["no wheel came"]
-            raise FetchFailed(f"pip: {said[-1].removeprefix('ERROR: ')}")
+            reasons = [line for line in lines if line.startswith("ERROR")] or lines or ["no wheel came"]
+            raise FetchFailed(f"pip: {reasons[-1].removeprefix('ERROR: ')}")
         shutil.move(wheels[0], part)

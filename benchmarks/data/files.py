@@ -1,10 +1,11 @@
-"""A file, a folder and an archive, read in one way."""
+"""One interface to the files of a folder, of an archive, or a single file."""
 
 import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ class Files(NamedTuple):
     chosen: str | None = None
 
     def find(self, name: str) -> str | None:
-        """The least deep path that is ``name`` or ends with ``/name``, or None."""
+        """The path with the fewest folders that is ``name`` or ends with ``/name``, or None."""
         hits = [path for path in self.names if path == name or path.endswith("/" + name)]
         return min(hits, key=lambda path: (path.count("/"), path), default=None)
 
@@ -85,52 +86,45 @@ def _folder(root: Path, chosen: str | None) -> Files:
     return Files(str(root), tuple(path.relative_to(root).as_posix() for path in paths), read, chosen)
 
 
-def _damaged(path: Path, error: Exception) -> UpliftlensError:
-    return UpliftlensError(f"{path} is a damaged or incomplete archive ({error}). Fix: get it again")
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Turns what reading a damaged archive raises into an UpliftlensError."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise UpliftlensError(f"{path} is a damaged or incomplete archive ({error}). Fix: get it again") from error
 
 
 def _zip(path: Path) -> Files:
     def read(name: str) -> bytes:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                return archive.read(name)
-        except _DAMAGE as error:
-            raise _damaged(path, error) from error
+        with _undamaged(path), zipfile.ZipFile(path) as archive:
+            return archive.read(name)
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = tuple(name for name in archive.namelist() if not name.endswith("/"))
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+    with _undamaged(path), zipfile.ZipFile(path) as archive:
+        names = tuple(name for name in archive.namelist() if not name.endswith("/"))
     return Files(str(path), _real(names), read)
 
 
 def _tar(path: Path) -> Files:
     def read(name: str) -> bytes:
-        try:
-            with tarfile.open(path) as archive:
-                member = archive.extractfile(name)
-                return b"" if member is None else member.read()
-        except _DAMAGE as error:
-            raise _damaged(path, error) from error
+        with _undamaged(path), tarfile.open(path) as archive:
+            member = archive.extractfile(name)
+            return b"" if member is None else member.read()
 
-    try:
-        with tarfile.open(path) as archive:
-            names = tuple(member.name for member in archive if member.isfile())
-            _read_to_the_end(archive)
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+    with _undamaged(path), tarfile.open(path) as archive:
+        names = tuple(member.name for member in archive if member.isfile())
+        _read_to_the_end(archive)
     return Files(str(path), _real(names), read)
 
 
 def _read_to_the_end(archive: tarfile.TarFile) -> None:
-    """Refuses an archive whose members were read, but whose end is not there or whose checksum is another.
+    """Refuses an archive whose end is missing or whose checksum is wrong, although its members could be read.
 
-    tarfile stops at the mark behind the last member. What compressed the archive put its checksum behind that, which
-    is compared only when all is read.
+    tarfile stops at the end mark behind the last member. The compressor's checksum lies behind it, and is compared only
+    when everything is read.
 
     Raises:
-        EOFError: if there is no mark; or what the decompressor raises.
+        EOFError: if the end mark is missing; or what the decompressor raises.
     """
     stream = archive.fileobj
     assert stream is not None
@@ -141,5 +135,5 @@ def _read_to_the_end(archive: tarfile.TarFile) -> None:
 
 
 def _real(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Without what macOS adds to archives."""
+    """The names without the files that macOS adds to archives."""
     return tuple(name for name in names if not name.startswith("__MACOSX") and not Path(name).name.startswith("._"))

@@ -1,4 +1,4 @@
-"""Which rows of a log are kept. Pure functions of columns; rows keep their order."""
+"""Filters of a log's rows. Pure functions of columns; rows keep their order."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""A user's own sample of ratings that are missing at random, which naive Bayes takes P(r) from."""
+"""The user's sample of ratings missing at random, from which naive Bayes estimates P(r)."""
 
 from pathlib import Path
 
@@ -29,9 +29,8 @@ def read_mar_sample(path: str, dataset: Dataset) -> Interactions:
         )
     index = []
     for side, known in (("user", dataset.users), ("item", dataset.items)):
-        result = pd.Index(known["id"]).get_indexer(table[side])
-        _require(result >= 0, table[side], f"{where}: {dataset.name} has no {side}")
-        index.append(result)
+        index.append(pd.Index(known["id"]).get_indexer(table[side]))
+        _require(index[-1] >= 0, table[side], f"{where}: {dataset.name} has no {side}")
     value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
     _require(np.isfinite(value), table["value"], f"{where}: no number is")
     return interactions(index[0], index[1], value, len(dataset.users), len(dataset.items))

@@ -16,7 +16,7 @@ from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, year_of
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import Checks, Layout, as_text, read_ratings
+from upliftlens.benchmarks.data.ratings import Layout, as_text, read_ratings
 
 LAYOUT_100K = Layout("\t", False, "0", "1", "2", "3", integer_ids=True, adjustable=False)
 LAYOUT_DAT = LAYOUT_100K._replace(separator="::")
@@ -50,12 +50,12 @@ def read_100k(files: Files, config: DataConfig) -> Raw:
         else files.find("u.data") is None and files.find("ml-100k.inter") is not None
     )
     if recbole:
-        log = _ratings(files, "ml-100k.inter", LAYOUT_RECBOLE, config)
+        log = read_ratings(files, files.ratings("ml-100k.inter"), LAYOUT_RECBOLE, config)
         utf8 = replace(config, encoding="utf-8")  # u.item is Latin-1, RecBole's copy is not
         users = _lines(files, "ml-100k.user", "\t", 5, utf8)[1:]
         items = [_recbole_item(*row) for row in _lines(files, "ml-100k.item", "\t", 4, utf8)[1:]]
     else:
-        log = _ratings(files, "u.data", LAYOUT_100K, config)
+        log = read_ratings(files, files.ratings("u.data"), LAYOUT_100K, config)
         users = _lines(files, "u.user", "|", 5, config)
         items = [_item_100k(row) for row in _lines(files, "u.item", "|", 24, config)]
     return Raw(
@@ -65,7 +65,7 @@ def read_100k(files: Files, config: DataConfig) -> Raw:
 
 def read_dat(files: Files, config: DataConfig) -> Raw:
     """``ratings.dat``, ``movies.dat`` and, in 1M, ``users.dat``."""
-    log = _ratings(files, "ratings.dat", LAYOUT_DAT, config)
+    log = read_ratings(files, files.ratings("ratings.dat"), LAYOUT_DAT, config)
     items = [(i, title, genres) for i, title, genres in _lines(files, "movies.dat", "::", 3, config)]
     users = [
         (i, gender, AGES_1M.get(age, age), OCCUPATIONS_1M[int(work)], zip_code)
@@ -76,24 +76,18 @@ def read_dat(files: Files, config: DataConfig) -> Raw:
 
 def read_csv(files: Files, config: DataConfig) -> Raw:
     """``ratings.csv`` and ``movies.csv``; these archives say nothing about users."""
-    log = _ratings(files, "ratings.csv", LAYOUT_CSV, config)
+    log = read_ratings(files, files.ratings("ratings.csv"), LAYOUT_CSV, config)
     items = _lines(files, "movies.csv", ",", 3, config)[1:]
     return Raw(
         log, ids_only(), _items([(i, title, genres) for i, title, genres in items]), (), ITEM_COLUMNS if items else ()
     )
 
 
-def _ratings(files: Files, name: str, layout: Layout, config: DataConfig) -> pd.DataFrame:
-    path = files.ratings(name)
-    checks = Checks(config.scale, config.filter.duplicates == "error")
-    return read_ratings(files.read(path), files.label(path), config.encoding, layout, checks)
-
-
 def _lines(files: Files, name: str, separator: str, width: int, config: DataConfig) -> list[list[str]]:
     """Rows of a table of features, or none where the file is absent.
 
     Raises:
-        BadData: if a row has not ``width`` fields.
+        BadData: if a row does not have ``width`` fields.
     """
     path = files.find(name)
     if path is None:
@@ -103,16 +97,22 @@ def _lines(files: Files, name: str, separator: str, width: int, config: DataConf
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     else:
         rows = [line.rstrip("\r").split(separator) for line in text.split("\n") if line.strip()]
-    wrong = next((line for line, row in enumerate(rows, start=1) if len(row) != width), None)
-    if wrong is not None:
-        what = f"row {wrong} has {len(rows[wrong - 1])} fields instead of {width}"
-        refuse([Problem(files.label(path), None, None, what, "get the original file again")])
+    wrong = [(line, len(row)) for line, row in enumerate(rows, start=1) if len(row) != width]
+    refuse(
+        Problem(
+            files.label(path),
+            None,
+            None,
+            f"row {line} has {fields} fields instead of {width}",
+            "get the original file again",
+        )
+        for line, fields in wrong[:1]
+    )
     return rows
 
 
 def _item_100k(row: list[str]) -> tuple[str, str, str]:
-    flags = row[5:]
-    return row[0], row[1], "|".join(genre for genre, flag in zip(GENRES_100K, flags) if flag == "1")
+    return row[0], row[1], "|".join(genre for genre, flag in zip(GENRES_100K, row[5:]) if flag == "1")
 
 
 def _recbole_item(identity: str, title: str, year: str, genres: str) -> tuple[str, str, str]:

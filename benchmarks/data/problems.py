@@ -1,4 +1,4 @@
-"""What is wrong with a file, said so that it can be mended."""
+"""Problems of a file, each with its place and a fix."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -19,12 +19,9 @@ class Problem(NamedTuple):
     fix: str
 
     def __str__(self) -> str:
-        place = [self.file]
-        if self.line is not None:
-            place.append(f"line {self.line}")
-        if self.column is not None:
-            place.append(f"column {self.column}")
-        return f"{', '.join(place)}: {self.what}. Fix: {self.fix}"
+        line = "" if self.line is None else f", line {self.line}"
+        column = "" if self.column is None else f", column {self.column}"
+        return f"{self.file}{line}{column}: {self.what}. Fix: {self.fix}"
 
 
 class BadData(UpliftlensError):

@@ -1,4 +1,4 @@
-"""A delimited text of ratings to columns: fast where all is well, line by line where something is not."""
+"""A delimited text of ratings to columns: fast, and line by line (``scan``) only where something is wrong."""
 
 import csv
 import io
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from upliftlens.benchmarks.data.config import DataConfig
+from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.filters import repeated
 from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.scan import TIME_LIMIT, Columns, Rules, cells_of, is_number, scan
@@ -24,7 +26,7 @@ class Layout(NamedTuple):
     ``separator``: None takes the first of ``SEPARATORS`` that the first line holds.
     ``user``, ``item``, ``value``, ``time`` name header cells, or positions from 0 where there is no ``header``.
     ``adjustable``: the user can set these things through data options; otherwise the format fixes them.
-    ``holds``: what the value column does: a rating, or another number, whose option in data.columns goes by that name.
+    ``holds``: the content of the value column: "rating", or another number, whose option in data.columns has that name.
     """
 
     separator: str | None
@@ -45,20 +47,27 @@ class Checks(NamedTuple):
     distinct: bool
 
 
-def read_ratings(data: bytes, file: str, encoding: str, layout: Layout, checks: Checks) -> pd.DataFrame:
+def read_ratings(files: Files, path: str, layout: Layout, config: DataConfig) -> pd.DataFrame:
+    """The rows of a ratings file, checked as the data set's options say; see ``read_columns``."""
+    scale = config.scale if config.feedback == "explicit" or not layout.adjustable else None
+    checks = Checks(scale, config.filter.duplicates == "error")
+    return read_columns(files.read(path), files.label(path), config.encoding, layout, checks)
+
+
+def read_columns(data: bytes, file: str, encoding: str, layout: Layout, checks: Checks) -> pd.DataFrame:
     """Columns ``user``, ``item`` (text, or i64 with ``integer_ids``), ``value`` f32 and, if there is one, ``time``.
 
     ``time`` is i64, or f64 where one has a fraction. Rows are in file order; a log without a value column has value 1
-    everywhere. Blanks around ids belong to nobody's id and are cut. BOM and CRLF are taken in silence.
+    everywhere. Blanks around ids are cut. A BOM and CRLF are accepted.
 
     Raises:
-        BadData: with every finding in the file.
+        BadData: with every problem of the file.
     """
     text = as_text(data, file, encoding).rstrip("\r\n")
     first = text.split("\n", 1)[0].rstrip("\r")
     if "\r" in first:
         what = "its lines end in carriage returns alone, as on old Macs"
-        refuse([Problem(file, 1, None, what, "save it with line ends of today (LF)")])
+        refuse([Problem(file, 1, None, what, "save it with LF line ends")])
     if not text.strip():
         refuse([Problem(file, None, None, "the file is empty", "give the file that holds the ratings")])
     separator = layout.separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
@@ -102,9 +111,9 @@ def as_text(data: bytes, file: str, encoding: str) -> str:
 
 
 def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: str) -> Columns:
-    """Where each column stands; refuses a wrong separator, a missing column, a missing or unexpected header."""
-    expected = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
-    named = {kind: name for kind, name in expected.items() if name is not None}
+    """The position of each column; refuses a wrong separator, a missing column, a missing or unexpected header."""
+    options = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
+    named = {kind: name for kind, name in options.items() if name is not None}
     if layout.header:
         names = [TYPE.sub("", cell) for cell in cells]
         places = {kind: names.index(name) for kind, name in named.items() if name in names}
@@ -115,17 +124,20 @@ def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: 
         names = [str(i) for i in range(len(cells))]
         places = {kind: int(name) for kind, name in named.items() if name.isdigit() and int(name) < len(cells)}
     missing = [kind for kind in named if kind not in places]
+    below = text.split("\n", 2)[1].rstrip("\r").split(separator) if "\n" in text else []
     if missing:
-        below = text.split("\n", 2)[1].rstrip("\r").split(separator) if "\n" in text else []
         refuse([_missing(cells, names, below, file, layout, separator, named, missing)])
     value = places.get("value")
-    if not layout.header and value is not None and not is_number(cells[value]):
-        rows = text.split("\n", 2)
-        below = rows[1].rstrip("\r").split(separator) if len(rows) > 1 else []
-        if len(below) > value and is_number(below[value]):
-            what = f"'{separator.join(cells)}' looks like a header, and none is expected"
-            fix = "data.header=true, and data.columns.user= and so on by name"
-            refuse([Problem(file, 1, None, what, fix if layout.adjustable else "delete this line")])
+    if (
+        not layout.header
+        and value is not None
+        and not is_number(cells[value])
+        and len(below) > value
+        and is_number(below[value])
+    ):
+        what = f"'{separator.join(cells)}' looks like a header, and none is expected"
+        fix = "data.header=true, and data.columns.user= and so on by name"
+        refuse([Problem(file, 1, None, what, fix if layout.adjustable else "delete this line")])
     roles = {place: layout.holds if kind == "value" else kind for kind, place in places.items()}
     shown = names if layout.header else [roles.get(i, str(i)) for i in range(len(cells))]
     places_of = (places["user"], places["item"], value, places.get("time"))
@@ -158,21 +170,16 @@ def _missing(
         return Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
     options = get_close_matches(name, names, n=1)
     if kind == "value":  # whatever else holds numbers
-        numbers = (
-            this_name for this_name, cell in zip(names, below) if this_name not in named.values() and is_number(cell)
-        )
-        options = options or list(numbers)
+        options = options or [
+            other for other, cell in zip(names, below) if other not in named.values() and is_number(cell)
+        ]
     options = options or ([] if kind in ("value", "time") else ["one of these"])
     # A file without ratings is one of implicit feedback: one option alone would be refused.
     ratings = layout.holds == "rating"
     options += {"value": ["null data.feedback=implicit"] * ratings, "time": ["null"]}.get(kind, [])
     option = kind if ratings or kind != "value" else layout.holds
-    fix = (
-        " or ".join(f"data.columns.{option}={this_option}" for this_option in options)
-        or f"data.columns.{option}=its name"
-    )
-    if not layout.adjustable:
-        fix = "get the original file again"
+    choices = " or ".join(f"data.columns.{option}={value}" for value in options or ["its name"])
+    fix = choices if layout.adjustable else "get the original file again"
     return Problem(file, 1, name, f"no such column; there is: {', '.join(names)}", fix)
 
 

@@ -1,4 +1,4 @@
-"""Logs of recommendations, read from files."""
+"""The user's own log of recommendations, read from a file: rows, checks, estimated propensities."""
 
 from dataclasses import replace
 
@@ -11,32 +11,36 @@ from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
-from upliftlens.benchmarks.data.logged_rows import check_log, estimated, one_row_each, with_absent
+from upliftlens.benchmarks.data.filters import merged
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_ratings
+from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_columns
 from upliftlens.benchmarks.data.scan import cells_of
 from upliftlens.benchmarks.system.talk import Say
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import interactions
-from upliftlens.causal.propensities.treatment import one_arm
+from upliftlens.causal.effects.treatment import overlap
+from upliftlens.causal.effects.treatment import uplift_log as treatment_log
+from upliftlens.causal.errors import UpliftlensError, located
+from upliftlens.causal.interactions import Interactions, interactions
+from upliftlens.causal.propensities.treatment import additive_logistic, one_arm
+
+MOST_ROWS = 100_000_000  # that absent=zero may make: some 4 GB
 
 
 def read_log(files: Files, config: UpliftLogConfig) -> Raw:
-    """One file of recommendations and outcomes, a row for each pair; every check is of the rows that are left.
+    """One file of recommendations and outcomes, a row for each pair; the checks see the rows left after merging.
 
     Propensities that the file does not hold are estimated from all of these rows. A run estimates them again without
     its test rows (``splits.uplift_parts.estimated_without_test``); for the card and for ``effects`` these stay.
 
     Raises:
-        BadData: with every finding in the file.
-        UpliftlensError: as ``check_log``, if propensities can't be estimated, absent pairs can't be rows, or a filter
-            makes no sense of a log of recommendations.
+        BadData: with every problem of the file.
+        UpliftlensError: as ``check_log``, if propensities can't be estimated, absent pairs can't become rows, or a
+            filter makes no sense for a log of recommendations.
     """
     if config.filter.duplicates == "mean":
         raise UpliftlensError("data.filter.duplicates=mean: a treatment has no mean, use error, first or last")
     if config.filter.min_value is not None:
         raise UpliftlensError(
-            f"data.filter.min_value={config.filter.min_value:g}: of rows chosen by their outcome none can say what "
+            f"data.filter.min_value={config.filter.min_value:g}: rows chosen by their outcome can't show what "
             "recommending changes. Fix: data.filter.min_value=null"
         )
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
@@ -45,12 +49,12 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
 
     roles = {role: name for role, name in vars(columns).items() if name not in (None, "auto")}
     for role, name in roles.items():
-        if other := next((this_role for this_role in roles if roles[this_role] == name and this_role != role), None):
+        if other := next((other for other in roles if roles[other] == name and other != role), None):
             raise UpliftlensError(f"data.columns.{role} and data.columns.{other} are both {name}: name another column")
 
     def column(name: str, holds: str, distinct: bool = False) -> pd.DataFrame:
         layout = Layout(separator, config.header, columns.user, columns.item, name, columns.time, False, True, holds)
-        return read_ratings(data, file, config.encoding, layout, Checks((0.0, 1.0), distinct))
+        return read_columns(data, file, config.encoding, layout, Checks((0.0, 1.0), distinct))
 
     log = column(columns.outcome, "outcome", config.filter.duplicates == "error")
     treated = column(columns.treated, "treated")["value"].to_numpy()
@@ -82,8 +86,7 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     columns_to_check = "data.columns.treated" if given is None else "data.columns.treated and data.columns.propensity"
     check_log(rows, log["treated"].to_numpy(), recorded, file, f"check {columns_to_check}")
     if given is None:
-        every = np.ones(len(rows), bool)
-        log["treatment_propensity"] = estimated(rows, log["treated"].to_numpy(), every, config, file)
+        log["treatment_propensity"] = estimated(rows, log["treated"].to_numpy(), np.ones(len(rows), bool), config, file)
     return Raw(log, ids_only(), ids_only(), estimated=given is None)
 
 
@@ -94,47 +97,104 @@ def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None
         BadData, UpliftlensError: as ``read_log``, of the file and again of the rows that data.filter leaves.
     """
     raw = read_log(files, config)
-    result = build(raw, config, origin)
-    if len(result.log) < len(raw.log):
-        result = _refitted(result, config)
-    treatment = result.treatment
-    assert treatment is not None
-    if say is not None and result.log.n_users == 1:
-        say(f"{result.name} has one user: nothing gets an interval, for intervals redraw users")
-    if say is not None and result.log.n_items == 1:
-        say(f"{result.name} has one item: every model ranks alike")
-    if say is not None and treatment.estimated:
+    dataset = build(raw, config, origin)
+    if len(dataset.log) < len(raw.log):
+        dataset = _refitted(dataset, config)
+    if say is not None and dataset.log.n_users == 1:
+        say(f"{dataset.name} has one user: nothing gets an interval, for intervals redraw users")
+    if say is not None and dataset.log.n_items == 1:
+        say(f"{dataset.name} has one item: every model ranks alike")
+    if say is not None and raw.estimated:
         say(
-            f"{result.name} records no propensities: they are estimated from its {len(result.log):,} rows "
-            f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g}). {_one_sided(result)}"
+            f"{dataset.name} records no propensities: they are estimated from its {len(dataset.log):,} rows "
+            f"(logistic in user and item, data.propensity_l2={config.propensity_l2:g}). {_one_sided(dataset)}"
         )
-    return result
+    return dataset
 
 
-def _refitted(made: Dataset, config: UpliftLogConfig) -> Dataset:
-    """The data set of which a filter left only some rows: checked, and estimated, as if the file held no others."""
-    treatment = made.treatment
+def _refitted(dataset: Dataset, config: UpliftLogConfig) -> Dataset:
+    """The data set after a filter removed rows: checked, and its propensities estimated, by the remaining rows."""
+    log, treatment = dataset.log, dataset.treatment
     assert treatment is not None
-    where, mine = f"{made.name}, of which data.filter leaves {len(made.log):,} rows", None
-    if not treatment.estimated:
-        mine = treatment.propensity
-    check_log(made.log, treatment.treated, mine, where, "lower data.filter.user_core and data.filter.item_core")
-    if mine is None:
-        mine = estimated(made.log, treatment.treated, np.ones(len(made.log), bool), config, where)
-    return sealed(replace(made, treatment=treatment._replace(propensity=mine)))
+    recorded = None if treatment.estimated else treatment.propensity
+    where = f"{dataset.name}, of which data.filter leaves {len(log):,} rows"
+    check_log(log, treatment.treated, recorded, where, "lower data.filter.user_core and data.filter.item_core")
+    if recorded is not None:
+        return dataset
+    propensity = estimated(log, treatment.treated, np.ones(len(log), bool), config, where)
+    return sealed(replace(dataset, treatment=treatment._replace(propensity=propensity)))
 
 
-def _one_sided(made: Dataset) -> str:
-    """How many rows are of items whose overlap is the model's word alone."""
-    assert made.treatment is not None
-    item = np.asarray(made.log.item)
-    alone, _ = one_arm(item, made.treatment.treated, made.log.n_items)
+def _one_sided(dataset: Dataset) -> str:
+    """How many rows are of items that were always or never recommended, so that no row supports their overlap."""
+    assert dataset.treatment is not None
+    item = np.asarray(dataset.log.item)
+    alone, _ = one_arm(item, dataset.treatment.treated, dataset.log.n_items)
     if not alone.any():
         return "Every item was both recommended and not"
     return (
         f"{int(alone[item].sum()):,} of the rows are of {int(alone.sum()):,} items that were always or never "
         "recommended: their propensities are the model's word alone"
     )
+
+
+def one_row_each(log: pd.DataFrame, duplicates: str) -> pd.DataFrame:
+    """The log with one row for each pair, by the policy of data.filter.duplicates (``filters.merged``)."""
+    user, item = (pd.factorize(log[side])[0] for side in ("user", "item"))
+    time = log["time"].to_numpy() if "time" in log else None
+    return log.iloc[merged(user, item, log["value"].to_numpy(), time, duplicates).kept].reset_index(drop=True)
+
+
+def check_log(rows: Interactions, treated: np.ndarray, propensity: np.ndarray | None, where: str, fix: str) -> None:
+    """Refuses a log from which no effect can be estimated; ``propensity``: None if it is estimated afterwards.
+
+    Raises:
+        UpliftlensError: if nothing, or everything, was recommended, a propensity contradicts its treatment, no row has
+            overlap (each with ``fix``), or no outcome is above 0.
+    """
+    unknown = np.full(len(rows), 0.5, np.float32)
+    columns = (rows.user, rows.item, treated, rows.value, unknown if propensity is None else propensity)
+    try:
+        overlap(treatment_log(*columns, rows.n_users, rows.n_items))
+    except ValueError as error:
+        raise UpliftlensError(f"{where}: {error}. Fix: {fix}") from error
+    if not (rows.value > 0).any():
+        raise UpliftlensError(
+            f"{where}: all {len(rows):,} outcomes are 0: nothing was ever taken, so there is no effect to learn or "
+            "measure. Fix: check data.columns.outcome"
+        )
+
+
+def estimated(
+    rows: Interactions, treated: np.ndarray, fitted: np.ndarray, config: UpliftLogConfig, where: str
+) -> np.ndarray:
+    """The propensities f32[N] that ``additive_logistic`` estimates from the ``fitted`` rows with the data's options.
+
+    Raises:
+        UpliftlensError: if they can't be estimated.
+    """
+    l2, iterations = config.propensity_l2, config.propensity_iterations
+    with located(where):
+        return additive_logistic(rows.user, rows.item, treated, rows.n_users, rows.n_items, l2, iterations, fitted)
+
+
+def with_absent(log: pd.DataFrame, file: str) -> pd.DataFrame:
+    """The rows, followed by every pair of a user and an item without a row: untreated, outcome 0.
+
+    Raises:
+        UpliftlensError: if that would be more than ``MOST_ROWS`` rows.
+    """
+    (user, users), (item, items) = (pd.factorize(log[side]) for side in ("user", "item"))
+    if (n := len(users) * len(items)) > MOST_ROWS:
+        raise UpliftlensError(
+            f"data.absent=zero: {len(users):,} users × {len(items):,} items of {file} would be {n:,} rows, more than "
+            f"{MOST_ROWS:,}. Fix: data.absent=drop, or a file of fewer users or items"
+        )
+    missing = np.ones((len(users), len(items)), bool)
+    missing[user, item] = False
+    u, i = np.nonzero(missing)
+    absent = {"user": users[u], "item": items[i], "value": np.zeros(len(u), np.float32), "treated": False}
+    return pd.concat([log, pd.DataFrame(absent)], ignore_index=True)
 
 
 uplift_log = file_source("uplift-log", UpliftLogConfig, read_log, load_log)

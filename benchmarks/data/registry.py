@@ -1,4 +1,4 @@
-"""Which data sets there are, and the one door through which they are loaded: built in, or installed by a plugin."""
+"""The list of data sets, built in or from plugins, and how they are configured, loaded and checked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,16 +14,21 @@ from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.files import open_files
+from upliftlens.benchmarks.data.obtain import in_cache
 from upliftlens.benchmarks.data.problems import BadData
-from upliftlens.benchmarks.data.sources import in_cache
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 _GROUPS = ("data", "worlds")  # of entry points
+_NAME_OF_FILE = {
+    "u.data": "ml-100k",
+    "train.ascii": "coat",
+    "ydata-ymusic-rating-study-v1_0-train.txt": "yahoo-r3",
+}
 
 
 class Listed(NamedTuple):
-    """One line of ``data list``. Numbers are those that the configuration states, None where only the file can tell."""
+    """One line of ``data list``. Numbers are from the configuration; None where only the file has them."""
 
     name: str
     users: int | None
@@ -94,14 +99,14 @@ def config_type(options: Mapping[str, Any]) -> type:
 
 
 def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
-    """The data set of typed options (see ``config_type``), from the cache folder or wherever it can be had.
+    """The data set of typed options (see ``config_type``), from the cache folder or one of its sources.
 
     ``say`` takes one line for the user; with it, downloads also draw a bar on a terminal's standard error.
 
     Raises:
         DataUnavailable: if no source delivers it.
-        BadData: if a file has something wrong in it.
-        UpliftlensError: for anything else that the user can mend.
+        BadData: if a file is wrong.
+        UpliftlensError: for anything else that the user can fix.
     """
     dataset: Dataset = _source(_named(config)).value.load(config, Path(cache).expanduser(), say)
     if say is not None and dataset.treatment is not None:
@@ -130,7 +135,7 @@ def _source(options: Mapping[str, Any]) -> Entry:
 
 
 def check(path: Path, config: DataConfig) -> BadData | None:
-    """What is wrong with the files at ``path``, read as ``config`` says; None if nothing is. At most 100 are listed.
+    """The problems of the files at ``path``, read with the options ``config``, at most 100; None if there are none.
 
     Raises:
         UpliftlensError: if there is no such file or archive, or the data set is not read from files.
@@ -151,17 +156,10 @@ def guess(path: Path) -> str:
     files = open_files(Path(path).expanduser())
     listed = [Path(files.chosen)] if files.chosen else [Path(name) for name in files.names]
     present = {path.name for path in listed}
-    for name, sign in SIGNS.items():
-        if sign in present:
+    for file, name in _NAME_OF_FILE.items():
+        if file in present:
             return name
     return "recbole" if any(path.suffix == ".inter" for path in listed) else "csv"
-
-
-SIGNS = {
-    "ml-100k": "u.data",
-    "coat": "train.ascii",
-    "yahoo-r3": "ydata-ymusic-rating-study-v1_0-train.txt",
-}
 
 
 def listing(cache: Path) -> list[Listed]:

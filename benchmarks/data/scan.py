@@ -1,4 +1,4 @@
-"""The slow, exact reading of a ratings file that found something wrong: every line, with what is wrong in it."""
+"""The slow, exact reading of a ratings file in which something is wrong: it lists every problem with its line."""
 
 import csv
 import io
@@ -25,10 +25,10 @@ class Columns(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How lines are taken apart and what they must satisfy.
+    """How lines are split into fields, and what the fields must satisfy.
 
     ``adjustable``: the user can change the reading through data options, so a fix may name one.
-    ``holds``: what a value is.
+    ``holds``: the content of the value column, e.g. "rating".
     """
 
     separator: str
@@ -46,7 +46,7 @@ def is_number(cell: str) -> bool:
 
 
 TIME_LIMIT = 2.0**53
-"""Times from here on would be rounded to whole numbers that a float holds, and so could lose their order."""
+"""Larger times are not exact as floats, so their order could be lost."""
 
 
 def cells_of(line: str, separator: str, quoted: bool) -> list[str]:
@@ -63,13 +63,13 @@ def scan(text: str, file: str, columns: Columns, rules: Rules) -> Iterator[Probl
         if line == 1 and rules.header:
             continue
         rows += 1
-        if len(cells) != columns.width and end > line:
-            what = f"a quote opens here and the row runs on to line {end}"
-            yield Problem(file, line, None, what, "close the quote; one inside of a quoted field is doubled")
-            continue
         if len(cells) != columns.width:
             what = f"{len(cells)} fields where the first line has {columns.width}" if any(cells) else "a blank line"
-            yield Problem(file, line, None, what, _field_fix(cells, columns, rules))
+            fix = _field_fix(cells, columns, rules)
+            if end > line:
+                what = f"a quote opens here and the row runs on to line {end}"
+                fix = "close the quote; one inside of a quoted field is doubled"
+            yield Problem(file, line, None, what, fix)
             continue
         for place, kind in ((columns.user, "user"), (columns.item, "item")):
             if cells[place] == "":
@@ -79,14 +79,12 @@ def scan(text: str, file: str, columns: Columns, rules: Rules) -> Iterator[Probl
                 yield Problem(file, line, columns.names[place], what, "read files with other ids with data=csv")
         if columns.value is not None:
             yield from _value(cells[columns.value], file, line, columns.names[columns.value], rules)
-        if columns.time is not None and not is_number(cells[columns.time]):
-            fix = "write seconds since 1970" + (", or data.columns.time=null" if rules.adjustable else "")
-            what = f"time '{cells[columns.time]}' is not a number"
-            yield Problem(file, line, columns.names[columns.time], what, fix)
-        elif columns.time is not None and not abs(float(cells[columns.time])) < TIME_LIMIT:
-            fix = "write seconds since 1970" + (", or data.columns.time=null" if rules.adjustable else "")
-            what = f"time '{cells[columns.time]}' is not below 2^53, so its order could be lost"
-            yield Problem(file, line, columns.names[columns.time], what, fix)
+        if columns.time is not None:
+            numeric = is_number(cells[columns.time])
+            if not numeric or not abs(float(cells[columns.time])) < TIME_LIMIT:
+                reason = "is not below 2^53, so its order could be lost" if numeric else "is not a number"
+                fix = "write seconds since 1970" + (", or data.columns.time=null" if rules.adjustable else "")
+                yield Problem(file, line, columns.names[columns.time], f"time '{cells[columns.time]}' {reason}", fix)
         if rules.distinct:
             pair = (cells[columns.user], cells[columns.item])
             if pair in seen:
@@ -134,8 +132,6 @@ def _value(cell: str, file: str, line: int, name: str, rules: Rules) -> Iterator
         yield Problem(file, line, name, f"'{cell}' is not a number", fix)
     elif rules.scale is not None and not rules.scale[0] <= float(cell) <= rules.scale[1]:
         low, high = rules.scale
-        value = float(cell)
-        fix = "correct it"
-        if rules.holds == "rating":
-            fix += f", or state the true scale: 'data.scale=[{min(low, value):g},{max(high, value):g}]'"
+        scale = f"[{min(low, float(cell)):g},{max(high, float(cell)):g}]"
+        fix = "correct it" + (f", or state the true scale: 'data.scale={scale}'" if rules.holds == "rating" else "")
         yield Problem(file, line, name, f"{rules.holds} {cell} lies outside of the scale {low:g} to {high:g}", fix)

@@ -1,4 +1,4 @@
-"""The truth of a world: one locked door to its propensities, its ratings and its effects."""
+"""The truth of a world: its propensities, ratings and effects, locked during training and selection."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ _hidden: ContextVar[bool] = ContextVar("hidden", default=False)
 
 
 class TruthRead(Exception):
-    """Something read the truth of a world while it was hidden: a fault in a learner, not in its options."""
+    """The truth of a world was read while hidden: an error in a learner's code, not in its options."""
 
 
 @contextmanager
 def hidden() -> Iterator[None]:
-    """While the block runs, reading any truth raises ``TruthRead``: what training and selection run under."""
+    """While the block runs, reading any truth raises ``TruthRead``; training and selection run in such a block."""
     token = _hidden.set(True)
     try:
         yield
@@ -29,13 +29,13 @@ def hidden() -> Iterator[None]:
 
 
 class World:
-    """What is true of the users and items of a data set that comes from a world, each part None if it isn't known.
+    """The truth about the users and items of a data set that comes from a world; each part is None if it isn't known.
 
-    ``propensity`` and ``ratings`` are functions, called at every reading: a truth that is drawn again takes no memory
-    meanwhile. ``potential``: the outcomes with and without being recommended; ``test_seed``: of the draw that tests.
-    The data set's fingerprint holds ``potential`` alone: the two functions have to follow from what else it holds, as
-    a log does that is drawn from them. Every reading raises ``TruthRead`` inside of ``hidden``; that there is
-    something to read is no secret.
+    ``propensity`` and ``ratings`` are functions, called at every reading, so that the matrices take no memory in
+    between. ``potential``: the outcomes with and without recommendation; ``test_seed``: the seed of the test draw.
+    The data set's fingerprint covers ``potential`` alone: the two functions must follow from what else it covers, as
+    they do where the log is drawn from them. Every reading raises ``TruthRead`` inside of ``hidden``; ``knows_effects``
+    does not.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class World:
         return None if (world := self.potential) is None else world.tau
 
     def realised(self) -> np.ndarray | None:
-        """Y^T − Y^C of the draw that tests, f32[U, I]."""
+        """Y^T − Y^C of the test draw, f32[U, I]."""
         return None if (world := self.potential) is None else realised(world, self._test_seed)
 
     def _read(self, part: Callable[[], T] | None) -> T | None:

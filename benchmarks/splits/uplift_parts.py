@@ -8,7 +8,7 @@ import numpy as np
 
 from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.dataset import Dataset, Treatment
-from upliftlens.benchmarks.data.logged_rows import estimated
+from upliftlens.benchmarks.data.recommendations import estimated
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.interactions import Interactions, concatenate, take

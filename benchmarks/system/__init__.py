@@ -1,1 +1,1 @@
-"""What every room stands on: files, locks, keys, the environment, what a user sees while something runs."""
+"""What all other rooms use: safe files, locks, keys, the environment, output for the user during a run."""

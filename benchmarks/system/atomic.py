@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Atomic writes: a file is complete or absent, even if its writer is killed."""
 
 import os
 import secrets
@@ -7,18 +7,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".writing-"
-"""Begins the name of what is being written, and of what a killed process left: whoever holds a folder may sweep it."""
+"""Prefix of files being written. A killed process leaves them; the holder of the folder's lock may delete them."""
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path beside ``path``, whose folder is made; the file that the block writes there takes the place of ``path``.
+    """A temporary path beside ``path``; when the block ends, the file written there replaces ``path``.
 
-    It does so by one rename, once its bytes are on the disk; two processes may write the same file at once. A block
-    that raises leaves nothing.
+    The folder is created first. The replacement is one rename, after the bytes are on the disk, so two processes may
+    write the same file at once. If the block raises, nothing is left behind.
 
     Raises:
-        OSError: what the operating system says, also of a block that wrote no file.
+        OSError: from the operating system; also if the block wrote no file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")

@@ -72,7 +72,7 @@ def installed(package: str) -> str | None:
 
 
 def cpu() -> str:
-    """The processor's model, as far as the system tells."""
+    """The processor's model, where the system names it."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -81,7 +81,7 @@ def cpu() -> str:
 
 
 def processor() -> str:
-    """The processor's model and all that it can do, as far as the system tells."""
+    """The processor's model and its instruction-set flags, where the system names them."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
@@ -94,7 +94,7 @@ def cores() -> int:
 
 
 def peak_memory() -> int:
-    """Bytes: the most host memory that this process has held so far (all its runs, not one run alone)."""
+    """Bytes: the most host memory that this process has held so far, over all its runs."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):  # getrusage would count what the parent held when it started this process
@@ -104,7 +104,7 @@ def peak_memory() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that a computation may still take: of the accelerator if there is one, else of the machine or container."""
+    """Bytes of free memory: of the accelerator if there is one, else of the machine or container."""
     import jax
 
     stats = jax.devices()[0].memory_stats()
@@ -122,17 +122,15 @@ def available_memory() -> int:
 
 def _git() -> dict[str, Any] | None:
     top = _ask_git("rev-parse", "--show-toplevel")
-    if top is None or Path(top) != _ROOT:  # an environment inside somebody else's checkout is not our commit
+    if top is None or Path(top) != _ROOT:  # installed inside another checkout, whose commit is not this code's
         return None
     commit, changes = _ask_git("rev-parse", "HEAD"), _ask_git("status", "--porcelain", "--", *_CODE)
     return None if commit is None or changes is None else {"commit": commit, "dirty": bool(changes)}
 
 
 def _ask_git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(_ROOT), *arguments]
     try:
-        answer = subprocess.run(
-            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()

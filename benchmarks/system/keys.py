@@ -1,4 +1,4 @@
-"""Keys: equal content, and only that, has the same name."""
+"""Keys: hashes of plain data; equal data has equal keys."""
 
 import hashlib
 import json
@@ -9,9 +9,9 @@ from typing import Any
 def canonical_key(mapping: Mapping[str, Any]) -> str:
     """16 hex digits of the sha256 of the mapping's canonical JSON: equal mappings, and only those, share a key.
 
-    Numbers are written by value: 1 and 1.0 are the same number and give the same key, as 1e-3 and 0.001 do, so a key
-    does not depend on whether a float option passed through a typed configuration. ``True`` is not 1. Order of entries
-    does not matter; a tuple equals a list. Floats are written by ``repr``, which tells all doubles apart.
+    Numbers are compared by value: 1 and 1.0 give the same key, as 1e-3 and 0.001 do, so a key does not depend on
+    whether a float option passed through a typed configuration. ``True`` is not 1. The order of entries does not
+    matter; a tuple equals a list. Floats are written by ``repr``, which differs for all different doubles.
 
     Raises:
         TypeError: for a name that is not text, or a value that is not a mapping, list, text, number, bool or None.

@@ -1,4 +1,4 @@
-"""Locks between processes: a file that its holder has locked (flock) and signed. They end with their process."""
+"""Locks between processes: a file that its holder locks (flock) and writes its name into. They end with the process."""
 
 import errno
 import json
@@ -16,9 +16,10 @@ from upliftlens.causal.errors import UpliftlensError
 
 @contextmanager
 def exclusive(path: Path, waiting: Callable[[str], None], note: Mapping[str, Any]) -> Iterator[None]:
-    """Holds the lock file while the block runs, waiting for it first; the file is gone afterwards.
+    """Waits for the lock file and holds it while the block runs; afterwards the file is deleted.
 
-    ``waiting`` is called once, with who holds it, if somebody does. ``note`` (plain JSON) is what ``holders`` reads.
+    ``waiting`` is called once, with the name of the holder, if another process holds it. ``note`` is plain JSON, which
+    ``holders`` reads.
 
     Raises:
         UpliftlensError: if the file system has no locks.
@@ -31,7 +32,7 @@ def exclusive(path: Path, waiting: Callable[[str], None], note: Mapping[str, Any
             yield
         finally:
             with suppress(OSError):
-                path.unlink()  # while it is locked: whoever waits for it notices that it is gone
+                path.unlink()  # while it is locked: a process that waits for it sees that it is deleted
 
 
 def holders(folder: Path, pattern: str) -> list[dict[str, Any]]:
@@ -47,18 +48,18 @@ def holders(folder: Path, pattern: str) -> list[dict[str, Any]]:
 
 
 def _acquired(path: Path, waiting: Callable[[str], None]) -> FileIO:
-    said = False
+    announced = False
     while True:
         file = FileIO(path, "a+")
         try:
             if not _try(file, path):
-                if not said:
+                if not announced:
                     waiting(_holder(file))
-                    said = True
+                    announced = True
                 flock(file, LOCK_EX)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    return file  # else it was unlinked by its last holder, and is no lock any more
+                    return file  # else its last holder deleted it: lock the new file
         except BaseException:
             file.close()
             raise
@@ -66,7 +67,7 @@ def _acquired(path: Path, waiting: Callable[[str], None]) -> FileIO:
 
 
 def _try(file: FileIO, path: Path) -> bool:
-    for _ in range(5):  # ``holders`` has it for microseconds when it looks
+    for _ in range(5):  # ``holders`` takes the lock for microseconds
         try:
             flock(file, LOCK_EX | LOCK_NB)
         except BlockingIOError:

@@ -13,7 +13,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip member carries a time; a constant one ke
 
 
 def write(file: IO[bytes], content: Mapping[str, np.ndarray], compress: bool) -> None:
-    """Writes named arrays as an ``.npz`` that ``numpy.load`` reads. Any name will do, also ``cp@k/semi`` or ``file``.
+    """Writes named arrays as an ``.npz`` that ``numpy.load`` reads. Any name works, also ``cp@k/semi`` or ``file``.
 
     Raises:
         TypeError: for an array that the format can't hold, such as one of Python objects or of an extension dtype.
@@ -51,7 +51,10 @@ def flatten(tree: Any) -> dict[str, np.ndarray]:
     import jax
 
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    content = {jax.tree_util.keystr(path): _host(leaf) for path, leaf in leaves}
+    content = {
+        jax.tree_util.keystr(path): np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        for path, leaf in leaves
+    }
     assert len(content) == len(leaves), "two leaves of a state share a path"
     return content
 
@@ -77,12 +80,6 @@ def unflatten(content: Mapping[str, np.ndarray], template: Any, where: str) -> A
     )
 
 
-def _host(leaf: Any) -> np.ndarray:
-    import jax
-
-    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-
-
 def _is_key(leaf: Any) -> bool:
     import jax
 
@@ -103,8 +100,7 @@ def _device(values: np.ndarray, leaf: Any, name: str, where: str) -> Any:
     on_device = jax.numpy.asarray(values)
     if not _is_key(leaf):
         return on_device
-    kind = jax.random.key_impl(jax.numpy.empty((), leaf.dtype))
-    return jax.random.wrap_key_data(on_device, impl=kind)
+    return jax.random.wrap_key_data(on_device, impl=jax.random.key_impl(jax.numpy.empty((), leaf.dtype)))
 
 
 def _mismatch(where: str, what: str) -> str:

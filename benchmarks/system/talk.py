@@ -1,4 +1,4 @@
-"""What a user sees while something runs: on standard error, so that standard output holds results only."""
+"""Messages and progress bars for the user: on standard error, so that standard output holds results only."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,23 +13,21 @@ from rich.text import Text
 Epoch = dict[str, float]
 
 Say = Callable[[str], None]
-"""Takes one line for the user."""
-
+"""Shows one line to the user."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (what is being done, bytes so far, bytes in all or None)."""
 
 
 class Reporter(NamedTuple):
-    """How a run tells what it does: ``say`` a sentence, an ``epoch``'s line (stage, number, of how many, values)."""
+    """How a run reports its progress: ``say(sentence)``; ``epoch(stage, number, total, values)`` after each epoch."""
 
-    say: Callable[[str], None]
+    say: Say
     epoch: Callable[[str, int, int, Epoch], None]
 
 
 quiet = Reporter(lambda sentence: None, lambda stage, number, total, line: None)
-"""A reporter that tells nothing."""
-
+"""A reporter that shows nothing."""
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -47,20 +45,24 @@ def table_console() -> Console:
 
 
 def say(sentence: str) -> None:
-    """One line for the user, to the letter: brackets in it are no markup."""
+    """Prints one line for the user as it is: brackets in it are no markup."""
     console.print(sentence, markup=False)
 
 
 def say_styled(*parts: str | tuple[str, str]) -> None:
-    """One line of parts, each a text or (text, style such as "green"); every text to the letter."""
+    """Prints one line of parts, each a text or (text, style such as "green"); no text is read as markup."""
     console.print(Text.assemble(*parts))
 
 
 @contextmanager
 def epoch_bar(label: str, shown: bool) -> Iterator[Callable[[str, int, int, Epoch], None]]:
-    """A bar that follows the epochs of one run and leaves nothing behind; invisible without a terminal."""
-    label_and_values = [TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[values]}")]
-    columns = (label_and_values[0], BarColumn(), label_and_values[1], TimeElapsedColumn())
+    """A bar that follows the epochs of one run and disappears at the end; not shown without a terminal."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[values]}", markup=False),
+        TimeElapsedColumn(),
+    )
     with Bars(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
         tasks: dict[str, int] = {}
 
@@ -74,25 +76,24 @@ def epoch_bar(label: str, shown: bool) -> Iterator[Callable[[str, int, int, Epoc
 
 
 @cache
-def say_once(sentence: str, say: Callable[[str], None]) -> None:
-    """A line that a user reads once per process, however many runs it is true of."""
+def say_once(sentence: str, say: Say) -> None:
+    """Shows a line once per process, even if many runs report it."""
     say(sentence)
 
 
 @contextmanager
 def watched(say: Say | None) -> Iterator[Progress]:
-    """What ``fetch`` reports to: each new activity is said once, and its bytes move a bar on a terminal."""
-    console = Console(stderr=True)
+    """A progress callback for ``fetch``: each new activity is a line, its bytes a bar on a terminal."""
     bars = Bars(TextColumn("  "), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console, transient=True)
-    said: set[str] = set()
+    shown: set[str] = set()
     with ExitStack() as stack:
         task = bars.add_task("", visible=False)
 
         def report(what: str, done: int, total: int | None) -> None:
             if say is None:
                 return
-            if what not in said:
-                said.add(what)
+            if what not in shown:
+                shown.add(what)
                 say(what)
             if total is not None and console.is_terminal:
                 if not bars.live.is_started:

@@ -13,7 +13,7 @@ from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data.card import rows_of as rows_of_card
 from upliftlens.benchmarks.data.config import UpliftLogConfig
-from upliftlens.benchmarks.data.logged_rows import with_absent
+from upliftlens.benchmarks.data.recommendations import with_absent
 from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.splits.kinds import SplitOptions, split

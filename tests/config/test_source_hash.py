@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from upliftlens.benchmarks.config.sources import file_hash, source_hash
+from upliftlens.benchmarks.config.source_hash import file_hash, source_hash
 
 
 @pytest.fixture
