@@ -40,7 +40,8 @@ class Dataset:
     indices, row i describing index i; column ``id`` holds the raw id as text, ``title`` (items) is optional.
     ``propensity`` f32[U, I], or None: P(the log holds the pair) as the data's authors ship it (Coat).
     ``treatment`` and ``test_treatment`` belong to the rows of ``log`` and ``test``, or are None where
-    recommendations were not recorded. With them every logged pair is a row and its value an outcome; above 0 it was consumed.
+    recommendations were not recorded. With them every logged pair is a row and its value an outcome; above 0 it was
+    consumed.
     ``world``: the truth, where the data come from a world whose truth is known; for evaluation only.
     ``relevance`` is the lowest value that counts as relevant; ``fingerprint``: see ``sealed``.
     """

@@ -4,7 +4,7 @@ import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.data import sources
+from upliftlens.benchmarks.data import obtain
 from upliftlens.benchmarks.data.fetch import FetchFailed
 from upliftlens.benchmarks.sweeps import app
 
@@ -26,7 +26,7 @@ def offline(monkeypatch):
         asked.append(source.file)
         raise FetchFailed("there is no network")
 
-    monkeypatch.setattr(sources, "fetch", refuse)
+    monkeypatch.setattr(obtain, "fetch", refuse)
     return asked
 
 
