@@ -12,6 +12,7 @@ import jax
 from flax import nnx
 
 from upliftlens.causal.interactions import Interactions
+from upliftlens.causal.options import Traced as Traced  # what a plugin needs comes from one module
 
 Array = jax.Array
 State = Any  # a pytree that only its own method reads

@@ -16,7 +16,8 @@ from upliftlens.models.contract import Backbone, Solver
 ROOT = Path(__file__).parent.parent
 TOPS = ("causal", "models", "benchmarks")
 ROOMS = {
-    "causal": "errors options interactions intervals inequality risk losses sample effects worlds propensities objectives",
+    "causal": "errors options interactions intervals inequality risk losses sample "
+    "effects worlds propensities objectives",
     "models": "contract checks descent starts gradient backbones solvers",
     "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports "
     "tables decisions conformance cli speed hydra_plugin",

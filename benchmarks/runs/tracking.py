@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.runs.records import Record, plain
 from upliftlens.benchmarks.system.talk import Say, say
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -183,6 +182,8 @@ def _start(config: WandbConfig, mode: Literal["offline", "online"], record: Reco
 
 def _best(name: str) -> str:
     """What W&B shows of a history in its summary: the best value, where it is known which way is better."""
+    from upliftlens.benchmarks.metrics.registry import choose  # imports jax, which commands that only read don't need
+
     metric = name.partition("/")[2] or name
     if metric == "loss":
         return "min"

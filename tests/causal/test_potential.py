@@ -70,7 +70,7 @@ def test_an_unreachable_number_of_recommendations_is_refused(per_user: float, ca
 
 
 def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown exposure rule 'ranks': there is: log-rank, rank"):
+    with pytest.raises(ValueError, match="unknown exposure rule 'ranks': did you mean 'rank'"):
         exposure_by_rank(preferences(2, 10), "ranks", 1.0, 2.0, FLOOR, 1.0)
 
 

@@ -13,6 +13,7 @@ from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.losses import bpr, logistic, squared
 from upliftlens.causal.objectives import outcomes as objective_outcomes
 from upliftlens.causal.objectives import uplift as objective_uplift
+from upliftlens.causal.options import check_ranges
 from upliftlens.causal.sample import Batch, Sample
 
 USERS, ITEMS, CHI = 6, 8, 0.3
@@ -267,9 +268,6 @@ def test_learners_without_anything_to_learn_from_say_so() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             getattr(objective_uplift, name).triples(log, none)
-    for options, message in (
-        (objective_uplift.CappedOptions, "chi must"),
-        (objective_uplift.CoinOptions, "alpha must"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            options(1.5)
+    for options, name in ((objective_uplift.CappedOptions, "chi"), (objective_uplift.CoinOptions, "alpha")):
+        with pytest.raises(ValueError, match=f"{name} must"):
+            check_ranges(options, {name: 1.5})

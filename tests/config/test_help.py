@@ -75,7 +75,7 @@ def test_help_says_what_the_options_of_the_choices_may_be(verb, capsys):
 
 def test_help_beside_a_name_that_does_not_exist_says_so(capsys):
     shown = helped(["run", "objective.name=ipz"], capsys)
-    assert "\nunknown name in upliftlens.objectives 'ipz': did you mean 'ips'?" in shown and "data: " in shown
+    assert "\nunknown objective 'ipz': did you mean 'ips'?" in shown and "data: " in shown
 
 
 def test_help_shows_no_part_of_a_configuration_as_a_choice(capsys):

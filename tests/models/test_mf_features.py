@@ -34,7 +34,7 @@ def test_without_features_it_is_mf_bit_by_bit():
 def test_with_weights_of_zero_it_is_mf_and_with_others_the_written_score():
     data = training_data()
     module = mf_features.FeatureMF(OPTIONS, data, nnx.Rngs(1))
-    plain = mf.MF(OPTIONS, USERS, ITEMS, nnx.Rngs(1))
+    plain = mf.MF(OPTIONS, data, nnx.Rngs(1))
     users, items = (jnp.asarray(x.ravel()) for x in np.indices((USERS, ITEMS)))
     np.testing.assert_array_equal(module(users, items), plain(users, items))
     np.testing.assert_array_equal(module.penalty(), plain.penalty())

@@ -88,8 +88,7 @@ names = pytest.mark.parametrize("name", TRACED)
 
 
 def test_no_solver_is_left_out() -> None:
-    group = "upliftlens.models"
-    assert set(TRACED) == {item for item in registered(group) if isinstance(entry(group, item).value, Solver)}
+    assert set(TRACED) == {item for item in registered("models") if isinstance(entry("models", item).value, Solver)}
 
 
 @names

@@ -232,7 +232,7 @@ def test_an_option_that_is_a_float_compiles_nothing_new(tmp_path):
         (["objective=t_learner", "loss=bpr"], r"use loss=.*loss=logistic or loss=squared"),
         (["objective=dlce", "objective.chi=1"], r"chi must lie in \[0, 1\)"),
         (["objective=ulbpr", "objective.alpha=-1"], r"alpha must lie in \[0, 1\]"),
-        (["objective=dr_learner", "objective.effect=0"], "effect must be positive"),
+        (["objective=dr_learner", "objective.effect=0"], "objective.effect must be above 0"),
     ],
 )
 def test_what_does_not_go_together_is_said(words, message, tmp_path):

@@ -233,7 +233,7 @@ def test_nothing_is_selected_by_a_frozen_world(name, tmp_path):
         (["data=synthetic", "split=draws"], "does not come as three draws"),
         (["data=synthetic", "split=kfold", "model=cubn"], "learns from what was recommended"),
         (["data=synthetic", "split=kfold", "model=oracle"], "ranks by the true effects"),
-        (["data.exposure=lograng"], "unknown exposure rule 'lograng'"),
+        (["data.exposure=lograng"], "unknown data.exposure 'lograng'"),
         (["data.per_user=4000"], "cannot be reached"),
         (
             ["metrics.names=[uplift/snips@10]"],

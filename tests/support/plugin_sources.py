@@ -33,8 +33,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from upliftlens.causal.options import Traced
-from upliftlens.models.contract import Method, Solver
+from upliftlens.models.contract import Method, Solver, Traced
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,9 @@ def test_remarks_name_the_least_error_of_each_row(made):
     said = remarks(SMALL, cells)
     assert [item.partition(":")[0] for item in said[:2]] == ["propensity=0", "propensity=1"]
     assert any(item.startswith("bias/dr vs eib: better at propensity=0") for item in said[2:])
+    of_column = [item.rpartition(" at ")[2] for item in said[2:] if item.startswith("bias/dr vs eib:")]
+    rows = [row for listed in of_column for row in listed.rstrip(".").split(", ")]
+    assert sorted(rows) == ["propensity=0", "propensity=1"], "each row has one verdict"
     for item in said[:2]:
         row, _, words = item.partition(": ")
         best = min((c for c in cells if c.row == row and c.column in SMALL["estimators"]), key=lambda c: c.value)
