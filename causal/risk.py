@@ -46,7 +46,7 @@ class RiskEstimator(Protocol):
 class Terms(NamedTuple):
     """An estimate taken apart by rows: Σ numerator / Σ denominator.
 
-    ``denominator`` None: the estimate divides by |D|, each pair of D counting one.
+    ``denominator`` None: the estimate divides by |D|, the number of all pairs.
     """
 
     numerator: Array

@@ -22,7 +22,8 @@ ROOMS = {
     "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports "
     "tables decisions conformance cli speed hydra_plugin",
 }
-"""The rooms (and files beside them) of each package, bottom up: imports go down only. README draws this very list."""
+"""The rooms (and files beside them) of each package, bottom up: imports go down only. README draws those that are there; conformance and
+decisions have their places, nothing lies in them yet."""
 
 MOST_FILES = 20  # of Python in a folder: more ask for another room
 SOURCES = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
@@ -97,7 +98,7 @@ def test_rooms_are_there_and_no_folder_is_crowded():
 
 
 def test_files_are_short_and_named_for_what_they_hold():
-    for path in [*SOURCES, *(ROOT / "tests").glob("*.py")]:
+    for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")]:
         assert len(path.read_text().splitlines()) <= 300, f"{path} is over 300 lines: split it along a real seam"
         assert path.stem not in ("utils", "helpers", "common", "misc")
 

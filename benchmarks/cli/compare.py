@@ -10,10 +10,12 @@ from upliftlens.benchmarks.system.talk import out
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens compare``."""
     parser.add_argument(
-        "first", help="a method: model, model/loss/objective, or a filter such as model=mf,config.model.dim=8"
+        "first",
+        help="a method with runs in the store: a model (mf), model/loss/objective (mf/squared/ips), or a filter "
+        "(model=mf,config.model.dim=8; config.OPTION is an option of upliftlens run)",
     )
-    parser.add_argument("second")
-    parser.add_argument("--metric", default="ndcg@10")
+    parser.add_argument("second", help="the method to compare it with, written in the same way")
+    parser.add_argument("--metric", default="ndcg@10", help="one of upliftlens list metrics (default: %(default)s)")
     parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="for both sides")
     parser.add_argument("--format", choices=("text", "json"), default="text")
 

@@ -20,6 +20,20 @@ CHOICES = {
 """What is listed, by the config group that chooses it."""
 
 
+SYMBOLS = {
+    "objectives": "O: observed pairs, D: all pairs, o: 1 if observed, p: P(observed); r, r̂: rating and prediction; "
+    "e, ê: error of the prediction and its imputation; implicit data: Y outcome, θ P(exposed), s score; logs of "
+    "recommendations: Z: 1 if recommended, e = P(Z = 1), m1, m0: outcome with and without, τ̂: effect, x_uij: "
+    "score of i minus that of j. Greek letters that are options are named in configs/objective/.",
+    "metrics": "@k: of the first k of a list; h_k: positives among them, R: all positives of the user; y: label, p̂: "
+    "its predicted probability; ê: imputed error; τ: effect of recommending, true (/true), of the tested draw "
+    "(/realised) or in a simulated world fitted to the ratings (/semi); estimates from a log: /naive difference "
+    "of means, /ips inverse propensities, /snips the same self-normalised, /dr doubly robust; /user-mean: one "
+    "estimate per user, averaged.",
+}
+"""What the formulas of a list are made of."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens list``."""
     parser.add_argument("what", nargs="?", help=f"{', '.join(CHOICES)} (default: the names of all)")
@@ -41,6 +55,8 @@ def run(flags: argparse.Namespace) -> int:
     for name, text in _listed(flags.what).items():
         table.add_row(escape(name), escape(text))
     table_console().print(table)
+    if flags.what in SYMBOLS:
+        table_console().print(SYMBOLS[flags.what], markup=False, highlight=False)
     return 0
 
 

@@ -23,9 +23,9 @@ VERBS = {
     "table": "a paper's table beside the published numbers         upliftlens table schnabel-1 --format md",
     "effects": "whom does recommending help: by feature             upliftlens effects data=uplift-log data.path=F",
     "plot": "uplift and Qini curves, accuracy against uplift        upliftlens plot uplift mf random --out f.png",
-    "recommend": "a user's top list, without what the run was fitted on  upliftlens recommend RUN --user 42 -k 10",
+    "recommend": "a user's top items, RUN being a run's key              upliftlens recommend RUN --user 42 -k 10",
     "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",
-    "list": "what there is: models, losses, objectives, propensities, metrics, tables, data, splits, sweeps",
+    "list": "what there is to choose                                upliftlens list models",
     "doctor": "versions, devices, folders, W&B login",
 }
 

@@ -9,7 +9,10 @@ from upliftlens.benchmarks.system.talk import console, table_console
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens results``."""
-    where = "also != < <= > >=; sweep=NAME means the runs that this sweep computed, not those that it looked up"
+    where = (
+        "keep the runs with this value; also != < <= > >= (quoted: 'seed<3'); FIELD: as in a record, e.g. model, "
+        "seed, config.train.lr; sweep=NAME: runs that this sweep computed, not those it found"
+    )
     parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=where)
     parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
     parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
@@ -18,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FIELD",
-        help="average over these, e.g. seed split.fold: a row per method, interval over users × runs",
+        help="average over these fields, e.g. seed split.fold; a row per method, its interval over users × runs",
     )
 
 

@@ -13,9 +13,9 @@ from upliftlens.benchmarks.system.talk import out
 HELP = """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
 
 Draws `budget` trials from the ranges that the model's configuration states (model.space); trial 0 is the
-configuration as it stands. Each is fitted on training rows, scored on validation rows and stored; none reads the test
-set. The best trial is then run in full. Run again to continue; a larger budget repeats no trial. Options are those of
-`upliftlens run --help`.
+configuration as it stands. Each trial is fitted on training rows, scored on validation rows and stored; none reads the
+test set. The best trial is then run in full. Run again to continue; a larger budget repeats no trial. Options are
+those of `upliftlens run --help`.
 
   upliftlens tune model=mf data=ml-100k budget=20"""
 

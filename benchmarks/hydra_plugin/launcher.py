@@ -1,4 +1,4 @@
-"""Hydra accepts launchers and search-path plugins only from packages named ``hydra_plugins``: a thin shell."""
+"""Hydra accepts launchers and sweepers only from packages named ``hydra_plugins``: a thin shell."""
 
 from collections.abc import Sequence
 from typing import Any

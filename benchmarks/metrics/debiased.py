@@ -9,7 +9,9 @@ With e the error of a test pair, p = P(the pair is in the test log), D all users
     rmse/dr         √(mean_D ê + Σ_O ((e − ê)/p) / |D|)
     rmse/sndr       √(mean_D ê + Σ_O ((e − ê)/p) / Σ_O (1/p))
     rmse/stable-dr  √(Σ_O (e/p') / Σ_O (1/p'))               Σ_O (ê − mean_D ê)/p' = 0
-    mae/*, logloss/*, brier/*    as rmse/*, without the root, with the errors of ``metrics.pairs``
+    mae/*           as rmse/*, without the root: e = |r − clip(r̂)|
+    brier/*         as rmse/*, without the root: e = (y − p̂)²
+    logloss/*       as rmse/*, without the root: e = −[y ln p̂ + (1 − y) ln(1 − p̂)]
 
 They estimate the plain metric over all pairs, if p is right (eib: if ê is right; dr, sndr: if one of the two is). The
 record's diagnostics judge p. The sums are those of ``causal.risk`` by user, with NumPy in float64, so that numerator,

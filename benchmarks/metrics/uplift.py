@@ -3,18 +3,18 @@
 Against the true effects τ, which only worlds know (``/realised``: τ = Y^T − Y^C of the tested draw; ``/semi``: τ of a
 frozen semi-synthetic world that was fitted to all ratings of a plain rating log, for evaluation only):
 
-    cp@k, cp@k/*      mean over users of the mean τ of their first k (Sato et al. 2020)
-    cdcg, cdcg/*      mean over users of Σ τ/log2(1 + rank) (Sato et al. 2020)
-    car, car/*        mean over users of the mean of τ·rank; lower is better
+    cp@k, cp@k/*      causal precision: mean over users of the mean τ of their first k (Sato et al. 2020)
+    cdcg, cdcg/*      causal DCG: mean over users of Σ τ/log2(1 + rank) (Sato et al. 2020)
+    car, car/*        causal average rank: mean over users of the mean of τ·rank; lower is better
 
 Estimated from the tested log of recommendations, pooled over users (``/user-mean``: the mean over users of one estimate
 per user, for comparison with papers; biased, since users without both arms among their first k drop out):
 
-    uplift@k/*        the effect of recommending the first k
+    uplift@k/*        mean effect of recommending over the logged rows among each user's first k
     policy-value@k/*  the effect of recommending one item drawn uniformly from the first k
     policy-gain@k/*   policy-value minus that of the logged policy, e/Σe over all items of the tested log, seen or not
-    auuc, auuc/*      area over the random line of the uplift curve
-    qini, qini/*      area over the random line of the Qini curve
+    auuc, auuc/*      area between the uplift curve and the line of a random order
+    qini, qini/*      area between the Qini curve and the line of a random order
 
 The estimators are ``/naive`` (for curves: unweighted), ``/ips``, ``/snips`` and ``/dr``; curves are weighted by inverse
 propensities. ``/true`` is the same value with the true τ of every row. Rows without overlap are left out.

@@ -23,7 +23,7 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
     """A clipped propensity, not normalised, in a record: its description, ``diagnose``, the histogram of overlap.
 
     Raises:
-        ValueError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
+        UpliftlensError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
     """
     seen = p.pairs(log.user, log.item, log.value)
     n_pairs = log.n_users * log.n_items

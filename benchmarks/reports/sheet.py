@@ -126,10 +126,12 @@ def summarise(
 
     Each metric is the mean over the group's runs, with its interval over users × runs, recomputed from the per-user
     sums that ``per_user`` loads (see ``causal.intervals.across_seeds``). A metric that is not in every run of a group
-    is left out; one whose sums weren't kept has no interval. Of a split only fold and seed can be averaged over.
+    is left out; one whose sums weren't kept has no interval. Of a split's options, only fold and seed may be in
+    ``over``.
 
     Raises:
-        UpliftlensError: for an unknown field, one that changes the protocol, or runs of a group that agree in ``over``.
+        UpliftlensError: for an unknown field, one that changes the protocol, or runs of a group with equal values of
+            ``over``.
     """
     if other := [name for name in over if name.split(".")[0] == "split" and name not in REPETITIONS]:
         raise UpliftlensError(

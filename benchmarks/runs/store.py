@@ -77,7 +77,7 @@ def claim(
     """Holds a key while the block runs; other processes that claim it wait.
 
     So: claim, look whether it is done by now, and only then compute. ``waiting`` is called once, with a sentence, if
-    another process holds the key. ``record``: what ``list_records`` shows as running meanwhile.
+    another process holds the key. ``record`` is what ``list_records`` shows as running while the key is held.
 
     Raises:
         UpliftlensError: if the store can't be written or its file system has no locks.

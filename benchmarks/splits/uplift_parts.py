@@ -11,6 +11,7 @@ from upliftlens.benchmarks.data.dataset import Dataset, Treatment
 from upliftlens.benchmarks.data.recommendations import estimated
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, concatenate, take
 from upliftlens.models.contract import Recommendations, TrainingData
 
@@ -55,8 +56,8 @@ def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogCon
     fingerprint.
 
     The treatments of the test rows enter no weight of a fit. Test rows get the predictions of the same model, which
-    treats a user or an item that occurs in test rows only as an average one. The data set keeps its fingerprint; that
-    of the split covers ``ESTIMATE``, so that runs with other propensities are neither reused nor compared.
+    gives a user or an item that occurs in test rows alone the average parameters. The data set keeps its fingerprint;
+    that of the split covers ``ESTIMATE``, so that runs with other propensities are neither reused nor compared.
 
     Raises:
         UpliftlensError: if the other rows are not enough to estimate them.
@@ -106,11 +107,11 @@ def logged(data: TrainingData) -> UpliftLog:
     """The log of recommendations that a method trains on, on the host, with the rows of ``data.recommendations``.
 
     Raises:
-        ValueError: if the data have none.
+        UpliftlensError: if the data have none.
     """
     rows = data.recommendations
     if rows is None:
-        raise ValueError("the data do not say what was recommended")
+        raise UpliftlensError("the data do not say what was recommended")
     n = np.count_nonzero(np.asarray(rows.weight))  # padding comes last
     user, item, treated, outcome, propensity = (
         np.asarray(column)[:n] for column in (rows.user, rows.item, rows.treated, rows.outcome, rows.propensity)

@@ -59,6 +59,6 @@ def feed(
     """The feed of a layout. ``batch_size`` counts rows (pairs, triples), ``tile_users`` users; None takes all.
 
     Raises:
-        ValueError: for data that the layout can't hold.
+        UpliftlensError: for data that the layout can't hold.
     """
     return FEEDS[layout](data, link, tile_users if layout == "tiles" else batch_size, wants)

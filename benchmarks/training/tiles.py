@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.training.rows import Feed, Order, Wants, density_of, rows_of, steps_of
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Link, TrainingData
 
@@ -24,7 +25,7 @@ def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
     """The feed of the layout; the tiles of an epoch cover D exactly.
 
     Raises:
-        ValueError: if a user has two rows for one item.
+        UpliftlensError: if a user has two rows for one item.
     """
     rows = rows_of(data, link, wants)
     n_steps, size = steps_of(data.n_users, size)
@@ -36,7 +37,7 @@ def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
     sums = np.zeros_like(weights)
     np.add.at(sums, cells, (weight * rows.target)[real].astype(np.float32))
     if len(cells[0]) != np.count_nonzero(weights):
-        raise ValueError(
+        raise UpliftlensError(
             "a user has two rows for one item, which a dense tile can't hold: "
             "use data.filter.duplicates or train.layout=pairs"
         )

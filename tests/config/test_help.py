@@ -60,9 +60,7 @@ def test_every_action_on_data_has_help(action, capsys):
 
 @pytest.mark.parametrize("verb", ["run", "sweep"])
 def test_help_says_what_the_options_of_the_choices_may_be(verb, capsys):
-    shown = helped([verb, "model=ials", "data=grid", "metrics.block=64"], capsys).partition(
-        "== What options may be =="
-    )[2]
+    shown = helped([verb, "model=ials", "data=grid", "metrics.block=64"], capsys).partition("== Allowed values ==")[2]
     lines = dict(line.split(None, 1) for line in shown.splitlines() if re.match(r"[\w.]+  +\w", line))
     assert lines["model.nu"] == "number, at least 0" and "model.bias_penalty" not in lines
     assert lines["seed"] == "whole number, in [0, 4294967295]"
@@ -70,7 +68,7 @@ def test_help_says_what_the_options_of_the_choices_may_be(verb, capsys):
     assert lines["metrics.interval.level"] == "number, in (0, 1)" and "metrics.uplift.chi" not in lines
     assert lines["data.prediction"] == "numbers, in [0, 1]"
     assert lines["data.misspecification"] == "number, in [0, 2], or null"
-    assert "bias_penalty" in helped([verb], capsys).partition("== What options may be ==")[2]
+    assert "bias_penalty" in helped([verb], capsys).partition("== Allowed values ==")[2]
 
 
 def test_help_beside_a_name_that_does_not_exist_says_so(capsys):

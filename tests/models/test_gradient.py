@@ -100,11 +100,9 @@ def test_batches_cover_every_row_once_and_add_up_to_the_mean(layout, link):
     seen, total = np.zeros((USERS, ITEMS)), 0.0
     for index in source.order(np.random.default_rng(2)):
         sample = source.cut(source.arrays, jnp.asarray(index)).observed
-        cells = (
-            (sample.users, sample.items)
-            if layout == "pairs"
-            else (np.asarray(sample.users)[:, None], np.arange(ITEMS)[None])
-        )
+        cells = (sample.users, sample.items)
+        if layout == "tiles":
+            cells = (np.asarray(sample.users)[:, None], np.arange(ITEMS)[None])
         np.add.at(seen, cells, np.asarray(sample.weight) * np.asarray(sample.target))
         total += float((sample.weight * f[cells]).sum()) / source.n_steps
     assert total == pytest.approx(f[user, item].mean(), abs=1e-6)
@@ -270,14 +268,9 @@ def test_without_patience_the_last_state_is_kept_and_it_alone_is_measured():
 
 
 def test_divergence_is_an_error_that_names_the_fix():
+    learner = method("mf", optimizer="sgd", layout="tiles", schedule="constant")
     with pytest.raises(Diverged, match=r"training diverged: .*Lower train.lr"):
-        train(
-            method("mf", optimizer="sgd", layout="tiles", schedule="constant"),
-            training_data(),
-            "tiles",
-            40,
-            hp=hyper(lr=1e6),
-        )
+        train(learner, training_data(), "tiles", 40, hp=hyper(lr=1e6))
 
 
 def test_duplicate_pairs_do_not_fit_a_tile():
