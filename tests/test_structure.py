@@ -22,8 +22,10 @@ ROOMS = {
     "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports "
     "tables decisions conformance cli speed hydra_plugin",
 }
-"""The rooms (and files beside them) of each package, bottom up: imports go down only. README draws those that are there; conformance and
-decisions have their places, nothing lies in them yet."""
+"""The rooms (and files beside them) of each package, bottom up: imports go down only.
+
+README draws those that are there; conformance and decisions have their places, nothing lies in them yet.
+"""
 
 MOST_FILES = 20  # of Python in a folder: more ask for another room
 SOURCES = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]

@@ -49,9 +49,8 @@ def compared(store: Store, first: str, second: str, metric: str, where: Sequence
 def as_text(both: Compared) -> list[str]:
     """Lines for a reader."""
     comparison = both.comparison
-    lines = [
-        f"{comparison.metric} over {len(both.runs[0])} shared run{'s' * (len(both.runs[0]) > 1)} and {comparison.n} users, paired:"
-    ]
+    shared = f"{len(both.runs[0])} shared run{'s' if len(both.runs[0]) > 1 else ''}"
+    lines = [f"{comparison.metric} over {shared} and {comparison.n} users, paired:"]
     lines += in_words(comparison, *both.names, both.level)
     runs = (run for side in both.runs for run in side)
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]
