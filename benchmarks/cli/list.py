@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens list [models|losses|…]``: the names of all kinds, or what each one of a kind is, and its paper."""
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
     if flags.what is None:
@@ -56,7 +57,7 @@ def run(flags: argparse.Namespace) -> int:
         table.add_row(escape(name), escape(text))
     table_console().print(table)
     if flags.what in SYMBOLS:
-        table_console().print(SYMBOLS[flags.what], markup=False, highlight=False)
+        table_console().print(Padding(escape(SYMBOLS[flags.what]), (1, 0, 0, 2)), highlight=False)
     return 0
 
 

@@ -39,7 +39,7 @@ def test_every_metric_has_a_sentence_from_its_definition_or_its_familys_table():
     assert texts.keys() == registry().keys()
     assert texts["recall"] == "recall@k = h_k / R"
     assert texts["rmse/snips"] == "√(Σ_O (e/p) / Σ_O (1/p))" and texts["mae/dr"].startswith("as rmse/*")
-    assert texts["cp/semi"] == "mean over users of the mean τ of their first k (Sato et al. 2020)"
+    assert texts["cp/semi"] == "causal precision: mean over users of the mean τ of their first k (Sato et al. 2020)"
     families = ("Metrics of ", "Debiased values of ", "The conventions behind ", "Metrics beyond ")
     assert not [name for name, text in texts.items() if text.startswith(families)]
 
