@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.data.mar_sample import read_mar_sample
 from upliftlens.benchmarks.propensities.kinds import Known, PropensityKind, PropensityOptions
+from upliftlens.benchmarks.propensities.mar_sample import read_mar_sample
 from upliftlens.benchmarks.splits.kinds import Split
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, take
