@@ -3,21 +3,30 @@
 from collections.abc import Sequence
 from contextlib import chdir
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.config.plugins import values
+from upliftlens.benchmarks.config.plugins import Entry, values
 from upliftlens.benchmarks.config.typed import structural, traced_names
-from upliftlens.benchmarks.runs.learning import Learning
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective
 from upliftlens.models.contract import Backbone, TrainingData
 from upliftlens.models.gradient import module_offers
+
+
+class Learning(NamedTuple):
+    """A model with its options and, for a backbone, what trains it."""
+
+    model: Entry
+    options: Any
+    loss: Entry
+    objective: Entry
+    objective_options: Any
 
 
 def check_learning(learning: Learning, optimizer: str, layout: str, feedback: str | None, weighted: bool) -> None:

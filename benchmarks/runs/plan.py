@@ -14,8 +14,7 @@ from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
 from upliftlens.benchmarks.propensities import exposure as propensities
-from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, check_exposure, check_learning, unread
-from upliftlens.benchmarks.runs.learning import Learning, learning
+from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, Learning, check_exposure, check_learning, unread
 from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
 from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.errors import UpliftlensError
@@ -122,33 +121,34 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
         UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
     """
     _require_groups(config)
-    kinds = options_of(config)
-    metrics: MetricsConfig = typed(kinds["metrics"], config["metrics"], "metrics")
-    if not metrics.names:
+    options = {group: _typed(config, group, kind) for group, kind in options_of(config).items()}
+    general, model, objective = options.pop(""), options.pop("model"), options.pop("objective")
+    if not options["metrics"].names:
         raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
-    choose_all(metrics.names)  # a typo in a name is found before anything starts
-    options, learner = general(config), learning(config)
+    choose_all(options["metrics"].names)  # a typo in a name is found before anything starts
+    learning = Learning(
+        model_entry(config["model"]["name"], config["model"].get("file")),
+        model,
+        entry("losses", config["loss"]["name"]),
+        entry("objectives", config["objective"]["name"]),
+        objective,
+    )
     typed_plan = Plan(
         config=config,
-        data=typed(kinds["data"], config["data"], "data"),
-        split=typed(kinds["split"], config["split"], "split"),
-        learning=learner,
-        propensity=typed(kinds["propensity"], config["propensity"], "propensity"),
-        train=typed(kinds["train"], config["train"], "train"),
-        metrics=metrics,
-        logger=typed(kinds["logger"], config["logger"], "logger"),
-        seed=options.seed,
-        trial=options.trial,
-        group=options.group,
-        store=Path(options.store).expanduser().absolute(),
-        cache=Path(options.cache).expanduser().absolute(),
-        progress=options.progress,
-        unread=tuple(unread(overrides)) if isinstance(learner.model.value, Solver) else (),
+        **options,
+        learning=learning,
+        seed=general.seed,
+        trial=general.trial,
+        group=general.group,
+        store=Path(general.store).expanduser().absolute(),
+        cache=Path(general.cache).expanduser().absolute(),
+        progress=general.progress,
+        unread=tuple(unread(overrides)) if isinstance(learning.model.value, Solver) else (),
     )
     data, train, weighted = typed_plan.data, typed_plan.train, typed_plan.weighted
     check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, typed_plan.needs)
     if not typed_plan.solver:
-        check_learning(learner, train.optimizer, train.layout, getattr(data, "feedback", None), weighted)
+        check_learning(learning, train.optimizer, train.layout, getattr(data, "feedback", None), weighted)
     return typed_plan
 
 
@@ -179,6 +179,15 @@ def general(config: Mapping[str, Any]) -> GeneralConfig:
         UpliftlensError: for one that is unknown, missing, of a wrong type, or out of range.
     """
     return typed(GeneralConfig, {name: value for name, value in config.items() if name not in NEEDED}, "")
+
+
+def _typed(config: Mapping[str, Any], group: str, kind: type) -> Any:
+    if not group:
+        return general(config)
+    described = {"model": ("name", "file", "space"), "objective": ("name",)}.get(
+        group, ()
+    )  # what is no option of theirs
+    return typed(kind, {name: value for name, value in config[group].items() if name not in described}, group)
 
 
 def ignored(plan: Plan) -> str | None:
