@@ -25,7 +25,7 @@ PACKAGES = (
     "wandb",
 )
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _CGROUP = Path("/sys/fs/cgroup")
 _CODE = ("causal", "models", "benchmarks", "configs", "pyproject.toml", "constraints.txt")
 
@@ -73,11 +73,7 @@ def installed(package: str) -> str | None:
 
 def cpu() -> str:
     """The processor's model, where the system names it."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _stated("cpuinfo", "model name") or platform.processor() or platform.machine()
 
 
 def processor() -> str:
@@ -95,10 +91,8 @@ def cores() -> int:
 
 def peak_memory() -> int:
     """Bytes: the most host memory that this process has held so far, over all its runs."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):  # getrusage would count what the parent held when it started this process
-                return int(line.split()[1]) * 1024
+    if held := _stated("self/status", "VmHWM"):  # getrusage would count what the parent held when it started this process
+        return int(held.split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
 
@@ -111,13 +105,19 @@ def available_memory() -> int:
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"] - stats["bytes_in_use"])
     free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                free = int(line.split()[1]) * 1024
+    if available := _stated("meminfo", "MemAvailable"):
+        free = int(available.split()[0]) * 1024
     with suppress(OSError, ValueError):  # ValueError: "max", no limit
         free = min(free, int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text()))
     return max(free, 0)
+
+
+def _stated(file: str, name: str) -> str:
+    """What a file of Linux's /proc states as ``name: VALUE``, the first time; "" where it does not."""
+    with suppress(OSError):
+        lines = (line.partition(":") for line in Path("/proc", file).read_text().splitlines())
+        return next((value.strip() for known, _, value in lines if known.strip() == name), "")
+    return ""
 
 
 def _git() -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ def test_the_environment_is_plain_data_and_names_what_matters() -> None:
 def test_the_commit_is_that_of_the_checkout_that_holds_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert (environment._ROOT / "pyproject.toml").is_file() and (environment._ROOT / "causal").is_dir()
     checkout = (tmp_path / "checkout").resolve()
     (checkout / "models").mkdir(parents=True)
     (checkout / "models" / "mf.py").write_text("x = 1\n")
