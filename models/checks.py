@@ -17,7 +17,7 @@ from flax import nnx
 
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.objectives.objective import Objective, Phase
-from upliftlens.models.contract import Backbone, Hyper, Layout, Link, Method, Solver, TrainingData
+from upliftlens.models.contract import Backbone, Hyper, Layout, Link, Method, Solver, TrainingData, split
 
 _RESERVED = ("name", "file", "space")  # other keys in the configuration of a model
 _PAIRS = 512  # on which both ways to score are compared, about
@@ -143,10 +143,7 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
     """
     where = f"model {backbone.name}"
 
-    def built(data: TrainingData) -> Any:
-        return backbone.build(options, data, nnx.Rngs(params=0, dropout=0))
-
-    module = nnx.eval_shape(built, data)
+    module = nnx.eval_shape(partial(backbone.example, options), data)
     if not isinstance(module, nnx.Module):
         raise BrokenContract(f"{where}: build must return a flax.nnx.Module, and does not")
     if not callable(module):
@@ -154,7 +151,7 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
 
     def gives(method: str, *ids: Any) -> Any:
         def call(data: TrainingData, *ids: Any) -> Any:
-            module = built(data)
+            module = backbone.example(options, data)
             module.eval()
             return getattr(module, method)(*ids)
 
@@ -206,7 +203,7 @@ def check_agreement(backbone: Backbone, options: Any, data: TrainingData) -> Non
         BrokenContract: with the largest difference.
     """
     rng = np.random.default_rng(0)
-    leaves, tree = jax.tree.flatten(nnx.eval_shape(lambda: _parts(backbone, options, data)[1]))
+    leaves, tree = jax.tree.flatten(nnx.eval_shape(lambda: split(backbone.example(options, data))[1]))
     random = [(0.3 * rng.standard_normal(leaf.shape)).astype(leaf.dtype) for leaf in leaves]
     with jax.default_matmul_precision("highest"):
         apart, scale = map(float, _apart(backbone, options, data, jax.tree.unflatten(tree, random)))
@@ -220,7 +217,7 @@ def check_agreement(backbone: Backbone, options: Any, data: TrainingData) -> Non
 @partial(jax.jit, static_argnums=(0, 1))
 def _apart(backbone: Backbone, options: Any, data: TrainingData, params: Any) -> tuple[Any, Any]:
     """The largest |score_all − __call__| over some users × some items, and the largest finite |__call__|."""
-    graph, _, rest = _parts(backbone, options, data)  # the parameters that it starts with are never computed
+    graph, _, rest = split(backbone.example(options, data))  # the parameters that it starts with are never computed
     module = nnx.merge(graph, params, rest)
     module.eval()
     users = np.unique(np.linspace(0, data.n_users - 1, _USERS, dtype=np.int32))
@@ -230,12 +227,6 @@ def _apart(backbone: Backbone, options: Any, data: TrainingData, params: Any) ->
     pairs = pairs.reshape(dense.shape)
     same = (dense == pairs) | (jnp.isnan(dense) & jnp.isnan(pairs))
     return jnp.where(same, 0.0, jnp.abs(dense - pairs)).max(), jnp.where(jnp.isfinite(pairs), jnp.abs(pairs), 0.0).max()
-
-
-def _parts(backbone: Backbone, options: Any, data: TrainingData) -> tuple[Any, Any, Any]:
-    module = backbone.build(options, data, nnx.Rngs(params=0, dropout=0))
-    graph, params, *rest = nnx.split(module, nnx.Param, ...)
-    return graph, params, rest[0]
 
 
 def _rows(data: TrainingData) -> int:

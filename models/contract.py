@@ -145,3 +145,13 @@ class Backbone(NamedTuple):
     options: type
     build: Callable[[Any, TrainingData, nnx.Rngs], nnx.Module]
     version: int = 1
+
+    def example(self, options: Any, data: TrainingData) -> nnx.Module:
+        """A module with some parameters, for what doesn't depend on them: its structure, its methods, its shapes."""
+        return self.build(options, data, nnx.Rngs(params=0, dropout=0))
+
+
+def split(module: nnx.Module) -> tuple[Any, Any, Any]:
+    """Structure, parameters, and the rest of the variables (dropout's keys, fixed features) of a module."""
+    graph, params, *rest = nnx.split(module, nnx.Param, ...)
+    return graph, params, rest[0]

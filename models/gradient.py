@@ -9,7 +9,7 @@ says; s is the share of λ that the objective's options state for the phase (``P
 ``train.l2``, |O| the number of training rows, so that λ means the same in every layout and batch size (it is
 the λ of Σ_O e + λ‖θ‖²). Where pairs of a log of recommendations are summed over, |O| is the number of logged rows; for
 triples it is always that of the positives. Each module's score gets a learned, unregularised constant, which starts
-where ``models.starts`` says.
+at the mean target or its logit (``_start``).
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective, Phase, View
 from upliftlens.causal.sample import Batch, Sample
-from upliftlens.models.contract import Array, Backbone, Hyper, Layout, Method, TrainingData
+from upliftlens.models.contract import Array, Backbone, Hyper, Layout, Method, Recommendations, TrainingData, split
 from upliftlens.models.descent import Descent, Schedule, descend, start_state
-from upliftlens.models.starts import start, training_rows
 
 
 class Learner(NamedTuple):
@@ -96,8 +97,8 @@ def _init(recipe: _Recipe, key: Array, data: TrainingData, hp: Hyper) -> Learner
     for index, name in enumerate(objective.modules):
         module_key = jax.random.fold_in(key, index)
         rngs = nnx.Rngs(params=module_key, dropout=jax.random.fold_in(module_key, 1))
-        _, params[name], rest[name] = _split(recipe.backbone.build(recipe.options, data, rngs))
-    constants = {name: start(name, recipe.loss, objective, data) for name in objective.modules}
+        _, params[name], rest[name] = split(recipe.backbone.build(recipe.options, data, rngs))
+    constants = {name: _start(name, recipe.loss, objective, data) for name in objective.modules}
     states = tuple(
         start_state(recipe.descent, {name: (params[name], constants[name]) for name in phase.moves})
         for phase in objective.phases
@@ -108,7 +109,7 @@ def _init(recipe: _Recipe, key: Array, data: TrainingData, hp: Hyper) -> Learner
 def _step(
     recipe: _Recipe, learner: Learner, data: TrainingData, batch: Batch, key: Array, hp: Hyper
 ) -> tuple[Learner, Array]:
-    rows = data.log if recipe.layout == "triples" else training_rows(recipe.objective, data)
+    rows = data.log if recipe.layout == "triples" else _training_rows(recipe.objective, data)
     shared = _Shared(batch, hp, _structure(recipe, data), rows.weight.sum())
     reported = jnp.zeros(())
     for index, phase in enumerate(recipe.objective.phases):
@@ -149,68 +150,89 @@ def _phase_value(
         nnx.reseed(modules[name], dropout=jax.random.fold_in(key, position))
     value = phase.loss(_view(modules, constants, loss), shared.batch, shared.hp.objective)
     norm = sum(_penalty(modules[name]) for name in moved)
-    rest = {name: _split(module)[2] for name, module in modules.items()}
+    rest = {name: split(module)[2] for name, module in modules.items()}
     share = 1.0 if phase.l2 is None else shared.hp.objective[phase.l2]
     return value + share * shared.hp.train["l2"] / shared.n_observed * norm, rest
 
 
 def _score(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array) -> Array:
-    rank = recipe.objective.rank
-    if rank is None:
-        module = _trained(recipe, learner, data, "prediction")
-        return score_all(module, users, data.n_items) + learner.constants["prediction"]
-    view = _trained_view(recipe, learner, data)
+    view = _trained(recipe, learner, data)
     sample = _every_item(users, data.n_items, hasattr(view.module("prediction"), "score_all"))
+    rank = recipe.objective.rank or _prediction
     return rank(view, sample, learner.objective).reshape(users.shape[0], data.n_items)
 
 
 def _predict(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
-    link, rank = recipe.objective.link, recipe.objective.rank
-    if link is not None and rank is not None:
-        ones = jnp.ones(users.shape)
-        return rank(_trained_view(recipe, learner, data), Sample(users, items, ones, ones), learner.objective)
-    score = _trained(recipe, learner, data, "prediction")(users, items) + learner.constants["prediction"]
-    return score if link is not None else recipe.loss.predict(score)
+    view, ones = _trained(recipe, learner, data), jnp.ones(users.shape)
+    sample = Sample(users, items, ones, ones)
+    if recipe.objective.link is None:
+        return view.predict(view.score("prediction", sample))
+    return (recipe.objective.rank or _prediction)(view, sample, learner.objective)
+
+
+def _prediction(view: View, sample: Sample, hp: Mapping[str, Array]) -> Array:
+    """The score that ranks items where the objective states no other."""
+    return view.score("prediction", sample)
 
 
 def _structure(recipe: _Recipe, data: TrainingData) -> Any:
-    build = recipe.backbone.build
-    return _split(nnx.eval_shape(lambda: build(recipe.options, data, nnx.Rngs(params=0, dropout=0))))[0]
+    return split(nnx.eval_shape(lambda: recipe.backbone.example(recipe.options, data)))[0]
 
 
-def _trained(recipe: _Recipe, learner: Learner, data: TrainingData, name: str) -> Any:
-    """A module as it scores after training, without dropout."""
-    merged = nnx.merge(_structure(recipe, data), learner.params[name], learner.rest[name], copy=True)
-    merged.eval()
-    return merged
-
-
-def _trained_view(recipe: _Recipe, learner: Learner, data: TrainingData) -> View:
-    """The trained modules as the objective's ``rank`` reads them."""
-    modules = {name: _trained(recipe, learner, data, name) for name in recipe.objective.modules}
+def _trained(recipe: _Recipe, learner: Learner, data: TrainingData) -> View:
+    """The modules as they score after training, without dropout."""
+    graph, modules = _structure(recipe, data), {}
+    for name, params in learner.params.items():
+        modules[name] = nnx.merge(graph, params, learner.rest[name], copy=True)
+        modules[name].eval()
     return _view(modules, learner.constants, recipe.loss)
+
+
+def _training_rows(objective: Objective, data: TrainingData) -> Interactions | Recommendations:
+    """The rows that the objective's observed samples are drawn from, in the layouts pairs and tiles.
+
+    Raises:
+        UpliftlensError: if the objective needs recommendations and the data have none.
+    """
+    if "recommendations" not in objective.needs:
+        return data.log
+    if data.recommendations is None:
+        raise UpliftlensError(f"objective {objective.name} learns from what was recommended, which the data do not say")
+    return data.recommendations
+
+
+def _start(name: str, loss: Loss, objective: Objective, data: TrainingData) -> Array:
+    """f32[], the constant of a module before training.
+
+    The mean target (squared loss) or its logit (logistic loss); 0 for pairwise losses and for modules that score a
+    difference; the logit of |O|/|D| for a module called "propensity".
+    """
+    if name in objective.differences:
+        return jnp.zeros(())
+    rows = _training_rows(objective, data)
+    if name == "propensity":  # its score is the logit of being observed, whatever the loss
+        return _logit(rows.weight.sum() / (data.n_users * data.n_items), 1e-6)
+    if isinstance(rows, Recommendations):
+        target = rows.outcome
+    else:
+        target = rows.value if loss.link == "rating" else data.positive
+    mean = (rows.weight * target).sum() / jnp.maximum(rows.weight.sum(), 1)
+    if loss.link == "rating":
+        return mean
+    if loss.link == "probability":
+        return _logit(mean, 1e-3)  # a log with one class only would start at ±infinity
+    return jnp.zeros(())
+
+
+def _logit(share: Array, least: float) -> Array:
+    bounded = jnp.clip(share, least, 1 - least)
+    return jnp.log(bounded / (1 - bounded))
 
 
 def module_offers(backbone: Backbone, options: Any, data: TrainingData) -> frozenset[str]:
     """Names of the public methods of the backbone's module, e.g. "score_all"; nothing is computed."""
-    module = nnx.eval_shape(lambda: backbone.build(options, data, nnx.Rngs(params=0, dropout=0)))
+    module = nnx.eval_shape(lambda: backbone.example(options, data))
     return frozenset(name for name in dir(type(module)) if not name.startswith("_"))
-
-
-def score_all(module: Any, users: Array, n_items: int) -> Array:
-    """f32[B, n_items]: the module's own ``score_all``, or its ``__call__`` on every pair."""
-    if hasattr(module, "score_all"):
-        return module.score_all(users)
-    items = jnp.tile(jnp.arange(n_items, dtype=jnp.int32), users.shape[0])
-    return module(jnp.repeat(users, n_items, total_repeat_length=items.shape[0]), items).reshape(
-        users.shape[0], n_items
-    )
-
-
-def _split(module: nnx.Module) -> tuple[Any, Any, Any]:
-    """Structure, parameters, and the rest of the variables (dropout's keys, fixed features) of a module."""
-    graph, params, *rest = nnx.split(module, nnx.Param, ...)
-    return graph, params, rest[0]
 
 
 def _view(modules: Mapping[str, Any], constants: Mapping[str, Array], loss: Loss) -> View:

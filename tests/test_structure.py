@@ -18,7 +18,7 @@ TOPS = ("causal", "models", "benchmarks")
 ROOMS = {
     "causal": "errors options interactions intervals inequality risk losses sample "
     "effects worlds propensities objectives",
-    "models": "contract checks descent starts gradient backbones solvers",
+    "models": "contract checks descent gradient backbones solvers",
     "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports "
     "tables decisions conformance cli speed hydra_plugin",
 }

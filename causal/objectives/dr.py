@@ -108,8 +108,7 @@ def imputed_mean(view: View, everything: Sample) -> Array:
 
 def outcome_loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     """mean_O ℓ(r, g): that of an outcome model, which never sees the prediction."""
-    observed = batch.observed
-    return (observed.weight * view.error(view.score("imputation", observed), observed.target)).sum()
+    return (batch.observed.weight * view.errors("imputation", batch.observed)).sum()
 
 
 def _objective(
@@ -193,8 +192,7 @@ def _stable_imputation(view: View, batch: Batch, hp: Mapping[str, Array]) -> Arr
 def _stable_prediction(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed = batch.observed
     p = jax.lax.stop_gradient(_propensity(view.score("propensity", observed), hp))
-    error = view.error(view.score("prediction", observed), observed.target)
-    return risk.snips(error, p, pairs_per_row(batch), observed.weight)
+    return risk.snips(view.errors("prediction", observed), p, pairs_per_row(batch), observed.weight)
 
 
 stable_dr = Objective(

@@ -61,8 +61,7 @@ rel_mf = Objective(
 
 def _ubpr(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed = batch.observed
-    error = view.error(view.score("prediction", observed), observed.target)
-    return risk.ips(error, observed.propensity, 1.0, observed.weight)
+    return risk.ips(view.errors("prediction", observed), observed.propensity, 1.0, observed.weight)
 
 
 ubpr = Objective(

@@ -14,28 +14,20 @@ from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.objectives.objective import Objective, Phase, View, pairs_per_row
 from upliftlens.causal.options import NoOptions
+from upliftlens.causal.risk import RiskEstimator
 from upliftlens.causal.sample import Batch
 
 
-def _ips(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
-    observed = batch.observed
-    error = view.error(view.score("prediction", observed), observed.target)
-    return risk.ips(error, observed.propensity, pairs_per_row(batch), observed.weight)
+def _objective(name: str, estimator: RiskEstimator, n_pairs: Callable[[Batch], Array | float]) -> Objective:
+    def loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+        observed = batch.observed
+        return estimator(view.errors("prediction", observed), observed.propensity, n_pairs(batch), observed.weight)
 
-
-def _snips(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
-    observed = batch.observed
-    error = view.error(view.score("prediction", observed), observed.target)
-    # Self-normalised: the number of pairs is not read, and may be unknown.
-    return risk.snips(error, observed.propensity, 1.0, observed.weight)
-
-
-def _objective(name: str, loss: Callable[[View, Batch, Mapping[str, Array]], Array]) -> Objective:
     return Objective(name, NoOptions, (Phase(loss, moves=("prediction",)),), needs=frozenset({"propensity"}))
 
 
-ips = _objective("ips", _ips)
+ips = _objective("ips", risk.ips, pairs_per_row)
 """Σ_O (e/p) / |D|."""
 
-snips = _objective("snips", _snips)
+snips = _objective("snips", risk.snips, lambda batch: 1.0)  # self-normalised: the number of pairs may be unknown
 """Σ_O (e/p) / Σ_O (1/p)."""

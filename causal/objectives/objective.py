@@ -28,6 +28,10 @@ class View(NamedTuple):
     module: Callable[[str], Any]
     predict: Callable[[Array], Array]
 
+    def errors(self, module: str, sample: Sample) -> Array:
+        """e of every pair of the sample, by one more pass of a module."""
+        return self.error(self.score(module, sample), sample.target)
+
 
 class Phase(NamedTuple):
     """``loss(view, batch, hp) -> f32[]``, differentiated with respect to the modules named in ``moves`` only.
@@ -96,8 +100,7 @@ def all_pairs(batch: Batch) -> Sample:
 
 
 def _naive(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
-    observed = batch.observed
-    return (observed.weight * view.error(view.score("prediction", observed), observed.target)).sum()
+    return (batch.observed.weight * view.errors("prediction", batch.observed)).sum()
 
 
 naive = Objective("naive", NoOptions, phases=(Phase(_naive, moves=("prediction",)),))

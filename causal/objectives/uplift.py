@@ -79,8 +79,7 @@ def inverse_propensity(sample: Sample, chi: Array) -> Array:
 
 def _signed(view: View, sample: Sample, size: Array) -> Array:
     """Σ weight·size·ℓ(x, Z): rows that were recommended are pushed up, the others down."""
-    treated, _ = treatment(sample)
-    return (sample.weight * size * view.error(view.score("prediction", sample), treated)).sum()
+    return (sample.weight * size * view.error(view.score("prediction", sample), treatment(sample)[0])).sum()
 
 
 def _dlce(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:

@@ -1,5 +1,6 @@
 """Gradient training against closed forms, and the properties that every backbone × loss × layout must have."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -19,7 +20,7 @@ from upliftlens.causal.options import NoOptions
 from upliftlens.models.backbones import additive, mf, mf_features, mlp, two_tower
 from upliftlens.models.backbones.dense import DenseOptions
 from upliftlens.models.contract import Backbone
-from upliftlens.models.gradient import gradient_method, score_all
+from upliftlens.models.gradient import gradient_method
 
 BACKBONES = {
     "additive": (additive.model, NoOptions()),
@@ -154,15 +155,21 @@ def test_scoring_all_items_equals_scoring_pairs(backbone):
     np.testing.assert_allclose(learner.score(state, data, jnp.arange(USERS)), pairs, atol=1e-5)
 
 
-def test_score_all_falls_back_to_every_pair():
-    module = mf.MF(BACKBONES["mf"][1], training_data(), nnx.Rngs(0))
+def test_a_module_without_score_all_is_called_for_every_pair():
+    class Pairs(nnx.Module):
+        def __init__(self, options, data, rngs):
+            self.inner = mf.MF(options, data, rngs)
 
-    class Pairs:
         def __call__(self, users, items):
-            return module(users, items)
+            return self.inner(users, items)
 
-    users = jnp.array([4, 1])
-    np.testing.assert_allclose(score_all(Pairs(), users, ITEMS), module.score_all(users), atol=1e-6)
+    scores, data = [], training_data()
+    for model in (mf.model, Backbone("pairs", mf.MFOptions, Pairs)):
+        learner = gradient_method(model, BACKBONES["mf"][1], LOSSES["squared"], naive, "adam", "constant", "pairs")
+        state = learner.init(jax.random.key(3), data, hyper())
+        scores.append(learner.score(state, data, jnp.array([4, 1])))
+    np.testing.assert_allclose(*scores, atol=1e-6)
+    assert scores[0].shape == (2, ITEMS) and np.ptp(scores[0]) > 0.01
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -275,17 +282,9 @@ def test_divergence_is_an_error_that_names_the_fix():
 
 def test_duplicate_pairs_do_not_fit_a_tile():
     data = training_data()
-    log = data.log
-    data = jax.tree.map(lambda x: x, data)
-    object.__setattr__(
-        data,
-        "log",
-        type(log)(
-            log.user.at[1].set(log.user[0]),
-            log.item.at[1].set(log.item[0]),
-            *(getattr(log, f) for f in ("value", "weight", "time", "n_users", "n_items")),
-        ),
-    )
+    user, item = data.log.user, data.log.item
+    twice = replace(data.log, user=user.at[1].set(user[0]), item=item.at[1].set(item[0]))
+    data = replace(data, log=twice)
     with pytest.raises(ValueError, match="two rows for one item"):
         feed(data, "tiles", "rating", 64, 5)
 
