@@ -22,7 +22,7 @@ mean_D ê.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -78,9 +78,7 @@ class WeightedRisk:
         counted = count > 0
         inverse = count
         if self.inverse is not None:
-            if propensity is None:
-                raise UpliftlensError(f"the risk estimator '{self.name}' divides by propensities: none were given")
-            check_propensity(propensity, weight)
+            _require_propensity(self.name, propensity, weight)
             # Padding may hold anything: it is replaced before the division, so that no NaN reaches a gradient.
             inverse = count * self.inverse(lib.where(counted, lib.asarray(propensity), 1))
         numerator = inverse * lib.where(counted, loss, 0)
@@ -140,14 +138,11 @@ def doubly_robust(estimator: RiskEstimator, imputed: Array, imputed_mean: Array)
     return estimate
 
 
-def snips_dr(imputed: Array, imputed_mean: Array) -> RiskEstimator:
-    """Self-normalised DR: mean_D ê + Σ_O((e − ê)/p) / Σ_O(1/p)."""
-    return doubly_robust(snips, imputed, imputed_mean)
+snips_dr = partial(doubly_robust, snips)
+"""Self-normalised DR: mean_D ê + Σ_O((e − ê)/p) / Σ_O(1/p)."""
 
-
-def eib(imputed: Array, imputed_mean: Array) -> RiskEstimator:
-    """Error-imputation-based: mean_D[o·e + (1 − o)·ê] = mean_D ê + Σ_O(e − ê)/|D|. Ignores ``propensity``."""
-    return doubly_robust(observed_part, imputed, imputed_mean)
+eib = partial(doubly_robust, observed_part)
+"""Error-imputation-based: mean_D[o·e + (1 − o)·ê] = mean_D ê + Σ_O(e − ê)/|D|. Ignores ``propensity``."""
 
 
 def stable_dr(imputed: Array, imputed_mean: Array) -> RiskEstimator:
@@ -161,9 +156,7 @@ def stable_dr(imputed: Array, imputed_mean: Array) -> RiskEstimator:
     """
 
     def estimate(loss: Array, propensity: Array | None, n_pairs: Array | float, weight: Array | None = None) -> Array:
-        if propensity is None:
-            raise UpliftlensError("the risk estimator 'stable_dr' divides by propensities: none were given")
-        check_propensity(propensity, weight)
+        _require_propensity("stable_dr", propensity, weight)
         balanced = balanced_propensity(propensity, imputed, imputed_mean, weight)
         lib = _library(loss, balanced, weight)
         counted = True if weight is None else lib.asarray(weight) > 0
@@ -237,6 +230,12 @@ def _library(*arrays: Any) -> Any:
 def _on_the_host(start: int, stop: int, step: Callable[[int, Any], Any], carry: Any) -> Any:
     """``jax.lax.fori_loop`` in Python."""
     return reduce(lambda carry, number: step(number, carry), range(start, stop), carry)
+
+
+def _require_propensity(estimator: str, propensity: Array | None, weight: Array | None) -> None:
+    if propensity is None:
+        raise UpliftlensError(f"the risk estimator '{estimator}' divides by propensities: none were given")
+    check_propensity(propensity, weight)
 
 
 def check_propensity(propensity: Array, weight: Array | None = None) -> None:

@@ -1,6 +1,6 @@
 """The result of an evaluation: per-user sums of every metric, values with intervals, and why a value is absent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,6 @@ from upliftlens.causal.intervals import (
     Resampling,
     Statistic,
     Summary,
-    across_seeds,
     informative,
     interval,
     replicates,
@@ -50,21 +49,6 @@ def summaries(statistics: Mapping[str, Statistic], resampling: Resampling) -> di
     return out
 
 
-def over_seeds(evaluations: Sequence[Evaluation], name: str, resampling: Resampling) -> Summary:
-    """A table's entry: the mean over runs (seeds or folds) of a metric, with its interval over users × runs.
-
-    ``n`` counts the distinct users for whom it is defined in some run.
-
-    Raises:
-        UpliftlensError: if a run lacks the metric.
-    """
-    statistics = [statistic_of(evaluation, name) for evaluation in evaluations]
-    replicated, _ = replicates(statistics, resampling)
-    n = len(np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics])))
-    mean = float(np.mean([value(statistic) for statistic in statistics]))
-    return interval(mean, across_seeds(replicated, resampling), n, resampling.level, choose(name).metric.limits)
-
-
 def statistic_of(evaluation: Evaluation, name: str) -> Statistic:
     """The per-user sums of a metric.
 
@@ -94,14 +78,9 @@ def to_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
 def from_arrays(arrays: Mapping[str, np.ndarray], diagnostics: Mapping[str, Any]) -> Evaluation:
     """The evaluation of a finished run, from the arrays that ``to_arrays`` wrote and the record's diagnostics.
 
-    A record without ``random`` (an old one) counts as that of a random method, the more cautious reading.
+    Reductions are those of today's metrics; the summaries are in the record. A record without
+    ``random`` (an old one) counts as that of a random method, the more cautious reading.
     """
-    absent, random = diagnostics.get("absent", {}), diagnostics.get("random", True)
-    return Evaluation(arrays["users"], statistics_from(arrays), {}, absent, {}, random)
-
-
-def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
-    """The statistics that ``to_arrays`` wrote, with the reductions of today's metrics."""
     units = arrays["users"].astype(np.int64)
     statistics = {}
     for key in arrays:
@@ -114,4 +93,5 @@ def statistics_from(arrays: Mapping[str, np.ndarray]) -> dict[str, Statistic]:
             sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
         metric = choose(name).metric
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without)
-    return statistics
+    absent, random = diagnostics.get("absent", {}), diagnostics.get("random", True)
+    return Evaluation(arrays["users"], statistics, {}, absent, {}, random)

@@ -121,7 +121,8 @@ def rank(
         first, last = np.searchsorted(to_rank.row, (start, start + block))
         for at in range(first, last, _CHUNK):
             chunk = slice(at, min(at + _CHUNK, last))
-            rows, items = (_filled(ids[chunk]) for ids in (to_rank.row - start, to_rank.item))
+            filling = (0, _CHUNK - (chunk.stop - at))
+            rows, items = (np.pad(ids[chunk], filling).astype(np.int32) for ids in (to_rank.row - start, to_rank.item))
             ranks[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
         if length:
             lists[start : start + block] = np.asarray(_first(scores, first_item, length))[: n_users - start]
@@ -151,10 +152,6 @@ def _blocks(
         if not sound:
             raise _unsound(score, state, data, users)
         yield start, scores
-
-
-def _filled(ids: np.ndarray) -> np.ndarray:
-    return np.pad(ids, (0, _CHUNK - len(ids))).astype(np.int32)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -17,9 +17,11 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import (
     Difference,
     Resampling,
+    Summary,
     across_seeds,
     holm,
     informative,
+    interval,
     paired,
     percentile,
     replicates,
@@ -85,6 +87,19 @@ def replicated(runs: Sequence[Evaluation], metric: str, resampling: Resampling) 
     defined = np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics]))
     users = tuple(statistic.units for statistic in statistics)
     return Replicated(float(np.mean([value(statistic) for statistic in statistics])), drawn, users, defined)
+
+
+def over_seeds(runs: Sequence[Evaluation], metric: str, resampling: Resampling) -> Summary:
+    """A table's entry: the mean over runs (seeds or folds) of a metric, with its interval over users × runs.
+
+    ``n`` counts the distinct users for whom it is defined in some run.
+
+    Raises:
+        UpliftlensError: if a run lacks the metric.
+    """
+    mean, drawn, _, defined = replicated(runs, metric, resampling)
+    limits = choose(metric).metric.limits
+    return interval(mean, across_seeds(drawn, resampling), len(defined), resampling.level, limits)
 
 
 def bounds(metric: Replicated, resampling: Resampling) -> tuple[float, float]:

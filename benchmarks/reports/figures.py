@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, over_seeds, statistic_of
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistic_of
 from upliftlens.benchmarks.metrics.registry import in_full
+from upliftlens.benchmarks.reports.comparison import over_seeds
 from upliftlens.benchmarks.reports.drawing import (
     Histogram,
     Line,

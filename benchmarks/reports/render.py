@@ -4,10 +4,11 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from rich import box
+from rich.markup import escape
+from rich.table import Table
 
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
@@ -29,12 +30,8 @@ def escaped(text: str) -> str:
     return re.sub(r"[\\~^&%$#_{}]", lambda hit: _LATEX.get(hit[0], f"\\{hit[0]}"), text)
 
 
-def terminal(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int) -> "Table":
+def terminal(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int) -> Table:
     """A table of rich; the last ``numbers`` columns are aligned to the right."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(head):
         table.add_column(escape(name), overflow="fold", justify="right" if place >= len(head) - numbers else "left")

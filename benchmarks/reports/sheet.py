@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from rich.table import Table
 
 from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
 from upliftlens.benchmarks.reports.selection import (
@@ -21,9 +23,6 @@ from upliftlens.benchmarks.reports.selection import (
 from upliftlens.benchmarks.runs.records import Record, Summary, dumps, plain, to_json
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Format = Literal["table", "md", "latex", "csv", "json"]
 
@@ -48,7 +47,7 @@ class Sheet(NamedTuple):
 class Answer(NamedTuple):
     """What `upliftlens results` prints: ``body`` (text, or a table of rich) to stdout, ``remarks`` to stderr."""
 
-    body: "str | Table"
+    body: str | Table
     remarks: list[str]
 
 
@@ -171,7 +170,7 @@ def _refuse_repeats(records: Sequence[Record], over: Sequence[str]) -> None:
             )
 
 
-def render(sheet: Sheet, form: Format) -> "str | Table":
+def render(sheet: Sheet, form: Format) -> str | Table:
     """The sheet as text in Markdown, LaTeX, CSV (a column each for value, lo, hi and n) or JSON, or a table of rich."""
     head, lines = [*sheet.columns, *sheet.metrics], [_line(sheet, row) for row in sheet.rows]
     match form:
@@ -208,7 +207,8 @@ def with_interval(metric: Summary) -> str:
 def _means(
     records: Sequence[Record], names: Sequence[str], per_user: Callable[[Record], Mapping[str, Any]]
 ) -> dict[str, Summary]:
-    from upliftlens.benchmarks.evaluation.evaluation import from_arrays, over_seeds
+    from upliftlens.benchmarks.evaluation.evaluation import from_arrays
+    from upliftlens.benchmarks.reports.comparison import over_seeds
     from upliftlens.causal.intervals import Resampling
 
     loaded = [per_user(record) for record in records]

@@ -91,9 +91,8 @@ def cores() -> int:
 
 def peak_memory() -> int:
     """Bytes: the most host memory that this process has held so far, over all its runs."""
-    if held := _stated(
-        "self/status", "VmHWM"
-    ):  # getrusage would count what the parent held when it started this process
+    # getrusage would count what the parent held when it started this process.
+    if held := _stated("self/status", "VmHWM"):
         return int(held.split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

@@ -146,18 +146,15 @@ mrdr = _objective("mrdr", imputation_loss(lambda p: (1 - p) / p**2), _DR, _BOTH)
 
 
 @dataclass(frozen=True)
-class StableDROptions:
+class StableDROptions(ImputationOptions):
     """``balance``: η, the weight of the squared constraint; ``floor``: lowest propensity that is divided by.
 
-    ``imputation_l2``, ``propensity_l2``: shares of λ that regularise these modules; 1: as the prediction.
-    ``anchor``: as in ``ImputationOptions``.
+    ``propensity_l2``: share of λ that regularises the propensity; 1: as the prediction.
     """
 
     balance: Annotated[Traced[float], AtLeast(0)]
     floor: Annotated[Traced[float], Within(0, 1)]
-    imputation_l2: Annotated[Traced[float], AtLeast(0)]
     propensity_l2: Annotated[Traced[float], AtLeast(0)]
-    anchor: Annotated[Traced[float], AtLeast(0)]
 
 
 def _propensity(logit: Array, hp: Mapping[str, Array]) -> Array:

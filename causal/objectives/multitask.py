@@ -20,23 +20,19 @@ import jax.numpy as jnp
 
 from upliftlens.causal import risk
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.objectives.dr import exposure_entropy
+from upliftlens.causal.objectives.dr import OutcomeOptions, exposure_entropy
 from upliftlens.causal.objectives.objective import Objective, Phase, View, all_pairs, pairs_per_row
 from upliftlens.causal.options import AtLeast, Traced, Within
 from upliftlens.causal.sample import Batch, Sample, pair_ids
 
 
 @dataclass(frozen=True)
-class ESCM2Options:
-    """``joint``: β of the loss of p·r̂; ``risk``: θ of the doubly robust risk; ``floor``: lowest p divided by.
-
-    ``imputation_l2``: share of λ that regularises the imputation tower; 1: as the others.
-    """
+class ESCM2Options(OutcomeOptions):
+    """``joint``: β of the loss of p·r̂; ``risk``: θ of the doubly robust risk; ``floor``: lowest p divided by."""
 
     joint: Annotated[Traced[float], AtLeast(0)]
     risk: Annotated[Traced[float], AtLeast(0)]
     floor: Annotated[Traced[float], Within(0, 1)]
-    imputation_l2: Annotated[Traced[float], AtLeast(0)]
 
 
 def shared_score(view: View, tower: str, sample: Sample) -> Array:

@@ -11,16 +11,17 @@ Both are one bilinear form, minimised by L-BFGS in float64, a block of users at 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array, Interactions
-from upliftlens.causal.propensities.lbfgs import lbfgs
 from upliftlens.causal.propensities.propensity import Propensity
 
+_FLAT = 1e-5  # where rounding ends the line search, a smaller gradient still counts as a minimum
 CELLS = 2_000_000  # pairs held at a time, 16 MB in float64; the block size does not change the numbers that matter
 
 
@@ -138,6 +139,30 @@ def _fit(
 
     settings = {"maxfun": 4 * iterations, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 20}
     return lbfgs(objective, start, "the logistic propensity", iterations, **settings)
+
+
+def lbfgs(
+    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    what: str,
+    iterations: int,
+    **options: Any,
+) -> np.ndarray:
+    """The minimum f64[P] of an ``objective`` (value and gradient f64[P], both per row) from ``start`` f64[P].
+
+    ``what`` names it in the error; ``options`` are those of SciPy's L-BFGS-B. A line search that ends abnormally counts
+    as converged only if no entry of the gradient exceeds 1e-5.
+
+    Raises:
+        UpliftlensError: if it does not converge in ``iterations``.
+    """
+    result = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": iterations, **options})
+    if result.success or (result.status == 2 and np.abs(result.jac).max() <= _FLAT):
+        return result.x
+    reason = str(result.message).rstrip(". ")
+    raise UpliftlensError(
+        f"{what} did not converge in {result.nit} of {iterations} iterations ({reason}): allow more, or a larger l2"
+    )
 
 
 def _propensity(name: str, model: _Bilinear, assumes: str) -> Propensity:

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.propensities.lbfgs import lbfgs
+from upliftlens.causal.propensities.logistic import lbfgs
 
 
 def additive_logistic(

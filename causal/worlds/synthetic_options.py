@@ -69,14 +69,8 @@ def check_options(options: SyntheticOptions) -> None:
     for is_wrong, sentence in wrong:
         if is_wrong:
             raise UpliftlensError(f"synthetic world: {sentence}")
-    _check_reach(o)
-
-
-def _check_reach(options: SyntheticOptions) -> None:
-    """Of log-normal numbers of rows per user, all above ``most`` are cut off: how much of their mean is left?"""
-    o, asked = options, options.ratings_per_user
-    most = o.max_propensity * (o.n_items - o.test_per_user)
-    left = min(asked, most)
+    # Of log-normal numbers of rows per user, all above ``most`` are cut off: how much of their mean is left?
+    asked = left = o.ratings_per_user
     if o.activity_skew > 0:
         distance, half = np.log(most / asked) / o.activity_skew, o.activity_skew / 2
         left = float(asked * ndtr(distance - half) + most * ndtr(-distance - half))

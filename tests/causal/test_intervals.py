@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, over_seeds
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation
 from upliftlens.benchmarks.metrics.metric import Lists, Pairs
 from upliftlens.benchmarks.metrics.registry import registry
+from upliftlens.benchmarks.reports.comparison import over_seeds
 from upliftlens.causal.intervals import (
     Resampling,
     Statistic,

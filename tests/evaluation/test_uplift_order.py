@@ -6,7 +6,7 @@ import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.reports.comparison import compare
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.causal.intervals import Resampling
@@ -32,7 +32,7 @@ def test_recommending_what_people_take_anyway_causes_less_than_recommending_at_r
 
     def evaluation(name: str) -> Evaluation:
         arrays = load_per_user(Store(tmp_path), result[name]["key"])
-        return Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {})
+        return from_arrays(arrays, {})
 
     order = [
         *pairwise(("oracle", "cubn", "dlce", "blce", "random")),

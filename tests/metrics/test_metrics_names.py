@@ -12,7 +12,7 @@ import upliftlens.configs.metrics
 from upliftlens.benchmarks.config import plugins as installed_registry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate, monitor
-from upliftlens.benchmarks.evaluation.evaluation import statistic_of, statistics_from, summaries, to_arrays
+from upliftlens.benchmarks.evaluation.evaluation import from_arrays, statistic_of, summaries, to_arrays
 from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, registry
 from upliftlens.causal.errors import UpliftlensError
@@ -251,7 +251,7 @@ def test_per_user_sums_survive_a_file(tmp_path):
     result = run(factor_method("rating"), factors(0), *names)
     np.savez(tmp_path / "users.npz", **to_arrays(result))
     with np.load(tmp_path / "users.npz") as arrays:
-        statistics = statistics_from(arrays)
+        statistics = from_arrays(arrays, {}).statistics
     assert list(statistics) == list(names)
     assert {name: value(statistic) for name, statistic in statistics.items()} == {
         n: s.value for n, s in result.summaries.items()

@@ -7,8 +7,7 @@ from scipy.special import expit
 
 from upliftlens.causal.interactions import Interactions, interactions, padded, take
 from upliftlens.causal.propensities import propensity as models
-from upliftlens.causal.propensities.lbfgs import lbfgs
-from upliftlens.causal.propensities.logistic import logistic_mf, logistic_regression
+from upliftlens.causal.propensities.logistic import lbfgs, logistic_mf, logistic_regression
 
 N_USERS, N_ITEMS = 30, 12
 RNG = np.random.default_rng(2)

@@ -9,7 +9,7 @@ import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.evaluation.evaluation import from_arrays
 from upliftlens.benchmarks.reports.drawing import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
 from upliftlens.benchmarks.reports.figures import Contender, figure, overlap_figure
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
@@ -36,7 +36,7 @@ def evaluations(store, model):
     for record in list_records(Store(store)).records:
         if record.model == model:
             arrays = load_per_user(Store(store), record.key)
-            result.append(Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {}))
+            result.append(from_arrays(arrays, {}))
     return result
 
 

@@ -7,7 +7,7 @@ import pytest
 from shell import records
 from test_tables import where
 
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistics_from
+from upliftlens.benchmarks.evaluation.evaluation import from_arrays
 from upliftlens.benchmarks.reports.comparison import Replicated, compare, differences, in_a_cell, replicated
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.tables import table as tables
@@ -81,7 +81,7 @@ def test_differences_are_those_of_compare(made):
 
     def run(key):
         arrays = load_per_user(Store(folder), key)
-        return Evaluation(arrays["users"], statistics_from(arrays), {}, {}, {})
+        return from_arrays(arrays, {})
 
     resampling = Resampling(**SMALL["interval"])
     sides = [run(key) for key in cell.keys[:2]], [run(key) for key in cell.keys[2:]]
