@@ -1,11 +1,25 @@
-"""The allowed values of options, in words, from the types of their dataclasses: for ``--help``."""
+"""What ``--help`` says of options: their values as YAML, and in words which are allowed, from their dataclasses."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import yaml
+
 from upliftlens.causal.options import Range
+
+
+class _Inline(yaml.SafeDumper):
+    """YAML whose lists are on one line, as they are typed: shares: [0.5, 0.5]."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        return super().represent_sequence(tag, sequence, flow_style=True)
+
+
+def in_yaml(config: Mapping[str, Any]) -> str:
+    """A configuration for people: in the order of its files, a line for each option but long lists."""
+    return yaml.dump(config, Dumper=_Inline, sort_keys=False, allow_unicode=True, width=100)
 
 
 def allowed(kind: type, section: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:

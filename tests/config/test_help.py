@@ -60,7 +60,9 @@ def test_every_action_on_data_has_help(action, capsys):
 
 @pytest.mark.parametrize("verb", ["run", "sweep"])
 def test_help_says_what_the_options_of_the_choices_may_be(verb, capsys):
-    shown = helped([verb, "model=ials", "data=grid", "metrics.block=64"], capsys).partition("== Allowed values ==")[2]
+    words = [verb, "model=ials", "data=grid", "metrics.block=64"]
+    values, _, shown = helped(words, capsys).partition("== Allowed values ==")
+    assert "\n  levels: [1, 2, 3, 4, 5]\n" in values and "\n  block: 64\n" in values and "hydra:" not in values
     lines = dict(line.split(None, 1) for line in shown.splitlines() if re.match(r"[\w.]+  +\w", line))
     assert lines["model.nu"] == "number, at least 0" and "model.bias_penalty" not in lines
     assert lines["seed"] == "whole number, in [0, 4294967295]"
