@@ -79,6 +79,9 @@ def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone,
     after = np.asarray(learner.score(done.state, DATA, users))
     assert np.isfinite(after).all() and after.shape == (USERS, ITEMS)
     assert np.abs(after - before).max() > 0.05
+    user, item, value = real_rows(DATA)
+    likes = np.corrcoef(after[user, item], value >= 4)[0, 1]
+    assert likes > 0.25, "the penalty alone moves scores too, but they follow the ratings as little as at the start"
     again = fit(learner, DATA, source, hp, 0, 15, None, lambda n, line: None)
     assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), done.state, again.state)))
     if objective.rank is None:
