@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.world import World
+from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.interactions import Interactions
 
 
@@ -29,6 +30,10 @@ class Treatment(NamedTuple):
     propensity: np.ndarray
     estimated: bool
     redrawn: bool
+
+    def of(self, log: Interactions) -> UpliftLog:
+        """The log whose rows these are the treatments of, as a log of recommendations."""
+        return UpliftLog(log.user, log.item, self.treated, log.value, self.propensity, log.n_users, log.n_items)
 
 
 @dataclass(frozen=True)

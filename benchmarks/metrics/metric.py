@@ -7,7 +7,7 @@ through the entry-point group ``upliftlens.metrics``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -139,9 +139,7 @@ class Logged:
         Cached: every area under a curve sorts the same rows.
         """
         log = self.log
-        kept = overlap(log).usable & (self.rank[log.user, log.item] > 0)
-        columns = {name: getattr(log, name)[kept] for name in ("user", "item", "treated", "outcome", "propensity")}
-        rows = replace(log, **columns)
+        rows = log.take(overlap(log).usable & (self.rank[log.user, log.item] > 0))
         group = groups(self.score[rows.user, rows.item], self.options.points)
         return rows, group, inverse_propensity(rows, self.options.chi)
 

@@ -138,24 +138,14 @@ def _halves(n: int, seed: int) -> np.ndarray:
 
 def _first_log(dataset: Dataset, treatment: Treatment) -> UpliftLog:
     """The log, or in a world its training draw: the rows that a learner trains on."""
-    log = dataset.log
-    rows = slice(len(log) // 2 if treatment.redrawn else len(log))
-    whole = UpliftLog(log.user, log.item, treatment.treated, log.value, treatment.propensity, log.n_users, log.n_items)
-    return _taken(whole, rows)
-
-
-def _taken(log: UpliftLog, rows: np.ndarray | slice) -> UpliftLog:
-    user, item, treated, outcome, propensity = (
-        column[rows] for column in (log.user, log.item, log.treated, log.outcome, log.propensity)
-    )
-    return UpliftLog(user, item, treated, outcome, propensity, log.n_users, log.n_items)
+    return treatment.of(dataset.log).take(slice(len(dataset.log) // 2 if treatment.redrawn else None))
 
 
 def _predictions(log: UpliftLog, half: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
     """m1, m0 f64[N] of every row, from the items' mean outcomes in the half that the row is not in."""
     out = np.empty((2, len(log)))
     for side in (0, 1):
-        means = outcome_means(_taken(log, half != side), shrinkage)
+        means = outcome_means(log.take(half != side), shrinkage)
         rows = half == side
         for arm, mean in enumerate(means):
             out[arm, rows] = mean[log.item[rows]]
@@ -178,7 +168,7 @@ class _Predicted(NamedTuple):
         return np.stack([self._half(rows[self.half[rows] == side]) for side in (0, 1)])
 
     def _half(self, rows: np.ndarray) -> np.ndarray:
-        log, options = _taken(self.log, rows), self.options
+        log, options = self.log.take(rows), self.options
         usable = self.usable[rows]
         if not usable.any():
             return np.zeros((log.n_users, 7))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from upliftlens.benchmarks.data.config import UpliftLogConfig
-from upliftlens.benchmarks.data.dataset import Dataset, Treatment
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.recommendations import estimated
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.effects.treatment import UpliftLog
@@ -36,11 +36,11 @@ def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
     train, validation, test = parts.train_rows, parts.validation_rows, parts.test_rows
     if part == "test" and test is None:
         assert dataset.test is not None and dataset.test_treatment is not None
-        return _log(dataset.test, dataset.test_treatment, slice(None))
+        return dataset.test_treatment.of(dataset.test)
     fit = train if parts.leak.redrawn else np.concatenate([train, validation])
     rows = {"fit": fit, "training": train, "validation": validation}.get(part, test)
     assert rows is not None
-    return _log(dataset.log, dataset.treatment, rows)
+    return dataset.treatment.of(dataset.log).take(rows)
 
 
 ESTIMATE = 1  # bumped whenever ``estimated_without_test`` gives other numbers
@@ -117,15 +117,3 @@ def logged(data: TrainingData) -> UpliftLog:
         np.asarray(column)[:n] for column in (rows.user, rows.item, rows.treated, rows.outcome, rows.propensity)
     )
     return UpliftLog(user, item, treated > 0, outcome, propensity, data.n_users, data.n_items)
-
-
-def _log(rows: Interactions, treatment: Treatment, chosen: np.ndarray | slice) -> UpliftLog:
-    return UpliftLog(
-        rows.user[chosen],
-        rows.item[chosen],
-        treatment.treated[chosen],
-        rows.value[chosen],
-        treatment.propensity[chosen],
-        rows.n_users,
-        rows.n_items,
-    )

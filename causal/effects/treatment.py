@@ -28,6 +28,11 @@ class UpliftLog:
     def __len__(self) -> int:
         return len(self.user)
 
+    def take(self, rows: np.ndarray | slice) -> "UpliftLog":
+        """The rows that an index array, a boolean mask or a slice picks, in that order."""
+        columns = (self.user, self.item, self.treated, self.outcome, self.propensity)
+        return UpliftLog(*(column[rows] for column in columns), self.n_users, self.n_items)
+
 
 class Overlap(NamedTuple):
     """Which rows an estimator may use.

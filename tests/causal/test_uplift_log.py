@@ -34,6 +34,14 @@ def test_a_good_log_keeps_its_columns() -> None:
     assert outcome.tolist() == [[1, 0, 0], [0, 0.5, 0]]
 
 
+@pytest.mark.parametrize("rows", [np.array([2, 0]), np.array([True, False, True, False]), slice(2)])
+def test_rows_are_taken_in_every_column(rows: np.ndarray | slice) -> None:
+    log, taken = make(), make().take(rows)
+    for column in ("user", "item", "treated", "outcome", "propensity"):
+        assert getattr(taken, column).tolist() == getattr(log, column)[rows].tolist()
+    assert (len(taken), taken.n_users, taken.n_items) == (2, log.n_users, log.n_items)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -82,8 +82,7 @@ def test_pairwise_learners_minimise_the_published_loss(name: str, log: UpliftLog
             w = 1 / max(e, CHI) if z else -1 / max(1 - e, CHI)
         expected += w * softplus(-x) if w > 0 else abs(w) * softplus(x)
     kept = np.flatnonzero(drawn)
-    fields = ("user", "item", "treated", "outcome", "propensity")
-    some = UpliftLog(*(getattr(log, field)[kept] for field in fields), n_users=USERS, n_items=ITEMS)
+    some = log.take(kept)
 
     def loss(modules):  # type: ignore[no-untyped-def]
         return objective.phases[0].loss(view_of(modules, bpr), columns(some, negative[kept]), HP)
@@ -236,8 +235,7 @@ def test_ulbpr_draws_pairs_in_proportion_to_their_classes() -> None:
     log = log_of(treated, outcome, np.full((2, 4), 0.5))
     alpha, n = 0.25, 40_000
     shuffled = np.random.default_rng(3).permutation(len(log))
-    fields = ("user", "item", "treated", "outcome", "propensity")
-    log = UpliftLog(*(getattr(log, field)[shuffled] for field in fields), n_users=2, n_items=4)
+    log = log.take(shuffled)
     triples = objective_uplift.ulbpr.triples(log, {"alpha": alpha})(np.random.default_rng(0), n)  # type: ignore[misc]
     assert (log.user[triples.row] == 1).all() and len(triples.row) == n
     counts = np.zeros((4, 4))
