@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
@@ -22,16 +23,26 @@ from upliftlens.causal.errors import UpliftlensError, unknown
 def composed(overrides: Sequence[str], primary: str = "config", resolve: bool = True) -> dict[str, Any]:
     """The configuration of a run as plain data, or that of another ``primary`` file of configs/.
 
-    With ``resolve=False`` interpolations stay as written, for ``changed``.
+    With ``resolve=False`` interpolations stay as written, for ``changed``. Works inside of a run of Hydra, too.
 
     Raises:
         UpliftlensError: if it can't be composed.
     """
     try:
-        with initialize_config_module(CONFIGS, version_base="1.3"):
-            return plain(compose(primary, overrides=list(overrides)), resolve)
+        return _composed(overrides, primary, resolve)
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides, primary) from None
+
+
+def _composed(overrides: Sequence[str], primary: str, resolve: bool = True) -> dict[str, Any]:
+    """As ``composed``, with Hydra's errors."""
+    running = GlobalHydra.instance().hydra  # Hydra takes one at a time
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            return plain(compose(primary, overrides=list(overrides)), resolve)
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
@@ -119,8 +130,7 @@ def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
     """The option names of a section under the group choices (model=…) of the overrides."""
     choices = [text for text in overrides if text.lstrip("+").partition("=")[0] in groups() and not swept(text)]
     try:
-        with initialize_config_module(CONFIGS, version_base="1.3"):
-            content: Any = plain(compose(primary, overrides=choices))
+        content: Any = _composed(choices, primary)
     except (HydraException, OmegaConfBaseException):
         return []
     for part in parent.split(".") if parent else ():

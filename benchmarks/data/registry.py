@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+import pandas as pd
 
 from upliftlens.benchmarks.config.choices import packaged
+from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.config.installed import choices, register_installed
 from upliftlens.benchmarks.config.plugins import Entry, entry
 from upliftlens.benchmarks.config.plugins import names as registered
@@ -49,44 +50,15 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
     Raises:
         UpliftlensError: for an unknown name, option or type.
     """
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-
     if name not in names():
         raise unknown("data set", name, names())
     register_installed("data")
-    options = [override.split("=")[0] for override in overrides]
-    running = GlobalHydra.instance().hydra  # of a run that asks for another data set; Hydra takes one at a time
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_module("upliftlens.configs", version_base="1.3"):
-            plain = OmegaConf.masked_copy(compose("_data", overrides=[f"data={name}"]), "data")
-            for option in options:
-                if option.lstrip("+~").partition(".")[0] != "data":
-                    raise unknown("option", option, _options(plain, ""))
-            try:
-                composed = compose("_data", overrides=[f"data={name}", *overrides])
-            except HydraException as error:
-                known = _options(plain, "")
-                for option in options:
-                    if option not in known:
-                        raise unknown("option", option, known) from error
-                raise UpliftlensError(str(error).splitlines()[0]) from error
-    finally:
-        GlobalHydra.instance().hydra = running
-    return typed(config_type(composed.data), composed.data, "data")
-
-
-def _options(group: DictConfig, prefix: str) -> list[str]:
-    """The dotted names of everything in a composed configuration, groups included."""
-    options = []
-    for raw_key, value in group.items_ex(resolve=False):
-        key = str(raw_key)
-        options.append(f"{prefix}{key}")
-        if isinstance(value, DictConfig):
-            options += _options(value, f"{prefix}{key}.")
-    return options
+    for option in (override.split("=")[0] for override in overrides):
+        if option.lstrip("+~").partition(".")[0] != "data":  # of a run: a data set alone has none of it
+            section = composed([f"data={name}"], "_data")["data"]
+            raise unknown("option", option, pd.json_normalize({"data": section}))
+    section = composed([f"data={name}", *overrides], "_data")["data"]
+    return typed(config_type(section), section, "data")
 
 
 def config_type(options: Mapping[str, Any]) -> type:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from rich.console import Console
 
 from upliftlens import configs
@@ -87,7 +89,7 @@ def test_every_download_is_by_https_and_pinned_where_upstream_is_fixed(name: str
         (
             "csv",
             "data.filter.usr_core=2",
-            "unknown option 'data.filter.usr_core': did you mean 'data.filter.user_core'",
+            "unknown option 'data.filter.usr_core': data.filter has no 'usr_core': did you mean 'user_core'",
         ),
         ("csv", "+data.pth=x", "unknown option of data 'pth': did you mean 'path'"),
         ("csv", "data.filter.user_core=two", "data.filter.user_core must be a whole number, got two"),
@@ -99,12 +101,24 @@ def test_every_download_is_by_https_and_pinned_where_upstream_is_fixed(name: str
         ("csv", "data.relevance=6", "data.relevance=6.0 lies outside"),
         ("csv", "data.format=cvs", "unknown data.format 'cvs': did you mean 'csv'"),
         ("coat", "data.header=true", "unknown option 'data.header'"),
+        ("csv", "user_core=2", "unknown option 'user_core': did you mean 'data.filter.user_core'"),
+        ("csv", "split.fold=2", "unknown option 'split.fold': "),
+        ("csv", "data.filter.user_core=2,3", "has several values"),
     ],
 )
 def test_typos_are_named(name: str, override: str | None, message: str) -> None:
     with pytest.raises(UpliftlensError, match=message) as raised:
         data.configure(name, [override] if override else [])
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_run_of_hydra_may_ask_for_another_data_set() -> None:
+    with initialize_config_module("upliftlens.configs", version_base="1.3"):
+        running = GlobalHydra.instance().hydra
+        assert data.configure("csv", ["data.filter.user_core=2"]).filter.user_core == 2
+        with pytest.raises(UpliftlensError, match="did you mean"):
+            data.configure("csv", ["data.filter.usr_core=2"])
+        assert GlobalHydra.instance().hydra is running is not None
 
 
 def test_a_plugin_is_a_data_set_like_any_other(installed: None, tmp_path: Path) -> None:
@@ -114,7 +128,7 @@ def test_a_plugin_is_a_data_set_like_any_other(installed: None, tmp_path: Path) 
     loaded = data.load(config, tmp_path)
     assert len(loaded.log) == 3 and len(loaded.fingerprint) == 64
     assert [row.ready for row in data.listing(tmp_path) if row.name == "tiny"] == ["plugin"]
-    with pytest.raises(UpliftlensError, match=r"did you mean 'data\.rows'"):
+    with pytest.raises(UpliftlensError, match="data has no 'row': did you mean 'rows'"):
         data.configure("tiny", ["data.row=3"])
 
 
