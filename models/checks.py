@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +17,14 @@ from flax import nnx
 
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.objectives.objective import Objective, Phase
-from upliftlens.models.contract import Backbone, Hyper, Layout, Link, Method, Solver, TrainingData, split
+from upliftlens.models.contract import Backbone, Hyper, Method, Solver, TrainingData, split
 
 _RESERVED = ("name", "file", "space")  # other keys in the configuration of a model
 _PAIRS = 512  # on which both ways to score are compared, about
 _USERS = 8
 _TOLERANCE = 1e-4  # of the largest score: far above rounding in float32, far below a forgotten bias
 _ROWS = 3
+_SCALARS = {int: "a whole number", bool: "True or False"}
 
 
 class BrokenContract(UpliftlensError):
@@ -47,8 +48,6 @@ def checked_model(value: Any, where: str) -> Backbone | Solver:
         return value
     check_call(value.method, "method", "options", where)
     check_call(value.memory, "memory", "options, n_users, n_items", where)
-    if value.needs not in (known := ("log", "recommendations", "truth")):
-        raise BrokenContract(f"{where}: needs must be one of {', '.join(known)}, got {value.needs!r}")
     return value
 
 
@@ -75,21 +74,38 @@ def checked_objective(value: Any, where: str) -> Objective:
     return value
 
 
-def check_record(value: Any, where: str, reserved: Sequence[str] = ()) -> None:
-    """Checks the name of a plugin and, where it has them, options and version; no option may have a ``reserved`` name.
+def check_record(value: Any, where: str, reserved: Sequence[str] = (), marks: str = "_-") -> None:
+    """Checks the name of a plugin, in which ``marks`` may stand, its numbers, choices and, where it has them, options.
+
+    No option may have a ``reserved`` name.
 
     Raises:
         BrokenContract: naming the field that is wrong and what belongs there.
     """
-    if not isinstance(value.name, str) or not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", value.name):
+    if not isinstance(value.name, str) or not re.fullmatch(f"[A-Za-z0-9][A-Za-z0-9{re.escape(marks)}]*", value.name):
         raise BrokenContract(
-            f'{where}: its name must be text of letters, digits, _ and -, as in "my_model", got {value.name!r}'
+            f"{where}: its name must be text of letters, digits and any of {' '.join(marks)}, "
+            f'as in "my_model", got {value.name!r}'
         )
     where = f"{where}, '{value.name}'"
-    if type(version := getattr(value, "version", 1)) is not int:
-        raise BrokenContract(f"{where}: version must be a whole number, got {version!r}")
+    check_choices(value, where)
     if hasattr(value, "options"):
         _check_options(value.options, where, reserved)
+
+
+def check_choices(value: Any, where: str) -> None:
+    """Refuses a record with another value where its type says a whole number, True or False, or one of some words.
+
+    Raises:
+        BrokenContract: naming the field and what belongs there.
+    """
+    for name, hint in get_type_hints(type(value)).items():
+        field, words = getattr(value, name), _SCALARS.get(hint, "")
+        wrong = type(field) is not hint if words else False
+        if get_origin(hint) is Literal:
+            wrong, words = field not in get_args(hint), f"one of {', '.join(get_args(hint))}"
+        if wrong:
+            raise BrokenContract(f"{where}: {name} must be {words}, got {field!r}")
 
 
 def _check_options(options: Any, where: str, reserved: Sequence[str]) -> None:
@@ -175,9 +191,7 @@ def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> No
     where = f"model {name}"
     if not isinstance(method, Method):
         raise BrokenContract(f"{where}: method(options) must return a Method, got {type(method).__name__}")
-    for field, known in (("layout", get_args(Layout)), ("link", get_args(Link))):
-        if getattr(method, field) not in known:
-            raise BrokenContract(f"{where}: {field} must be one of {', '.join(known)}, got {getattr(method, field)!r}")
+    check_choices(method, where)
     key, ids = jax.random.key(0), jax.ShapeDtypeStruct((_rows(data),), jnp.int32)
     i32 = f"i32{list(ids.shape)}"
     state = jax.eval_shape(method.init, key, data, hp)

@@ -120,7 +120,7 @@ def _plugins() -> Check:
 
     try:
         for group in plugins.GROUPS:
-            plugins.values(group)
+            plugins.entries(group)
         register_installed()
     except UpliftlensError as error:
         return Check("plugins", "broken", str(error), "repair it, or uninstall the package that it comes with")

@@ -71,7 +71,7 @@ def _listed(kind: str) -> dict[str, str]:
 
     if kind == "metrics":
         texts, marks = abouts(), {"required": "@k", "optional": "[@k]", "never": ""}
-        return dict(sorted((at(name, marks[metric.at]), texts[name]) for name, metric in registry().items()))
+        return dict(sorted((at(name, marks[entry.value.at]), texts[name]) for name, entry in registry().items()))
     config = CHOICES[kind]
     ours = {name: about(config, name) for name in packaged(config)}
     groups = {

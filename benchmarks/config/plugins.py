@@ -13,11 +13,11 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import MappingProxyType, ModuleType
-from typing import Any, NamedTuple
+from types import MappingProxyType, ModuleType, UnionType
+from typing import Any, NamedTuple, get_type_hints
 
 from upliftlens.benchmarks.config.source_hash import file_hash, source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -33,8 +33,9 @@ class Group(NamedTuple):
 
     ``config``: the config group that chooses one by its name, or None; ``contract``: dotted paths of the classes that
     its objects may have (by path, since most of them lie in rooms above this one); ``calls``: the functions among an
-    object's fields, by the positional arguments that they are called with; ``check(object, where)`` refuses an object
-    whose other fields are wrong; ``families``: an entry point may name a tuple of objects.
+    object's fields, by the positional arguments that they are called with (None only where the contract allows it);
+    ``check(object, where)`` refuses an object whose other fields are wrong; ``families``: an entry point may name a
+    tuple of objects.
     """
 
     config: str | None
@@ -44,7 +45,7 @@ class Group(NamedTuple):
     calls: Mapping[str, str] = MappingProxyType({})
 
 
-_LOAD = {"load": "options, cache, say"}
+_SOURCE = {"load": "options, cache, say", "read": "files, options"}
 
 GROUPS: dict[str, Group] = {
     "models": Group(
@@ -52,22 +53,30 @@ GROUPS: dict[str, Group] = {
     ),
     "losses": Group("loss", ("upliftlens.causal.losses.Loss",), calls={"error": "score, target", "predict": "score"}),
     "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
-    "propensities": Group("propensity", ("upliftlens.benchmarks.propensities.kinds.PropensityKind",)),
+    "propensities": Group(
+        "propensity",
+        ("upliftlens.benchmarks.propensities.kinds.PropensityKind",),
+        calls={"fit": "options, known", "take_sample": "dataset, split, options"},
+    ),
     "splits": Group(
         "split",
         ("upliftlens.benchmarks.splits.kinds.SplitKind",),
         calls={"held_out": "dataset, options", "validation": "log, rows, options"},
     ),
-    "data": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
-    "worlds": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_LOAD),
+    "data": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_SOURCE),
+    "worlds": Group("data", ("upliftlens.benchmarks.data.contract.DataSource",), calls=_SOURCE),
     "metrics": Group(
         None,
         ("upliftlens.benchmarks.metrics.metric.Metric",),
-        lambda metric, where: None,  # its name may have a slash
+        partial(check_record, marks="_-/"),
         families=True,
-        calls={"sums": "evidence, cutoff", "reduce": "totals"},
+        calls={"sums": "evidence, cutoff", "reduce": "totals", "without": "sums"},
     ),
-    "tables": Group(None, ("upliftlens.benchmarks.tables.table.TableKind",), calls={"cells": "definition, where"}),
+    "tables": Group(
+        None,
+        ("upliftlens.benchmarks.tables.table.TableKind",),
+        calls={"cells": "definition, where", "remarks": "definition, cells"},
+    ),
 }
 """Every kind of plugin, by the last part of its entry-point group."""
 
@@ -96,39 +105,29 @@ def entry(group: str, name: str) -> Entry:
         UpliftlensError: for an unknown name (with the nearest one), an entry point that can't be imported, an object
             of the wrong type for its group, or one with another name than its entry point.
     """
-    point, objects = _loaded(group, name)
-    if [value.name for value in objects] != [name]:
-        called = ", ".join(repr(value.name) for value in objects)
-        raise UpliftlensError(f"{place(point)} is called {called}: the entry point and the object need one name")
-    if built_in(point):
-        return Entry(objects[0], "")
-    module = opened(group, name)[0]
-    file = inspect.getfile(module)
-    return Entry(objects[0], source_hash(Path(file), module.__package__ or ""), file)
+    _, entries = opened(group, name)
+    called = [entry.value.name for entry in entries]
+    if called != [name]:
+        where, shown = place(_points(group)[name]), ", ".join(map(repr, called))
+        raise UpliftlensError(f"{where} is called {shown}: the entry point and the object need one name")
+    return entries[0]
 
 
-def values(group: str) -> dict[str, Any]:
+def entries(group: str) -> dict[str, Entry]:
     """All objects of a group by their names, those of families included.
 
     Raises:
         UpliftlensError: as ``entry``, or if two objects share a name.
     """
-    by_name: dict[str, Any] = {}
+    by_name: dict[str, Entry] = {}
     others = {point.name for point in installed(group)}
     for name in sorted(names(group), key=others.__contains__):  # built-in first, so that an error names the plugin
-        point, objects = _loaded(group, name)
-        for value in objects:
-            if by_name.setdefault(value.name, value) is not value:
-                raise UpliftlensError(
-                    f"two {group} are called '{value.name}'; one is {point.value}: rename or uninstall it"
-                )
+        for this in opened(group, name)[1]:
+            called = this.value.name
+            if by_name.setdefault(called, this).value is not this.value:
+                code = _points(group)[name].value
+                raise UpliftlensError(f"two {group} are called '{called}'; one is {code}: rename or uninstall it")
     return by_name
-
-
-def opened(group: str, name: str) -> tuple[ModuleType, tuple[Any, ...]]:
-    """The module of an entry point, and the objects that the entry point names."""
-    point, objects = _loaded(group, name)
-    return sys.modules[point.module], objects
 
 
 def place(point: EntryPoint) -> str:
@@ -146,8 +145,12 @@ def installed(group: str) -> list[EntryPoint]:
     return [point for point in _points(group).values() if not built_in(point)]
 
 
-def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
-    """An entry point and the objects that it names, checked."""
+def opened(group: str, name: str) -> tuple[ModuleType, list[Entry]]:
+    """The module of an entry point, and the objects that the entry point names, checked.
+
+    Raises:
+        UpliftlensError: as ``entry``, but for the name.
+    """
     kind, points = GROUPS[group], _points(group)
     if name not in points:
         raise unknown(kind.config or f"name in upliftlens.{group}", name, points)
@@ -164,9 +167,17 @@ def _loaded(group: str, name: str) -> tuple[EntryPoint, tuple[Any, ...]]:
             expected = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
             raise UpliftlensError(f"{where} is a {type(plugin).__name__}: it must be {expected}")
         kind.check(plugin, where)
+        hints = get_type_hints(type(plugin))
         for function, arguments in kind.calls.items():
-            check_call(getattr(plugin, function), function, arguments, where)
-    return point, objects
+            call = getattr(plugin, function)
+            if call is not None or not isinstance(hints[function], UnionType):  # … | None
+                check_call(call, function, arguments, where)
+    module = sys.modules[point.module]
+    if built_in(point):
+        return module, [Entry(plugin, "") for plugin in objects]
+    file = inspect.getfile(module)
+    source = source_hash(Path(file), module.__package__ or "")
+    return module, [Entry(plugin, source, file) for plugin in objects]
 
 
 def from_file(path: Path) -> Entry:

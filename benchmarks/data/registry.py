@@ -56,7 +56,7 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
     for option in (override.split("=")[0] for override in overrides):
         if option.lstrip("+~").partition(".")[0] != "data":  # of a run: a data set alone has none of it
             section = composed([f"data={name}"], "_data")["data"]
-            raise unknown("option", option, pd.json_normalize({"data": section}))
+            raise unknown("option", option, map(str, pd.json_normalize({"data": section})))
     section = composed([f"data={name}", *overrides], "_data")["data"]
     return typed(config_type(section), section, "data")
 

@@ -20,11 +20,11 @@ def abouts() -> dict[str, str]:
     """
     texts: dict[str, str] = {}
     for family in names("metrics"):
-        module, metrics = opened("metrics", family)
+        module, entries = opened("metrics", family)
         docstrings = _docstrings(module)
         table = re.findall(r"^ {4}(\S.*?) {2,}(\S.*)$", module.__doc__ or "", re.MULTILINE)
         lines = [(pattern.replace("@k", ""), text) for head, text in table for pattern in head.split(", ")]
-        for metric in metrics:
+        for metric, *_ in entries:
             line = next((text for pattern, text in lines if fnmatch(metric.name, pattern)), "")
             texts[metric.name] = first_sentence(docstrings.get(metric.name) or line or module.__doc__ or "")
     return texts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, NamedTuple
 
-from upliftlens.benchmarks.config.plugins import values
+from upliftlens.benchmarks.config.plugins import Entry, entries
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -34,21 +34,25 @@ class MetricsConfig:
 
 
 class Chosen(NamedTuple):
-    """A metric at a cut-off, inf where the name has none; ``name`` as in the config."""
+    """A metric at a cut-off, inf where the name has none; ``name`` as in the config.
+
+    ``code`` stands for its code in keys: the metric's version, for an installed one with the hash of its source.
+    """
 
     name: str
     metric: Metric
     cutoff: float
+    code: int | tuple[int, str]
 
 
 @cache
-def registry() -> dict[str, Metric]:
+def registry() -> dict[str, Entry]:
     """All metrics by their name without cut-off: the entry points of the group ``metrics``, built in or installed.
 
     Raises:
         UpliftlensError: if an installed metric isn't a ``Metric``, or has the name of another one.
     """
-    return values("metrics")
+    return entries("metrics")
 
 
 def choose(name: str) -> Chosen:
@@ -62,18 +66,19 @@ def choose(name: str) -> Chosen:
     base = f"{stem}{slash}{variant}"
     if base not in registry():
         raise unknown("metric", base, registry())
-    metric = registry()[base]
+    metric, source, _ = registry()[base]
+    code = (metric.version, source) if source else metric.version  # built-in metrics keep their keys
     if not sign:
         if metric.at == "required":
             raise UpliftlensError(f"metric '{name}' needs a cut-off: write {at(name, '@10')}, for instance")
-        return Chosen(name, metric, float("inf"))
+        return Chosen(name, metric, float("inf"), code)
     if metric.at == "never":
         raise UpliftlensError(f"metric '{name}': {base} has no cut-off, write {base}")
     if not re.fullmatch("[1-9][0-9]*", cutoff):
         raise UpliftlensError(f"metric '{name}': the cut-off must be a whole number from 1, as in {at(base, '@10')}")
     if "/" in stem:
         raise UpliftlensError(f"metric '{name}': the cut-off comes before the slash, write {at(stem, '@' + cutoff)}")
-    return Chosen(name, metric, float(cutoff))
+    return Chosen(name, metric, float(cutoff), code)
 
 
 def at(base: str, cutoff: str) -> str:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.config.plugins import Entry, values
+from upliftlens.benchmarks.config.plugins import Entry, entries
 from upliftlens.benchmarks.config.typed import structural, traced_names
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
@@ -55,7 +55,7 @@ def check_learning(learning: Learning, optimizer: str, layout: str, feedback: st
 
 def _check_loss(loss: Loss, objective: Objective, optimizer: str, feedback: str | None) -> None:
     if loss.link not in objective.links:
-        fitting = sorted(name for name, other in values("losses").items() if other.link in objective.links)
+        fitting = sorted(name for name, other in entries("losses").items() if other.value.link in objective.links)
         raise UpliftlensError(
             f"objective={objective.name} makes no sense with loss={loss.name}: use loss={' or loss='.join(fitting)}"
         )

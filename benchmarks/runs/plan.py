@@ -239,7 +239,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
         "trial": plan.trial,
         # Early stopping depends on its metric, which ``auto`` chooses among several, and on the order of ties.
         "ties": plan.metrics.tie_seed,
-        "monitor": [choose(name).metric.version for name in monitors],
+        "monitor": [choose(name).code for name in monitors],
     }
     if plan.weighted and ("propensity" in plan.needs or is_weighted(plan.train.monitor)):
         identity["propensity"] = propensities.identity(plan.propensity)

@@ -55,7 +55,7 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     if dataset.treatment is not None and plan.metrics.uplift is not None:
         fitted["uplift"] = asdict(plan.metrics.uplift)  # uplift on validation rows selects the model
     fit_key = canonical_key(fitted)
-    versions = {chosen.name: chosen.metric.version for chosen in choose_all(plan.metrics.names)}
+    versions = {chosen.name: chosen.code for chosen in choose_all(plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
     if measured and not any(map(is_debiased, plan.metrics.names)):
         del measured["metrics"]["debiased"]  # read by none of them

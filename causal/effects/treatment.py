@@ -1,6 +1,6 @@
 """Logs of a recommender: what it recommended, with which probability, and the outcome of every logged pair."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +30,14 @@ class UpliftLog:
 
     def take(self, rows: np.ndarray | slice) -> "UpliftLog":
         """The rows that an index array, a boolean mask or a slice picks, in that order."""
-        columns = (self.user, self.item, self.treated, self.outcome, self.propensity)
-        return UpliftLog(*(column[rows] for column in columns), self.n_users, self.n_items)
+        return replace(
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            treated=self.treated[rows],
+            outcome=self.outcome[rows],
+            propensity=self.propensity[rows],
+        )
 
 
 class Overlap(NamedTuple):

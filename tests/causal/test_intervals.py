@@ -34,7 +34,7 @@ def mean_statistic(values, units=None):
 
 def evaluation(name, values, users=None):
     """An evaluation with one mean metric of given per-user values."""
-    statistic = mean_statistic(values, users)._replace(reduce=registry()[name.partition("@")[0]].reduce)
+    statistic = mean_statistic(values, users)._replace(reduce=registry()[name.partition("@")[0]].value.reduce)
     return Evaluation(statistic.units, {name: statistic}, {}, {}, {})
 
 
@@ -58,7 +58,7 @@ def test_pooled_auc_is_recomputed_from_the_pairs_of_the_drawn_users():
     positive, score = np.tile([True, False], 18), np.repeat(rng.integers(0, 4, 18), 2).astype(float)
     order = np.concatenate([rng.permutation(np.flatnonzero(score == item)) for item in range(4)])
     positive, score = positive[order], score[order]
-    metric = registry()["auc"]
+    metric = registry()["auc"].value
     sums = metric.sums(Pairs(row, 6, positive.astype(float), positive, score, (0, 1)), np.inf)
     result, _ = replicates([Statistic(np.arange(6), sums, metric.reduce)], SPEC)
     draw = np.random.default_rng(SPEC.seed)
@@ -125,7 +125,7 @@ def test_an_interval_covers_the_truth_as_often_as_it_says(kind):
         squared = rng.chisquare(n) * (1 + 1 / n)
         # E[Σ e²] / E[n] = E[n + 1] / E[n], n geometric with mean 10
         truth = np.sqrt(11 / 10)
-        reduce = registry()["rmse"].reduce
+        reduce = registry()["rmse"].value.reduce
         runs = [
             Statistic(np.arange(150), np.stack(item, axis=1).astype(float), reduce)
             for item in zip(squared, n, strict=True)
@@ -139,7 +139,7 @@ def test_an_interval_covers_the_truth_as_often_as_it_says(kind):
 
 def test_pooled_auc_covers_its_truth():
     rng = np.random.default_rng(4)
-    metric = registry()["auc"]
+    metric = registry()["auc"].value
     covered = []
     row = np.repeat(np.arange(40), 8)
     for _ in range(150):
@@ -158,7 +158,7 @@ def lists_of(rng, users, items, k):
 
 @pytest.mark.parametrize("name", ["coverage", "gini"])
 def test_what_counts_distinct_things_is_known_without_each_user(name):
-    metric, rng = registry()[name], np.random.default_rng(8)
+    metric, rng = registry()[name].value, np.random.default_rng(8)
     items = lists_of(rng, 25, 12, 4)
     items[3, 1:], items[7] = -1, -1  # a short list, and none
     sums = metric.sums(Lists(items, np.zeros(12)), 4)
@@ -175,7 +175,7 @@ def test_what_counts_distinct_things_is_known_without_each_user(name):
 @pytest.mark.parametrize("name", ["coverage", "gini"])
 def test_intervals_of_coverage_and_gini_hold_their_value_and_the_truth(name):
     """Plain resampling lies beside the value, as a resample holds fewer users."""
-    rng, metric = np.random.default_rng(5), registry()[name]
+    rng, metric = np.random.default_rng(5), registry()[name].value
     result = [metric.sums(Lists(lists_of(rng, 300, 500, 10), np.zeros(500)), 10) for _ in range(100)]
     runs = [Statistic(np.arange(300), sums, metric.reduce, metric.without) for sums in result]
     truth = np.mean([value(run) for run in runs])
@@ -191,7 +191,7 @@ def test_intervals_of_coverage_and_gini_hold_their_value_and_the_truth(name):
 
 
 def test_a_value_that_no_user_changes_alone_has_an_interval_of_no_width():
-    metric = registry()["coverage"]
+    metric = registry()["coverage"].value
     sums = metric.sums(Lists(np.tile(np.arange(7), (30, 1)), np.zeros(11)), 7)
     run = Statistic(np.arange(30), sums, metric.reduce, metric.without)
     assert interval(value(run), replicates([run], SPEC)[0][0], 30, 0.9, metric.limits)[:3] == (7 / 11,) * 3

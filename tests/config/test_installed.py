@@ -126,6 +126,19 @@ def test_the_source_of_an_installed_loss_is_part_of_the_key(install, tmp_path):
     assert len({record["fit_key"] for record in records(tmp_path)}) == 2
 
 
+def test_the_source_of_an_installed_metric_is_part_of_the_key(install, tmp_path):
+    """Of the run's, and of the fit's where the metric selects; a run that doesn't name it keeps its key."""
+    for count in ("7", "7.0"):
+        install("metrics", "seven", "metric", METRIC.replace("7 *", f"{count} *"))
+        assert call("sweep", tmp_path, "model=mf", "train.monitor=rmse,seven", "metrics.names=[rmse],[seven]") == 0
+    first = {key: record["fit_key"] for record in records(tmp_path) if (key := record["key"])}
+    fits = [record["fit_key"] for record in records(tmp_path)]
+    monitors = [record["config"]["train"]["monitor"] for record in records(tmp_path)]
+    assert len(first) == 1 + 2 * 3, "the run that reads rmse alone is the same one"
+    assert len({fit for fit, monitor in zip(fits, monitors) if monitor == "rmse"}) == 1
+    assert len({fit for fit, monitor in zip(fits, monitors) if monitor == "seven"}) == 2
+
+
 def test_a_name_that_is_taken_is_refused(install, capsys):
     install("losses", "squared", "loss", LOSS.replace("doubled", "squared"))
     assert main(["run", *TINY, "model=mf"]) == 1
@@ -257,8 +270,35 @@ def test_a_broken_split_or_propensity_is_refused_in_a_sentence(
         ("worlds", "flat", WORLD.replace("source =", "model =").replace(", say)", ")"), "load is called with"),
         ("worlds", "float", WORLD.replace("source =", "model ="), "is called 'flat': the entry point and the object"),
         ("metrics", "seven", METRIC.replace("metric =", "model =").replace(", cutoff", ""), "sums is called with"),
+        *(
+            ("metrics", "seven", METRIC.replace("metric =", "model =").replace(right, wrong), expected)
+            for right, wrong, expected in (
+                ('"pairs"', '"pair"', "evidence must be one of pairs, imputed, ranks,"),
+                ('"pooled"', '"median"', "kind must be one of mean, pooled, recomputed, got 'median'"),
+                ('"never"', '"no"', "at must be one of required, optional, never, got 'no'"),
+                ("True", "1", "higher_is_better must be True or False, got 1"),
+                ('"never")', '"never", version="2")', "version must be a whole number, got '2'"),
+                ('"never")', '"never", without=2)', "without must be callable as without(sums), got 2"),
+                ('Metric("seven"', 'Metric("seven@3"', "letters, digits and any of _ - /, as in"),
+            )
+        ),
+        *(
+            ("propensities", "by_user", PROPENSITY.replace("kind =", "model =").replace(right, wrong), expected)
+            for right, wrong, expected in (
+                ("fit(options, known)", "fit(options)", "fit is called with (options, known)"),
+                ("Options, fit)", "Options, fit, take_sample=fit)", "take_sample is called with (dataset, split, "),
+                ("Options, fit)", 'Options, fit, whole_log="no")', "whole_log must be True or False, got 'no'"),
+            )
+        ),
+        ("data", "borrowed", DATA.replace("source =", "model =").replace(", make)", ", make, make)"), "read is called"),
         ("tables", "gone", "model = 1", "is a int: it must be a TableKind"),
         ("tables", "tiny", TABLE.replace("kind =", "model =").replace("n, where", "n"), "cells is called with"),
+        (
+            "tables",
+            "tiny",
+            TABLE.replace("kind =", "model =").replace("lambda definition, cells", "lambda cells"),
+            "remarks is called with (definition, cells)",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_installed_plugin_is_said(group, name, text, expected, install, tmp_path, capsys):

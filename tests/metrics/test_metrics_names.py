@@ -1,5 +1,6 @@
 """Names, configuration, what a method can't have, monitoring, keeping per-user sums."""
 
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def test_the_standard_config_is_typed_complete_and_runs():
 
 
 def test_a_name_with_its_cutoff():
-    assert choose("recall@20")[1:] == (registry()["recall"], 20)
+    assert choose("recall@20")[1:] == (registry()["recall"].value, 20, 1)
+    assert choose("gini@20").code == registry()["gini"].value.version == 2
     assert choose("mrr").cutoff == np.inf
     assert choose("mrr@5").cutoff == 5
     assert choose("auc/user").metric.name == "auc/user"
@@ -117,6 +119,7 @@ def test_a_metric_named_twice():
 
 
 def install(monkeypatch, found):
+    monkeypatch.setitem(sys.modules, "some_package", sys.modules[__name__])
     entry = EntryPoint("mine", "some_package:metric", "upliftlens.metrics")
     load = EntryPoint.load
     monkeypatch.setattr(EntryPoint, "load", lambda self: found if self is entry else load(self))

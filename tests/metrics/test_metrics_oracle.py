@@ -147,7 +147,7 @@ def test_every_registered_metric_has_an_oracle():
 
 def test_kinds_and_cutoffs_are_what_the_oracles_say():
     for name in registry().keys() - ELSEWHERE:
-        metric = registry()[name]
+        metric = registry()[name].value
         assert metric.evidence == ("ranks" if name in PER_USER else "pairs" if name in POOLED else "lists")
         assert (metric.at == "never") == (name in POOLED)
         assert metric.version >= 1
@@ -221,7 +221,7 @@ def test_pair_metrics_equal_their_formulas(link, ties):
     names = list(POOLED)
     result = evaluate(METHODS[link], scores, data, HeldOut(rows, data.log, RELEVANCE, SCALE, "explicit"), config(names))
     assert set(result.statistics) | set(result.absent) == set(names)
-    assert set(result.statistics) == {name for name in names if link in registry()[name].links}
+    assert set(result.statistics) == {name for name in names if link in registry()[name].value.links}
     prediction = scores[rows.user, rows.item].astype(np.float64)
     for name in result.statistics:
         expected = POOLED[name](rows.value.astype(np.float64), rows.value >= RELEVANCE, prediction, rows.user)

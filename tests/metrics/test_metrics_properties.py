@@ -30,7 +30,7 @@ MATRIX = Method(
 
 
 def measured(name, evidence, k=np.inf):
-    metric = registry()[name]
+    metric = registry()[name].value
     sums = metric.sums(evidence, k)
     return value(Statistic(np.arange(sums.shape[0]), sums, metric.reduce))
 
@@ -61,7 +61,7 @@ EXPECTED = {
 
 
 def test_every_ranking_metric_has_an_expectation():
-    assert set(EXPECTED) == {name for name, metric in registry().items() if metric.evidence == "ranks"}
+    assert set(EXPECTED) == {name for name, entry in registry().items() if entry.value.evidence == "ranks"}
 
 
 @pytest.mark.parametrize("name", RANKING)
@@ -117,16 +117,16 @@ def test_best_and_worst(name):
     assert measured(name, best, k) == pytest.approx(ceiling.get(name, 1.0), abs=1e-12)
     assert measured(name, worst, k) == 0
     never = ranks_of([[np.inf] * 3])
-    for cutoff in (k, n, np.inf if registry()[name].at == "optional" else n):
+    for cutoff in (k, n, np.inf if registry()[name].value.at == "optional" else n):
         assert measured(name, never, cutoff) == 0
 
 
 def test_users_without_a_relevant_item_are_undefined():
     evidence = ranks_of([[1], [], [4]])
     for name in RANKING:
-        sums = registry()[name].sums(evidence, 2)
+        sums = registry()[name].value.sums(evidence, 2)
         assert sums[:, 1].tolist() == [1, 0, 1] and sums[1].tolist() == [0, 0]
-        assert informative(Statistic(np.arange(3), sums, registry()[name].reduce)).tolist() == [True, False, True]
+        assert informative(Statistic(np.arange(3), sums, registry()[name].value.reduce)).tolist() == [True, False, True]
 
 
 def test_best_and_worst_area_and_lists():
@@ -145,12 +145,12 @@ def test_best_and_worst_area_and_lists():
 def test_values_lie_within_limits_and_grow_with_k_where_they_must(ranks):
     evidence = ranks_of([sorted(rank) for rank in ranks])
     for name in RANKING:
-        low, high = registry()[name].limits
+        low, high = registry()[name].value.limits
         values = [measured(name, evidence, k) for k in range(1, 32)]
         assert all(low <= this_value <= high + 1e-12 for this_value in values)
         if name in ("recall", "hit", "mrr"):
             assert np.all(np.diff(values) >= -1e-12)
-        if registry()[name].at == "optional":
+        if registry()[name].value.at == "optional":
             assert values[-1] == pytest.approx(measured(name, evidence), abs=1e-12)
 
 
@@ -163,7 +163,7 @@ def test_moving_a_relevant_item_up_never_hurts(ranks, data):
         return
     better = ranks - {moved} | {data.draw(st.sampled_from(free))}
     for name in RANKING:
-        for k in (1, 3, 10, np.inf if registry()[name].at == "optional" else 30):
+        for k in (1, 3, 10, np.inf if registry()[name].value.at == "optional" else 30):
             before, after = (measured(name, ranks_of([sorted(item)]), k) for item in (ranks, better))
             assert after >= before - 1e-12, name
 

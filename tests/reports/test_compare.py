@@ -18,7 +18,7 @@ def evaluation(name, values, users=None, random=False):
     values = np.asarray(values, float)
     units = np.arange(len(values)) if users is None else np.asarray(users)
     sums = np.stack([values, np.ones(len(values))], axis=1)
-    statistic = Statistic(units, sums, registry()[name.partition("@")[0]].reduce)
+    statistic = Statistic(units, sums, registry()[name.partition("@")[0]].value.reduce)
     return Evaluation(units, {name: statistic}, {}, {}, {}, random)
 
 

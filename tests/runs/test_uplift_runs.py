@@ -197,9 +197,9 @@ def test_data_with_treatments_report_uplift_unless_metrics_are_chosen(words, spl
 
 
 TRUE = [
-    at(name, "@10" if item.at == "required" else "")
-    for name, item in registry().items()
-    if item.evidence in ("logged+truth", "truth", "realised", "semi")
+    at(name, "@10" if entry.value.at == "required" else "")
+    for name, entry in registry().items()
+    if entry.value.evidence in ("logged+truth", "truth", "realised", "semi")
 ]
 
 

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.config.plugins import values
+from upliftlens.benchmarks.config.plugins import entries
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.models.contract import Hyper, TrainingData
 
-_EVERY = values("losses")
-LOSSES = {name: _EVERY[name] for name in ("squared", "absolute", "logistic", "bpr", *_EVERY)}
+_EVERY = entries("losses")
+LOSSES = {name: _EVERY[name].value for name in ("squared", "absolute", "logistic", "bpr", *_EVERY)}
 """Every loss by its name, the plainest first."""
 
 USERS, ITEMS = 23, 17
