@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from difflib import get_close_matches
 from functools import cache, partial
@@ -222,9 +222,15 @@ def place_in(file: str, error: BaseException) -> str:
     return f"{file}, line {lines[-1]}" if lines else ""
 
 
+@cache
+def _scanned(read: Callable[..., Iterable[EntryPoint]], group: str) -> tuple[EntryPoint, ...]:
+    """What ``read`` finds in the metadata of every package, once per process: a run asks for it ten times."""
+    return tuple(read(group=group))
+
+
 def _points(group: str) -> dict[str, EntryPoint]:
     points: dict[str, EntryPoint] = {}
-    for point in entry_points(group=f"upliftlens.{group}"):
+    for point in _scanned(entry_points, f"upliftlens.{group}"):
         other = points.setdefault(point.name, point)
         if other.value != point.value:
             theirs = other if built_in(point) else point

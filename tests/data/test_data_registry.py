@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from io import StringIO
 from pathlib import Path
@@ -62,13 +63,16 @@ def installed(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest):
     installed_registry.entry.cache_clear()
 
 
+configured = cache(data.configure)
+
+
 def test_every_data_set_of_the_specification_is_there() -> None:
     assert packaged("data") == BUILT_IN
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_file_states_every_option_and_its_own_name(name: str) -> None:
-    config = data.configure(name)
+    config = configured(name)
     assert config.name == name and config.terms and hash(config)
     text = (Path(configs.__file__).parent / "data" / f"{name}.yaml").read_text()
     assert text.startswith("# ") and yaml.safe_load(text)["name"] == name
@@ -76,7 +80,7 @@ def test_every_file_states_every_option_and_its_own_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in BUILT_IN if n.startswith("ml-") or n == "coat"])
 def test_every_download_is_by_https_and_pinned_where_upstream_is_fixed(name: str) -> None:
-    for source in data.configure(name).sources:
+    for source in configured(name).sources:
         assert (source.url is None) != (source.requirement is None)
         assert source.url is None or source.url.startswith("https://")
         assert source.sha256 or source.md5 or name == "ml-latest-small"
