@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 
@@ -19,13 +20,16 @@ ROOMS = {
     "causal": "errors options interactions intervals inequality risk losses sample "
     "effects worlds propensities objectives",
     "models": "contract checks descent gradient backbones solvers",
-    "benchmarks": "system config data training worlds splits propensities metrics evaluation runs sweeps reports "
-    "tables decisions conformance cli speed hydra_plugin",
+    "benchmarks": "system hydra_plugin config data training worlds splits propensities metrics evaluation runs sweeps "
+    "reports tables decisions conformance cli speed",
 }
 """The rooms (and files beside them) of each package, bottom up: imports go down only.
 
 README draws those that are there; conformance and decisions have their places, nothing lies in them yet.
 """
+
+SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+FOLDERS = SETUPTOOLS["package-dir"]  # of every package, hydra_plugins.upliftlens included
 
 MOST_FILES = 20  # of Python in a folder: more ask for another room
 SOURCES = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
@@ -47,9 +51,9 @@ def imported(path):
 
 def module_path(name):
     """The file of one of our modules, or None."""
-    top, *parts = name.split(".")
-    place = ROOT.joinpath(*parts)
-    files = (place.with_suffix(".py"), place / "__init__.py") if top == "upliftlens" and parts else ()
+    package, _, last = name.rpartition(".")
+    inside = {package: f"{last}.py", name: "__init__.py"}
+    files = (ROOT / FOLDERS[folder] / file for folder, file in inside.items() if folder in FOLDERS)
     return next((path for path in files if path.is_file()), None)
 
 
@@ -74,6 +78,13 @@ def test_imports_go_down_from_room_to_room(path):
         assert top not in (*TOPS, "configs"), f"{path} imports {name}: that would be a second copy of every class"
         if (other := module_path(name)) is not None and other.is_relative_to(ROOT) and room_of(other)[0] in TOPS:
             assert level(other) <= level(path), f"{path} imports {name}, which lies above it"
+
+
+def test_readme_draws_the_rooms_of_benchmarks_in_this_order():
+    picture = re.search(r"^benchmarks/ .*?^models/ ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)[0]
+    *drawn, _beside, _models = (line[13:].split()[:1] for line in picture.splitlines())
+    there = [[room] for room in ROOMS["benchmarks"].split() if (ROOT / "benchmarks" / room).is_dir()]
+    assert drawn == [room for room in reversed(there) if room != ["speed"]]
 
 
 def test_there_is_no_circle_of_imports():
@@ -106,11 +117,9 @@ def test_files_are_short_and_named_for_what_they_hold():
 
 
 def test_every_folder_of_code_and_choices_is_packaged():
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    packaged = set(setuptools["package-dir"].values())
     folders = {str(path.parent.relative_to(ROOT)) for path in [*SOURCES, *(ROOT / "configs").rglob("*.yaml")]}
-    assert folders <= packaged
-    assert set(setuptools["packages"]) == set(setuptools["package-dir"])
+    assert folders <= set(FOLDERS.values())
+    assert set(SETUPTOOLS["packages"]) == set(FOLDERS)
 
 
 def test_every_option_of_a_model_has_its_default_in_its_yaml():
