@@ -4,10 +4,12 @@ score(u, i) = b_u + b_i − ‖p_u − q_i‖² (+ the learned constant), after 
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax.numpy as jnp
 from flax import nnx
 
+from upliftlens.causal.options import AtLeast
 from upliftlens.models.contract import Array, Backbone, TrainingData
 
 
@@ -15,7 +17,7 @@ from upliftlens.models.contract import Array, Backbone, TrainingData
 class DistanceOptions:
     """``dim``: dimensions of the space; ``init``: sd of the points at the start. The defaults are the configuration."""
 
-    dim: int = 16
+    dim: Annotated[int, AtLeast(1)] = 16
     init: float = 0.1
 
 
