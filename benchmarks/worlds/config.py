@@ -89,7 +89,10 @@ class UpliftSyntheticConfig(DrawnConfig, GeneratedOptions):
 
 @dataclass(frozen=True)
 class FitConfig:
-    """One early-stopped factorisation of the semi-synthetic world: see ``benchmarks.worlds.semi_synthetic.Fit``."""
+    """One early-stopped factorisation of the semi-synthetic world.
+
+    ``spread``/√``dim`` is the standard deviation of the initial factors.
+    """
 
     dim: Annotated[int, AtLeast(1)]
     rate: Annotated[float, Above(0)]
@@ -100,9 +103,10 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class SemiSyntheticConfig:
-    """The definition of a semi-synthetic world, given ratings: see ``benchmarks.worlds.semi_synthetic``.
+    """All that makes a semi-synthetic world, given ratings: see ``benchmarks.worlds.semi_synthetic``.
 
-    ``exposure`` capped is the rule ``rank`` with propensities of at most ``cap``; the other two reach up to 1.
+    ``exposure`` is a name in ``causal.worlds.potential.EXPOSURES``, or capped.
+    capped is the rule ``rank`` with propensities of at most ``cap``; the other two reach up to 1.
     """
 
     ratings: FitConfig

@@ -15,7 +15,7 @@ from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
-from upliftlens.benchmarks.worlds.semi_synthetic import Fit, Progress, Trained, WorldDefinition, train, world_from
+from upliftlens.benchmarks.worlds.semi_synthetic import Progress, Trained, train, world_from
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.worlds.potential import PotentialWorld
@@ -23,22 +23,6 @@ from upliftlens.causal.worlds.potential import PotentialWorld
 VERSION = 1  # bumped whenever the same definition gives another world
 
 WHAT = {"ratings": "fitting the ratings", "watched": "fitting what is watched"}
-
-
-def definition(config: SemiSyntheticConfig) -> WorldDefinition:
-    """The definition that the options mean."""
-    capped = config.exposure == "capped"
-    return WorldDefinition(
-        ratings=Fit(**asdict(config.ratings)),
-        watched=Fit(**asdict(config.watched)),
-        offset=config.offset,
-        exposure="rank" if capped else config.exposure,
-        exponent=config.exponent,
-        per_user=config.per_user,
-        floor=config.floor,
-        cap=config.cap if capped else 1.0,
-        seed=config.seed,
-    )
 
 
 def frozen_world(
@@ -52,20 +36,11 @@ def frozen_world(
     Raises:
         UpliftlensError: if an option is out of range, or the cache can't be written.
     """
-    expected = definition(config)
-    key = canonical_key(
-        {
-            "data": fingerprint,
-            "ratings": expected.ratings._asdict(),
-            "watched": expected.watched._asdict(),
-            "seed": expected.seed,
-            "version": VERSION,
-        }
-    )
-    path = cache / "worlds" / f"{key}.npz"
-    trained = _stored(path) or _built(log, expected, path, say)
+    fits = {"ratings": asdict(config.ratings), "watched": asdict(config.watched), "seed": config.seed}
+    path = cache / "worlds" / f"{canonical_key({'data': fingerprint, **fits, 'version': VERSION})}.npz"
+    trained = _stored(path) or _built(log, config, path, say)
     with located("the semi-synthetic world"):
-        return world_from(trained, expected)
+        return world_from(trained, config)
 
 
 def _stored(path: Path) -> Trained | None:
@@ -75,15 +50,15 @@ def _stored(path: Path) -> Trained | None:
         return None
 
 
-def _built(log: Interactions, wanted: WorldDefinition, path: Path, say: Say | None) -> Trained:
+def _built(log: Interactions, config: SemiSyntheticConfig, path: Path, say: Say | None) -> Trained:
     with locked(path.parent, lambda what, done, total: None):
         if (result := _stored(path)) is not None:  # another process was faster
             return result
         if say is not None:
-            steps = wanted.ratings.steps + wanted.watched.steps
+            steps = config.ratings.steps + config.watched.steps
             say(f"building the semi-synthetic world of {len(log):,} ratings: {steps:,} steps, once (kept in {path})")
         with _bars(say) as progress:
-            trained = train(log, wanted, progress)
+            trained = train(log, config, progress)
         try:
             with whole(path) as part, part.open("wb") as file:
                 arrays.write(file, trained._asdict(), compress=False)

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.benchmarks.worlds.config import FitConfig, SemiSyntheticConfig
 from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.worlds.potential import PotentialWorld, exposure_by_rank, potential_world
 
@@ -30,30 +31,6 @@ Factors = tuple[Array, Array]
 RATING_CHUNK = 100_000  # rating steps drawn and scheduled at a time; more would only delay the progress report
 WATCH_CHUNK = 500  # watch blocks drawn at a time: 3 MB of item ids on ML-100K
 BLOCK = 128  # widest block of rating steps
-
-
-class Fit(NamedTuple):
-    """One early-stopped factorisation: ``spread``/√``dim`` is the standard deviation of the initial factors."""
-
-    dim: int
-    rate: float
-    l2: float
-    steps: int
-    spread: float
-
-
-class WorldDefinition(NamedTuple):
-    """All that makes the world, given the ratings. ``exposure`` is a name in ``causal.worlds.potential.EXPOSURES``."""
-
-    ratings: Fit
-    watched: Fit
-    offset: float
-    exposure: str
-    exponent: float
-    per_user: float
-    floor: float
-    cap: float
-    seed: int
 
 
 class Trained(NamedTuple):
@@ -92,7 +69,7 @@ def _descend(
     return jax.lax.scan(step, factors, (users, items, targets))[0]
 
 
-def _initial(fit: Fit, n_users: int, n_items: int, rng: np.random.Generator) -> Factors:
+def _initial(fit: FitConfig, n_users: int, n_items: int, rng: np.random.Generator) -> Factors:
     """Random factors, and one more row of zeros each: the pair that padding trains, which stays 0."""
     sd = fit.spread / np.sqrt(fit.dim)
     tables = [rng.normal(0.0, sd, (n, fit.dim)).astype(np.float32) for n in (n_users, n_items)]
@@ -128,7 +105,7 @@ def blocks_of(users: np.ndarray, items: np.ndarray, width: int) -> np.ndarray:
     return schedule
 
 
-def fit_ratings(log: Interactions, fit: Fit, seed: int, progress: Progress) -> np.ndarray:
+def fit_ratings(log: Interactions, fit: FitConfig, seed: int, progress: Progress) -> np.ndarray:
     """R̂ f32[U, I]: ``fit.steps`` steps, each on a row of the log drawn uniformly with replacement."""
     rng = np.random.default_rng([seed, 0])
     factors = _initial(fit, log.n_users, log.n_items, rng)
@@ -148,7 +125,7 @@ def fit_ratings(log: Interactions, fit: Fit, seed: int, progress: Progress) -> n
     return _product(factors)
 
 
-def fit_watched(watched: np.ndarray, fit: Fit, seed: int, progress: Progress) -> np.ndarray:
+def fit_watched(watched: np.ndarray, fit: FitConfig, seed: int, progress: Progress) -> np.ndarray:
     """Ŵ f32[U, I]: ``fit.steps`` steps on uniformly drawn cells of the 0/1 matrix ``watched``.
 
     Cells are drawn min(U, I) at a time, as a random one-to-one map between the users and the items (of the longer
@@ -178,19 +155,21 @@ def watch_matrix(log: Interactions) -> np.ndarray:
     return watched
 
 
-def train(log: Interactions, definition: WorldDefinition, progress: Progress) -> Trained:
-    """Both fits of the definition to the rating log (a pair with several rows counts as several ratings)."""
+def train(log: Interactions, config: SemiSyntheticConfig, progress: Progress) -> Trained:
+    """Both fits of the world to the rating log (a pair with several rows counts as several ratings)."""
     return Trained(
-        fit_ratings(log, definition.ratings, definition.seed, progress),
-        fit_watched(watch_matrix(log), definition.watched, definition.seed, progress),
+        fit_ratings(log, config.ratings, config.seed, progress),
+        fit_watched(watch_matrix(log), config.watched, config.seed, progress),
     )
 
 
-def world_from(trained: Trained, definition: WorldDefinition) -> PotentialWorld:
-    """The world behind two trained matrices; another exposure rule needs no new fit."""
-    mu1 = 1.0 / (1.0 + np.exp(definition.offset - trained.ratings))
-    mu0 = trained.watched
-    d = definition
-    return potential_world(
-        mu1, mu0, exposure_by_rank(0.5 * (mu1 + mu0), d.exposure, d.exponent, d.per_user, d.floor, d.cap)
-    )
+def world_from(trained: Trained, config: SemiSyntheticConfig) -> PotentialWorld:
+    """The world behind two trained matrices; another exposure rule needs no new fit.
+
+    Raises:
+        UpliftlensError: if the rule can't reach ``config.per_user``.
+    """
+    mu1, mu0 = 1.0 / (1.0 + np.exp(config.offset - trained.ratings)), trained.watched
+    rule, cap = ("rank", config.cap) if config.exposure == "capped" else (config.exposure, 1.0)
+    e = exposure_by_rank(0.5 * (mu1 + mu0), rule, config.exponent, config.per_user, config.floor, cap)
+    return potential_world(mu1, mu0, e)

@@ -1,5 +1,7 @@
 """The trained MovieLens world: the fits against step-by-step descent, and the gates on the real log."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy_neighbours import cubn
@@ -10,11 +12,9 @@ from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.worlds.frozen import definition
+from upliftlens.benchmarks.worlds.config import FitConfig, SemiSyntheticConfig
 from upliftlens.benchmarks.worlds.semi_synthetic import (
-    Fit,
     Trained,
-    WorldDefinition,
     blocks_of,
     fit_ratings,
     fit_watched,
@@ -26,8 +26,8 @@ from upliftlens.causal.effects.uplift import causal_dcg
 from upliftlens.causal.interactions import Interactions, interactions
 from upliftlens.causal.worlds.potential import PotentialWorld, draw, fingerprint, ranks
 
-TINY = Fit(dim=4, rate=0.05, l2=0.01, steps=300, spread=1.0)
-DEFINITION = WorldDefinition(
+TINY = FitConfig(dim=4, rate=0.05, l2=0.01, steps=300, spread=1.0)
+DEFINITION = SemiSyntheticConfig(
     ratings=TINY,
     watched=TINY,
     offset=5.0,
@@ -38,15 +38,15 @@ DEFINITION = WorldDefinition(
     cap=1.0,
     seed=0,
 )
-ML_100K = WorldDefinition(
-    ratings=Fit(dim=100, rate=0.01, l2=0.03, steps=2_000_000, spread=0.1),
-    watched=Fit(dim=100, rate=0.01, l2=0.001, steps=43_000_000, spread=0.1),
+ML_100K = SemiSyntheticConfig(
+    ratings=FitConfig(dim=100, rate=0.01, l2=0.03, steps=2_000_000, spread=0.1),
+    watched=FitConfig(dim=100, rate=0.01, l2=0.001, steps=43_000_000, spread=0.1),
     offset=5.0,
     exposure="log-rank",
     exponent=1.0,
     per_user=100.0,
     floor=1e-6,
-    cap=1.0,
+    cap=0.95,
     seed=0,
 )
 
@@ -61,11 +61,11 @@ def small_log(n_users: int, n_items: int) -> Interactions:
     return interactions(cells // n_items, cells % n_items, rng.integers(1, 6, len(cells)), n_users, n_items)
 
 
-def initial(fit: Fit, n_users: int, n_items: int, rng: np.random.Generator) -> list[np.ndarray]:
+def initial(fit: FitConfig, n_users: int, n_items: int, rng: np.random.Generator) -> list[np.ndarray]:
     return [rng.normal(0, fit.spread / np.sqrt(fit.dim), (n, fit.dim)).astype(np.float32) for n in (n_users, n_items)]
 
 
-def descend(p: np.ndarray, q: np.ndarray, u: int, i: int, error: float, fit: Fit) -> None:
+def descend(p: np.ndarray, q: np.ndarray, u: int, i: int, error: float, fit: FitConfig) -> None:
     """One step of the definition, in place."""
     p[u], q[i] = (
         p[u] + fit.rate * (error * q[i] - fit.l2 * p[u]),
@@ -127,7 +127,7 @@ def test_the_world_follows_its_formulas() -> None:
 def test_rebuilding_gives_the_same_fingerprint_and_every_setting_another() -> None:
     log = small_log(8, 12)
 
-    def built(definition: WorldDefinition) -> str:
+    def built(definition: SemiSyntheticConfig) -> str:
         return fingerprint(world_from(train(log, definition, silent), definition))
 
     assert built(DEFINITION) == built(DEFINITION)
@@ -137,10 +137,10 @@ def test_rebuilding_gives_the_same_fingerprint_and_every_setting_another() -> No
         {"exposure": "rank"},
         {"exponent": 2.0},
         {"per_user": 2.0},
-        {"ratings": TINY._replace(steps=310)},
-        {"watched": TINY._replace(l2=0.02)},
+        {"ratings": replace(TINY, steps=310)},
+        {"watched": replace(TINY, l2=0.02)},
     )
-    assert len({built(DEFINITION), *(built(DEFINITION._replace(**change)) for change in changes)}) == 1 + len(changes)
+    assert len({built(DEFINITION), *(built(replace(DEFINITION, **change)) for change in changes)}) == 1 + len(changes)
 
 
 def test_progress_is_told_from_the_start_to_the_end_of_either_fit() -> None:
@@ -150,9 +150,9 @@ def test_progress_is_told_from_the_start_to_the_end_of_either_fit() -> None:
 
 
 def test_the_shipped_options_are_the_definition_whose_gates_are_checked():
-    assert definition(configure("uplift-ml-100k").world) == ML_100K
+    assert configure("uplift-ml-100k").world == ML_100K
     words = ["data=synthetic", "model=popularity", "metrics=uplift_semi"]
-    assert definition(plan(composed(prepare_overrides(words))).metrics.world) == ML_100K
+    assert plan(composed(prepare_overrides(words))).metrics.world == ML_100K
 
 
 @pytest.mark.parametrize(("exposure", "cap"), [("rank", 1.0), ("capped", 0.6)])
@@ -164,8 +164,8 @@ def test_only_the_capped_rule_reads_the_cap(exposure: str, cap: float) -> None:
         "data.world.exponent=2",
         "data.world.per_user=3",
     ]
-    expected = definition(configure("uplift-ml-100k", options).world)
-    assert expected == ML_100K._replace(exposure="rank", exponent=2.0, per_user=3.0, cap=cap)
+    expected = configure("uplift-ml-100k", options).world
+    assert expected == replace(ML_100K, exposure=exposure, exponent=2.0, per_user=3.0, cap=0.6)
     trained = Trained(np.full((8, 12), 4.0, np.float32), np.linspace(0.01, 0.9, 96, dtype=np.float32).reshape(8, 12))
     e = world_from(trained, expected).propensity
     assert (e.max() == pytest.approx(cap)) and e.sum(axis=1) == pytest.approx(3, abs=1e-4)
@@ -196,7 +196,7 @@ def test_the_real_world_passes_its_gates(ml_100k: Dataset, real: tuple[Trained, 
     assert world.propensity.sum(dtype=np.float64) / 943 == pytest.approx(100, abs=1)
     assert draw(world, 0).treated.sum() / 943 == pytest.approx(100, abs=1)
     assert world.propensity.max() < 1  # log-rank leaves every pair with overlap
-    always = world_from(trained, ML_100K._replace(exposure="rank"))
+    always = world_from(trained, replace(ML_100K, exposure="rank"))
     assert (always.propensity == 1).sum(axis=1).mean() == pytest.approx(18, abs=1)
 
 
