@@ -66,7 +66,7 @@ def run(flags: argparse.Namespace) -> int:
 
 def card_table(facts: Card) -> Table:
     """The card as a table of two columns."""
-    table = Table(title=escape(facts.name), show_header=False)
+    table = Table(title=escape(facts.data.name), show_header=False)
     for label, text in rows_of(facts):
         table.add_row(label, escape(text))
     return table

@@ -65,8 +65,7 @@ def _listed(kind: str) -> dict[str, str]:
     """What each choice is, by name: the first sentence of its YAML file, or of the docstring of its module."""
     from upliftlens.benchmarks.config.installed import choices
     from upliftlens.benchmarks.config.plugins import GROUPS, installed, opened
-    from upliftlens.benchmarks.metrics.about import abouts
-    from upliftlens.benchmarks.metrics.registry import at, registry
+    from upliftlens.benchmarks.metrics.registry import abouts, at, registry
     from upliftlens.benchmarks.tables.table import names
 
     if kind == "metrics":

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -124,6 +125,18 @@ def plain(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
     content = OmegaConf.to_container(job, resolve=resolve, throw_on_missing=resolve)
     assert isinstance(content, dict)
     return {str(name): value for name, value in content.items()}
+
+
+def in_yaml(config: Mapping[str, Any]) -> str:
+    """A configuration for people: in the order of its files, a line for each option but long lists."""
+    return yaml.dump(config, Dumper=_Inline, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Inline(yaml.SafeDumper):
+    """YAML whose lists are on one line, as they are typed: shares: [0.5, 0.5]."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        return super().represent_sequence(tag, sequence, flow_style=True)
 
 
 def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:

@@ -43,7 +43,7 @@ def as_choice(config: str, plugin: Any, file: str | None = None) -> None:
     if missing := [f.name for f in options if f.default is MISSING and f.default_factory is MISSING]:
         raise UpliftlensError(f"{what}: give its options defaults ({', '.join(missing)}); they are its configuration")
     try:
-        defaults = {} if kind is None else _plain(asdict(kind()))
+        defaults = {} if kind is None else asdict(kind())
         node = {"name": plugin.name, **({"file": file} if file else {}), **defaults}
         ConfigStore.instance().store(group=config, name=plugin.name, node=node, provider="upliftlens")
     except (ValueError, TypeError, OmegaConfBaseException) as error:
@@ -59,10 +59,3 @@ def _of_other_packages(config: str) -> list[tuple[str, str]]:
     return [
         (group, point.name) for group, kind in GROUPS.items() if kind.config == config for point in installed(group)
     ]
-
-
-def _plain(value: Any) -> Any:
-    """The value with tuples as lists, as in YAML."""
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,17 +1,17 @@
-"""Options as typed records: from a composed YAML mapping to a frozen dataclass, or a clear error."""
+"""Options as typed records: from a YAML mapping to a frozen dataclass, or a clear error; allowed values in words."""
 
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import BooleanNode, FloatNode, IntegerNode, OmegaConf, StringNode
 from omegaconf.errors import ValidationError
 
 from upliftlens.causal.errors import UpliftlensError, located, unknown
-from upliftlens.causal.options import TRACED, check_ranges
+from upliftlens.causal.options import TRACED, Range, check_ranges
 
 T = TypeVar("T")
 
@@ -62,6 +62,24 @@ def structural(options: T) -> T:
     return copied
 
 
+def allowed(kind: type, section: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    """(option, allowed values) of each option with a range or a fixed set of values, nested options included.
+
+    ``section``: the configuration of the options class ``kind``; options that it doesn't state are left out. ``where``:
+    how a user writes the section, e.g. "model" for ``model.dim``, "" for options outside of groups.
+    """
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if name not in section:
+            continue
+        option = _dotted(where, name)
+        if isinstance(section[name], Mapping):
+            for nested in (hint, *get_args(hint)):
+                if dataclasses.is_dataclass(nested):
+                    yield from allowed(nested, section[name], option)  # type: ignore[arg-type]
+        elif words := _words(hint):
+            yield option, words
+
+
 def _dotted(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
@@ -102,3 +120,20 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
     if isinstance(converted, float) and not math.isfinite(converted):
         raise UpliftlensError(f"{where} must be a finite number, got {converted}")
     return converted
+
+
+def _words(hint: Any, plural: str = "") -> str:
+    """ "whole number, at least 1"; "" where nothing but the type is stated."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        stated = [str(mark) for mark in parts[1:] if isinstance(mark, Range)]
+        number = "whole number" if parts[0] is int else "number"
+        return ", ".join([number + plural, *stated]) if stated else _words(parts[0], plural)
+    if origin is Literal:
+        return ", ".join(map(str, parts))
+    if origin is tuple:
+        return _words(parts[0], "s")
+    if origin in (Union, UnionType):
+        words = ", or ".join(filter(None, map(_words, parts)))
+        return f"{words}, or null" if words and NoneType in parts else words
+    return ""

@@ -9,7 +9,7 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.inequality import gini
 from upliftlens.causal.interactions import Interactions, take
 
-TEST_KINDS = {"mar": "missing at random (MAR)", "mnar": "missing not at random (MNAR)"}
+TEST_KINDS: dict[str | None, str] = {"mar": "missing at random (MAR)", "mnar": "missing not at random (MNAR)"}
 LEVELS = 12  # more distinct ratings than this are shown in ten equal bins
 
 
@@ -37,20 +37,15 @@ class Recommended(NamedTuple):
 
 
 class Card(NamedTuple):
-    """The facts of a data set. ``ratings``: (value or bin, share of the log); ``test`` and ``span`` may be None.
+    """A data set and what is counted in its ``log``, without test rows; where a world drew several, in the first.
 
-    ``density`` = rows / (users · items); ``relevant`` = share of the log that counts as relevant. ``recommended``: None
-    where the data don't record what was recommended.
+    ``density`` = rows / (users · items); ``relevant`` = share of the log that counts as relevant. ``ratings``: (value
+    or bin, share of the log). ``span``: first and last day, None without times. ``recommended``: None where the data
+    don't record what was recommended.
     """
 
-    name: str
-    users: int
-    items: int
-    rows: int
-    test: tuple[int, str] | None
-    feedback: str
-    scale: tuple[float, float]
-    relevance: float
+    data: Dataset
+    log: Interactions
     density: float
     mean: float
     relevant: float
@@ -58,19 +53,11 @@ class Card(NamedTuple):
     per_user: Spread
     per_item: Spread
     span: tuple[str, str] | None
-    user_features: int
-    item_features: int
-    terms: str
-    source: str
-    fingerprint: str
-    recommended: Recommended | None = None
+    recommended: Recommended | None
 
 
 def card(data: Dataset) -> Card:
-    """The card of a data set; per-user and per-item counts are of the log, without test rows.
-
-    Where a world drew several logs, which hold the same pairs, the card shows the first.
-    """
+    """The card of a data set."""
     log, recommended = data.log, None
     if data.treatment is not None:
         shown = slice(len(log) // 2 if data.treatment.redrawn else len(log))
@@ -85,14 +72,8 @@ def card(data: Dataset) -> Card:
             3 if data.treatment.redrawn else 1,
         )
     return Card(
-        name=data.name,
-        users=log.n_users,
-        items=log.n_items,
-        rows=len(log),
-        test=None if data.test is None else (len(data.test), str(data.test_kind)),
-        feedback=data.feedback,
-        scale=data.scale,
-        relevance=data.relevance,
+        data=data,
+        log=log,
         density=len(log) / (log.n_users * log.n_items),
         mean=float(np.mean(log.value, dtype=np.float64)),
         relevant=float(np.mean(log.value > 0 if data.feedback == "implicit" else log.value >= data.relevance)),
@@ -100,27 +81,23 @@ def card(data: Dataset) -> Card:
         per_user=_spread(np.bincount(log.user, minlength=log.n_users)),
         per_item=_spread(np.bincount(log.item, minlength=log.n_items)),
         span=_span(log),
-        user_features=len(data.user_features.names),
-        item_features=len(data.item_features.names),
-        terms=data.terms,
-        source=data.source,
-        fingerprint=data.fingerprint,
         recommended=recommended,
     )
 
 
 def rows_of(facts: Card) -> list[tuple[str, str]]:
     """The card as (label, text), for any rendering."""
-    low, high = facts.scale
-    threshold = "any interaction" if facts.feedback == "implicit" else f"from {facts.relevance:g}"
-    rows = [("interactions", f"{facts.rows:,} {facts.feedback}")]
+    data, log = facts.data, facts.log
+    low, high = data.scale
+    threshold = "any interaction" if data.feedback == "implicit" else f"from {data.relevance:g}"
+    rows = [("interactions", f"{len(log):,} {data.feedback}")]
     if (logged := facts.recommended) is not None:
         with_it, without = logged.outcome
         smallest, largest = logged.propensities
         draws = f", the first of {logged.draws} draws" if logged.draws > 1 else ""
         rows = [
-            ("logged pairs", f"{facts.rows:,}{draws}"),
-            ("recommended", f"{logged.rows:,}, {logged.rows / facts.users:.1f} to a user"),
+            ("logged pairs", f"{len(log):,}{draws}"),
+            ("recommended", f"{logged.rows:,}, {logged.rows / log.n_users:.1f} to a user"),
             (
                 "outcome",
                 f"mean {with_it:.3f} where recommended, {without:.3f} where not (not the effect: tastes differ too)",
@@ -129,8 +106,8 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
             ("no overlap", f"{logged.without_overlap:,} pairs with propensity 0 or 1, left out of estimates"),
         ]
     return [
-        ("users", f"{facts.users:,}"),
-        ("items", f"{facts.items:,}"),
+        ("users", f"{log.n_users:,}"),
+        ("items", f"{log.n_items:,}"),
         *rows,
         ("density", f"{facts.density:.4%}"),
         ("scale", f"{low:g} to {high:g}, relevant {threshold} ({facts.relevant:.1%} of the log)"),
@@ -139,11 +116,14 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
         ("per user", _spoken(facts.per_user)),
         ("per item", _spoken(facts.per_item)),
         ("time span", "no times" if facts.span is None else f"{facts.span[0]} to {facts.span[1]} (UTC)"),
-        ("own test set", "none" if facts.test is None else f"{facts.test[0]:,} rows, {TEST_KINDS[facts.test[1]]}"),
-        ("features", f"{facts.user_features} of users, {facts.item_features} of items"),
-        ("terms", facts.terms),
-        ("source", facts.source),
-        ("fingerprint", facts.fingerprint),
+        (
+            "own test set",
+            "none" if data.test is None else f"{len(data.test):,} rows, {TEST_KINDS[data.test_kind]}",
+        ),
+        ("features", f"{len(data.user_features.names)} of users, {len(data.item_features.names)} of items"),
+        ("terms", data.terms),
+        ("source", data.source),
+        ("fingerprint", data.fingerprint),
     ]
 
 

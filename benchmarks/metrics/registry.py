@@ -1,12 +1,18 @@
-"""The metrics by name: "rmse", "recall@10", "auc/user", and those of installed packages."""
+"""The metrics by name: "rmse", "recall@10", "auc/user", and those of installed packages, with a sentence about each."""
 
+import ast
+import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
+from itertools import pairwise
+from types import ModuleType
 from typing import Annotated, NamedTuple
 
-from upliftlens.benchmarks.config.plugins import Entry, entries
+from upliftlens.benchmarks.config.choices import first_sentence
+from upliftlens.benchmarks.config.plugins import Entry, entries, names, opened
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -121,3 +127,32 @@ def choose_all(names: Sequence[str]) -> list[Chosen]:
     if twice:
         raise UpliftlensError(f"metrics.names lists {', '.join(sorted(twice))} more than once")
     return [choose(name) for name in names]
+
+
+def abouts() -> dict[str, str]:
+    """A sentence about every metric, by its name without cut-off.
+
+    It is the docstring below a definition ``x = Metric(…)``; for metrics that a function defines, the line
+    ``    NAME, NAME/*  text`` in their module's docstring; where both lack, the first sentence of that docstring.
+    """
+    texts: dict[str, str] = {}
+    for family in names("metrics"):
+        module, metrics = opened("metrics", family)
+        docstrings = _docstrings(module)
+        table = re.findall(r"^ {4}(\S.*?) {2,}(\S.*)$", module.__doc__ or "", re.MULTILINE)
+        lines = [(pattern.replace("@k", ""), text) for head, text in table for pattern in head.split(", ")]
+        for metric, *_ in metrics:
+            line = next((text for pattern, text in lines if fnmatch(metric.name, pattern)), "")
+            texts[metric.name] = first_sentence(docstrings.get(metric.name) or line or module.__doc__ or "")
+    return texts
+
+
+def _docstrings(module: ModuleType) -> dict[str, str]:
+    """The docstrings below a module's definitions of metrics, by the metrics' names."""
+    texts, body = {}, ast.parse(inspect.getsource(module)).body
+    for definition, after in pairwise(body):
+        if isinstance(definition, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            metric = getattr(module, ast.unparse(definition.targets[0]), None)
+            if isinstance(metric, Metric):
+                texts[metric.name] = str(after.value.value)
+    return texts

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.propensities.kinds import Known, PropensityKind, PropensityOptions
-from upliftlens.benchmarks.propensities.mar_sample import read_mar_sample
 from upliftlens.benchmarks.splits.kinds import Split
 from upliftlens.causal.errors import UpliftlensError, located
-from upliftlens.causal.interactions import Interactions, take
+from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.options import AtLeast, Within
 from upliftlens.causal.propensities import propensity as models
 
@@ -45,7 +46,7 @@ def _take_sample(dataset: Dataset, parts: Split, options: NaiveBayesOptions) -> 
             read or holds test pairs.
     """
     if options.mar_path is not None:
-        sample = read_mar_sample(options.mar_path, dataset)
+        sample = _read_sample(options.mar_path, dataset)
         with located("propensity"):
             models.refuse_overlap(sample, parts.test)
         content = b"".join(np.asarray(column, "<f8").tobytes() for column in (sample.user, sample.item, sample.value))
@@ -70,6 +71,36 @@ def _take_sample(dataset: Dataset, parts: Split, options: NaiveBayesOptions) -> 
         models.refuse_overlap(sample, rest)
     fingerprint = sha256(parts.fingerprint.encode() + np.flatnonzero(taken).astype("<i8").tobytes()).hexdigest()
     return replace(parts, test=rest, fingerprint=fingerprint), sample
+
+
+def _read_sample(path: str, dataset: Dataset) -> Interactions:
+    """The rows of a CSV file with columns user, item and value, its ids those of the data set.
+
+    Raises:
+        UpliftlensError: if it can't be read, lacks a column or a row, or has an unknown id or value.
+    """
+    where = f"propensity.mar_path={path}"
+    try:
+        table = pd.read_csv(Path(path).expanduser(), dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' parser and decoder raise ValueErrors
+        raise UpliftlensError(f"{where} can't be read: {error}") from error
+    if lacking := [name for name in ("user", "item", "value") if name not in table]:
+        raise UpliftlensError(
+            f"{where}: there is no column {lacking[0]}: its first line must name user, item and value"
+        )
+    index = []
+    for side, known in (("user", dataset.users), ("item", dataset.items)):
+        index.append(pd.Index(known["id"]).get_indexer(table[side]))
+        _require(index[-1] >= 0, table[side], f"{where}: {dataset.name} has no {side}")
+    value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
+    _require(np.isfinite(value), table["value"], f"{where}: no number is")
+    return interactions(index[0], index[1], value, len(dataset.users), len(dataset.items))
+
+
+def _require(right: np.ndarray, column: pd.Series, sentence: str) -> None:
+    if not right.all():
+        row = int(np.flatnonzero(~right)[0])
+        raise UpliftlensError(f"{sentence} '{column.iloc[row]}' (line {row + 2})")
 
 
 def _fit(options: NaiveBayesOptions, known: Known) -> models.Propensity:

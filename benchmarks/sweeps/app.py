@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from upliftlens.benchmarks.config.allowed import allowed, in_yaml
 from upliftlens.benchmarks.config.choices import CONFIGS
-from upliftlens.benchmarks.config.compose import explained, prepare_overrides
+from upliftlens.benchmarks.config.compose import explained, in_yaml, plain, prepare_overrides
+from upliftlens.benchmarks.config.typed import allowed
 from upliftlens.benchmarks.runs.plan import options_of
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.jobs import Jobs
@@ -35,7 +35,7 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
     jobs = Jobs(sweep=verb == "sweep")
     overrides = prepare_overrides(arguments)
     OmegaConf.register_new_resolver("upliftlens.allowed", _allowed, replace=True)  # for --help
-    OmegaConf.register_new_resolver("upliftlens.options", lambda *, _root_: in_yaml(_plain(_root_)), replace=True)
+    OmegaConf.register_new_resolver("upliftlens.options", lambda *, _root_: in_yaml(plain(_root_)), replace=True)
     if jobs.sweep and not any(override.startswith("group=") for override in overrides):
         overrides = [f"group={sweep_name('sweep', overrides)}", *overrides]  # first: a flag such as --help may follow
     try:
@@ -56,7 +56,7 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
 
 def _allowed(*, _root_: DictConfig) -> str:
     """A line per option of a composed configuration that has a range or a fixed set of values, or what is wrong."""
-    config = _plain(_root_)
+    config = plain(_root_)
     try:
         kinds = options_of(config)
     except UpliftlensError as error:
@@ -64,12 +64,6 @@ def _allowed(*, _root_: DictConfig) -> str:
     lines = [line for group in kinds for line in allowed(kinds[group], config[group] if group else config, group)]
     width = max(len(option) for option, _ in lines)
     return "\n".join(f"{option:<{width}}  {words}" for option, words in lines)
-
-
-def _plain(root: DictConfig) -> Any:
-    """A composed configuration without Hydra's part, whose help is being resolved."""
-    names = [str(name) for name in root if name != "hydra"]
-    return OmegaConf.to_container(OmegaConf.masked_copy(root, names), resolve=True)
 
 
 def _launch(jobs: Jobs, overrides: Sequence[str]) -> None:

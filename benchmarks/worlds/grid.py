@@ -56,7 +56,10 @@ def generate(config: GridConfig) -> Dataset:
         UpliftlensError: as ``world_of``, and if the test set would leave no pair to observe.
     """
     log, test = log_and_test(ratings_of(config), _square(config, TRUE, "exposure"), config.test_per_user, config.draw)
-    recorded = None if config.misspecification is None else _recorded(config, config.misspecification)
+    recorded = None
+    if config.misspecification is not None:
+        wrong = TRUE._replace(propensity=config.misspecification)
+        recorded = logged(_square(config, wrong, "propensity"), config.test_per_user)
     drawn = generated(config, log, f"generated (draw {config.draw})")
     world = World(partial(propensity_of, config), partial(ratings_of, config))
     return sealed(replace(drawn, test=test, test_kind="mar", propensity=recorded, world=world))
@@ -70,10 +73,6 @@ def propensity_of(config: GridConfig) -> np.ndarray:
 def ratings_of(config: GridConfig) -> np.ndarray:
     """The outcome f64[U, I] of every pair."""
     return _square(config, TRUE, "outcome")
-
-
-def _recorded(config: GridConfig, misspecification: float) -> np.ndarray:
-    return logged(_square(config, TRUE._replace(propensity=misspecification), "propensity"), config.test_per_user)
 
 
 def _square(config: GridConfig, knobs: Knobs, column: str) -> np.ndarray:

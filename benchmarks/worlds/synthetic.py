@@ -45,7 +45,9 @@ def generate(config: SyntheticConfig) -> Dataset:
     world = world_of(config)
     sides = _named(world.user_features, "user"), _named(world.item_features, "item")
     drawn = generated(config, world.log, f"generated (draw {config.draw})", *sides)
-    recorded = None if config.misspecification is None else _recorded(world, config.misspecification)
+    recorded = None
+    if config.misspecification is not None:
+        recorded = world.truth.recorded_propensity(np.arange(config.n_users), config.misspecification)
     if len(world.test):
         drawn = replace(drawn, test=world.test, test_kind="mar")
     return sealed(replace(drawn, propensity=recorded, world=World(partial(propensity_of, config))))
@@ -54,11 +56,6 @@ def generate(config: SyntheticConfig) -> Dataset:
 def propensity_of(config: SyntheticConfig) -> np.ndarray:
     """P(the log holds the pair), f32[U, I]."""
     return world_of(config).truth.propensity(np.arange(config.n_users))
-
-
-def _recorded(world: SyntheticWorld, misspecification: float) -> np.ndarray:
-    """f32[U, I]."""
-    return world.truth.recorded_propensity(np.arange(world.log.n_users), misspecification)
 
 
 def _named(matrix: np.ndarray, side: str) -> Features:

@@ -7,8 +7,7 @@ import pytest
 from upliftlens.benchmarks.cli.list import CHOICES
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.choices import about, first_sentence, packaged
-from upliftlens.benchmarks.metrics.about import abouts
-from upliftlens.benchmarks.metrics.registry import registry
+from upliftlens.benchmarks.metrics.registry import abouts, registry
 
 PLAIN = {  # those that no paper is cited for
     "model": {"additive", "logged_propensity", "oracle", "popularity", "random"},

@@ -80,7 +80,7 @@ def test_ml_100k_by_the_general_recbole_reader(ml_100k: Dataset, cache: Path, tm
 
 def test_ml_100k_card(ml_100k: Dataset) -> None:
     card = data.card(ml_100k)
-    assert (card.users, card.items, card.rows) == (943, 1682, 100_000)
+    assert (card.log.n_users, card.log.n_items, len(card.log)) == (943, 1682, 100_000)
     assert card.density == pytest.approx(0.063047, abs=1e-6)
     shares = {level: round(share * 100_000) for level, share in card.ratings}
     assert shares == {"1": 6110, "2": 11370, "3": 27145, "4": 34174, "5": 21201}
@@ -89,7 +89,7 @@ def test_ml_100k_card(ml_100k: Dataset) -> None:
     assert card.per_item.quantiles[-1] == 583 and card.span == ("1997-09-20", "1998-04-22")
     text = " ".join(dict(rows_of(card)).values())
     assert all(
-        part in text for part in ("943", "1,682", "100,000 explicit", "6.3047%", "research use", card.fingerprint)
+        part in text for part in ("943", "1,682", "100,000 explicit", "6.3047%", "research use", ml_100k.fingerprint)
     )
 
 

@@ -160,6 +160,6 @@ def test_tables_render(tmp_path: Path) -> None:
 
 def test_implicit_logs_have_no_relevance_threshold(tmp_path: Path) -> None:
     card = data.card(load_tiny(TinyOptions(), tmp_path, None))
-    assert card.relevant == 1 and card.span is None and card.test is None
+    assert card.relevant == 1 and card.span is None and card.data.test is None
     assert card.per_user.gini == 0 and card.density == 0.5
     assert "any interaction" in dict(rows_of(card))["scale"]
