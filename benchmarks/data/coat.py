@@ -9,8 +9,8 @@ from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import Layout, as_text, read_ratings
-from upliftlens.benchmarks.data.scan import is_number
+from upliftlens.benchmarks.data.ratings import as_text, read_ratings
+from upliftlens.benchmarks.data.scan import Layout, is_number
 
 YAHOO = Layout("\t", False, "0", "1", "2", None, integer_ids=True, adjustable=False)
 

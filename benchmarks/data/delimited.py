@@ -10,8 +10,8 @@ from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import SEPARATORS, Layout, as_text, read_ratings
-from upliftlens.benchmarks.data.scan import is_number
+from upliftlens.benchmarks.data.ratings import as_text, read_ratings
+from upliftlens.benchmarks.data.scan import SEPARATORS, Layout, is_number
 from upliftlens.causal.errors import UpliftlensError
 
 KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "number"}
@@ -22,7 +22,7 @@ def read_delimited(files: Files, config: CsvConfig) -> Raw:
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     columns = config.columns
     layout = Layout(
-        None if config.separator == "auto" else SEPARATORS[config.separator],
+        SEPARATORS.get(config.separator, ""),
         config.header,
         columns.user,
         columns.item,

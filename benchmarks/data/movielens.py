@@ -16,7 +16,8 @@ from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, year_of
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import Layout, as_text, read_ratings
+from upliftlens.benchmarks.data.ratings import as_text, read_ratings
+from upliftlens.benchmarks.data.scan import Layout
 
 LAYOUT_100K = Layout("\t", False, "0", "1", "2", "3", integer_ids=True, adjustable=False)
 LAYOUT_DAT = LAYOUT_100K._replace(separator="::")

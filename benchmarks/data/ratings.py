@@ -5,7 +5,7 @@ import io
 import re
 from collections import defaultdict
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,37 +14,9 @@ from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.filters import repeated
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.scan import TIME_LIMIT, Columns, Rules, cells_of, is_number, scan
+from upliftlens.benchmarks.data.scan import SEPARATORS, TIME_LIMIT, Checks, Columns, Layout, cells_of, is_number, scan
 
-SEPARATORS = {"colons": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "space": " "}
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
-
-
-class Layout(NamedTuple):
-    """How a ratings file is laid out.
-
-    ``separator``: None takes the first of ``SEPARATORS`` that the first line holds.
-    ``user``, ``item``, ``value``, ``time`` name header cells, or positions from 0 where there is no ``header``.
-    ``adjustable``: the user can set these things through data options; otherwise the format fixes them.
-    ``holds``: the content of the value column: "rating", or another number, whose option in data.columns has that name.
-    """
-
-    separator: str | None
-    header: bool
-    user: str
-    item: str
-    value: str | None
-    time: str | None
-    integer_ids: bool
-    adjustable: bool
-    holds: str = "rating"
-
-
-class Checks(NamedTuple):
-    """What the values must satisfy: ``scale`` None for implicit counts; ``distinct`` refuses repeated pairs."""
-
-    scale: tuple[float, float] | None
-    distinct: bool
 
 
 def read_ratings(files: Files, path: str, layout: Layout, config: DataConfig) -> pd.DataFrame:
@@ -70,20 +42,17 @@ def read_columns(data: bytes, file: str, encoding: str, layout: Layout, checks: 
         refuse([Problem(file, 1, None, what, "save it with LF line ends")])
     if not text.strip():
         refuse([Problem(file, None, None, "the file is empty", "give the file that holds the ratings")])
-    separator = layout.separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
-    quoted = separator in (",", ";")
-    cells = cells_of(first, separator, quoted)
-    columns = _columns(cells, file, layout, separator, text)
+    layout = layout.of(first)
+    columns = _columns(cells_of(first, layout), file, layout, text)
     try:
-        table = _parse(text, separator, quoted, layout, columns)
+        table = _parse(text, layout, columns)
         clean = _clean(table, checks)
     except (ValueError, pd.errors.ParserError, OverflowError) as error:
         table, clean, reason = pd.DataFrame(), False, str(error).splitlines()[0]
     else:
         reason = "a row is not what the format asks for"
     if not clean:
-        rules = Rules(separator, quoted, layout.header, checks.scale, checks.distinct, layout.adjustable, layout.holds)
-        refuse(scan(text, file, columns, rules))
+        refuse(scan(text, file, columns, layout, checks))
         refuse([Problem(file, None, None, reason, "compare the lines of the file with one another")])
     return table
 
@@ -110,7 +79,7 @@ def as_text(data: bytes, file: str, encoding: str) -> str:
     raise AssertionError("unreachable")
 
 
-def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: str) -> Columns:
+def _columns(cells: list[str], file: str, layout: Layout, text: str) -> Columns:
     """The position of each column; refuses a wrong separator, a missing column, a missing or unexpected header."""
     options = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
     named = {kind: name for kind, name in options.items() if name is not None}
@@ -124,9 +93,9 @@ def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: 
         names = [str(i) for i in range(len(cells))]
         places = {kind: int(name) for kind, name in named.items() if name.isdigit() and int(name) < len(cells)}
     missing = [kind for kind in named if kind not in places]
-    below = text.split("\n", 2)[1].rstrip("\r").split(separator) if "\n" in text else []
+    below = text.split("\n", 2)[1].rstrip("\r").split(layout.separator) if "\n" in text else []
     if missing:
-        refuse([_missing(cells, names, below, file, layout, separator, named, missing)])
+        refuse([_missing(cells, names, below, file, layout, named, missing)])
     value = places.get("value")
     if (
         not layout.header
@@ -135,7 +104,7 @@ def _columns(cells: list[str], file: str, layout: Layout, separator: str, text: 
         and len(below) > value
         and is_number(below[value])
     ):
-        what = f"'{separator.join(cells)}' looks like a header, and none is expected"
+        what = f"'{layout.separator.join(cells)}' looks like a header, and none is expected"
         fix = "data.header=true, and data.columns.user= and so on by name"
         refuse([Problem(file, 1, None, what, fix if layout.adjustable else "delete this line")])
     roles = {place: layout.holds if kind == "value" else kind for kind, place in places.items()}
@@ -150,10 +119,10 @@ def _missing(
     below: list[str],
     file: str,
     layout: Layout,
-    separator: str,
     named: dict[str, str],
     missing: list[str],
 ) -> Problem:
+    separator = layout.separator
     line = separator.join(cells)
     others = {name: len(line.split(mark)) for name, mark in SEPARATORS.items() if mark != separator and mark in line}
     if len(cells) <= len(named) - len(missing) + 1 and others:
@@ -183,21 +152,21 @@ def _missing(
     return Problem(file, 1, name, f"no such column; there is: {', '.join(names)}", fix)
 
 
-def _parse(text: str, separator: str, quoted: bool, layout: Layout, columns: Columns) -> pd.DataFrame:
-    if len(separator) > 1:
-        text, separator = text.replace(separator, "\t"), "\t"
+def _parse(text: str, layout: Layout, columns: Columns) -> pd.DataFrame:
+    if len(layout.separator) > 1:
+        text, layout = text.replace(layout.separator, "\t"), layout._replace(separator="\t")
     ids = "int64" if layout.integer_ids else "str"
     kinds: defaultdict[Any, str] = defaultdict(lambda: "str", {columns.user: ids, columns.item: ids})
     kinds |= {place: "float64" for place in (columns.value, columns.time) if place is not None}
     raw = pd.read_csv(
         io.BytesIO(text.encode()),
-        sep=separator,
+        sep=layout.separator,
         header=None,
         skiprows=1 if layout.header else 0,
         dtype=kinds,
         na_filter=False,
         skip_blank_lines=False,
-        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
     )
     if raw.shape[1] != columns.width:
         raise ValueError(f"{raw.shape[1]} fields where the first line has {columns.width}")

@@ -13,8 +13,8 @@ from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.filters import merged
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import SEPARATORS, Checks, Layout, as_text, read_columns
-from upliftlens.benchmarks.data.scan import cells_of
+from upliftlens.benchmarks.data.ratings import as_text, read_columns
+from upliftlens.benchmarks.data.scan import SEPARATORS, Checks, Layout, cells_of
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.effects.treatment import overlap
 from upliftlens.causal.effects.treatment import uplift_log as treatment_log
@@ -45,16 +45,17 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
         )
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     data, file, columns = files.read(path), files.label(path), config.columns
-    separator = None if config.separator == "auto" else SEPARATORS[config.separator]
-
     roles = {role: name for role, name in vars(columns).items() if name not in (None, "auto")}
     for role, name in roles.items():
         if other := next((other for other in roles if roles[other] == name and other != role), None):
             raise UpliftlensError(f"data.columns.{role} and data.columns.{other} are both {name}: name another column")
 
+    separator, names = SEPARATORS.get(config.separator, ""), (columns.user, columns.item, columns.outcome, columns.time)
+    layout = Layout(separator, config.header, *names, integer_ids=False, adjustable=True)
+
     def column(name: str, holds: str, distinct: bool = False) -> pd.DataFrame:
-        layout = Layout(separator, config.header, columns.user, columns.item, name, columns.time, False, True, holds)
-        return read_columns(data, file, config.encoding, layout, Checks((0.0, 1.0), distinct))
+        checks = Checks((0.0, 1.0), distinct)
+        return read_columns(data, file, config.encoding, layout._replace(value=name, holds=holds), checks)
 
     log = column(columns.outcome, "outcome", config.filter.duplicates == "error")
     treated = column(columns.treated, "treated")["value"].to_numpy()
@@ -68,8 +69,7 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     given = columns.propensity
     if given == "auto":
         first = as_text(data, file, config.encoding).split("\n", 1)[0].rstrip("\r")
-        mark = separator or next((mark for mark in SEPARATORS.values() if mark in first), ",")
-        given = "propensity" if config.header and "propensity" in cells_of(first, mark, mark in ",;") else None
+        given = "propensity" if config.header and "propensity" in cells_of(first, layout.of(first)) else None
     if given is not None:
         log["treatment_propensity"] = column(given, "propensity")["value"]
     log = one_row_each(log, config.filter.duplicates)
