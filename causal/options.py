@@ -6,7 +6,7 @@ floats are tracers.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -68,6 +68,24 @@ def Within(low: float, high: float, ends: str = "[]") -> Range:
     return Range(low, high, ends[0] == "(", ends[1] == ")")
 
 
+@dataclass(frozen=True)
+class Distinct:
+    """The entries of a list or mapping: none twice, and at least one, unless it may be ``empty``."""
+
+    empty: bool = False
+
+    def check(self, name: str, value: Collection[Any]) -> None:
+        """Refuses a list without entries, and one that names an entry more than once.
+
+        Raises:
+            UpliftlensError: naming the option, and the entry.
+        """
+        if not (value or self.empty):
+            raise UpliftlensError(f"{name} is empty, so there would be nothing to compute")
+        if twice := [entry for entry in value if list(value).count(entry) > 1]:
+            raise UpliftlensError(f"{name} lists {twice[0]} more than once")
+
+
 SEEDS = Within(0, 2**32 - 1)
 """Seeds of JAX, which would cut longer ones: two seeds could then give the same draws."""
 
@@ -75,7 +93,7 @@ SEEDS = Within(0, 2**32 - 1)
 def check_ranges(kind: type, values: Mapping[str, Any], where: str = "") -> None:
     """Refuses values for the options class ``kind`` out of the ranges and choices that its types state.
 
-    Also looks inside of tuples. ``where``: the config group of the options, "" outside of a group.
+    Also looks inside of tuples and mappings. ``where``: the config group of the options, "" outside of a group.
 
     Raises:
         UpliftlensError: naming the option as the user writes it, what it may be and what was given.
@@ -94,7 +112,7 @@ def _check(hint: Any, value: Any, name: str) -> None:
     if origin is Annotated:
         _check(parts[0], value, name)
         for mark in parts[1:]:
-            if isinstance(mark, Range):
+            if isinstance(mark, Range | Distinct):
                 mark.check(name, value)
     elif origin in (Union, UnionType):
         for part in parts:
@@ -102,6 +120,10 @@ def _check(hint: Any, value: Any, name: str) -> None:
     elif origin is tuple:
         for place, element in enumerate(value):
             _check(parts[0] if parts[-1] is Ellipsis else parts[place], element, f"{name}[{place}]")
+    elif origin is Mapping:
+        for key, element in value.items():
+            _check(parts[0], key, name)
+            _check(parts[1], element, f"{name}.{key}")
 
 
 def _short(bound: float) -> str:

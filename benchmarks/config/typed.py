@@ -96,9 +96,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _value(inner[0] if len(inner) == 1 else Any, value, where)
     if hint in _SCALARS:
         return _scalar(hint, value, where)
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) or origin is Mapping:
         if not isinstance(value, Mapping):
-            raise UpliftlensError(f"{where} must be a mapping of options, got {value}")
+            raise UpliftlensError(f"{where} must be a mapping of options, as in {{a: 1}}, got {value}")
+        if origin is Mapping:
+            return {str(name): _value(parts[1], entry, f"{where}.{name}") for name, entry in value.items()}
         return typed(hint, value, where)  # type: ignore[arg-type]
     if origin is tuple and not isinstance(value, list | tuple):
         raise UpliftlensError(f"{where} must be a list, as in [a,b], got {value}")

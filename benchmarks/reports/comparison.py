@@ -144,10 +144,13 @@ def _excludes_0(difference: Difference | Decided) -> bool:
     return difference.lo > 0 or difference.hi < 0  # False for NaN bounds
 
 
-def in_a_cell(difference: Decided) -> str:
-    """The verdict on a difference, with its corrected p, for the cell of a table."""
+def in_a_cell(difference: Decided, first: str = "better", second: str = "worse") -> str:
+    """The verdict on a difference, with its corrected p, for the cell of a table.
+
+    ``first``, ``second``: what it says where that side is the better.
+    """
     undecided = "undecided after correction" if _excludes_0(difference) else "undecided: the interval holds 0"
-    words = {"first": "better", "second": "worse", "undecided": undecided}[difference.better]
+    words = {"first": first, "second": second, "undecided": undecided}[difference.better]
     return f"{words} (p {difference.p_holm:.2g})"
 
 

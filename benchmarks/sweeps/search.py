@@ -1,34 +1,31 @@
-"""The search of ``tune`` and of tables: trials of a configuration, scored on validation rows, and the best of them.
+"""The search of ``tune`` and of tables: trials of a configuration, scored in the same way, and the best of them.
 
-Trial 0 is the configuration as it stands, the next are drawn from its space by a rule, and the last ``refining`` ones
-from the part of the space, ``narrow`` of each range, around the best of those before. Every trial is a run of its own
-in the store (``trial: true``), one for each of the validation ``parts``: fitted on training rows, scored on validation
-rows, never shown the test set.
+Trials are drawn from a space by a rule; the last ``refining`` of them from the part of the space, ``narrow`` of each
+range, around the best of those before. Every trial is a run of its own in the store, one for each of its ``parts``.
+Usually a part is ``trial=true``: fitted on training rows, scored on validation rows, never shown the test set.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import numpy as np
 
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.runs.many import NoData
+from upliftlens.benchmarks.runs.many import NoData, Outcome, record_of, run_many
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.sweeps.space import Rule, Space, full_name, narrowed, require_searchable
+from upliftlens.benchmarks.sweeps.space import Rule, Space, full_name, narrowed, stated
+from upliftlens.benchmarks.system.talk import Reporter, quiet
 from upliftlens.causal.errors import UpliftlensError
 
 
 class Trial(NamedTuple):
-    """The changes that a trial makes, and its records, one per validation part; none if it failed."""
+    """The changes that a trial makes; its records, one per part, and their mean criterion: none if it failed."""
 
     changes: tuple[str, ...]
-    records: tuple[Record, ...] = ()
-
-    @property
-    def criterion(self) -> float:
-        """The mean of the criterion over the validation parts."""
-        return float(np.mean([record.diagnostics["validation"] for record in self.records]))
+    records: tuple[Record, ...]
+    criterion: float
 
 
 class Search(NamedTuple):
@@ -38,70 +35,87 @@ class Search(NamedTuple):
     best: int
 
 
+def on_validation(record: Record) -> tuple[str, float]:
+    """The name of the criterion and its value on validation rows."""
+    return record.diagnostics["monitor"], record.diagnostics["validation"]
+
+
 def search(
     planned: Callable[[Sequence[str]], Plan],
-    run: Callable[[Plan], Record],
     space: Space,
     rule: Rule,
     budget: int,
     seed: int,
-    failed: Callable[[int, Sequence[str], str], None],
-    parts: Sequence[Sequence[str]] = ((),),
+    say: Callable[[str], None],
+    parts: Sequence[Sequence[str]] = (("trial=true",),),
     refining: int = 0,
     narrow: float = 1.0,
+    scored: Callable[[Record], tuple[str, float]] = on_validation,
+    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet),
+    ended: Callable[[Plan, Outcome], Record] = record_of,
 ) -> Search:
     """The best of ``budget`` trials: by the direction of its criterion, the earliest of equals.
 
     ``planned(changes)`` is the plan of the configuration with those changes; ``parts``: the changes that make each
-    validation part. ``failed(number, changes, reason)`` reports a trial that fails on a part; it counts and can't win.
+    part of a trial; ``scored(record)``: the name and the value of the criterion. With nothing in the space, the only
+    trial is the configuration as it stands. ``during`` as in ``run_many``; ``ended(plan, outcome)`` is the record of a
+    run that has ended, or raises. ``say`` reports a trial that fails in a part; it counts and can't win.
 
     Raises:
         UpliftlensError: if the configuration or the space is wrong, the data can't be loaded, every trial failed, or
             trials were scored by different criteria.
     """
     # An error in the configuration itself, or in the space, is no failed trial.
-    first = [planned([*part, "trial=true"]) for part in parts]
-    stated = {full_name(name): _stated(first[0].config, full_name(name), entry) for name, entry in space.items()}
+    first = [planned(part) for part in parts]
+    values = {full_name(name): stated(name, entry, first[0].config) for name, entry in space.items()}
     trials: list[Trial] = []
 
     def judge(drawn: Sequence[Sequence[str]]) -> None:
-        for changes in drawn:
-            records: tuple[Record, ...] = ()
+        records: list[list[Record]] = [[] for _ in drawn]
+        batch: list[tuple[int, Plan]] = []
+
+        def failed(place: int, error: UpliftlensError) -> None:
+            say(f"trial {len(trials) + place} ({' '.join(drawn[place]) or 'as configured'}) failed: {error}")
+
+        for place, changes in enumerate(drawn):
             try:
-                plans = [planned([*changes, *part, "trial=true"]) for part in parts] if trials else first
-                records = tuple(map(run, plans))
+                plans = [planned([*changes, *part]) for part in parts] if changes else first
+                batch += [(place, plan) for plan in plans]
+            except UpliftlensError as error:
+                failed(place, error)
+        places = iter([place for place, _ in batch])
+
+        def after(plan: Plan, outcome: Outcome) -> None:
+            place = next(places)
+            try:
+                records[place].append(ended(plan, outcome))
             except NoData:
                 raise
             except UpliftlensError as error:
-                failed(len(trials), changes, str(error))
-            trials.append(Trial(tuple(changes), records))
+                failed(place, error)
 
-    judge(rule(space, budget - refining, seed))
-    best = _best(trials)
+        run_many([plan for _, plan in batch], during, after)
+        for changes, done in zip(drawn, records, strict=True):
+            whole = done if len(done) == len(parts) else []
+            criterion = float(np.mean([scored(record)[1] for record in whole])) if whole else float("nan")
+            trials.append(Trial(tuple(changes), tuple(whole), criterion))
+
+    judge(rule(space, budget - refining, seed) if space else [[]])
+    best = _best(trials, scored)
     if refining:
-        chosen = stated | dict(change.split("=", 1) for change in trials[best].changes)
+        chosen = values | dict(change.split("=", 1) for change in trials[best].changes)
         closer = narrowed(space, {name: chosen[full_name(name)] for name in space}, narrow)
         judge(rule(closer, refining + 1, seed)[1:])
-        best = _best(trials)
+        best = _best(trials, scored)
     return Search(tuple(trials), best)
 
 
-def _stated(config: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Any:
-    """The value that a configuration states for an option of the space."""
-    require_searchable(name, config)
-    section, _, option = name.partition(".")
-    value = config[section][option]
-    if isinstance(entry, Mapping) and "low" in entry and not isinstance(value, int | float | None):
-        raise UpliftlensError(f"the search space gives {name} a range, but it is no number: give it choices")
-    return value
-
-
-def _best(trials: Sequence[Trial]) -> int:
-    scored = [(number, trial) for number, trial in enumerate(trials) if trial.records]
-    if not scored:
+def _best(trials: Sequence[Trial], scored: Callable[[Record], tuple[str, float]]) -> int:
+    done = [number for number, trial in enumerate(trials) if trial.records]
+    if not done:
         raise UpliftlensError("every trial failed: see the messages above")
-    monitors = {record.diagnostics["monitor"] for _, trial in scored for record in trial.records}
-    if len(monitors) > 1:
-        raise UpliftlensError(f"the trials were scored by {' and '.join(sorted(monitors))}: set train.monitor to one")
-    sign = -1 if choose(monitors.pop()).metric.higher_is_better else 1
-    return min(scored, key=lambda numbered: (sign * numbered[1].criterion, numbered[0]))[0]
+    names = {scored(record)[0] for number in done for record in trials[number].records}
+    if len(names) > 1:
+        raise UpliftlensError(f"the trials were scored by {' and '.join(sorted(names))}: set train.monitor to one")
+    sign = -1 if choose(names.pop()).metric.higher_is_better else 1
+    return min(done, key=lambda number: sign * trials[number].criterion)

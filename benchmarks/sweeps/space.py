@@ -1,6 +1,7 @@
-"""The space of a search: options with their ranges or choices, and two rules that draw trials from it."""
+"""The space of a search: options with their ranges or choices, and three rules that draw trials from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,29 +23,27 @@ def sample(space: Space, budget: int, seed: int) -> list[list[str]]:
     """Changes of ``budget`` trials drawn from a search space; trial 0 is the configuration as it stands.
 
     Draw t depends on (seed, t) only, so a larger budget repeats the smaller one's trials.
-
-    Raises:
-        UpliftlensError: if there is nothing to search, or an entry states neither choices nor a range.
     """
-    _require_space(space)
-    trials: list[list[str]] = [[]]
-    for number in range(1, budget):
+
+    def shares(number: int) -> list[float]:
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
-        trials.append([f"{full_name(name)}={_draw(entry, rng)}" for name, entry in space.items()])
-    return trials[:budget]
+        return [_share(entry, rng) for entry in space.values()]
+
+    return _trials(space, map(shares, range(1, budget)))
 
 
 def spread(space: Space, budget: int, seed: int) -> list[list[str]]:
     """As ``sample``, but the draws are the points of a scrambled Halton sequence: they leave no wide gap in any range.
 
     A larger budget repeats the smaller one's trials here, too.
-
-    Raises:
-        UpliftlensError: as ``sample``.
     """
-    _require_space(space)
-    points = qmc.Halton(len(space), scramble=True, rng=seed).random(budget - 1)
-    return [[], *([f"{full_name(name)}={_at(entry, u)}" for (name, entry), u in zip(space.items(), p)] for p in points)]
+    return _trials(space, qmc.Halton(len(space), scramble=True, rng=seed).random(budget - 1))
+
+
+def grid(space: Space, budget: int, seed: int) -> list[list[str]]:
+    """A trial for each combination of a space's choices, whatever the budget; nothing is drawn."""
+    points = product(*(entry["choices"] for entry in space.values()))
+    return [[f"{full_name(name)}={_text(choice)}" for name, choice in zip(space, point)] for point in points]
 
 
 def narrowed(space: Space, centre: Mapping[str, Any], width: float) -> dict[str, dict[str, Any]]:
@@ -57,13 +56,14 @@ def narrowed(space: Space, centre: Mapping[str, Any], width: float) -> dict[str,
     return {name: _narrowed(entry, centre[name], width) for name, entry in space.items()}
 
 
-def require_searchable(name: str, config: Mapping[str, Any]) -> None:
-    """Refuses an option whose values can't be compared on the same validation rows, and an unknown option.
+def stated(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
+    """The value that a configuration states for an option of a space.
 
     Raises:
-        UpliftlensError: naming the option.
+        UpliftlensError: for an unknown option, one whose values can't be compared on the same validation rows, or an
+            ``entry`` that no value can be drawn from.
     """
-    section, _, option = name.partition(".")
+    section, _, option = full_name(name).partition(".")
     if section not in SEARCHED or name == "train.monitor":
         raise UpliftlensError(
             f"model.space names {name}, whose values can't be compared: trials must share their data, split and "
@@ -71,42 +71,53 @@ def require_searchable(name: str, config: Mapping[str, Any]) -> None:
         )
     if option not in config[section]:
         raise unknown(f"option in model.space: {section} has no", option, config[section])
-
-
-def _require(name: str, entry: Any) -> None:
-    """Refuses an entry that no value can be drawn from."""
-    wrong = f"model.space.{name.removeprefix('model.')}={entry}"
+    value, wrong = config[section][option], f"model.space.{name.removeprefix('model.')}={entry}"
     if not isinstance(entry, Mapping) or not ("choices" in entry or {"low", "high"} <= entry.keys()):
         raise UpliftlensError(f"{wrong} must state choices, or low and high (and log: true)")
     if "choices" in entry:
-        if not isinstance(entry["choices"], list) or not entry["choices"]:
+        if not isinstance(entry["choices"], Sequence) or isinstance(entry["choices"], str) or not entry["choices"]:
             raise UpliftlensError(f"{wrong}: choices is a list of at least one value")
-        return
+        return value
     bounds = [entry["low"], entry["high"]]
     numbers = all(isinstance(bound, int | float) and np.isfinite(bound) for bound in bounds)
     if not numbers or not bounds[0] < bounds[1]:
         raise UpliftlensError(f"{wrong}: low must be a number below high, both finite")
     if entry.get("log") and not bounds[0] > 0:
         raise UpliftlensError(f"{wrong}: with log, low must be above 0")
+    if not isinstance(value, int | float | None):
+        raise UpliftlensError(f"the search space gives {name} a range, but it is no number: give it choices")
+    return value
 
 
-def _draw(entry: Mapping[str, Any], rng: np.random.Generator) -> Any:
+def full_name(name: str) -> str:
+    """How the command line writes an option of a space."""
+    return name if "." in name else f"model.{name}"
+
+
+def _trials(space: Space, points: Iterable[Sequence[float]]) -> list[list[str]]:
+    """The configuration as it stands, then a trial for each point: a share in [0, 1) of each option's entry."""
+    return [[], *([f"{full_name(name)}={_at(entry, u)}" for (name, entry), u in zip(space.items(), p)] for p in points)]
+
+
+def _share(entry: Mapping[str, Any], rng: np.random.Generator) -> float:
     if "choices" in entry:
-        return _at(entry, (rng.integers(len(entry["choices"])) + 0.5) / len(entry["choices"]))
-    return _at(entry, rng.random())
+        return (rng.integers(len(entry["choices"])) + 0.5) / len(entry["choices"])
+    return rng.random()
 
 
 def _at(entry: Mapping[str, Any], share: float) -> Any:
     """The value at a share in [0, 1) of an entry's choices or range."""
     if "choices" in entry:
-        choice = entry["choices"][int(share * len(entry["choices"]))]
-        return str(choice).replace(" ", "") if isinstance(choice, list) else choice
-    low, high = float(entry["low"]), float(entry["high"])
-    if entry.get("log"):
-        low, high = np.log(low), np.log(high)
-    value = low + (high - low) * share
+        return _text(entry["choices"][int(share * len(entry["choices"]))])
+    to, back = _scale(entry)
+    low, high = to(entry["low"]), to(entry["high"])
     # Four digits are enough for a search, and readable in a table.
-    return float(f"{np.exp(value) if entry.get('log') else value:.4g}")
+    return float(f"{back(low + (high - low) * share):.4g}")
+
+
+def _text(choice: Any) -> Any:
+    """A choice as the command line writes it."""
+    return f"[{','.join(map(str, choice))}]" if isinstance(choice, list | tuple) else choice
 
 
 def _narrowed(entry: Mapping[str, Any], value: Any, width: float) -> dict[str, Any]:
@@ -114,27 +125,13 @@ def _narrowed(entry: Mapping[str, Any], value: Any, width: float) -> dict[str, A
         return {"choices": [value]}
     if value is None:
         return dict(entry)
-    low, high = float(entry["low"]), float(entry["high"])
-    middle = min(max(float(value), low), high)
-    if entry.get("log"):
-        low, high, middle = np.log([low, high, middle])
+    to, back = _scale(entry)
+    low, high = to(entry["low"]), to(entry["high"])
     half = width * (high - low) / 2
-    middle = min(max(middle, low + half), high - half)
-    low, high = middle - half, middle + half
-    if entry.get("log"):
-        low, high = np.exp([low, high])
-    return {**entry, "low": float(low), "high": float(high)}
+    middle = np.clip(to(np.clip(float(value), entry["low"], entry["high"])), low + half, high - half)
+    return {**entry, "low": float(back(middle - half)), "high": float(back(middle + half))}
 
 
-def _require_space(space: Space) -> None:
-    if not space:
-        raise UpliftlensError(
-            "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
-        )
-    for name, entry in space.items():
-        _require(name, entry)
-
-
-def full_name(name: str) -> str:
-    """How the command line writes an option of a space."""
-    return name if "." in name else f"model.{name}"
+def _scale(entry: Mapping[str, Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """To the scale on which a range is even, and back."""
+    return (np.log, np.exp) if entry.get("log") else (float, float)

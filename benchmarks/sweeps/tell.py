@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from upliftlens.benchmarks.runs.many import Outcome, record_of, run_many
+from upliftlens.benchmarks.runs.many import Outcome, record_of
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record, default_metrics
 from upliftlens.benchmarks.system.talk import Reporter, epoch_bar, say, say_styled
@@ -14,16 +14,6 @@ def bar(plan: Plan) -> Iterator[Reporter]:
     """The reporter of a run with a bar of its epochs."""
     with epoch_bar(label_of(plan), plan.progress) as on_epoch:
         yield Reporter(say, on_epoch)
-
-
-def run_and_tell(plan: Plan) -> Record:
-    """Runs a plan and prints a line when it is done; its record.
-
-    Raises:
-        UpliftlensError: if it fails.
-    """
-    (outcome,) = run_many([plan], bar)
-    return tell_done(plan, outcome)
 
 
 def tell_done(plan: Plan, outcome: Outcome) -> Record:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
+from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan, general, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.app import sweep_name
 from upliftlens.benchmarks.sweeps.search import Search, search
 from upliftlens.benchmarks.sweeps.space import Space, full_name, sample
-from upliftlens.benchmarks.sweeps.tell import run_and_tell
+from upliftlens.benchmarks.sweeps.tell import bar, tell_done
 from upliftlens.benchmarks.system.talk import say
 from upliftlens.causal.errors import UpliftlensError
 
@@ -32,12 +33,14 @@ def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
     def planned(changes: Sequence[str]) -> Plan:
         return refuse_ignored(plan(changed(content, [*changes, *group]), overrides))
 
-    def failed(number: int, changes: Sequence[str], reason: str) -> None:
-        say(f"trial {number} failed: {reason}")
-
-    space = searched(config, overrides)
-    tried = search(planned, run_and_tell, space, sample, settings.budget, settings.tune_seed, failed)
-    return tried, run_and_tell(planned(tried.trials[tried.best].changes))
+    if not (space := searched(config, overrides)):
+        raise UpliftlensError(
+            "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
+        )
+    tried = search(planned, space, sample, settings.budget, settings.tune_seed, say, during=bar, ended=tell_done)
+    final = planned(tried.trials[tried.best].changes)
+    (outcome,) = run_many([final], bar)
+    return tried, tell_done(final, outcome)
 
 
 def searched(content: Mapping[str, Any], overrides: Sequence[str]) -> Space:

@@ -1,24 +1,39 @@
 """Tables of estimators against a known truth, over draws; the only trained model completes the rating matrix."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy import stats
 
-from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.tables.run import dataset_of
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
+from upliftlens.benchmarks.tables.run import Names, dataset_of
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, judged
 from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import CompletionConfig
 from upliftlens.causal.errors import located
+from upliftlens.causal.options import SEEDS, Above, AtLeast, Within
 from upliftlens.causal.worlds.schnabel import absolute_error, dcg, estimates, exposure, predictions, rebucket, spreads
 
 ESTIMATORS = ("ips", "snips", "naive")
 LEVEL = 0.95  # of the intervals over draws
 
 
-def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
+@dataclass(frozen=True, kw_only=True)
+class Options(TableOptions):
+    """The world, as in ``SchnabelConfig``: the ratings of ``data`` completed; the ``draws`` of what is observed of it,
+    seeded by ``seed``; the ``cutoff`` of the DCG."""
+
+    data: Names
+    completion: CompletionConfig
+    marginal: tuple[Annotated[float, Above(0)], ...]
+    alpha: Annotated[float, Above(0)]
+    density: Annotated[float, Within(0, 1, "()")]
+    cutoff: Annotated[int, AtLeast(1)]
+    draws: Annotated[int, AtLeast(2)]
+    seed: Annotated[int, SEEDS]
+
+
+def estimator_cells(definition: Options, where: Where) -> list[Cell]:
     """Mean and standard deviation of each estimator over the draws, for MAE and DCG@k.
 
     Columns ``ips``, ``dcg50/ips`` …: the mean over draws with Student's interval of it. Columns ``sd/ips``,
@@ -31,31 +46,30 @@ def estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
     Raises:
         UpliftlensError: if the data can't be loaded.
     """
-    dataset = dataset_of(content["data"], where)
-    completion = typed(CompletionConfig, content["completion"], "completion")
+    dataset = dataset_of(definition.data, where)
     with located("the table's world"):
-        ratings = rebucket(complete(dataset.log, completion), np.asarray(content["marginal"]))
-        p = exposure(ratings, content["alpha"], content["density"])
-    for_predictions, for_ties, for_draws = (np.random.default_rng([content["seed"], stream]) for stream in range(3))
-    predicted, k = predictions(ratings, for_predictions), int(content["cutoff"])
+        ratings = rebucket(complete(dataset.log, definition.completion), np.asarray(definition.marginal))
+        p = exposure(ratings, definition.alpha, definition.density)
+    for_predictions, for_ties, for_draws = (np.random.default_rng([definition.seed, stream]) for stream in range(3))
+    predicted, k = predictions(ratings, for_predictions), definition.cutoff
     errors = {name: absolute_error(ratings, prediction) for name, prediction in predicted.items()}
     gains = {name: dcg(ratings, prediction, k, for_ties) for name, prediction in predicted.items()}
     cells = []
     for prefix, losses in (("", errors), (f"dcg{k}/", gains)):
-        for row, estimate in estimates(losses, p, content["draws"], for_draws).items():
+        for row, estimate in estimates(losses, p, definition.draws, for_draws).items():
             closed = spreads(losses[row], p)
-            cells.append(_cell(content, row, f"{prefix}true", estimate.true, estimate.true, estimate.true))
+            cells.append(_cell(definition, row, f"{prefix}true", estimate.true, estimate.true, estimate.true))
             for name in ESTIMATORS:
                 values = getattr(estimate, name)
                 mean, sd = float(values.mean()), float(values.std(ddof=1))
                 half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
-                cells.append(_cell(content, row, f"{prefix}{name}", mean, mean - half, mean + half))
+                cells.append(_cell(definition, row, f"{prefix}{name}", mean, mean - half, mean + half))
                 cells.append(_spread_cell(row, f"{prefix}sd/{name}", sd, len(values), closed[name].sd))
     return cells
 
 
-def _cell(content: Mapping[str, Any], row: str, column: str, value: float, low: float, high: float) -> Cell:
-    return Cell(row, column, value, low, high, *judged(content, row, column, value), ())
+def _cell(definition: Options, row: str, column: str, value: float, low: float, high: float) -> Cell:
+    return Cell(row, column, value, low, high, *judged(definition, row, column, value), ())
 
 
 def _spread_cell(row: str, column: str, sd: float, draws: int, closed: float) -> Cell:
@@ -71,4 +85,4 @@ def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-kind = TableKind("estimators", estimator_cells)
+kind = TableKind("estimators", Options, estimator_cells)

@@ -8,9 +8,9 @@ draws. The figure shows the root mean squared errors, a panel per knob.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,88 +18,96 @@ import numpy as np
 
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.reports.comparison import decided, in_a_cell
-from upliftlens.benchmarks.reports.drawing import Line, check_path, panel_plot, save
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
+from upliftlens.benchmarks.reports.drawing import Line, panel_plot, save
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, judged
 from upliftlens.benchmarks.worlds.config import GridConfig
 from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal import risk
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.intervals import Difference, Resampling, paired, percentile
+from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 from upliftlens.causal.worlds.grid import Grid, Knobs, capacity_of, observed_rows
 
 ROUNDING = 1e-6  # errors are computed in single precision
+Knob = Literal["propensity", "imputation", "confounding"]
+Estimator = Literal["naive", "ips", "snips", "clipped_ips", "eib", "dr", "sndr", "stable_dr"]
 
 
-def robustness_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
+@dataclass(frozen=True, kw_only=True)
+class Options(TableOptions):
+    """``world``: changes of data=grid; ``knobs``: the values of each; ``compared``: pairs of the ``estimators``.
+
+    ``floor`` of ``clipped_ips``; ``draws`` of the observation, seeded by ``seed``; ``interval``: over the draws.
+    """
+
+    world: tuple[str, ...]
+    base: Mapping[Knob, float]
+    knobs: Annotated[Mapping[Knob, Annotated[tuple[float, ...], Distinct()]], Distinct()]
+    estimators: Annotated[tuple[Estimator, ...], Distinct()]
+    compared: Annotated[tuple[Annotated[tuple[Estimator, Estimator], Distinct()], ...], Distinct(empty=True)]
+    floor: Annotated[float, Within(0, 1, "()")]
+    draws: Annotated[int, AtLeast(2)]
+    seed: Annotated[int, SEEDS]
+    interval: Resampling
+    figure: tuple[Literal["svg", "png", "pdf"], ...]
+
+    def __post_init__(self) -> None:
+        for name in sorted({name for pair in self.compared for name in pair}.difference(self.estimators)):
+            raise unknown("compared estimator", name, self.estimators)
+        if missing := sorted(set(get_args(Knob)).difference(self.base)):
+            raise UpliftlensError(f"base must say where every knob stands: {', '.join(missing)} is missing")
+        for knob, values in self.knobs.items():
+            if len({f"{value:g}" for value in values}) < len(values):
+                raise UpliftlensError(f"knobs.{knob}={list(values)}: give it values that differ in six digits")
+
+
+def robustness_cells(definition: Options, where: Where) -> list[Cell]:
     """Cells of every knob's values; the figure is written to ``tables`` in the store, in each of ``figure``'s formats.
 
     Raises:
         UpliftlensError: for an unknown knob or estimator, an impossible world, or a draw that observes no pair.
     """
-    _require(content)
-    config, resampling = configure("grid", content["world"]), Resampling(**content["interval"])
+    config, resampling = configure("grid", definition.world), definition.interval
     if not isinstance(config, GridConfig):
         raise UpliftlensError("world takes changes of data=grid, as in world=[data.density=0.1]: its truth is known")
     cells: list[Cell] = []
     families: dict[str, dict[str, _Gap]] = {}
-    for knob, values in content["knobs"].items():
+    for knob, values in definition.knobs.items():
         for value in values:
-            world = world_of(config, Knobs(**{**content["base"], knob: value}))
-            drawn = relative_errors(world, content["estimators"], content["draws"], content["floor"], content["seed"])
-            by_estimator = dict(zip(content["estimators"], drawn, strict=True))
+            world = world_of(config, Knobs(**{**definition.base, knob: value}))
+            drawn = relative_errors(world, definition.estimators, definition.draws, definition.floor, definition.seed)
+            by_estimator = dict(zip(definition.estimators, drawn, strict=True))
             row = f"{knob}={value:g}"
             for prefix, summary in (("", _rmse), ("bias/", _mean)):
                 for name, errors in by_estimator.items():
                     mean, column = float(summary(errors)), prefix + name
                     low, high = _bounds(errors, summary, resampling)
-                    cells.append(Cell(row, column, mean, low, high, *judged(content, row, column, mean), ()))
-                for first, second in content["compared"]:
+                    cells.append(Cell(row, column, mean, low, high, *judged(definition, row, column, mean), ()))
+                for first, second in definition.compared:
                     gap = _gap(np.stack([by_estimator[first], by_estimator[second]]), summary, resampling)
                     families.setdefault(f"{prefix}{first} vs {second}", {})[row] = gap
     for column, family in families.items():
         cells += _paired_cells(column, family, resampling.level)
-    for form in content["figure"]:
+    for form in definition.figure:
         path = where.store / "tables" / f"robustness.{form}"
-        save(panel_plot(_panels(cells, content), content["title"], "RMSE / truth"), path)
+        save(panel_plot(_panels(cells, definition), definition.title, "RMSE / truth"), path)
         where.say(f"figure: {path}")
     return cells
 
 
-def _panels(cells: Sequence[Cell], content: Mapping[str, Any]) -> dict[str, list[Line]]:
+def _panels(cells: Sequence[Cell], definition: Options) -> dict[str, list[Line]]:
     """A panel per knob with a line per estimator."""
     at = {(cell.row, cell.column): cell for cell in cells}
     panels: dict[str, list[Line]] = {}
-    for knob, values in content["knobs"].items():
-        for place, name in enumerate(content["estimators"]):
+    for knob, values in definition.knobs.items():
+        for place, name in enumerate(definition.estimators):
             line = np.array([at[f"{knob}={value:g}", name][2:5] for value in values], np.float64).T
             panels.setdefault(f"{knob}: how wrong", []).append(Line(name, np.array(values), line[0], place, *line[1:]))
     return panels
 
 
-def _require(content: Mapping[str, Any]) -> None:
-    known = _estimators(0.5, jnp.zeros(0), jnp.zeros(()))
-    for name in content["estimators"]:
-        if name not in known:
-            raise unknown("estimator", name, known)
-    for pair in content["compared"]:
-        for name in set(pair).difference(content["estimators"]):
-            raise unknown("compared estimator", name, content["estimators"])
-        if len(pair) != 2 or pair[0] == pair[1] or content["compared"].count(pair) > 1:
-            raise UpliftlensError(f"compared lists {pair}: each entry is two different estimators, listed once")
-    for name in [*content["knobs"], *content["base"]]:
-        if name not in Knobs._fields:
-            raise unknown("knob", name, Knobs._fields)
-    if missing := set(Knobs._fields).difference(content["base"]):
-        raise UpliftlensError(f"base must say where every knob stands: {', '.join(sorted(missing))} is missing")
-    for knob, values in content["knobs"].items():
-        if not values or len({f"{value:g}" for value in values}) < len(values):
-            raise UpliftlensError(f"knobs.{knob}={values}: give it one or more values that differ in six digits")
-    for form in content["figure"]:
-        check_path(Path(f"robustness.{form}"))
-
-
-def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
+def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     """The estimator with the least error in each row, and where the compared pairs differ."""
     by_row: dict[str, list[Cell]] = {}
     by_verdict: dict[str, dict[str, list[str]]] = {}
@@ -211,4 +219,4 @@ def _bounds(
     return percentile(summary(_resampled(errors, resampling)), resampling.level)
 
 
-kind = TableKind("robustness", robustness_cells, remarks)
+kind = TableKind("robustness", Options, robustness_cells, remarks)

@@ -1,18 +1,45 @@
-"""Data and runs of a table: a configuration is composed once, changed by values, and its run looked up or computed."""
+"""Data and runs of a table: a configuration is composed once, changed by values, and its runs looked up or computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
 
 from upliftlens.benchmarks.config.compose import changed, composed
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.runs import many
+from upliftlens.benchmarks.data.world import World
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation
+from upliftlens.benchmarks.reports.comparison import Replicated, differences, in_a_cell
+from upliftlens.benchmarks.runs.fit import restore
+from upliftlens.benchmarks.runs.many import record_of, run_many
 from upliftlens.benchmarks.runs.plan import Plan, plan
+from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.tables.table import Where
+from upliftlens.benchmarks.system.talk import quiet
+from upliftlens.benchmarks.tables.table import Cell, TableOptions, Where
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import Interactions, interactions, take
+from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.options import SEEDS, Distinct
+
+Seeds = Annotated[tuple[Annotated[int, SEEDS], ...], Distinct()]
+Names = Annotated[tuple[str, ...], Distinct()]
+NamedChanges = Annotated[Mapping[str, tuple[str, ...]], Distinct()]
+"""Changes of a configuration, ``NAME=VALUE`` each, by a name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsOptions(TableOptions):
+    """Of a table of runs: the options that are ``common`` to all of them, and the ``seeds`` of each."""
+
+    common: tuple[str, ...]
+    seeds: Seeds
 
 
 def dataset_of(options: Sequence[str], where: Where) -> Dataset:
@@ -52,19 +79,68 @@ def fits(options: Sequence[str], where: Where) -> bool:
     return entry("losses", config["loss"]["name"]).value.link in objective.links
 
 
-def record_of(plan: Plan) -> Record:
-    """The record of a plan, from the store or computed.
+def records_of(plans: Sequence[Plan]) -> list[Record]:
+    """The records of plans, from the store or computed.
 
     Raises:
-        UpliftlensError: if the run fails.
+        UpliftlensError: once all have ended, if a run fails.
     """
-    (outcome,) = many.run_many([plan])
-    return many.record_of(plan, outcome)
+    return [record_of(plan, outcome) for plan, outcome in zip(plans, run_many(plans), strict=True)]
 
 
 def behind(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
     """The last fields of a cell: the keys of the runs behind it, and whether one of them used MAR data."""
     return tuple(record.key for record in records), any(record.diagnostics["uses_mar_data"] for record in records)
+
+
+class Measured(NamedTuple):
+    """A metric of a row, measured by the runs of ``records``."""
+
+    value: Replicated
+    records: Sequence[Record]
+
+
+def paired_cells(
+    pairs: Mapping[tuple[str, str], tuple[Measured, Measured]], metric: str, resampling: Resampling, *words: str
+) -> Iterator[Cell]:
+    """Cells of paired differences by their rows and columns; ``words``: of the verdict, see ``in_a_cell``.
+
+    Raises:
+        UpliftlensError: as ``differences``.
+    """
+    sides = {" ".join(names): (first.value, second.value) for names, (first, second) in pairs.items()}
+    decisions = differences(sides, metric, resampling).values()
+    for (names, (first, second)), decision in zip(pairs.items(), decisions, strict=True):
+        runs = behind([*first.records, *second.records])
+        yield Cell(*names, *decision[:3], None, in_a_cell(decision, *words), *runs)
+
+
+def over_all_pairs(plan: Plan) -> Evaluation:
+    """The plan's metrics over all users × items of a world, from its stored fit: only those of predictions have a
+    meaning.
+
+    Raises:
+        UpliftlensError: if not all ratings of the data are known, or the run is not in the store.
+    """
+    prepared = prepare(plan, quiet)
+    trained = restore(plan, prepared)
+    dataset = prepared.dataset
+    pairs = None if dataset.world is None else _pairs(dataset.world)
+    if pairs is None:
+        raise UpliftlensError(
+            f"data={plan.data.name}: not every rating is known: use everywhere: false, or schnabel-ml-100k"
+        )
+    seen = take(pairs, np.zeros(len(pairs), bool))  # none
+    held_out = HeldOut(pairs, seen, dataset.relevance, dataset.scale, dataset.feedback)
+    return evaluate(trained.method, trained.state, trained.data, held_out, plan.metrics)
+
+
+@lru_cache(maxsize=1)
+def _pairs(world: World) -> Interactions | None:
+    if (ratings := world.ratings) is None:
+        return None
+    users, items = np.divmod(np.arange(ratings.size), ratings.shape[1])
+    return interactions(users, items, ratings.ravel(), *ratings.shape)
 
 
 @lru_cache(maxsize=256)

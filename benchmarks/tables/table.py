@@ -1,11 +1,13 @@
 """``upliftlens table NAME``: a paper's table beside the published numbers.
 
-A definition (configs/table/NAME.yaml) names its ``kind``, a ``TableKind``. Runs are kept in the result store, so an
-interrupted table resumes.
+A definition (configs/table/NAME.yaml) names its ``kind``, a ``TableKind``; its other keys are the options of that
+kind, which ``upliftlens table NAME KEY=VALUE …`` replaces. Runs are kept in the result store, so an interrupted table
+resumes.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +16,21 @@ import yaml
 
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.plugins import entry, installed
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.reports.render import latex, markdown
-from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.causal.errors import UpliftlensError, located, unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What the definition of any table may state: its title, published numbers and tolerances.
+
+    ``published`` by row and column; ``tolerance`` by column, None: the published number is no target.
+    """
+
+    title: str
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    tolerance: Mapping[str, float | None] = field(default_factory=dict)
 
 
 class Cell(NamedTuple):
@@ -55,13 +69,16 @@ class Where(NamedTuple):
 class TableKind(NamedTuple):
     """How tables of a kind are computed: what an entry point of ``upliftlens.tables`` names.
 
-    ``cells(definition, where)``; ``remarks(definition, cells)`` are sentences about them. ``definition``: that of a
-    table with the name of the kind, instead of a YAML file: at least its ``title``, and the keys that ``cells`` reads.
+    ``options``: a frozen dataclass, a ``TableOptions`` with the other keys of a definition, whose ranges are part of
+    their types; ``cells`` and ``remarks`` get a definition as an instance of it, checked. ``cells(definition, where)``;
+    ``remarks(definition, cells)`` are sentences about them. ``definition``: that of a table with the name of the kind,
+    instead of a YAML file.
     """
 
     name: str
-    cells: Callable[[Mapping[str, Any], Where], list[Cell]]
-    remarks: Callable[[Mapping[str, Any], Sequence[Cell]], list[str]] = lambda definition, cells: []
+    options: type[TableOptions]
+    cells: Callable[[Any, Where], list[Cell]]
+    remarks: Callable[[Any, Sequence[Cell]], list[str]] = lambda definition, cells: []
     definition: Mapping[str, Any] | None = None
 
 
@@ -80,8 +97,6 @@ def definition(name: str) -> dict[str, Any]:
         return dict(yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text()))
     if name not in (defined := _defined()):
         raise unknown("table", name, names())
-    if "title" not in defined[name]:
-        raise UpliftlensError(f"the table {name}: its definition needs a title")
     return {"kind": name, **defined[name]}
 
 
@@ -96,21 +111,47 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
     Raises:
         UpliftlensError: for an unknown name, kind or key, data that can't be loaded, or a run that fails.
     """
-    content = overridden(definition(name), overrides)
+    kind, options = checked(name, definition(name), overrides)
+    cells = kind.cells(options, where)
+    return Table(options.title, cells, kind.remarks(options, cells))
+
+
+def checked(name: str, content: Mapping[str, Any], overrides: Sequence[str] = ()) -> tuple[TableKind, Any]:
+    """The kind of a table, and its options with what ``overrides`` replaces; the title lists the overrides.
+
+    Values are written as in the definition, in YAML: ``draws=5``, ``seeds=[0,1]``, ``grid={model.dim: [2, 4]}``.
+
+    Raises:
+        UpliftlensError: for an override that isn't KEY=VALUE, an unknown kind or key, a value of a wrong type or out of
+            its range.
+    """
     with located(f"the table {name}"):
         kind: TableKind = entry("tables", content["kind"]).value
-    cells = kind.cells(content, where)
-    return Table(content["title"], cells, kind.remarks(content, cells))
+        changed = {key: value for key, value in content.items() if key != "kind"}
+        known = [option.name for option in fields(kind.options) if option.name != "published"]
+        for override in overrides:
+            key, sign, text = override.partition("=")
+            if not sign:
+                raise UpliftlensError(f"'{override}' is no option of a table: write KEY=VALUE, as in draws=5")
+            if key not in known:
+                raise unknown("option", key, known)
+            try:
+                changed[key] = yaml.safe_load(text)
+            except yaml.YAMLError:
+                raise UpliftlensError(f"{override}: not a value in YAML") from None
+        if overrides and changed["title"] == content["title"]:
+            changed["title"] = f"{content['title']} ({' '.join(overrides)})"
+        return kind, typed(kind.options, changed, "")
 
 
-def judged(content: Mapping[str, Any], row: str, column: str, value: float) -> tuple[float | None, str]:
+def judged(definition: TableOptions, row: str, column: str, value: float) -> tuple[float | None, str]:
     """The published number of a cell, and the verdict on its value.
 
     "reproduced" within the column's tolerance, else "differs"; "indicative" if the column has no tolerance.
     """
-    if (published := content["published"].get(row, {}).get(column)) is None:
+    if (published := definition.published.get(row, {}).get(column)) is None:
         return None, ""
-    if (tolerance := content["tolerance"].get(column)) is None:
+    if (tolerance := definition.tolerance.get(column)) is None:
         return published, "indicative"
     return published, "reproduced" if abs(value - published) <= tolerance else "differs"
 

@@ -1,27 +1,102 @@
 """Tables of tuned methods: backbones × objectives and a baseline, all tuned with the same number of trials.
 
 A row is ``backbone/objective``. It is trained in each of the definition's ``training`` ways that its objective allows,
-tuned for each by ``tables.tuned_search``, and run once per seed and block. ``blocks`` are variants of the final runs
-(with and without the training rows whose pair is tested, for instance), named by a prefix of the row. With
-``everywhere`` the columns are over all pairs of a world with known ratings, not over the test set. Columns ``X vs ROW``
-are paired differences of column X between rows that were trained the same way, with Holm's correction over all
-differences of X in a block.
+tuned for each, and run once per seed and block. Columns ``X vs ROW`` are paired differences of column X between rows
+that were trained the same way, with Holm's correction over all differences of X in a block.
+
+Trials are spread over the row's space, the last ``refining`` ones around the best of the earlier trials (not if the
+space has choices only, which have no neighbours). Each is fitted to ``1 − validation`` of the log, once for each of the
+``validation_seeds`` that draw the validation part, and scored (with patience, stopped early) by the criterion on that
+part, whose rows weigh 1/p. The winner has the best mean criterion; it is then fitted to the whole log for its mean best
+number of epochs. Only the winner is evaluated on the test set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from upliftlens.benchmarks.reports.comparison import Replicated, bounds, differences, in_a_cell, replicated
+import numpy as np
+
+from upliftlens.benchmarks.reports.comparison import bounds, replicated
 from upliftlens.benchmarks.reports.methods import evaluations
-from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store
-from upliftlens.benchmarks.tables.all_pairs import over_all_pairs
-from upliftlens.benchmarks.tables.run import behind, fits, planned, record_of
+from upliftlens.benchmarks.sweeps.search import Trial, search
+from upliftlens.benchmarks.sweeps.space import spread
+from upliftlens.benchmarks.tables.run import (
+    Measured,
+    NamedChanges,
+    Names,
+    RunsOptions,
+    Seeds,
+    behind,
+    fits,
+    over_all_pairs,
+    paired_cells,
+    planned,
+    records_of,
+)
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
-from upliftlens.benchmarks.tables.tuned_search import search
-from upliftlens.causal.errors import located, unknown
+from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
+
+
+@dataclass(frozen=True)
+class Part:
+    """A backbone or an objective: its options and search space; ``backbones``: those of an objective, None: all."""
+
+    options: tuple[str, ...]
+    space: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    backbones: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """A way of training: its ``options``, the metric of each of its ``columns``, and its ``objectives``, None: all.
+
+    ``alone``: more columns, for objectives that can't be trained in the first way.
+    """
+
+    options: tuple[str, ...]
+    columns: Mapping[str, str]
+    objectives: tuple[str, ...] | None = None
+    alone: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(RunsOptions):
+    """How the rows are searched (see above), ``searched_on`` more options; which rows there are; what is ``compared``.
+
+    ``blocks``: the options of variants of the final runs (with and without the training rows whose pair is tested, for
+    instance), named by a prefix of the row. ``everywhere``: the columns are over all pairs of a world with known
+    ratings, not over the test set. ``interval``: over users × seeds. ``note``: a remark.
+    """
+
+    trials: Annotated[int, AtLeast(1)]
+    refining: Annotated[int, AtLeast(0)]
+    narrow: Annotated[float, Within(0, 1, "()")]
+    search_seed: Annotated[int, SEEDS]
+    validation: Annotated[float, Within(0, 1, "()")]
+    validation_seeds: Seeds
+    searched_on: tuple[str, ...]
+    interval: Resampling
+    blocks: NamedChanges
+    everywhere: bool
+    baseline: str
+    compared: tuple[str, ...]
+    backbones: Names
+    objectives: Names
+    training: Annotated[Mapping[str, Training], Distinct()]
+    backbone: Mapping[str, Part]
+    objective: Mapping[str, Part]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.refining >= self.trials:
+            raise UpliftlensError(
+                f"refining={self.refining} of trials={self.trials}: set refining below trials, or raise trials"
+            )
 
 
 class Row(NamedTuple):
@@ -34,91 +109,106 @@ class Row(NamedTuple):
     remark: str
 
 
-class Measured(NamedTuple):
-    """A column of a row, measured by the runs of ``records``."""
-
-    row: Row
-    column: str
-    metric: str
-    value: Replicated
-    records: list[Record]
+_Side = tuple[Row, str, Measured]
+"""A row, one of its columns, and what was measured there."""
 
 
-def tuned_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
+def tuned_cells(definition: Options, where: Where) -> list[Cell]:
     """Cells of all rows, block by block, and their paired differences.
 
     Raises:
         UpliftlensError: for an unknown backbone or objective, or if a run fails.
     """
-    resampling = Resampling(**content["interval"])
-    measured: dict[str, list[Measured]] = {block: [] for block in content["blocks"]}
-    for row in rows(content, where):
+    measured: dict[str, list[_Side]] = {block: [] for block in definition.blocks}
+    for row in rows(definition, where):
         with located(row.name):
-            winner = search(content, [*row.options, *content["searched_on"]], row.space, where)
+            winner = winner_of(definition, [*row.options, *definition.searched_on], row.space, where)
         where.say(f"{row.name} ({row.remark}): {' '.join(winner.changes)}, criterion {winner.criterion:.4f}")
         changes = [*winner.changes, f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]"]
-        for block, options_of_block in content["blocks"].items():
-            options = [*row.options, *options_of_block]
-            plans = [planned(options, [*changes, f"seed={seed}"], where) for seed in content["seeds"]]
-            records = [record_of(plan) for plan in plans]
-            if content["everywhere"]:
-                runs = [over_all_pairs(plan) for plan in plans]
-            else:
-                runs = evaluations(Store(where.store), records)
+        for block, of_block in definition.blocks.items():
+            options = [*row.options, *of_block]
+            plans = [planned(options, [*changes, f"seed={seed}"], where) for seed in definition.seeds]
+            records = records_of(plans)
+            everywhere = definition.everywhere
+            runs = [over_all_pairs(plan) for plan in plans] if everywhere else evaluations(Store(where.store), records)
             measured[block] += [
-                Measured(row, column, metric, replicated(runs, metric, resampling), records)
+                (row, column, Measured(replicated(runs, metric, definition.interval), records))
                 for column, metric in row.columns.items()
             ]
-    cells: list[Cell] = []
-    for block, of_block in measured.items():
-        cells += _values(content, block, of_block, resampling)
-        cells += _differences(content, block, of_block, resampling)
-    return cells
+    return [
+        cell
+        for block, of_block in measured.items()
+        for cells in (_values(definition, block, of_block), _differences(definition, block, of_block))
+        for cell in cells
+    ]
 
 
-def rows(content: Mapping[str, Any], where: Where) -> Iterator[Row]:
-    """The rows of a definition, each once per way of training that its objective allows.
-
-    A way of training with a list of ``objectives`` is for those only. Its columns ``alone`` are for objectives that
-    can't be trained in the first way.
-    """
-    for kind in ("backbone", "objective"):
-        for name in content[f"{kind}s"]:
-            if name not in content[kind]:
-                raise unknown(kind, name, content[kind])
-    first = next(iter(content["training"]))
-    for backbone, objective in product(content["backbones"], content["objectives"]):
-        of_backbone, of_objective = content["backbone"][backbone], content["objective"][objective]
-        if backbone not in of_objective.get("backbones", content["backbone"]):
+def rows(definition: Options, where: Where) -> Iterator[Row]:
+    """The rows of a definition, each once per way of training that its objective allows."""
+    for kind, names, known in (
+        ("backbone", definition.backbones, definition.backbone),
+        ("objective", definition.objectives, definition.objective),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown(kind, name, known)
+    first = next(iter(definition.training))
+    for backbone, objective in product(definition.backbones, definition.objectives):
+        parts = definition.backbone[backbone], definition.objective[objective]
+        if backbone not in (parts[1].backbones or definition.backbone):
             continue
         fitting = {}
-        for way, training in content["training"].items():
-            options = (*content["common"], *of_backbone["options"], *of_objective["options"], *training["options"])
-            if objective in training.get("objectives", [objective]) and fits(options, where):
+        for way, training in definition.training.items():
+            options = (*definition.common, *parts[0].options, *parts[1].options, *training.options)
+            if objective in (training.objectives or [objective]) and fits(options, where):
                 fitting[way] = options
-        space = {**of_backbone.get("space", {}), **of_objective.get("space", {})}
         for way, options in fitting.items():
-            training = content["training"][way]
-            alone = {} if first in fitting else training.get("alone", {})
-            if columns := {**alone, **training["columns"]}:
+            training = definition.training[way]
+            if columns := {**({} if first in fitting else training.alone), **training.columns}:
+                space = {**parts[0].space, **parts[1].space}
                 yield Row(f"{backbone}/{objective}", options, space, columns, f"trained on {way}")
 
 
-def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
+def winner_of(definition: Options, options: Sequence[str], space: Mapping[str, Any], where: Where) -> Trial:
+    """The best trial; its changes are those of the final runs, which are fitted to the whole log.
+
+    Raises:
+        UpliftlensError: if the configuration is wrong, the data can't be loaded, or every trial failed.
+    """
+    trials, best = search(
+        lambda changes: planned(options, changes, where),
+        space,
+        spread,
+        definition.trials,
+        definition.search_seed,
+        where.say,
+        [
+            [f"split.validation={definition.validation}", f"split.seed={seed}", "trial=true"]
+            for seed in definition.validation_seeds
+        ],
+        definition.refining if any("choices" not in entry for entry in space.values()) else 0,
+        definition.narrow,
+    )
+    winner = trials[best]
+    epochs = max(1, round(float(np.mean([record.diagnostics["best_epoch"] for record in winner.records]))))
+    return winner._replace(changes=(*winner.changes, f"train.epochs={epochs}", "split.validation=0"))
+
+
+def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     """The paired differences in sentences: better, worse or undecided rows; rows whose order turns between blocks."""
-    parts = f"{len(content['validation_seeds'])} parts of {content['validation']:.0%} of the training log"
-    near = f", the last {content['refining']} around the best of those before" if content["refining"] else ""
+    parts = f"{len(definition.validation_seeds)} parts of {definition.validation:.0%} of the training log"
+    near = f", the last {definition.refining} around the best of those before" if definition.refining else ""
     sentences = [
-        f"Every row and way of training had {content['trials']} trials{near}, each judged on {parts}, weighed by 1/p; "
+        f"Every row and way of training had {definition.trials} trials{near}, each judged on {parts}, weighed by 1/p; "
         "no trial read a test rating. Intervals and p-values take the settings found as given.",
-        *([content["note"]] if "note" in content else []),
+        *filter(None, [definition.note]),
     ]
     at = {(cell.row, cell.column): cell for cell in cells}
-    names = [f"{backbone}/{objective}" for backbone, objective in product(content["backbones"], content["objectives"])]
+    names = [f"{backbone}/{objective}" for backbone, objective in product(definition.backbones, definition.objectives)]
     undecided = "no difference can be claimed (the interval holds 0, or p after correction exceeds the level)"
     for column in dict.fromkeys(cell.column for cell in cells if " vs " in cell.column):
         signs: dict[str, set[bool]] = {name: set() for name in names}
-        for block in content["blocks"]:
+        for block in definition.blocks:
             where = f" ({block.rstrip('/')})" if block else ""
             of_block = {name: at[block + name, column] for name in names if (block + name, column) in at}
             for name, cell in of_block.items():
@@ -131,40 +221,29 @@ def remarks(content: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     return sentences
 
 
-def _values(
-    content: Mapping[str, Any], block: str, measured: Sequence[Measured], resampling: Resampling
-) -> Iterator[Cell]:
-    first, training = next(iter(content["training"].items()))
-    for row, column, _, value, records in measured:
-        low, high = bounds(value, resampling)
-        published, verdict = judged(content, block + row.name, column, value.mean)
-        if column in training["columns"] and row.remark != f"trained on {first}":
+def _values(definition: Options, block: str, measured: Sequence[_Side]) -> Iterator[Cell]:
+    first, training = next(iter(definition.training.items()))
+    for row, column, (value, records) in measured:
+        published, verdict = judged(definition, block + row.name, column, value.mean)
+        if column in training.columns and row.remark != f"trained on {first}":
             verdict = "; ".join(filter(None, (verdict, row.remark)))
-        yield Cell(block + row.name, column, value.mean, low, high, published, verdict, *behind(records))
+        interval = bounds(value, definition.interval)
+        yield Cell(block + row.name, column, value.mean, *interval, published, verdict, *behind(records))
 
 
-def _differences(
-    content: Mapping[str, Any], block: str, measured: Sequence[Measured], resampling: Resampling
-) -> Iterator[Cell]:
-    baseline = content["baseline"]
-    for column in content["compared"]:
-        by_name = {entry.row.name: entry for entry in measured if entry.column == column}
-        pairs: dict[tuple[str, str], tuple[Measured, Measured]] = {}
-        for name, first in by_name.items():
+def _differences(definition: Options, block: str, measured: Sequence[_Side]) -> Iterator[Cell]:
+    baseline = definition.baseline
+    for column in definition.compared:
+        sides = {row.name: (row, side) for row, of_column, side in measured if of_column == column}
+        pairs = {}
+        for name, (row, first) in sides.items():
             naive = f"{name.partition('/')[0]}/naive"
-            others = {baseline: baseline} if naive == baseline else {baseline: baseline, "own naive": naive}
-            for label, other in others.items():
-                second = by_name.get(other)
+            for label, other in {baseline: baseline, "own naive" if naive != baseline else baseline: naive}.items():
                 # Trained on labels against trained on ratings would compare the targets, not the objectives.
-                if second is not None and other != name and first.row.remark == second.row.remark:
-                    pairs[name, f"{column} vs {label}"] = first, second
+                if other != name and other in sides and sides[other][0].remark == row.remark:
+                    pairs[block + name, f"{column} vs {label}"] = first, sides[other][1]
         if pairs:
-            metric = next(iter(pairs.values()))[0].metric
-            sides = {" ".join(names): (first.value, second.value) for names, (first, second) in pairs.items()}
-            decisions = differences(sides, metric, resampling).values()
-            for ((name, versus), (first, second)), decision in zip(pairs.items(), decisions, strict=True):
-                runs = behind([*first.records, *second.records])
-                yield Cell(block + name, versus, *decision[:3], None, in_a_cell(decision), *runs)
+            yield from paired_cells(pairs, row.columns[column], definition.interval)
 
 
-kind = TableKind("tuned", tuned_cells, remarks)
+kind = TableKind("tuned", Options, tuned_cells, remarks)

@@ -7,73 +7,90 @@ doubly-robust estimator come from that log too. The truth is the mean effect of 
 """
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from scipy import stats
 
 from upliftlens.benchmarks.tables.estimators import spread_bounds
-from upliftlens.benchmarks.tables.run import dataset_of
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
+from upliftlens.benchmarks.tables.run import Names, dataset_of
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
+from upliftlens.causal.options import Above, AtLeast, Within
 from upliftlens.causal.worlds.potential import PotentialWorld, draw
 
 _POINTS = 100  # percentage points: effects are differences of shares
 
 
-def uplift_estimator_cells(content: Mapping[str, Any], where: Where) -> list[Cell]:
+@dataclass(frozen=True, kw_only=True)
+class Options(TableOptions, Resampling):
+    """``k`` items on the list, ``users`` of each of the ``logs``, and the resampling of a log's users.
+
+    ``chi`` clips propensities: e ≥ chi where recommended, e ≤ 1 − chi where not; ``shrinkage``: rows that pull an
+    item's mean outcome towards its arm's; ``coverage``: the share of intervals with the truth that the verdict asks.
+    """
+
+    data: Names
+    k: Annotated[int, AtLeast(1)]
+    users: Annotated[int, AtLeast(2)]
+    logs: Annotated[int, AtLeast(2)]
+    chi: Annotated[float, Within(0, 0.5, "[)")]
+    shrinkage: Annotated[float, Above(0)]
+    coverage: tuple[Annotated[float, Within(0, 1)], Annotated[float, Within(0, 1)]]
+
+
+def uplift_estimator_cells(definition: Options, where: Where) -> list[Cell]:
     """Bias, standard deviation and root mean square error in percentage points, and coverage of intervals in percent.
 
     Raises:
         UpliftlensError: for data whose truth is not known, or numbers out of their range.
     """
     started = time.perf_counter()
-    dataset = dataset_of(content["data"], where)
+    dataset = dataset_of(definition.data, where)
     world = None if dataset.world is None else dataset.world.potential
     if world is None:
         raise UpliftlensError(f"{dataset.name}: the truth is not known: use data=[data=uplift-synthetic], for instance")
-    resampling = Resampling(content["level"], content["resamples"], content["seed"])
-    truth, logs = _simulated(world, content)
+    truth, logs = _simulated(world, definition)
     values: dict[str, list[float]] = {}
     covered: dict[str, list[bool]] = {}
     for number, (log, m1, m0) in enumerate(logs):
-        estimates = _estimates(log, m1, m0, content["chi"])
-        drawn, _ = replicates(list(estimates.values()), resampling)
+        estimates = _estimates(log, m1, m0, definition.chi)
+        drawn, _ = replicates(list(estimates.values()), definition)
         for (name, estimate), replicated in zip(estimates.items(), drawn, strict=True):
-            low, high = percentile(replicated, resampling.level)
+            low, high = percentile(replicated, definition.level)
             values.setdefault(name, []).append(value(estimate))
             covered.setdefault(name, []).append(low <= truth <= high)
-        if (number + 1) % max(1, content["logs"] // 5) == 0:
-            where.say(f"{number + 1} of {content['logs']} logs, {time.perf_counter() - started:.0f} s")
-    where.say(f"true uplift@{content['k']} of the list: {_POINTS * truth:.2f} percentage points")
+        if (number + 1) % max(1, definition.logs // 5) == 0:
+            where.say(f"{number + 1} of {definition.logs} logs, {time.perf_counter() - started:.0f} s")
+    where.say(f"true uplift@{definition.k} of the list: {_POINTS * truth:.2f} percentage points")
     return [
         cell
         for name in values
-        for cell in _cells(name, np.array(values[name]) - truth, np.array(covered[name]), content)
+        for cell in _cells(name, np.array(values[name]) - truth, np.array(covered[name]), definition)
     ]
 
 
-def _simulated(world: PotentialWorld, content: Mapping[str, Any]) -> tuple[float, Any]:
+def _simulated(world: PotentialWorld, definition: Options) -> tuple[float, Any]:
     """The true effect of the list, and an iterator over logs with their predicted outcomes m1, m0 f64[N]."""
     n_types, n_items = world.mu1.shape
-    k, n_users = content["k"], content["users"]
-    if not (0 < k <= n_items and n_users > 1 and content["logs"] > 1):
-        raise UpliftlensError(f"the table needs 0 < k ≤ {n_items} items, users > 1 and logs > 1")
-    history = draw(world, content["seed"])
+    k, n_users = definition.k, definition.users
+    if k > n_items:
+        raise UpliftlensError(f"k must be at most {n_items}, the number of items, got {k}")
+    history = draw(world, definition.seed)
     shown = np.argsort(-np.bincount(history.item, history.outcome, n_items), kind="stable")[:k]
-    means = [np.tile(mean[shown], n_users) for mean in outcome_means(history, content["shrinkage"])]
+    means = [np.tile(mean[shown], n_users) for mean in outcome_means(history, definition.shrinkage)]
     mu1, mu0, e, recorded = (part[:, shown] for part in (world.mu1, world.mu0, world.propensity, world.recorded))
     user, item = np.repeat(np.arange(n_users, dtype=np.int32), k), np.tile(np.arange(k, dtype=np.int32), n_users)
 
     def logs() -> Any:
         # A separate stream: the history was drawn with the plain seed.
-        rng = np.random.default_rng(np.random.SeedSequence(content["seed"], spawn_key=(1,)))
-        for _ in range(content["logs"]):
+        rng = np.random.default_rng(np.random.SeedSequence(definition.seed, spawn_key=(1,)))
+        for _ in range(definition.logs):
             who = rng.integers(n_types, size=n_users)
             treated = rng.random((n_users, k)) < e[who]
             outcome = rng.random((n_users, k)) < np.where(treated, mu1[who], mu0[who])
@@ -93,9 +110,9 @@ def _estimates(log: UpliftLog, m1: np.ndarray, m0: np.ndarray, chi: float) -> di
     return pooled | user_means
 
 
-def _cells(row: str, error: np.ndarray, covered: np.ndarray, content: Mapping[str, Any]) -> list[Cell]:
+def _cells(row: str, error: np.ndarray, covered: np.ndarray, definition: Options) -> list[Cell]:
     """Bias, sd, rmse and coverage, each with its interval over the simulated logs."""
-    error, n, level = error * _POINTS, len(error), content["level"]
+    error, n, level = error * _POINTS, len(error), definition.level
     z = float(stats.norm.ppf(0.5 + level / 2))
     bias, sd = float(error.mean()), float(error.std(ddof=1))
     half = z * sd / np.sqrt(n)
@@ -104,7 +121,7 @@ def _cells(row: str, error: np.ndarray, covered: np.ndarray, content: Mapping[st
     rmse, rmse_low, rmse_high = (np.sqrt(max(0.0, square)) for square in (mse, mse - half_mse, mse + half_mse))
     share = stats.binomtest(int(covered.sum()), n).proportion_ci(level, "wilson")
     coverage = float(covered.mean())
-    low, high = content["coverage"]
+    low, high = definition.coverage
     verdict = f"{'within' if low <= coverage <= high else 'outside'} {100 * low:.0f}–{100 * high:.0f} %"
     return [
         Cell(row, "bias, pp", bias, bias - half, bias + half, None, "", ()),
@@ -114,4 +131,4 @@ def _cells(row: str, error: np.ndarray, covered: np.ndarray, content: Mapping[st
     ]
 
 
-kind = TableKind("uplift-estimators", uplift_estimator_cells)
+kind = TableKind("uplift-estimators", Options, uplift_estimator_cells)

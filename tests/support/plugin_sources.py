@@ -153,14 +153,27 @@ metric = Metric("seven", "pairs", sums, quotient, "pooled", True, (7.0, 7.0), "n
 """
 
 TABLE = """
-from upliftlens.benchmarks.tables.table import Cell, TableKind
+from dataclasses import dataclass
+from typing import Annotated
+
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions
+from upliftlens.causal.options import Within
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TableOptions):
+    number: Annotated[float, Within(0, 1)]
 
 
 def cells(definition, where):
-    return [Cell("row", "column", definition["number"], 0.0, 1.0, None, "", ())]
+    return [Cell("row", "column", definition.number, 0.0, 1.0, None, "", ())]
 
 
-kind = TableKind("tiny", cells, lambda definition, cells: [f"{len(cells)} cell"], {"title": "Tiny", "number": 0.5})
+def remarks(definition, cells):
+    return [f"{len(cells)} cell"]
+
+
+kind = TableKind("tiny", Options, cells, remarks, {"title": "Tiny", "number": 0.5})
 """
 
 SPLIT = """

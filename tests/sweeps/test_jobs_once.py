@@ -8,7 +8,7 @@ import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from shell import TINY, call, records
 from test_table_tuned import SMALL
-from test_tables import where
+from test_tables import options, where
 
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.data import DataUnavailable
@@ -60,15 +60,15 @@ def test_trials_are_planned_once_and_composed_with_the_command(counted, tmp_path
 
 def test_runs_of_a_table_are_planned_once_and_composed_once_for_each_row_and_block(counted, tmp_path):
     there = where(tmp_path)
-    content = {**SMALL, "trials": 3, "refining": 1}
+    content = options({**SMALL, "trials": 3, "refining": 1})
     n = len(list(rows(content, there)))
     tables._composed.cache_clear()
     counted.clear()
     tuned_cells(content, there)
-    trials, finals = 3 * len(content["validation_seeds"]), len(content["blocks"]) * len(content["seeds"])
+    trials, finals = 3 * len(content.validation_seeds), len(content.blocks) * len(content.seeds)
     assert counted["planned"] == n * (trials + finals)
-    asked = len(content["training"]) * len(content["objectives"])  # of each it is asked whether it fits
-    assert counted["composed"] == asked + n * len(content["blocks"])
+    asked = len(content.training) * len(content.objectives)  # of each it is asked whether it fits
+    assert counted["composed"] == asked + n * len(content.blocks)
 
 
 def planned(folder, *words):

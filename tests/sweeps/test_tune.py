@@ -1,11 +1,15 @@
 """Where the trials of a search lie in its space."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shell import call, records
 
-from upliftlens.benchmarks.sweeps.space import narrowed, sample, spread
+from upliftlens.benchmarks.sweeps import search as searches
+from upliftlens.benchmarks.sweeps.space import grid, narrowed, sample, spread
 from upliftlens.causal.errors import UpliftlensError
 
 SPACE = {
@@ -47,10 +51,53 @@ def test_trials_drawn_at_random_do_leave_one():
     assert max(np.diff([0, *inside, 1]).max() for inside in drawn) > WIDE
 
 
-def test_nothing_to_search_is_refused():
-    for draw in (sample, spread):
-        with pytest.raises(UpliftlensError, match="states no search space"):
-            draw({}, 3, 0)
+def test_a_grid_holds_every_combination_of_its_choices():
+    space = {"dim": {"choices": [8, 16]}, "model.layers": {"choices": [(16,), [32, 16]]}}
+    points = [["model.dim=8", "model.layers=[16]"], ["model.dim=8", "model.layers=[32,16]"]]
+    points += [["model.dim=16", "model.layers=[16]"], ["model.dim=16", "model.layers=[32,16]"]]
+    assert grid(space, budget=1, seed=0) == points
+
+
+def test_nothing_to_search_is_refused(tmp_path, capsys):
+    assert call("tune", tmp_path, "model=popularity") == 1
+    assert "states no search space" in capsys.readouterr().err and not records(tmp_path)
+
+
+def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_fails():
+    """Trials are planned first and run in one group, with the parts a and b each."""
+    log, groups = [], []
+
+    def planned(changes):
+        if "train.l2=3" in changes:
+            raise UpliftlensError("no plan")
+        return SimpleNamespace(changes=tuple(changes), config={"train": {"l2": 0}})
+
+    def run_many(plans, during, after):
+        groups.append(len(plans))
+        for plan in plans:
+            log.append(plan.changes)
+            after(plan, None)
+
+    def ended(plan, outcome):
+        if plan.changes == ("train.l2=1", "b"):
+            raise UpliftlensError("broken")
+        return {"": 5.0, "train.l2=1": 0.0, "train.l2=2": 4.0}[plan.changes[0] if len(plan.changes) > 1 else ""]
+
+    def rule(space, budget, seed):
+        return [[], ["train.l2=1"], ["train.l2=2"], ["train.l2=3"]]
+
+    space = {"train.l2": {"choices": [1, 2, 3]}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searches, "run_many", run_many)
+        trials, best = searches.search(
+            planned, space, rule, 4, 0, log.append, [["a"], ["b"]], scored=lambda record: ("rmse", record), ended=ended
+        )
+    assert groups == [6] and best == 2
+    assert [(trial.changes, len(trial.records)) for trial in trials] == [
+        ((), 2), (("train.l2=1",), 0), (("train.l2=2",), 2), (("train.l2=3",), 0),
+    ]  # fmt: skip
+    assert log[0] == "trial 3 (train.l2=3) failed: no plan"
+    assert log.index("trial 1 (train.l2=1) failed: broken") == log.index(("train.l2=1", "b")) + 1
 
 
 @given(st.floats(0.01, 1e4), st.floats(-1, 3), st.floats(0.01, 1), st.integers(0, 2**32 - 1))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from test_tables import options
 
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
@@ -23,7 +24,7 @@ def test_every_table_has_its_rows():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cells_lie_in_their_intervals_and_are_judged_as_the_definition_says(name):
-    content, result = tables.definition(name), cells(name)
+    content, result = options(tables.definition(name)), cells(name)
     assert len({(item.row, item.column) for item in result}) == len(result)
     for item in result:
         assert item.lo <= item.value <= item.hi or item.lo is None, item
@@ -31,16 +32,16 @@ def test_cells_lie_in_their_intervals_and_are_judged_as_the_definition_says(name
             published, verdict = judged(content, item.row, item.column, item.value)
             assert item.published == published and (published is None or item.verdict.startswith(verdict)), item
     there = {(item.row, item.column) for item in result}
-    assert {(row, column) for row, mine in content.get("published", {}).items() for column in mine} <= there
+    assert {(row, column) for row, mine in content.published.items() for column in mine} <= there
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if tables.definition(name)["kind"] == "tuned"])
 def test_rows_and_columns_are_those_of_the_definition(name, tmp_path):
-    content = tables.definition(name)
+    content = options(tables.definition(name))
     expected = {
         (block + row.name, column)
         for row in rows(content, Where(tmp_path, tmp_path, print))
-        for block in content["blocks"]
+        for block in content.blocks
         for column in row.columns
     }
     assert {(cell.row, cell.column) for cell in cells(name) if " vs " not in cell.column} == expected

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from test_tables import options
 
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.tables import table as tables
@@ -12,16 +13,16 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.worlds.grid import Knobs, capacity_of, observed_rows
 
 SMALL = {
-    **tables.definition("robustness"), "draws": 12, "figure": ["svg"], "knobs": {"propensity": [0.0, 1.0]},
+    **tables.definition("robustness"), "world": ["data.n_users=60", "data.density=0.1"],
+    "draws": 12, "figure": ["svg"], "knobs": {"propensity": [0.0, 1.0]},
     "interval": {"level": 0.95, "resamples": 100, "seed": 0},
 }  # fmt: skip
-SMALL["world"] = ["data.n_users=60", "data.density=0.1"]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder, said = tmp_path_factory.mktemp("robustness"), []
-    return folder, said, robustness_cells(SMALL, Where(folder, folder, said.append))
+    return folder, said, robustness_cells(options(SMALL), Where(folder, folder, said.append))
 
 
 def test_the_estimators_errors_are_those_of_a_plain_computation():
@@ -58,7 +59,7 @@ def test_cells_cover_every_knob_value_and_estimator(made):
 
 def test_remarks_name_the_least_error_of_each_row(made):
     _, _, cells = made
-    said = remarks(SMALL, cells)
+    said = remarks(options(SMALL), cells)
     assert [item.partition(":")[0] for item in said[:2]] == ["propensity=0", "propensity=1"]
     assert any(item.startswith("bias/dr vs eib: better at propensity=0") for item in said[2:])
     of_column = [item.rpartition(" at ")[2] for item in said[2:] if item.startswith("bias/dr vs eib:")]
@@ -97,24 +98,26 @@ def test_p_values_are_corrected_for_the_rows_of_a_column(made):
         ({"knobs": {"propensty": [0.0]}}, "did you mean 'propensity'"),
         ({"world": ["data.density=0.9"]}, "can't be reached"),
         ({"compared": [["dr", "ipss"]]}, "did you mean 'ips'"),
-        ({"compared": [["dr", "ips", "eib"]]}, "two different estimators"),
-        ({"compared": [["dr", "dr"]]}, "two different estimators"),
+        ({"compared": [["dr", "ips", "eib"]]}, r"compared\[0\] takes 2 values"),
+        ({"compared": [["dr", "dr"]]}, r"compared\[0\] lists dr more than once"),
+        ({"compared": [["dr", "ips"], ["dr", "ips"]]}, "compared lists .* more than once"),
+        ({"compared": [["dr", "eib"]], "estimators": ["dr", "ips"]}, "unknown compared estimator 'eib'"),
         ({"base": {"propensity": 0.0, "imputation": 0.5, "confoundng": 0.0}}, "did you mean 'confounding'"),
         ({"base": {"propensity": 0.0}}, "confounding, imputation is missing"),
-        ({"knobs": {"propensity": []}}, "one or more values"),
+        ({"knobs": {"propensity": []}}, "knobs.propensity is empty"),
         ({"knobs": {"propensity": [0.5, 0.5000000001]}}, "differ in six digits"),
-        ({"figure": ["pngg"]}, r"a figure is written as \.png, \.svg, \.pdf"),
+        ({"figure": ["pngg"]}, r"unknown figure\[0\] 'pngg': did you mean 'png'"),
         ({"world": ["data=coat"]}, "changes of data=grid"),
     ],
 )
 def test_bad_definitions_are_refused(tmp_path, change, sentence):
     with pytest.raises(UpliftlensError, match=sentence):
-        robustness_cells({**SMALL, **change}, Where(tmp_path, tmp_path, print))
+        robustness_cells(options({**SMALL, **change}), Where(tmp_path, tmp_path, print))
 
 
 def test_double_robustness_pays_and_loses_in_the_shipped_table_and_its_intervals_say_so(tmp_path):
     content = {**tables.definition("robustness"), "figure": []}
-    content["knobs"] = {"imputation": [0.0, 0.25, 1.0], "propensity": [2.0]}
+    content = options({**content, "knobs": {"imputation": [0.0, 0.25, 1.0], "propensity": [2.0]}})
     at = {(cell.row, cell.column): cell for cell in robustness_cells(content, Where(tmp_path, tmp_path, print))}
     for name in ("dr", "eib"):
         assert at["imputation=0", name].hi < 1e-5, "the true imputation: DR and EIB are the truth"

@@ -1,19 +1,19 @@
 """Tuned tables: equal budgets, selection without the test set, paired differences, resuming, what the remarks say."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from shell import records
-from test_tables import where
+from test_tables import options, where
 
 from upliftlens.benchmarks.evaluation.evaluation import from_arrays
 from upliftlens.benchmarks.reports.comparison import Replicated, compare, differences, in_a_cell, replicated
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.table import Cell
-from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells
-from upliftlens.benchmarks.tables.tuned_search import search
+from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells, winner_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 
@@ -37,7 +37,7 @@ SMALL = {
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder, said = tmp_path_factory.mktemp("tuned"), []
-    return folder, said, tuned_cells(SMALL, where(folder, said))
+    return folder, said, tuned_cells(options(SMALL), where(folder, said))
 
 
 def test_every_row_has_the_same_trials_and_none_of_them_met_the_test_set(made):
@@ -98,88 +98,86 @@ def test_it_resumes_without_repeating_anything(made):
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
     gone = next(path for path in stamps if json.loads(path.read_text())["config"]["trial"])
     gone.unlink()
-    assert tuned_cells(SMALL, where(folder)) == cells
+    assert tuned_cells(options(SMALL), where(folder)) == cells
     after = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
     assert {path for path in stamps if after[path] != stamps[path]} == {gone}, "only the missing record is made again"
 
 
 def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
-    options = [*WORLD, "model=additive", "loss=squared"]
+    squared = [*WORLD, "model=additive", "loss=squared"]
     said = []
-    content = {**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]}
+    content = options({**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]})
     space = {"train.l2": {"choices": [-1.0]}}
-    winner = search(content, options, space, where(tmp_path, said))
-    assert winner.trials == 2 and len(winner.changes) == 2, "epochs and validation: the options as they stand"
-    assert len(said) == 1 and said[0].startswith("the trial train.l2=-1.0 failed: train.l2 must be at least 0")
+    winner = winner_of(content, squared, space, where(tmp_path, said))
+    assert len(winner.changes) == 2, "epochs and validation: the options as they stand"
+    assert len(said) == 1 and said[0].startswith("trial 1 (train.l2=-1.0) failed: train.l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
-        options = [*WORLD, "model=additive", "objective=dr_jl"]
-        search(content, options, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
+        doubly = [*WORLD, "model=additive", "objective=dr_jl"]
+        winner_of(content, doubly, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
     with pytest.raises(UpliftlensError, match="every trial"):
-        options = [*WORLD, "model=additive", "loss=squared"]
-        search(content, [*options, "objective=ips", "propensity=given"], space, where(tmp_path))
+        winner_of(content, [*squared, "objective=ips", "propensity=given"], space, where(tmp_path))
 
 
 @pytest.mark.parametrize(("stated", "drawn", "chosen"), [(1.0, 1e6, ()), (1e6, 1.0, ("train.l2=1.0",))])
 def test_the_trial_with_the_least_criterion_wins(stated, drawn, chosen, tmp_path):
-    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", f"train.l2={stated}"]
-    content = {**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]}
-    winner = search(content, options, {"train.l2": {"choices": [drawn]}}, where(tmp_path))
+    row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", f"train.l2={stated}"]
+    content = options({**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]})
+    winner = winner_of(content, row, {"train.l2": {"choices": [drawn]}}, where(tmp_path))
     assert winner.changes[:-2] == chosen and winner.changes[-1] == "split.validation=0"
 
 
 def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
-    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=40.0"]
+    row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=40.0"]
     space = {"train.l2": {"low": 0.01, "high": 1e6, "log": True}}
-    content = {**SMALL, "trials": 9, "refining": 4, "narrow": 0.1, "validation_seeds": [0]}
-    first = search({**content, "trials": 5, "refining": 0}, options, space, where(tmp_path))
+    content = options({**SMALL, "trials": 9, "refining": 4, "narrow": 0.1, "validation_seeds": [0]})
+    first = winner_of(replace(content, trials=5, refining=0), row, space, where(tmp_path))
     known = {record["key"] for record in records(tmp_path)}
-    winner = search(content, options, space, where(tmp_path))
+    winner = winner_of(content, row, space, where(tmp_path))
     closer = [record for record in records(tmp_path) if record["key"] not in known]
     best = float(next(iter(first.changes)).partition("=")[2]) if len(first.changes) == 3 else 40.0
     values = sorted(item["config"]["train"]["l2"] for item in closer)
-    assert len(values) == 4 and winner.trials == 9
+    assert len(values) == 4 and len(known) == 5
     assert best / 10**0.4 * 0.99 < values[0] < best < values[-1] < best * 10**0.4 * 1.01, "a tenth of eight decades"
     assert winner.criterion <= first.criterion
-    assert search({**content, "trials": 9, "refining": 4}, options, {}, where(tmp_path)).trials == 1, (
-        "nothing to search"
-    )
+    assert len(winner_of(content, row, {}, where(tmp_path)).changes) == 2, "nothing to search"
+    assert len(records(tmp_path)) == 9
     with pytest.raises(UpliftlensError, match=r"train\.layout a range"):
-        search(content, options, {"train.layout": {"low": 2, "high": 16}}, where(tmp_path))
+        winner_of(content, row, {"train.layout": {"low": 2, "high": 16}}, where(tmp_path))
     with pytest.raises(UpliftlensError, match="both finite"):
-        search(content, options, {"train.l2": {"low": 1.0, "high": float("inf"), "log": True}}, where(tmp_path))
+        winner_of(content, row, {"train.l2": {"low": 1.0, "high": float("inf"), "log": True}}, where(tmp_path))
     with pytest.raises(UpliftlensError, match="refining=9 of trials=9: set refining"):
-        search({**content, "refining": 9}, options, space, where(tmp_path))
+        replace(content, refining=9)
 
 
 def test_an_earlier_trial_still_wins_when_those_around_it_are_worse(tmp_path):
-    options = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=1.0"]
+    row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=1.0"]
     space = {"train.l2": {"low": 1e5, "high": 1e7, "log": True}}  # which the best, as it stands, lies outside of
-    content = {**SMALL, "trials": 4, "refining": 2, "narrow": 0.5, "validation_seeds": [0]}
-    assert len(search(content, options, space, where(tmp_path)).changes) == 2, "epochs and validation only"
+    content = options({**SMALL, "trials": 4, "refining": 2, "narrow": 0.5, "validation_seeds": [0]})
+    assert len(winner_of(content, row, space, where(tmp_path)).changes) == 2, "epochs and validation only"
     l2 = sorted(record["config"]["train"]["l2"] for record in records(tmp_path))
     assert l2[0] == 1.0 and len(l2) == 4 and l2[1] < l2[2] <= 1e6, "the nearest half of the range"
 
 
 def test_a_space_of_choices_is_not_refined(tmp_path):
-    options = [*WORLD, "model=additive", "loss=squared"]
+    row = [*WORLD, "model=additive", "loss=squared"]
     choices = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]
-    content = {**SMALL, "trials": 9, "refining": 4, "validation_seeds": [0]}
-    search(content, options, {"train.l2": {"choices": choices}}, where(tmp_path))
+    content = options({**SMALL, "trials": 9, "refining": 4, "validation_seeds": [0]})
+    winner_of(content, row, {"train.l2": {"choices": choices}}, where(tmp_path))
     assert set(choices) <= {record["config"]["train"]["l2"] for record in records(tmp_path)}, "eight spread trials"
 
 
 def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):
-    result = list(rows({**FULL, "objectives": ["naive", "cvib", "escm2_dr"]}, where(tmp_path)))
+    result = list(rows(options(FULL, "objectives=[naive, cvib, escm2_dr]"), where(tmp_path)))
     ratings, labels = ([row.name for row in result if row.remark == f"trained on {way}"] for way in FULL["training"])
     assert ratings == ["mf/naive", "mf-features/naive", "mlp/naive"], "the others predict labels only"
     both = [f"{backbone}/{name}" for backbone in FULL["backbones"] for name in ("naive", "cvib")]
     assert labels == [*both, "mlp/escm2_dr"]
     with pytest.raises(UpliftlensError, match="did you mean 'mlp'"):
-        list(rows({**FULL, "backbones": ["mlpp"]}, where(tmp_path)))
+        list(rows(options(FULL, "backbones=[mlpp]"), where(tmp_path)))
 
 
 def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
-    content = {**SMALL, "objectives": ["naive", "ips", "snips"]}
+    content = options(SMALL, "objectives=[naive, ips, snips]")
 
     def cell(row, value, verdict):
         return Cell(row, "auc vs mf/naive", value, value - 0.1, value + 0.1, None, verdict, ())
@@ -199,7 +197,7 @@ def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
     assert "auc vs mf/naive: no difference can be claimed (the interval holds 0" in said
     assert "(overlap-dropped): no difference can be claimed" in said
     assert "the order turns between the blocks for mf/ips." in said
-    assert content["note"] in said and "no trial read a test rating" in said
+    assert content.note in said and "no trial read a test rating" in said
 
 
 @pytest.mark.slow
@@ -213,7 +211,7 @@ def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation
         "compared": ["auc"], "interval": {"level": 0.95, "resamples": 200, "seed": 0},
         "training": {**FULL["training"], "labels": {**FULL["training"]["labels"], "objectives": on_labels}},
     }  # fmt: skip
-    cells = tuned_cells(content, where(tmp_path))
+    cells = tuned_cells(options(content), where(tmp_path))
     offered = {name for name, mine in FULL["objective"].items() if backbone in mine.get("backbones", FULL["backbone"])}
     result = {column: {cell.row for cell in cells if cell.column == column} for column in ("auc", "mse", "labels/auc")}
     everyone = {f"{backbone}/{name}" for name in offered}
@@ -247,6 +245,6 @@ def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_
 
 
 def test_differences_are_between_rows_trained_the_same_way(tmp_path):
-    content = {**SMALL, "trials": 1, "validation_seeds": [0], "compared": ["auc", "labels/auc"]}
+    content = options({**SMALL, "trials": 1, "validation_seeds": [0], "compared": ["auc", "labels/auc"]})
     compared = {(cell.row, cell.column) for cell in tuned_cells(content, where(tmp_path)) if " vs " in cell.column}
     assert {column.split()[0] for row, column in compared if row.endswith("cvib")} == {"labels/auc"}

@@ -1,6 +1,7 @@
 """Tables: verdicts, formats, resuming, and small versions of every kind."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,14 +9,12 @@ import pytest
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import prepare_overrides
 from upliftlens.benchmarks.config.plugins import names as kinds
-from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
 from upliftlens.benchmarks.tables.estimators import estimator_cells
-from upliftlens.benchmarks.tables.options import overridden
 from upliftlens.benchmarks.tables.run import planned
-from upliftlens.benchmarks.tables.table import Cell, Table, Where, judged, rendered
+from upliftlens.benchmarks.tables.table import Cell, Table, TableOptions, Where, judged, rendered
 from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import CompletionConfig
 from upliftlens.causal.errors import UpliftlensError
@@ -23,6 +22,7 @@ from upliftlens.causal.interactions import interactions
 from upliftlens.causal.worlds.schnabel import dcg, exposure, predictions, rebucket
 
 WORLD = ["data=synthetic", "data.n_users=60", "data.n_items=50", "data.ratings_per_user=15", "data.test_per_user=4"]
+COMPLETION = "{dim: x, init: 0, l2: 1, bias_penalty: 1, lr: 1, epochs: 1, seed: 0}"
 CELLS = [
     Cell("mf/ips", "mse", 1.09, 1.0, 1.2, 1.093, "reproduced", ("abc",)),
     Cell("mf/naive", "mse", 1.5, 1.4, 1.6, 1.202, "differs", ()),
@@ -33,6 +33,11 @@ CELLS = [
 def where(folder, told=None):
     prepare_overrides([])
     return Where(folder, folder / "cache", (told if told is not None else []).append)
+
+
+def options(content, *overrides):
+    """The options of a definition, checked."""
+    return tables.checked("t", content, overrides)[1]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +63,7 @@ def test_every_definition_states_its_kind_and_title():
 
 
 def test_the_verdict_is_by_the_stated_tolerance():
-    content = {"published": {"a": {"x": 1.0}}, "tolerance": {"x": 0.02}}
+    content = TableOptions(title="T", published={"a": {"x": 1.0}}, tolerance={"x": 0.02})
     assert judged(content, "a", "x", 1.0199) == (1.0, "reproduced")
     assert judged(content, "a", "x", 0.97) == (1.0, "differs")
     assert judged(content, "b", "x", 0.97) == (None, "")
@@ -89,21 +94,41 @@ def test_an_unknown_table_gets_the_nearest_name(capsys):
 
 
 def test_options_replace_what_a_definition_states_type_by_type():
-    content = {"kind": "k", "title": "T", "draws": 50, "alpha": 0.25, "seeds": [0, 1], "grid": {"a": [1]}, "on": True}
-    changed = overridden(content, ["draws=5", "alpha=1e-3", "seeds=[2]", "grid={a: [1, 2]}"])
-    assert changed == {
-        **content, "draws": 5, "alpha": 0.001, "seeds": [2], "grid": {"a": [1, 2]},
-        "title": "T (draws=5 alpha=1e-3 seeds=[2] grid={a: [1, 2]})",
-    }  # fmt: skip
-    assert overridden(content, []) == content
-    for bad, sentence in (
-        ("darws=5", "did you mean 'draws'"), ("kind=x", "unknown option"), ("draws", "KEY=VALUE"),
-        ("draws=1.5", "whole number"), ("draws=many", "whole number"), ("alpha=true", "must be a number"),
-        ("seeds=3", "must be a list"), ("grid=[1]", "must be a mapping"), ("on=1", "true or false"),
-        ("seeds=[", "not a value in YAML"),
-    ):  # fmt: skip
-        with pytest.raises(UpliftlensError, match=sentence):
-            overridden(content, [bad])
+    content = {**tables.definition("schnabel-1"), "title": "T"}
+    stated, changed = options(content), options(content, "draws=5", "alpha=1e-3", "marginal=[1, 0.5]")
+    title = "T (draws=5 alpha=1e-3 marginal=[1, 0.5])"
+    assert changed == replace(stated, draws=5, alpha=0.001, marginal=(1.0, 0.5), title=title)
+    assert options(content, "draws=5", "title=Mine").title == "Mine"
+    content = tables.definition("schnabel-2")
+    assert options(content, "seeds=[2]").seeds == (2,)
+    assert options(content, "grid={model.dim: [1, 2]}").grid == {"model.dim": (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("schnabel-1", "darws=5", "the table t: unknown option 'darws': did you mean 'draws'"),
+        ("schnabel-1", "kind=x", "unknown option 'kind'"),
+        ("schnabel-1", "published={}", "unknown option 'published'"),
+        ("schnabel-1", "draws", "'draws' is no option of a table: write KEY=VALUE"),
+        ("schnabel-1", "draws=1.5", "draws must be a whole number, got 1.5"),
+        ("schnabel-1", "draws=many", "draws must be a whole number, got many"),
+        ("schnabel-1", "alpha=true", "alpha must be a number, got True"),
+        ("schnabel-1", "completion={dmi: 1}", "unknown option of completion 'dmi': did you mean 'dim'"),
+        ("schnabel-2", "seeds=3", "seeds must be a list, as in"),
+        ("schnabel-2", "grid=[1]", "grid must be a mapping"),
+        ("schnabel-2", "seeds=[", "not a value in YAML"),
+        ("coat", "everywhere=maybe", "everywhere must be true or false"),
+        (
+            "coat",
+            "backbone={mf: {options: [], sapce: {}}}",
+            "unknown option of backbone.mf 'sapce': did you mean 'space'",
+        ),
+    ],
+)
+def test_options_of_a_wrong_name_or_type_are_refused(name, change, message):
+    with pytest.raises(UpliftlensError, match=message):
+        options(tables.definition(name), change)
 
 
 def test_the_command_line_takes_a_tables_options(capsys):
@@ -133,12 +158,12 @@ def test_estimators_on_a_small_world(tmp_path):
         **tables.definition("schnabel-1"), "data": WORLD, "draws": 20, "density": 0.1, "cutoff": 5,
         "completion": {"dim": 2, "init": 0.05, "l2": 5.0, "bias_penalty": 0.3, "lr": 0.03, "epochs": 5, "seed": 0},
     }  # fmt: skip
-    cells = {(cell.row, cell.column): cell for cell in estimator_cells(content, where(tmp_path))}
+    cells = {(cell.row, cell.column): cell for cell in estimator_cells(options(content), where(tmp_path))}
     assert len(cells) == 5 * 2 * (1 + 3 + 3)
     ones = cells["ROTATED", "dcg5/true"]
     assert ones.value == pytest.approx(sum(1 / np.log2(1 + rank) for rank in range(1, 6)), rel=1e-6)
     with pytest.raises(UpliftlensError, match="can't be reached"):
-        estimator_cells({**content, "density": 0.2}, where(tmp_path))
+        estimator_cells(options(content, "density=0.2"), where(tmp_path))
     true, naive = cells["ROTATED", "true"], cells["ROTATED", "naive"]
     assert true.value == pytest.approx(2.579, abs=0.01), "it depends on the marginal alone"
     for estimator in ("ips", "snips"):
@@ -156,16 +181,16 @@ def test_estimators_on_a_small_world(tmp_path):
 
 def test_every_user_of_the_published_world_has_enough_ones_for_its_dcg(ml_100k):
     """Else ROTATED, which ranks them first, would fill the first 50 places up with fives, and its DCG be another."""
-    content = tables.definition("schnabel-1")
-    config = typed(CompletionConfig, content["completion"], "completion")
-    assert config == configure("schnabel-ml-100k").completion, "the table and the data set are of one world"
-    ratings = rebucket(complete(ml_100k.log, config), np.asarray(content["marginal"]))
-    assert (ratings == 1).sum(axis=1).min() > content["cutoff"]
-    p = exposure(ratings, content["alpha"], content["density"])
+    content = options(tables.definition("schnabel-1"))
+    same = configure("schnabel-ml-100k").completion
+    assert content.completion == same, "the table and the data set are of one world"
+    ratings = rebucket(complete(ml_100k.log, content.completion), np.asarray(content.marginal))
+    assert (ratings == 1).sum(axis=1).min() > content.cutoff
+    p = exposure(ratings, content.alpha, content.density)
     rng = np.random.default_rng(0)
-    gain = dcg(ratings, predictions(ratings, rng)["ROTATED"], content["cutoff"], rng)
-    assert gain.mean() == pytest.approx(content["published"]["ROTATED"]["dcg50/true"], abs=0.005)
-    assert (gain * p).sum() / p.sum() == pytest.approx(content["published"]["ROTATED"]["dcg50/naive"], abs=0.02)
+    gain = dcg(ratings, predictions(ratings, rng)["ROTATED"], content.cutoff, rng)
+    assert gain.mean() == pytest.approx(content.published["ROTATED"]["dcg50/true"], abs=0.005)
+    assert (gain * p).sum() / p.sum() == pytest.approx(content.published["ROTATED"]["dcg50/naive"], abs=0.02)
 
 
 def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
@@ -179,12 +204,12 @@ def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
         "seeds": [0],
     }
     said = []
-    (cell,) = cross_validated_cells(content, where(tmp_path, said))
+    (cell,) = cross_validated_cells(options(content), where(tmp_path, said))
     assert cell.row == "mf/ips" and cell.lo < cell.value < cell.hi and cell.published == 0.86 and cell.keys
     assert any("train.l2=1.0 " in line for line in said), "10⁶ shrinks everything to the mean"
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")}
     assert len(before) == 2 * 2 + 1
-    assert cross_validated_cells(content, where(tmp_path)) == [cell]
+    assert cross_validated_cells(options(content), where(tmp_path)) == [cell]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/record.json")} == before
     records = [json.loads(path.read_text()) for path in before]
     tested = [record for record in records if record["split"]["name"] == "given"]
@@ -197,15 +222,18 @@ def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
     [
         ("schnabel-1", "cutoff=-5", "cutoff must be at least 1"),
         ("schnabel-1", "draws=1", "draws must be at least 2"),
-        ("schnabel-1", "seed=-1", r"the table's seed must lie in \[0, 4294967295\], got -1"),
+        ("schnabel-1", "seed=-1", r"the table t: seed must lie in \[0, 4294967295\], got -1"),
         ("schnabel-1", "density=1.5", r"density must lie in \(0, 1\)"),
-        ("schnabel-1", "completion={dim: x}", "completion.dim must be a whole number"),
+        ("schnabel-1", f"completion={COMPLETION}", "completion.dim must be a whole number"),
         ("schnabel-1", "marginal=[a]", r"marginal\[0\] must be a number"),
         ("schnabel-2", "seeds=[]", "seeds is empty"),
         ("schnabel-2", "seeds=[1,1]", "seeds lists 1 more than once"),
         ("schnabel-2", "seeds=[-1]", r"seeds\[0\] must lie in \[0, 4294967295\], got -1"),
         ("schnabel-2", "seeds=[0.5]", r"seeds\[0\] must be a whole number"),
         ("schnabel-2", "grid={model.dim: 4}", "grid.model.dim must be a list"),
+        ("schnabel-2", "grid={model.dim: []}", "grid.model.dim is empty"),
+        ("schnabel-2", "grid={}", "grid is empty, so there would be nothing to compute"),
+        ("schnabel-2", "rows={}", "rows is empty"),
         ("coat", "interval={level: 0.95, resamples: 10, seed: 0}", "resamples must be at least 40"),
         ("coat", "validation=1.0", r"validation must lie in \(0, 1\)"),
         ("uplift-estimators", "chi=0.5", r"chi must lie in \[0, 0.5\)"),
@@ -213,9 +241,11 @@ def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
 )
 def test_a_tables_options_have_ranges(name, change, message):
     with pytest.raises(UpliftlensError, match=message):
-        overridden(tables.definition(name), [change])
+        options(tables.definition(name), change)
 
 
 def test_every_definition_lies_within_the_ranges():
     for name in tables.names():
-        assert overridden(tables.definition(name), []) == tables.definition(name)
+        content = tables.definition(name)
+        kind, checked = tables.checked(name, content)
+        assert kind.name == content["kind"] and checked.title == content["title"]

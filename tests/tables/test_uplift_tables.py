@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 from shell import records
+from test_tables import options, where
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.table import Where
 from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
 from upliftlens.benchmarks.tables.uplift_learners import remarks, uplift_cells
 from upliftlens.causal.errors import UpliftlensError
@@ -21,11 +21,6 @@ LEARNERS = tables.definition("uplift-ml-100k")
 SMALL = ["data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8", "split=draws"]
 
 
-def where(folder, told=None):
-    prepare_overrides([])
-    return Where(folder, folder / "cache", (told if told is not None else []).append)
-
-
 def test_estimators_are_as_good_as_theory_says(tmp_path):
     """With a policy that follows taste: IPS and DR unbiased, intervals of 95 % cover, naive is biased and says so."""
     content = {
@@ -33,7 +28,7 @@ def test_estimators_are_as_good_as_theory_says(tmp_path):
         "logs": 300, "resamples": 150, "users": 150, "k": 5,
     }  # fmt: skip
     said: list[str] = []
-    cells = {(cell.row, cell.column): cell for cell in uplift_estimator_cells(content, where(tmp_path, said))}
+    cells = {(cell.row, cell.column): cell for cell in uplift_estimator_cells(options(content), where(tmp_path, said))}
     assert {row for row, _ in cells} == {
         f"{name}{end}" for name in ("naive", "ips", "snips", "dr") for end in ("", "/user-mean")
     }
@@ -56,9 +51,9 @@ def test_estimators_are_as_good_as_theory_says(tmp_path):
 def test_a_table_of_estimators_needs_a_truth_and_possible_numbers(tmp_path):
     small = {**ESTIMATORS, "data": SMALL[:-1], "logs": 2, "resamples": 40}
     with pytest.raises(UpliftlensError, match="the truth is not known"):
-        uplift_estimator_cells({**small, "data": ["data=synthetic"]}, where(tmp_path))
-    with pytest.raises(UpliftlensError, match="0 < k ≤ 40"):
-        uplift_estimator_cells({**small, "k": 41}, where(tmp_path))
+        uplift_estimator_cells(options(small, "data=[data=synthetic]"), where(tmp_path))
+    with pytest.raises(UpliftlensError, match="k must be at most 40, the number of items, got 41"):
+        uplift_estimator_cells(options(small, "k=41"), where(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +72,7 @@ def learners(tmp_path_factory):
         "order": [["oracle", "random"], ["random", "popularity"], ["random", "oracle"]],
     }
     said: list[str] = []
-    return content, uplift_cells(content, where(folder, said)), folder, said
+    return content, uplift_cells(options(content), where(folder, said)), folder, said
 
 
 def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
@@ -98,10 +93,10 @@ def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
     for row, asked in content["reach"].items():
         cell = at[row, "cp@10, share of oracle"]
         assert cell.verdict == f"{'reaches' if cell.value >= asked else 'misses'} {asked:g}"
-    said = remarks(content, cells)
+    said = remarks(options(content), cells)
     assert "2 trials, each judged by uplift@10/snips on the validation log of draw 0" in said[0]
     assert "Tuning is not equal" in said[1] and "2 draws; of so few" in said[2]
-    assert not any("of so few" in line for line in remarks({**content, "draws": range(5)}, cells))
+    assert not any("of so few" in line for line in remarks(options(content, "draws=[0, 1, 2, 3, 4]"), cells))
     assert "By cdcg, 1 of 2 orders hold: oracle > random." in said
     assert "By cdcg, 1 of 2 orders are the other way round: random > oracle." in said
     assert sum("of oracle's cp@10: " in line for line in said) == 2
@@ -134,7 +129,7 @@ def test_tuning_has_the_same_budget_and_meets_neither_test_nor_truth(learners):
 def test_a_table_of_learners_resumes(learners):
     content, cells, folder, _ = learners
     before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")}
-    assert uplift_cells(content, where(folder)) == cells
+    assert uplift_cells(options(content), where(folder)) == cells
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/record.json")} == before
 
 
@@ -150,7 +145,7 @@ def test_a_table_of_learners_resumes(learners):
 def test_wrong_definitions_are_answered(change, sentence, learners):
     content, _, folder, _ = learners
     with pytest.raises(UpliftlensError, match=sentence):
-        uplift_cells({**content, **change}, where(folder))
+        uplift_cells(options({**content, **change}), where(folder))
 
 
 @pytest.mark.parametrize("row", LEARNERS["rows"])
