@@ -4,7 +4,6 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from hydra import initialize_config_module
 from hydra import main as hydra_main
