@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from rooms import ROOMS, TOPS
 from worlds import LOSSES
 
 from upliftlens.benchmarks.config.compose import composed
@@ -15,19 +16,6 @@ from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.models.contract import Backbone, Solver
 
 ROOT = Path(__file__).parent.parent
-TOPS = ("causal", "models", "benchmarks")
-ROOMS = {
-    "causal": "errors options interactions intervals inequality risk losses sample "
-    "effects worlds propensities objectives",
-    "models": "contract checks descent gradient backbones solvers",
-    "benchmarks": "system hydra_plugin config data training worlds splits propensities metrics evaluation runs sweeps "
-    "reports tables decisions conformance cli speed",
-}
-"""The rooms (and files beside them) of each package, bottom up: imports go down only.
-
-README draws those that are there; conformance and decisions have their places, nothing lies in them yet.
-"""
-
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FOLDERS = SETUPTOOLS["package-dir"]  # of every package, hydra_plugins.upliftlens included
 

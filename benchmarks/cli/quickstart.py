@@ -37,8 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     from upliftlens.benchmarks.config.overrides import swept
     from upliftlens.benchmarks.sweeps.app import run_app
 
-    overrides = ["sweep=quickstart", "group=quickstart", *arguments]
-    config = composed([override for override in prepare_overrides(overrides) if not swept(override)])
+    overrides = prepare_overrides(["sweep=quickstart", "group=quickstart", *arguments])
+    config = composed([override for override in overrides if not swept(override)])
     chosen = not any(swept(word) and word.startswith("data=") for word in arguments) and config["data"]["name"]
     stands_in = chosen == _REAL and not _loadable(config)
     done = run_app("sweep", [*overrides, f"data={_STAND_IN}"] if stands_in else overrides)

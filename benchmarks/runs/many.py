@@ -3,17 +3,17 @@
 An outcome is plain data, so it may come from another process or machine; its record is in the store, under its key.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, chdir, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import chdir, nullcontext
 from typing import Any, Literal, NamedTuple
 
 from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.runs import run as experiment
 from upliftlens.benchmarks.runs.failures import RunFailed
-from upliftlens.benchmarks.runs.plan import Plan, ignored
+from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, load_record
-from upliftlens.benchmarks.system.talk import Reporter, quiet
+from upliftlens.benchmarks.system.talk import Reporter, quiet, reporting
 from upliftlens.causal.errors import UpliftlensError, as_sentence
 
 
@@ -32,34 +32,21 @@ class Outcome(NamedTuple):
     message: str = ""
 
 
-def run_many(
-    plans: Iterable[Plan],
-    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet),
-    after: Callable[[Plan, Outcome], None] = lambda plan, outcome: None,
-    remark: Callable[[str], None] = lambda sentence: None,
-) -> list[Outcome]:
-    """Runs the plans in order. After a failure the others still run; data that could not be loaded are tried once.
+def run_many(plans: Iterable[Plan], watched: bool = False) -> Iterator[Outcome]:
+    """Runs the plans in order and yields the outcome of each. After a failure the others still run.
 
-    ``during(plan)`` gives the reporter of a run while it runs, ``after(plan, outcome)`` is called when it has ended,
-    ``remark`` once with each sentence about the plans.
+    Data that could not be loaded are tried once. ``watched``: remarks and a bar of the epochs are shown.
     """
     missing: set[Any] = set()
-    remarks: set[str] = set()
-    outcomes = []
     for plan in plans:
-        if (sentence := ignored(plan)) and sentence not in remarks:
-            remarks.add(sentence)
-            remark(sentence)
         if plan.data in missing:
-            outcome = Outcome(None, "no data", "its data could not be loaded, see the message above")
-        else:
-            with during(plan) as reporter:
-                outcome = _outcome(plan, reporter)
+            yield Outcome(None, "no data", "its data could not be loaded, see the message above")
+            continue
+        with reporting(plan.label, plan.progress) if watched else nullcontext(quiet) as reporter:
+            outcome = _outcome(plan, reporter)
         if outcome.status == "no data":
             missing.add(plan.data)
-        after(plan, outcome)
-        outcomes.append(outcome)
-    return outcomes
+        yield outcome
 
 
 def record_of(plan: Plan, outcome: Outcome) -> Record:

@@ -113,6 +113,14 @@ class Plan:
         """Whether there is a propensity."""
         return self.propensity.name != "none"
 
+    @property
+    def label(self) -> str:
+        """How lines name the run: data, split with its fold, model with its loss and objective, seed."""
+        fold = f":{self.split.fold}" if hasattr(self.split, "fold") else ""
+        model, loss, objective = self.learning.model, self.learning.loss, self.learning.objective
+        method = "/".join(part.value.name for part in ((model,) if self.solver else (model, loss, objective)))
+        return f"{self.data.name} {self.split.name}{fold} {method} seed={self.seed}"
+
 
 def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
     """The typed plan of a resolved configuration; ``overrides``: the options that the user stated.

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from upliftlens.benchmarks.config.choices import CONFIGS
-from upliftlens.benchmarks.config.compose import explained, in_yaml, plain, prepare_overrides
+from upliftlens.benchmarks.config.compose import explained, in_yaml, plain
 from upliftlens.benchmarks.config.typed import allowed
 from upliftlens.benchmarks.runs.plan import options_of
 from upliftlens.benchmarks.runs.records import Record
@@ -22,8 +22,8 @@ from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.causal.errors import UpliftlensError
 
 
-def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
-    """Runs ``upliftlens run`` or ``upliftlens sweep`` with the arguments that follow the verb.
+def run_app(verb: str, overrides: Sequence[str]) -> list[Record]:
+    """Runs ``upliftlens run`` or ``upliftlens sweep`` with overrides that are ready (``prepare_overrides``).
 
     Returns the records of all jobs, computed or looked up. In a sweep a failed job is printed when it fails.
 
@@ -32,7 +32,6 @@ def run_app(verb: str, arguments: Sequence[str]) -> list[Record]:
             last job.
     """
     jobs = Jobs(sweep=verb == "sweep")
-    overrides = prepare_overrides(arguments)
     OmegaConf.register_new_resolver("upliftlens.allowed", _allowed, replace=True)  # for --help
     OmegaConf.register_new_resolver("upliftlens.options", lambda *, _root_: in_yaml(plain(_root_)), replace=True)
     if jobs.sweep and not any(override.startswith("group=") for override in overrides):

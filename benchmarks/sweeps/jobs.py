@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 
 from hydra_plugins.upliftlens.launcher import node
 from upliftlens.benchmarks.config.compose import plain
-from upliftlens.benchmarks.runs.many import Outcome, run_many
-from upliftlens.benchmarks.runs.plan import Plan, plan, refuse_ignored
+from upliftlens.benchmarks.runs.many import run_many
+from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.sweeps.tell import bar, tell_done, tell_failure, tell_remark
+from upliftlens.benchmarks.sweeps.tell import tell_done, tell_failure, tell_remark
 from upliftlens.causal.errors import UpliftlensError
 
 
@@ -50,20 +50,19 @@ class Jobs:
 
     def _run(self, plans: Sequence[Plan]) -> list[float]:
         """Runs the jobs and prints a line of each; their validation values, NaN for a job without one."""
+        for sentence in dict.fromkeys(filter(None, map(ignored, plans))):
+            tell_remark(sentence)
         values: list[float] = []
-
-        def after(plan: Plan, outcome: Outcome) -> None:
+        for job, outcome in zip(plans, run_many(plans, watched=True), strict=True):
             value = None
             if outcome.status in ("computed", "stored"):
-                self.done.append(tell_done(plan, outcome))
+                self.done.append(tell_done(job, outcome))
                 value = self.done[-1].diagnostics["validation"]
             else:
                 self.failed.append(UpliftlensError(outcome.message))
                 if self.sweep:
-                    tell_failure(plan, outcome)
+                    tell_failure(job, outcome)
             values.append(float("nan") if value is None else float(value))
-
-        run_many(plans, bar, after, tell_remark)
         return values
 
     def __call__(self, config: DictConfig) -> float:

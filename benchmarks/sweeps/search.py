@@ -6,17 +6,16 @@ Usually a part is ``trial=true``: fitted on training rows, scored on validation 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
 
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.runs.many import NoData, Outcome, record_of, run_many
+from upliftlens.benchmarks.runs.many import NoData, record_of, run_many
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.space import Rule, Space, full_name, narrowed, stated
-from upliftlens.benchmarks.system.talk import Reporter, quiet
+from upliftlens.benchmarks.sweeps.tell import tell_done
 from upliftlens.causal.errors import UpliftlensError
 
 
@@ -51,15 +50,14 @@ def search(
     refining: int = 0,
     narrow: float = 1.0,
     scored: Callable[[Record], tuple[str, float]] = on_validation,
-    during: Callable[[Plan], AbstractContextManager[Reporter]] = lambda plan: nullcontext(quiet),
-    ended: Callable[[Plan, Outcome], Record] = record_of,
+    watched: bool = False,
 ) -> Search:
     """The best of ``budget`` trials: by the direction of its criterion, the earliest of equals.
 
     ``planned(changes)`` is the plan of the configuration with those changes; ``parts``: the changes that make each
     part of a trial; ``scored(record)``: the name and the value of the criterion. With nothing in the space, the only
-    trial is the configuration as it stands. ``during`` as in ``run_many``; ``ended(plan, outcome)`` is the record of a
-    run that has ended, or raises. ``say`` reports a trial that fails in a part; it counts and can't win.
+    trial is the configuration as it stands. ``watched``: as in ``run_many``, and a line of each run is printed. ``say``
+    reports a trial that fails in a part; it counts and can't win.
 
     Raises:
         UpliftlensError: if the configuration or the space is wrong, the data can't be loaded, every trial failed, or
@@ -83,18 +81,14 @@ def search(
                 batch += [(place, plan) for plan in plans]
             except UpliftlensError as error:
                 failed(place, error)
-        places = iter([place for place, _ in batch])
-
-        def after(plan: Plan, outcome: Outcome) -> None:
-            place = next(places)
+        outcomes = run_many([plan for _, plan in batch], watched)
+        for (place, plan), outcome in zip(batch, outcomes, strict=True):
             try:
-                records[place].append(ended(plan, outcome))
+                records[place].append((tell_done if watched else record_of)(plan, outcome))
             except NoData:
                 raise
             except UpliftlensError as error:
                 failed(place, error)
-
-        run_many([plan for _, plan in batch], during, after)
         for changes, done in zip(drawn, records, strict=True):
             whole = done if len(done) == len(parts) else []
             criterion = float(np.mean([scored(record)[1] for record in whole])) if whole else float("nan")

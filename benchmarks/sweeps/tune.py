@@ -10,7 +10,7 @@ from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.app import sweep_name
 from upliftlens.benchmarks.sweeps.search import Search, search
 from upliftlens.benchmarks.sweeps.space import Space, full_name, sample
-from upliftlens.benchmarks.sweeps.tell import bar, tell_done
+from upliftlens.benchmarks.sweeps.tell import tell_done
 from upliftlens.benchmarks.system.talk import say
 from upliftlens.causal.errors import UpliftlensError
 
@@ -37,9 +37,9 @@ def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
         raise UpliftlensError(
             "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
         )
-    tried = search(planned, space, sample, settings.budget, settings.tune_seed, say, during=bar, ended=tell_done)
+    tried = search(planned, space, sample, settings.budget, settings.tune_seed, say, watched=True)
     final = planned(tried.trials[tried.best].changes)
-    (outcome,) = run_many([final], bar)
+    (outcome,) = run_many([final], watched=True)
     return tried, tell_done(final, outcome)
 
 

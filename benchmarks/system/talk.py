@@ -55,15 +55,18 @@ def say_styled(*parts: str | tuple[str, str]) -> None:
 
 
 @contextmanager
-def epoch_bar(label: str, shown: bool) -> Iterator[Callable[[str, int, int, Epoch], None]]:
-    """A bar that follows the epochs of one run and disappears at the end; not shown without a terminal."""
+def reporting(label: str, bar: bool) -> Iterator[Reporter]:
+    """The reporter of one run: its lines, and with ``bar`` a bar that follows its epochs and disappears at the end.
+
+    Without a terminal there is no bar.
+    """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[values]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Bars(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
+    with Bars(*columns, console=console, transient=True, disable=not (bar and console.is_terminal)) as progress:
         tasks: dict[str, int] = {}
 
         def update(stage: str, number: int, total: int, line: Epoch) -> None:
@@ -72,7 +75,7 @@ def epoch_bar(label: str, shown: bool) -> Iterator[Callable[[str, int, int, Epoc
             values = "  ".join(f"{name} {line[name]:.4f}" for name in ("loss", "validation") if name in line)
             progress.update(tasks[stage], completed=number, values=values)  # type: ignore[arg-type]
 
-        yield update
+        yield Reporter(say, update)
 
 
 @cache

@@ -84,7 +84,7 @@ def test_a_broken_split_or_propensity_is_refused_in_a_sentence(
         (
             "tables",
             "tiny",
-            TABLE.replace("kind =", "model =").replace("lambda definition, cells", "lambda cells"),
+            TABLE.replace("kind =", "model =").replace("remarks(definition, cells)", "remarks(cells)"),
             "remarks is called with (definition, cells)",
         ),
     ],

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from contextlib import nullcontext
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -17,7 +16,6 @@ from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.many import NoData, Outcome, record_of, run_many
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.sweeps import jobs, tune
-from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables import run as tables
 from upliftlens.benchmarks.tables.tuned import rows, tuned_cells
 from upliftlens.causal.errors import UpliftlensError
@@ -77,15 +75,8 @@ def planned(folder, *words):
 
 def test_outcomes_are_plain_and_name_what_is_stored(tmp_path):
     group = [planned(tmp_path, "model=popularity", *words) for words in ((), ("metrics.names=[rmse]",), ())]
-    ended, during = [], []
-
-    def reporter(plan):
-        during.append(plan)
-        return nullcontext(quiet)
-
-    outcomes = run_many(group, reporter, lambda plan, outcome: ended.append((plan, outcome)))
+    outcomes = list(run_many(group))
     assert [outcome.status for outcome in outcomes] == ["computed", "failed", "stored"]
-    assert ended == list(zip(group, outcomes)) and during == group
     assert [Outcome(**json.loads(json.dumps(outcome._asdict()))) for outcome in outcomes] == outcomes
     stored = {record["key"]: record["status"] for record in records(tmp_path)}
     assert stored == {outcomes[0].key: "done", outcomes[1].key: "failed"} and outcomes[2].key == outcomes[0].key
@@ -94,8 +85,8 @@ def test_outcomes_are_plain_and_name_what_is_stored(tmp_path):
         record_of(group[1], outcomes[1])
 
 
-def test_data_that_cannot_be_had_are_tried_once_and_remarks_are_made_once(tmp_path, monkeypatch):
-    tried, remarks = [], []
+def test_data_that_cannot_be_had_are_tried_once(tmp_path, monkeypatch):
+    tried = []
 
     def run(plan, reporter):
         tried.append(plan.data.name)
@@ -107,11 +98,10 @@ def test_data_that_cannot_be_had_are_tried_once_and_remarks_are_made_once(tmp_pa
     config = planned(tmp_path, "model=popularity").config
     missing = composed(["data=ml-1m", "model=popularity"])
     group = [plan(item, ["train.lr=1"]) for item in (missing, config, missing, config)]
-    outcomes = run_many(group, remark=remarks.append)
+    outcomes = list(run_many(group))
     assert tried == ["ml-1m", "synthetic", "synthetic"]
     assert [outcome.status for outcome in outcomes] == ["no data", "failed", "no data", "failed"]
     assert outcomes[2].message == "its data could not be loaded, see the message above"
     assert "not enough memory" in outcomes[1].message
-    assert remarks == ["model=popularity learns by a rule of its own and does not read train.lr"]
     with pytest.raises(NoData, match="ml-1m"):
         record_of(group[0], outcomes[0])

@@ -72,13 +72,13 @@ def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_
             raise UpliftlensError("no plan")
         return SimpleNamespace(changes=tuple(changes), config={"train": {"l2": 0}})
 
-    def run_many(plans, during, after):
+    def run_many(plans, watched):
         groups.append(len(plans))
         for plan in plans:
             log.append(plan.changes)
-            after(plan, None)
+            yield None
 
-    def ended(plan, outcome):
+    def record_of(plan, outcome):
         if plan.changes == ("train.l2=1", "b"):
             raise UpliftlensError("broken")
         return {"": 5.0, "train.l2=1": 0.0, "train.l2=2": 4.0}[plan.changes[0] if len(plan.changes) > 1 else ""]
@@ -89,8 +89,9 @@ def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_
     space = {"train.l2": {"choices": [1, 2, 3]}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(searches, "run_many", run_many)
+        patch.setattr(searches, "record_of", record_of)
         trials, best = searches.search(
-            planned, space, rule, 4, 0, log.append, [["a"], ["b"]], scored=lambda record: ("rmse", record), ended=ended
+            planned, space, rule, 4, 0, log.append, [["a"], ["b"]], scored=lambda record: ("rmse", record)
         )
     assert groups == [6] and best == 2
     assert [(trial.changes, len(trial.records)) for trial in trials] == [

@@ -1,0 +1,110 @@
+"""The way of an option's value from the command line to the compiled step: it only goes down, through no room twice."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+
+import pytest
+from rooms import ROOMS, TOPS
+
+import upliftlens.models.gradient as gradient
+from upliftlens.benchmarks.cli.main import main
+
+VALUES = {  # each occurs once only, as text and as a number
+    "train.lr": 0.01234, "train.l2": 3.21, "model.dim": 37, "split.seed": 31337, "split.folds": 17, "seed": 271828,
+    "propensity.floor": 0.0771, "metrics.interval.level": 0.9137,
+}  # fmt: skip
+WORDS = (
+    *("data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=5", "model=mf", "train.epochs=1"),
+    *("objective=ips", "propensity=popularity", "metrics.names=[rmse]", "progress=false"),
+)
+
+
+MAIN = ("cli", "config", "sweeps", "runs", "training")
+
+
+def level(top, room):
+    """Where a room stands, bottom up (tests/test_structure.py)."""
+    return TOPS.index(top), ROOMS[top].split().index(room)
+
+
+def holds(thing, number, text, depth=6):
+    """Whether the value is in a thing, also deep inside of mappings, lists and records."""
+    match thing:
+        case str():
+            return text in thing
+        case bool() | None:
+            return False
+        case int() | float():
+            return thing == number
+        case Mapping():
+            inside = thing.values()
+        case list() | tuple():
+            inside = thing
+        case _ if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+            inside = [getattr(thing, field.name, None) for field in dataclasses.fields(thing)]
+        case _:
+            return False
+    return depth > 0 and any(holds(part, number, text, depth - 1) for part in list(inside)[:200])
+
+
+def place(frame):
+    """(package, room) of a function of ours, or None. A record's own constructor is no step of the way."""
+    name = frame.f_globals.get("__name__", "")
+    if not name.startswith("upliftlens.") or frame.f_code.co_name in ("__init__", "__post_init__"):
+        return None
+    return tuple(name.split(".")[1:3])
+
+
+def callers(frame):
+    """The rooms of ours that called a frame, nearest first."""
+    while (frame := frame.f_back) is not None:
+        if (room := place(frame)) is not None:
+            yield room
+
+
+def without_repeats(rooms):
+    return [room for number, room in enumerate(rooms) if not number or room != rooms[number - 1]]
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """By option: the (caller, room) of every call that got its value; the rooms above the compiled step."""
+    folder, calls, stacks = tmp_path_factory.mktemp("way"), {name: [] for name in VALUES}, []
+
+    def follow(frame, event, _):
+        if event != "call" or (room := place(frame)) is None:
+            return
+        code = frame.f_code
+        if code is gradient._step.__code__:  # it runs while it is compiled
+            stacks.append(without_repeats(list(callers(frame))[::-1]))
+        count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+        given = [frame.f_locals[name] for name in code.co_varnames[:count] if name in frame.f_locals]
+        for name, value in VALUES.items():
+            if holds(given, value, f"{name}={value}"):
+                calls[name].append((next(callers(frame), None), room))
+
+    options = [f"{name}={value}" for name, value in VALUES.items()]
+    sys.setprofile(follow)
+    try:
+        assert main(["run", *WORDS, *options, f"store={folder}", f"cache={folder}/cache"]) == 0
+    finally:
+        sys.setprofile(None)
+    return calls, stacks
+
+
+def test_the_compiled_step_is_called_through_every_room_once(walked):
+    _, stacks = walked
+    rooms = [("benchmarks", room) for room in ("cli", "sweeps", "runs", "training")]
+    assert stacks and all(stack == rooms for stack in stacks)
+
+
+@pytest.mark.parametrize("option", VALUES)
+def test_no_room_hands_a_value_up(option, walked):
+    """Nor is one entered anew from below: what a call gives back, its caller hands on."""
+    calls, _ = walked
+    steps = calls[option]
+    climbs = {(caller, room) for caller, room in steps if caller is not None and level(*caller) < level(*room)}
+    assert not climbs
+    first = list(dict.fromkeys(room for _, room in steps if room[1] in MAIN))
+    assert first[:4] == [("benchmarks", room) for room in MAIN[:4]], "typed, composed, planned, in this order"

@@ -1,0 +1,14 @@
+"""The order of the rooms, which README draws."""
+
+TOPS = ("causal", "models", "benchmarks")
+ROOMS = {
+    "causal": "errors options interactions intervals inequality risk losses sample "
+    "effects worlds propensities objectives",
+    "models": "contract checks descent gradient backbones solvers",
+    "benchmarks": "system hydra_plugin config data training worlds splits propensities metrics evaluation runs sweeps "
+    "reports tables decisions conformance cli speed",
+}
+"""The rooms (and files beside them) of each package, bottom up: imports go down only.
+
+README draws those that are there; conformance and decisions have their places, nothing lies in them yet.
+"""
