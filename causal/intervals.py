@@ -84,6 +84,16 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)
 
 
+def quotient(totals: np.ndarray) -> np.ndarray:
+    """The reduction of means and ratios: totals[0] / totals[1], NaN where that is 0."""
+    return ratio(totals[0], totals[1])
+
+
+def mean_of(per_user: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    """The sums f64[U, 2] of a mean of per-user values over the users for whom it is ``defined``, for ``quotient``."""
+    return np.stack([np.where(defined, per_user, 0.0), defined.astype(np.float64)], axis=1)
+
+
 def value(statistic: Statistic) -> float:
     """The metric itself: every user counts once."""
     return float(statistic.reduce(np.asarray(statistic.sums.sum(axis=0), np.float64).reshape(-1, 1))[0])

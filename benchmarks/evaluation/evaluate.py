@@ -10,7 +10,7 @@ import numpy as np
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
 from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
 from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
-from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks, UpliftOptions
+from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose, choose_all
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
@@ -69,7 +69,6 @@ class _Exam(NamedTuple):
     positive: np.ndarray
     row: np.ndarray
     targets: Targets
-    options: UpliftOptions | None
     outcome: AdditiveMeans | None = None
 
 
@@ -137,7 +136,7 @@ def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
     log = held.effects.log
     to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
     row = np.searchsorted(to_rank.users, np.asarray(rows.user))
-    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, config.uplift)
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
@@ -155,7 +154,7 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConf
         links = " or a ".join(sorted(metric.links))
         return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
     if metric.evidence in KINDS:
-        return lacking(metric.evidence, exam.held.effects, exam.options)
+        return lacking(metric.evidence, exam.held.effects, config.uplift)
     if metric.evidence == "ranks" and not exam.positive.any():
         return "no user has a relevant test item"
     return None
@@ -194,7 +193,7 @@ def _measure(
             evidence["lists"] = Lists(ranking.lists, popularity)
     if of_effects := kinds & set(KINDS):
         scores = score_matrix(method.score, state, data, exam.targets, config.block)
-        evidence |= gathered(of_effects, exam.held.effects, exam.options, users, scores, config.tie_seed)
+        evidence |= gathered(of_effects, exam.held.effects, config.uplift, users, scores, config.tie_seed)
     units = users.astype(np.int64)
     return {
         choice.name: Statistic(

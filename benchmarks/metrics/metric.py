@@ -17,7 +17,9 @@ from upliftlens.causal.effects.outcome_means import AdditiveMeans
 from upliftlens.causal.effects.qini import groups
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
 from upliftlens.causal.effects.uplift import inverse_propensity
-from upliftlens.causal.intervals import Sums, ratio
+from upliftlens.causal.intervals import Sums
+from upliftlens.causal.intervals import mean_of as mean_of  # what a metric needs comes from one module
+from upliftlens.causal.intervals import quotient as quotient
 from upliftlens.causal.options import Above, AtLeast, Within
 from upliftlens.models.contract import Link
 
@@ -177,17 +179,7 @@ class Metric(NamedTuple):
     version: int = 1
 
 
-def quotient(totals: np.ndarray) -> np.ndarray:
-    """The reduction of means and ratios: totals[0] / totals[1], NaN where that is 0."""
-    return ratio(totals[0], totals[1])
-
-
 def run_starts(*columns: np.ndarray) -> np.ndarray:
     """bool[N]: where a run of rows that are equal in all columns [N] begins; the rows are sorted by the columns."""
     changes = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return np.r_[True, changes][: len(columns[0])]
-
-
-def mean_of(per_user: np.ndarray, defined: np.ndarray) -> np.ndarray:
-    """The sums f64[U, 2] of a mean of per-user values over the users for whom it is ``defined``."""
-    return np.stack([np.where(defined, per_user, 0.0), defined.astype(np.float64)], axis=1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.intervals import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,16 +47,6 @@ class Line(NamedTuple):
     lo: np.ndarray | None = None
     hi: np.ndarray | None = None
     reference: bool = False
-
-
-class Point(NamedTuple):
-    """Two values, each with its interval (lo, hi), which is NaN if there is none."""
-
-    label: str
-    x: float
-    y: float
-    x_interval: tuple[float, float]
-    y_interval: tuple[float, float]
 
 
 class Histogram(NamedTuple):
@@ -132,24 +123,24 @@ def panel_plot(panels: Mapping[str, Sequence[Line]], title: str, y_label: str) -
     return figure
 
 
-def scatter_plot(points: Sequence[Point], title: str, x_label: str, y_label: str) -> "Figure":
-    """A point per method with its interval in both directions; names are in a legend, where they can't overlap."""
+def scatter_plot(points: Mapping[str, Sequence[Summary]], title: str, x_label: str, y_label: str) -> "Figure":
+    """A point (x, y) per method with its interval in both directions; a legend holds the names: they can't overlap."""
     figure, axes = _axes(title, 7.0, 4.8)
-    for place, point in enumerate(points):
+    for place, (label, (x, y)) in enumerate(points.items()):
         ends = [
-            None if np.isnan(interval).any() else np.abs(np.array(interval) - value)[:, None]
-            for value, interval in ((point.x, point.x_interval), (point.y, point.y_interval))
+            None if np.isnan((side.lo, side.hi)).any() else np.abs(np.array((side.lo, side.hi)) - side.value)[:, None]
+            for side in (x, y)
         ]
         axes.errorbar(
-            [point.x],
-            [point.y],
+            [x.value],
+            [y.value],
             xerr=ends[0],
             yerr=ends[1],
             color=COLOURS[place % len(COLOURS)],
             marker=MARKERS[(place + place // len(COLOURS)) % len(MARKERS)],
             linestyle="none",
             elinewidth=0.9,
-            label=point.label,
+            label=label,
         )
     _finish(axes, x_label, y_label)
     return figure

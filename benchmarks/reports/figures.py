@@ -5,8 +5,8 @@ from the resamples of users that gave the run its intervals. Several runs of a m
 overlap plot of propensities shows the histograms that records keep (``benchmarks.propensities.diagnostics``).
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from upliftlens.benchmarks.reports.comparison import over_seeds
 from upliftlens.benchmarks.reports.drawing import (
     Histogram,
     Line,
-    Point,
     histogram_plot,
     line_plot,
     scatter_plot,
@@ -33,13 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KINDS = ("uplift", "qini", "scatter", "overlap")
-
-
-class Contender(NamedTuple):
-    """A method by the name that the figure gives it, with its finished runs."""
-
-    name: str
-    runs: Sequence[Evaluation]
 
 
 def figure_of(
@@ -66,35 +58,40 @@ def figure_of(
         raise UpliftlensError(f"no finished run in {store.root}{' meets ' if where else ''}{' '.join(where)}")
     shown = [run for of_method in runs.values() for run in of_method]
     require_one_experiment(shown)
-    contenders = [Contender(name, evaluations(store, of_method)) for name, of_method in runs.items()]
+    contenders = {name: evaluations(store, of_method) for name, of_method in runs.items()}
     interval = Resampling(**shown[0].config["metrics"]["interval"])
     return figure(kind, contenders, x, y, interval), f"{len(contenders)} methods"
 
 
-def figure(kind: str, contenders: Sequence[Contender], x: str, y: str, interval: Resampling) -> "Figure":
+def figure(kind: str, contenders: Mapping[str, Sequence[Evaluation]], x: str, y: str, interval: Resampling) -> "Figure":
     """The figure of a kind: ``uplift`` and ``qini`` curves, or a ``scatter`` of the metrics ``x`` and ``y``.
+
+    ``contenders``: the finished runs of each method, by the name that the figure gives it.
 
     Raises:
         UpliftlensError: for runs that lack what it shows.
     """
     if kind == "scatter":
-        points = [_point(contender, x, y, interval) for contender in contenders]
+        points = {name: [over_seeds(runs, metric, interval) for metric in (x, y)] for name, runs in contenders.items()}
         return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)
     curves, label = {
         "uplift": (qini.uplift_curves, "outcomes changed, per logged row"),
         "qini": (qini.qini_curves, "incremental outcomes per user"),
     }[kind]
-    lines = [_line(contender, "auuc", curves, place, interval) for place, contender in enumerate(contenders)]
-    if kind == "uplift" and all("auuc/true" in run.statistics for contender in contenders for run in contender.runs):
-        for place, contender in enumerate(contenders):
-            line = _line(contender, "auuc/true", curves, place, interval)
-            lines.append(line._replace(label="the truth", lo=None, hi=None, reference=True))
+    lines = [
+        _line(name, runs, "auuc", curves, place, interval) for place, (name, runs) in enumerate(contenders.items())
+    ]
+    if kind == "uplift" and all("auuc/true" in run.statistics for runs in contenders.values() for run in runs):
+        for place, runs in enumerate(contenders.values()):
+            line = _line("the truth", runs, "auuc/true", curves, place, interval)
+            lines.append(line._replace(lo=None, hi=None, reference=True))
     title = f"{kind.capitalize()} curves, debiased by 1/e ({interval.level:.0%} bands over users and runs)"
     return line_plot(lines, title, "share of the logged rows, best ranked first", label)
 
 
 def _line(
-    contender: Contender,
+    name: str,
+    runs: Sequence[Evaluation],
     metric: str,
     curves: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     colour: int,
@@ -102,7 +99,7 @@ def _line(
 ) -> Line:
     """``curves``: totals f64[5·G, R] -> share and value, f64[G + 1, R]."""
     values, drawn = [], []
-    for run in contender.runs:
+    for run in runs:
         sums = statistic_of(run, metric).sums
         assert isinstance(sums, np.ndarray)
         scale = 1.0 / len(sums) if curves is qini.qini_curves else 1.0
@@ -113,12 +110,7 @@ def _line(
     replicated = np.stack([across_seeds(np.stack(rows), interval) for rows in zip(*drawn, strict=True)])
     tail = (1 - interval.level) / 2
     low, high = np.nanquantile(replicated, [tail, 1 - tail], axis=1)
-    return Line(contender.name, share[:, 0], np.mean(values, axis=0), colour, low, high)
-
-
-def _point(contender: Contender, x: str, y: str, interval: Resampling) -> Point:
-    across, up = (over_seeds(contender.runs, name, interval) for name in (x, y))
-    return Point(contender.name, across.value, up.value, (across.lo, across.hi), (up.lo, up.hi))
+    return Line(name, share[:, 0], np.mean(values, axis=0), colour, low, high)
 
 
 def overlap_figure(records: Sequence[Record]) -> "Figure":

@@ -16,8 +16,7 @@ import numpy as np
 from upliftlens.benchmarks.data.world import hidden
 from upliftlens.benchmarks.evaluation.evaluate import evaluate
 from upliftlens.benchmarks.evaluation.evaluation import to_arrays
-from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.benchmarks.evaluation.remarks import by_reason, clipped, unmeasured
+from upliftlens.benchmarks.evaluation.evidence import Effects, by_reason, clipped, unmeasured
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.failures import RunFailed, thrown, unprepared

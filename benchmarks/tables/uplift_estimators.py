@@ -20,7 +20,7 @@ from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
+from upliftlens.causal.intervals import Resampling, Statistic, percentile, quotient, replicates, value
 from upliftlens.causal.options import Above, AtLeast, Within
 from upliftlens.causal.worlds.potential import PotentialWorld, draw
 
@@ -106,7 +106,7 @@ def _estimates(log: UpliftLog, m1: np.ndarray, m0: np.ndarray, chi: float) -> di
     for name in uplift.ESTIMATORS:
         sums = uplift.estimate(name, log, weight, chi, m1, m0)
         pooled[name] = Statistic(users, sums, uplift.arm_difference)
-        user_means[f"{name}/user-mean"] = Statistic(users, uplift.per_user_mean(sums), uplift.mean_over_users)
+        user_means[f"{name}/user-mean"] = Statistic(users, uplift.per_user_mean(sums), quotient)
     return pooled | user_means
 
 

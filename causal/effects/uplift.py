@@ -31,12 +31,7 @@ import numpy as np
 from upliftlens.causal import risk
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.intervals import ratio
-
-
-def mean_over_users(totals: np.ndarray) -> np.ndarray:
-    """totals[0]/totals[1]: the reduction of sums f64[U, 2] (value, 1 where defined). NaN without a defined user."""
-    return ratio(totals[0], totals[1])
+from upliftlens.causal.intervals import mean_of, quotient, ratio
 
 
 def arm_difference(totals: np.ndarray) -> np.ndarray:
@@ -44,32 +39,28 @@ def arm_difference(totals: np.ndarray) -> np.ndarray:
 
     NaN where one of the arms is empty.
     """
-    return ratio(totals[0], totals[1]) - ratio(totals[2], totals[3])
-
-
-def _defined(value: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return np.stack([np.where(where, value, 0.0), where.astype(np.float64)], axis=1)
+    return quotient(totals[:2]) - quotient(totals[2:])
 
 
 def causal_precision(tau: np.ndarray, lists: np.ndarray) -> np.ndarray:
-    """CP@N: sums f64[U, 2] for ``mean_over_users``; ``tau`` f[U, I], ``lists`` i[U, N] items, −1 where a list ends."""
+    """CP@N: sums f64[U, 2] for ``quotient``; ``tau`` f[U, I], ``lists`` i[U, N] items, −1 where a list ends."""
     shown = lists >= 0
     length = shown.sum(axis=1)
     effect = np.where(shown, np.take_along_axis(tau, np.maximum(lists, 0), axis=1), 0.0).sum(axis=1, dtype=np.float64)
-    return _defined(ratio(effect, length.astype(np.float64)), length > 0)
+    return mean_of(ratio(effect, length.astype(np.float64)), length > 0)
 
 
 def causal_dcg(tau: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """CDCG: sums f64[U, 2] for ``mean_over_users``; ``rank`` i[U, I] from 1, 0 where an item isn't ranked."""
+    """CDCG: sums f64[U, 2] for ``quotient``; ``rank`` i[U, I] from 1, 0 where an item isn't ranked."""
     ranked = rank > 0
     discount = np.divide(1.0, np.log2(1.0 + rank), out=np.zeros(rank.shape), where=ranked)
-    return _defined((tau * discount).sum(axis=1), ranked.sum(axis=1) > 0)
+    return mean_of((tau * discount).sum(axis=1), ranked.sum(axis=1) > 0)
 
 
 def causal_average_rank(tau: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """CAR: sums f64[U, 2] for ``mean_over_users``; lower is better. ``rank`` as in ``causal_dcg``."""
+    """CAR: sums f64[U, 2] for ``quotient``; lower is better. ``rank`` as in ``causal_dcg``."""
     count = (rank > 0).sum(axis=1).astype(np.float64)
-    return _defined(ratio((tau.astype(np.float64) * rank).sum(axis=1), count), count > 0)
+    return mean_of(ratio((tau.astype(np.float64) * rank).sum(axis=1), count), count > 0)
 
 
 def uniform_policy(lists: np.ndarray, n_items: int) -> np.ndarray:
@@ -168,10 +159,10 @@ def per_user_mean(sums: np.ndarray) -> np.ndarray:
     which biases it.
     """
     difference = arm_difference(sums.T)
-    return _defined(difference, np.isfinite(difference))
+    return mean_of(difference, np.isfinite(difference))
 
 
 def true_uplift(log: UpliftLog, weight: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """Sums f64[U, 2] for ``mean_over_users``: Σ wτ / Σ w over the rows with overlap: what the estimators estimate."""
+    """Sums f64[U, 2] for ``quotient``: Σ wτ / Σ w over the rows with overlap: what the estimators estimate."""
     usable = _usable(log, weight)
     return _per_user(log, (usable * tau[log.user, log.item], usable))

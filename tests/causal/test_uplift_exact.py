@@ -9,6 +9,7 @@ from uplift_logs import log_of
 
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.intervals import quotient
 from upliftlens.causal.worlds.potential import PotentialWorld, potential_world
 
 WORLD = potential_world(
@@ -99,7 +100,7 @@ def test_pairs_without_overlap_are_left_out_of_the_estimate_and_of_its_truth() -
             total += chance * float(uplift.arm_difference(ips(log, uplift.row_weights(log, everything)).sum(axis=0)))
     assert total == pytest.approx(float(world.tau[[0, 1], [1, 0]].mean()), abs=1e-6)
     truth = uplift.true_uplift(log, np.ones(4), world.tau).sum(axis=0)
-    assert float(uplift.mean_over_users(truth)) == pytest.approx(total, abs=1e-6)
+    assert float(quotient(truth)) == pytest.approx(total, abs=1e-6)
 
 
 def test_pooled_snips_is_consistent_while_naive_and_the_user_mean_stay_biased() -> None:
@@ -113,7 +114,7 @@ def test_pooled_snips_is_consistent_while_naive_and_the_user_mean_stay_biased() 
         values = (
             uplift.arm_difference(pooled.sum(axis=0)),
             uplift.arm_difference(uplift.estimate("naive", log, weight, 0.0).sum(axis=0)),
-            uplift.mean_over_users(uplift.per_user_mean(pooled).sum(axis=0)),
+            quotient(uplift.per_user_mean(pooled).sum(axis=0)),
         )
         return np.array(values, np.float64) - TRUTH
 

@@ -5,7 +5,7 @@ import pytest
 from uplift_logs import random_world
 
 from upliftlens.causal.effects import qini, uplift
-from upliftlens.causal.intervals import Resampling, Statistic, percentile, replicates, value
+from upliftlens.causal.intervals import Resampling, Statistic, percentile, quotient, replicates, value
 from upliftlens.causal.worlds.potential import draw, potential_world, ranks
 
 LOGS, USERS, ITEMS, TYPES = 1200, 400, 8, 4000  # of the share of 1,200 logs, 2 points are 3.2 standard deviations
@@ -36,7 +36,7 @@ def test_coverage_over_logs_that_redraw_users() -> None:
         group = group_of[users][log.user, log.item]
         lists = np.argsort(rank[users], axis=1)[:, :3]
         sums = {
-            "cp": (uplift.causal_precision(world.tau, lists), uplift.mean_over_users),
+            "cp": (uplift.causal_precision(world.tau, lists), quotient),
             "ips": (uplift.estimate("ips", log, weight, 0.0), uplift.arm_difference),
             "snips": (uplift.estimate("snips", log, weight, 0.0), uplift.arm_difference),
             "dr": (uplift.estimate("dr", log, weight, 0.0, m1, m0), uplift.arm_difference),

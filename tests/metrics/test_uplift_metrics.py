@@ -8,6 +8,7 @@ from uplift_logs import random_log, random_world
 
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.intervals import quotient
 from upliftlens.causal.worlds.potential import ranks
 
 USERS, ITEMS, N = 3, 5, 2
@@ -30,7 +31,7 @@ def values(tau: np.ndarray, rank: np.ndarray) -> tuple[float, float, float]:
         uplift.causal_dcg(tau, rank),
         uplift.causal_average_rank(tau, rank),
     )
-    cp, cdcg, car = (float(uplift.mean_over_users(this_sum.sum(axis=0))) for this_sum in sums)
+    cp, cdcg, car = (float(quotient(this_sum.sum(axis=0))) for this_sum in sums)
     return cp, cdcg, car
 
 
@@ -130,7 +131,7 @@ def test_estimators_agree_with_plain_loops(chi: float) -> None:
 
 def test_the_user_mean_drops_users_without_both_arms() -> None:
     sums = np.array([[2.0, 4.0, 1.0, 4.0], [1.0, 1.0, 0.0, 0.0], [0.0, 2.0, 3.0, 4.0]])
-    mean = uplift.mean_over_users(uplift.per_user_mean(sums).sum(axis=0))
+    mean = quotient(uplift.per_user_mean(sums).sum(axis=0))
     assert float(mean) == pytest.approx(((2 / 4 - 1 / 4) + (0 / 2 - 3 / 4)) / 2)
     pooled = uplift.arm_difference(sums.sum(axis=0))
     assert float(pooled) == pytest.approx(3 / 7 - 4 / 8)
@@ -144,4 +145,4 @@ def test_row_weights_follow_the_lists() -> None:
     assert weight.tolist() == expected
     inside = [r for r in range(len(log)) if expected[r] and log.propensity[r] % 1]
     truth = np.mean([world.tau[log.user[r], log.item[r]] for r in inside])
-    assert float(uplift.mean_over_users(uplift.true_uplift(log, weight, world.tau).sum(axis=0))) == pytest.approx(truth)
+    assert float(quotient(uplift.true_uplift(log, weight, world.tau).sum(axis=0))) == pytest.approx(truth)

@@ -10,12 +10,12 @@ from shell import records
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.evaluation.evaluation import from_arrays
-from upliftlens.benchmarks.reports.drawing import ForestRow, Line, Point, forest_plot, line_plot, save, scatter_plot
-from upliftlens.benchmarks.reports.figures import Contender, figure, overlap_figure
+from upliftlens.benchmarks.reports.drawing import ForestRow, Line, forest_plot, line_plot, save, scatter_plot
+from upliftlens.benchmarks.reports.figures import figure, overlap_figure
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.effects import qini
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Resampling, Summary
 
 WORLD = (
     *("data=uplift-synthetic", "data.n_users=60", "data.n_items=40", "data.per_user=8", "split=draws"),
@@ -64,11 +64,11 @@ def test_lines_have_bands_and_points_have_intervals():
     (axes,) = line_plot([Line("a", x, x, 0, x - 1, x + 1), Line("b", x, 2 * x, 0, reference=True)], "t", "x", "y").axes
     assert [line.get_linestyle() for line in axes.lines[:2]] == ["-", ":"] and len(axes.collections) == 1
     assert axes.lines[1].get_ydata().tolist() == [0.0, 2.0]
-    (axes,) = scatter_plot([Point("m", 0.2, 0.1, (0.1, 0.3), (nan, nan))], "t", "x", "y").axes
+    (axes,) = scatter_plot({"m": (Summary(0.2, 0.1, 0.3, 9), Summary(0.1, nan, nan, 1))}, "t", "x", "y").axes
     (container,) = axes.containers
     assert container.has_xerr and not container.has_yerr
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["m"]
-    many = [Point(f"m{place}", place, place, (nan, nan), (nan, nan)) for place in range(20)]
+    many = {f"m{place}": [Summary(place, nan, nan, 1)] * 2 for place in range(20)}
     (axes,) = scatter_plot(many, "t", "x", "y").axes
     looks = {
         (this_container.lines[0].get_color(), this_container.lines[0].get_marker())
@@ -82,7 +82,7 @@ def totals(run):
 
 
 def test_curves_end_at_the_overall_effect_and_stand_beside_the_truth(store):
-    contenders = [Contender(name, evaluations(store, name)) for name in ("oracle", "random")]
+    contenders = {name: evaluations(store, name) for name in ("oracle", "random")}
     interval = Resampling(0.95, 40, 0)
     (axes,) = figure("uplift", contenders, "", "", interval).axes
     lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
@@ -91,12 +91,12 @@ def test_curves_end_at_the_overall_effect_and_stand_beside_the_truth(store):
     true = [
         np.asarray(line.get_ydata()) for line in axes.lines if line.get_linestyle() == ":" and len(line.get_ydata())
     ]
-    expected = np.mean([qini.uplift_curves(totals(run))[1] for run in contenders[1].runs], axis=0)
+    expected = np.mean([qini.uplift_curves(totals(run))[1] for run in contenders["random"]], axis=0)
     assert lines["random"] == pytest.approx(expected[:, 0])
     assert len(true) == 2 and true[0].max() > true[1].max()
     assert len(axes.collections) == 2
     (axes,) = figure("qini", contenders, "", "", interval).axes
-    last = [qini.qini_curves(totals(run))[1][-1, 0] for run in contenders[0].runs]
+    last = [qini.qini_curves(totals(run))[1][-1, 0] for run in contenders["oracle"]]
     assert axes.lines[0].get_ydata()[-1] == pytest.approx(np.mean(last) / 60)
 
 
@@ -107,8 +107,8 @@ def test_the_verb_draws_what_the_store_holds(store, tmp_path, capsys):
         assert (tmp_path / f"{kind}.png").read_bytes()[:4] == b"\x89PNG"
     assert main(["plot", "scatter", "oracle", "random", *words, str(tmp_path / "s.svg"), "--y", "cp@10"]) == 0
     assert "cp@10 against ndcg@10" in (tmp_path / "s.svg").read_text()
-    oracle = Contender("o", evaluations(store, "oracle")[:1])
-    drawn = figure("scatter", [oracle], "ndcg@10", "cp@10", Resampling(0.9, 20, 0)).axes[0].containers[0].lines[0]
+    oracle = {"o": evaluations(store, "oracle")[:1]}
+    drawn = figure("scatter", oracle, "ndcg@10", "cp@10", Resampling(0.9, 20, 0)).axes[0].containers[0].lines[0]
     (value,) = {record["metrics"]["cp@10"]["value"] for record in records(store) if record["model"] == "oracle"}
     assert drawn.get_ydata()[0] == pytest.approx(value)
     capsys.readouterr()
@@ -162,7 +162,7 @@ def test_the_overlap_of_propensities_is_drawn_from_the_records(tmp_path, capsys)
 
 
 def test_files_and_a_missing_matplotlib_are_answered(tmp_path, monkeypatch):
-    result = scatter_plot([], "t", "x", "y")
+    result = scatter_plot({}, "t", "x", "y")
     (tmp_path / "file").write_text("")
     with pytest.raises(UpliftlensError, match="name a file that can be written"):
         save(result, tmp_path / "file" / "f.png")
@@ -175,4 +175,4 @@ def test_files_and_a_missing_matplotlib_are_answered(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UpliftlensError, match="pip install matplotlib"):
-        scatter_plot([], "t", "x", "y")
+        scatter_plot({}, "t", "x", "y")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shell import call, records
 
-from upliftlens.benchmarks.evaluation import remarks
+from upliftlens.benchmarks.evaluation import evidence
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
 from upliftlens.causal.effects.treatment import UpliftLog
 
@@ -27,7 +27,7 @@ def test_metrics_of_effects_that_the_data_cannot_have_are_told_once(tmp_path, ca
 def test_many_metrics_are_counted():
     reason = "these rows do not say what was recommended"
     absent = dict.fromkeys(("uplift@5/ips", "uplift@5/snips", "auuc", "qini", "uplift@5/dr"), reason)
-    assert [*remarks.unmeasured("mine", absent)] == [
+    assert [*evidence.unmeasured("mine", absent)] == [
         f"mine: no uplift@5/ips, uplift@5/snips, auuc and 2 others: {reason}"
     ]
 
@@ -39,7 +39,7 @@ def test_many_metrics_are_counted():
 def test_rows_are_clipped_by_the_propensity_of_their_own_arm(treated, propensity, expected):
     item = np.zeros(1, np.int32)
     log = UpliftLog(item, item, np.array([bool(treated)]), np.ones(1), np.array([propensity]), 1, 1)
-    assert remarks.clipped(log, OPTIONS) == expected and remarks.clipped(None, OPTIONS) == 0
+    assert evidence.clipped(log, OPTIONS) == expected and evidence.clipped(None, OPTIONS) == 0
 
 
 @pytest.mark.parametrize("chi", [0.01, 0.002, 0.05, 0.1, 0.3])
@@ -49,7 +49,7 @@ def test_a_row_exactly_at_chi_is_not_clipped_in_single_precision(chi):
     at, below = np.float32([chi, 1 - chi]), np.float32([chi * 0.999, 1 - chi * 0.999])
     log = UpliftLog(many, many, treated, np.ones(4), np.concatenate([at, below]), 1, 1)
     assert log.propensity.dtype == np.float32
-    assert remarks.clipped(log, UpliftOptions(chi=chi, points=10, shrinkage=1.0)) == 2
+    assert evidence.clipped(log, UpliftOptions(chi=chi, points=10, shrinkage=1.0)) == 2
 
 
 def test_a_run_tells_how_many_rows_were_clipped(tmp_path, capsys):
