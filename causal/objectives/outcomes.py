@@ -64,8 +64,7 @@ t_learner = Objective(
 
 def _s_loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     rows = batch.observed
-    treated, _ = treatment(rows)
-    score = view.score("control", rows) + treated * view.score("prediction", rows)
+    score = view.score("control", rows) + treatment(rows)[0] * view.score("prediction", rows)
     return (rows.weight * view.error(score, rows.target)).sum()
 
 
