@@ -233,7 +233,7 @@ def test_values_become_those_of_the_types():
         ({"matrix": [[1, None]]}, "data.matrix[0][1] must be a number, got null"),
         ({"matrix": 3}, "data.matrix must be a list, as in [a,b], got 3"),
         ({"pair": [1]}, "data.pair takes 2 values, got [1]"),
-        ({"inner": 3}, "data.inner must be a mapping of options, got 3"),
+        ({"inner": 3}, "data.inner must be a mapping of options, as in {a: 1}, got 3"),
         ({"inner": {"sise": 3}}, "unknown option of data.inner 'sise': did you mean 'size'?"),
         ({"inner": {"size": None}}, "data.inner.size must be a whole number, got null"),
         ({"inner": {"size": 1.5}}, "data.inner.size must be a whole number, got 1.5"),
