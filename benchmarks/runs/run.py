@@ -25,7 +25,7 @@ from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, exposure, prepare
 from upliftlens.benchmarks.runs.records import Record, Summary, now
 from upliftlens.benchmarks.runs.tracking import track
-from upliftlens.benchmarks.splits.store import save_split
+from upliftlens.benchmarks.splits.kinds import save_split
 from upliftlens.benchmarks.splits.uplift_parts import described, fitted_rows, uplift_part
 from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.system.talk import Reporter, say_once

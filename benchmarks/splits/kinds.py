@@ -4,8 +4,10 @@ A way to split is a ``SplitKind``, registered by an entry point of the group ``u
 """
 
 import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.splits.leak import LeakReport, Order, leak_report, pairs
+from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, take, time_bits
 from upliftlens.causal.options import AtLeast, Within
@@ -169,6 +172,40 @@ def assemble(
     fingerprint = _fingerprint(dataset, name + code, (train, validation, test))
     rows = (train_rows, validation_rows, test_rows)
     return Split(name, train, validation, test, *rows, fingerprint, leak, kind.sampling)
+
+
+def save_split(split: Split, folder: Path) -> Path:
+    """Store a split as ``FINGERPRINT.npz`` (row numbers) and ``FINGERPRINT.json`` (name, fingerprint, leak report).
+
+    Returns the path of the JSON file, which is written last.
+
+    Each file appears whole or not at all, so two processes may store the same split at once.
+
+    Raises:
+        UpliftlensError: if the folder can't be written to.
+    """
+    rows = {"train": split.train_rows, "validation": split.validation_rows}
+    if split.test_rows is not None:
+        rows["test"] = split.test_rows
+    about = {
+        "name": split.name,
+        "fingerprint": split.fingerprint,
+        "leak": asdict(split.leak),
+        "problems": split.leak.problems(),
+        "notes": split.leak.notes(),
+    }
+    text = (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode()
+    try:
+        with whole(folder / f"{split.fingerprint}.npz") as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **rows)
+        path = folder / f"{split.fingerprint}.json"
+        with whole(path) as part:
+            part.write_bytes(text)
+    except OSError as error:
+        raise UpliftlensError(
+            f"the split can't be stored in {folder} ({error.strerror}): free space there, or choose another folder"
+        ) from error
+    return path
 
 
 def _checked(mask: Any, size: int, name: str, what: str) -> np.ndarray:

@@ -1,28 +1,20 @@
 """The semi-synthetic world of a rating data set, fitted once and kept in the cache folder."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from upliftlens.benchmarks.data.fetch import locked
 from upliftlens.benchmarks.system import npz as arrays
 from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.benchmarks.system.keys import canonical_key
-from upliftlens.benchmarks.system.talk import Say
+from upliftlens.benchmarks.system.talk import Say, epoch_bar
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
-from upliftlens.benchmarks.worlds.semi_synthetic import Progress, Trained, train, world_from
+from upliftlens.benchmarks.worlds.semi_synthetic import Trained, train, world_from
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.worlds.potential import PotentialWorld
 
 VERSION = 1  # bumped whenever the same definition gives another world
-
-WHAT = {"ratings": "fitting the ratings", "watched": "fitting what is watched"}
 
 
 def frozen_world(
@@ -57,8 +49,8 @@ def _built(log: Interactions, config: SemiSyntheticConfig, path: Path, say: Say 
         if say is not None:
             steps = config.ratings.steps + config.watched.steps
             say(f"building the semi-synthetic world of {len(log):,} ratings: {steps:,} steps, once (kept in {path})")
-        with _bars(say) as progress:
-            trained = train(log, config, progress)
+        with epoch_bar("fitting", say is not None) as show:
+            trained = train(log, config, lambda what, share: show(what, round(1000 * share), 1000, {}))
         try:
             with whole(path) as part, part.open("wb") as file:
                 arrays.write(file, trained._asdict(), compress=False)
@@ -67,19 +59,3 @@ def _built(log: Interactions, config: SemiSyntheticConfig, path: Path, say: Say 
                 f"the world can't be kept in {path.parent} ({error.strerror}): free space there, or choose cache=FOLDER"
             ) from error
     return trained
-
-
-@contextmanager
-def _bars(say: Say | None) -> Iterator[Progress]:
-    console = Console(stderr=True)
-    shown = say is not None and console.is_terminal
-    columns = (TextColumn("  {task.description}"), BarColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True, disable=not shown) as bars:
-        tasks: dict[str, object] = {}
-
-        def report(what: str, share: float) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(WHAT[what], total=1.0)
-            bars.update(tasks[what], completed=share)  # type: ignore[arg-type]
-
-        yield report

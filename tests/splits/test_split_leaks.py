@@ -9,9 +9,8 @@ import pytest
 from split_toys import config, dataset, random_log, same_rows, with_overlap
 
 from upliftlens.benchmarks.runs import prepare
-from upliftlens.benchmarks.splits.kinds import split
+from upliftlens.benchmarks.splits.kinds import save_split, split
 from upliftlens.benchmarks.splits.leak import LeakReport
-from upliftlens.benchmarks.splits.store import save_split
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 
