@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 
 class Rows(NamedTuple):
@@ -14,12 +15,7 @@ class Rows(NamedTuple):
 
 def repeated(user: np.ndarray, item: np.ndarray) -> np.ndarray:
     """bool[N]: True where an earlier row has the same pair. ``user`` and ``item`` are integer codes from 0."""
-    if not len(user):
-        return np.zeros(0, bool)
-    pair = user.astype(np.int64) * (int(item.max()) + 1) + item
-    again = np.ones(len(pair), bool)
-    again[np.unique(pair, return_index=True)[1]] = False
-    return again
+    return pd.DataFrame({"user": user, "item": item}).duplicated().to_numpy()
 
 
 def merged(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.ndarray | None, policy: str) -> Rows:

@@ -64,12 +64,10 @@ def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
 
 def _cut(arrays: _Tiles, index: Array) -> Batch:
     users = jnp.minimum(index, arrays.targets.shape[0] - 2)
-    target, weight = arrays.targets[index], arrays.weights[index]
-    propensity = None if arrays.propensities is None else arrays.propensities[index]
-    treated = None if arrays.treated is None else arrays.treated[index]
+    cut = jax.tree.map(lambda column: column[index], arrays._replace(density=None))
+    target, weight, propensity, treated, background, _ = cut
     everything = None
-    if arrays.background is not None:
-        share = jnp.broadcast_to(arrays.background[index][:, None], weight.shape)
-        everything = Sample(users, None, target, share)
+    if background is not None:
+        everything = Sample(users, None, target, jnp.broadcast_to(background[:, None], weight.shape))
     observed = Sample(users, None, target, weight, propensity=propensity, treated=treated)
     return Batch(observed, everything, arrays.density)
