@@ -25,6 +25,7 @@ probability g clipped to [0, 1]. A doubly-robust estimate of a positive mean may
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -81,15 +82,12 @@ def _by_user(estimator: risk.WeightedRisk, errors: np.ndarray, p: np.ndarray | N
     return np.stack(risk.by_user(terms, pairs.row, pairs.n_users, pairs.n_pairs / pairs.n_users), axis=1)
 
 
-def _weighted_sums(kind: _Kind, name: str) -> Callable[[Pairs, float], np.ndarray]:
-    def sums(pairs: Pairs, cutoff: float) -> np.ndarray:
-        estimator = risk.snips if name == "snips" else risk.ips
-        if name == "clipped":
-            assert pairs.options is not None
-            estimator = risk.clipped_ips(pairs.options.floor)
-        return _by_user(estimator, kind.observed(pairs), pairs.propensity, pairs)
-
-    return sums
+def _weighted_sums(kind: _Kind, name: str, pairs: Pairs, cutoff: float) -> np.ndarray:
+    estimator = risk.snips if name == "snips" else risk.ips
+    if name == "clipped":
+        assert pairs.options is not None
+        estimator = risk.clipped_ips(pairs.options.floor)
+    return _by_user(estimator, kind.observed(pairs), pairs.propensity, pairs)
 
 
 def _imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray]:
@@ -110,22 +108,19 @@ def _imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray
     return errors, tested + (total.sum() - tested.sum()) / len(tested)
 
 
-def _imputed_sums(kind: _Kind, name: str) -> Callable[[Imputed, float], np.ndarray]:
-    def sums(known: Imputed, cutoff: float) -> np.ndarray:
-        pairs = known.pairs
-        errors, p = kind.observed(pairs), pairs.propensity
-        imputed, everywhere = _imputed_errors(kind, known)
-        if name == "stable-dr":
-            risk.check_propensity(p)
-            balanced = risk.balanced_propensity(np.asarray(p, np.float64), imputed, everywhere.sum() / pairs.n_pairs)
-            if not np.isfinite(balanced).all():  # no p' balances these errors
-                return np.full((pairs.n_users, 2), np.nan)
-            return _by_user(risk.snips, errors, balanced, pairs)
-        estimator = {"eib": risk.observed_part, "dr": risk.ips, "sndr": risk.snips}[name]
-        n_pairs = np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)
-        return np.column_stack([everywhere, n_pairs, _by_user(estimator, errors - imputed, p, pairs)])
-
-    return sums
+def _imputed_sums(kind: _Kind, name: str, known: Imputed, cutoff: float) -> np.ndarray:
+    pairs = known.pairs
+    errors, p = kind.observed(pairs), pairs.propensity
+    imputed, everywhere = _imputed_errors(kind, known)
+    if name == "stable-dr":
+        risk.check_propensity(p)
+        balanced = risk.balanced_propensity(np.asarray(p, np.float64), imputed, everywhere.sum() / pairs.n_pairs)
+        if not np.isfinite(balanced).all():  # no p' balances these errors
+            return np.full((pairs.n_users, 2), np.nan)
+        return _by_user(risk.snips, errors, balanced, pairs)
+    estimator = {"eib": risk.observed_part, "dr": risk.ips, "sndr": risk.snips}[name]
+    n_pairs = np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)
+    return np.column_stack([everywhere, n_pairs, _by_user(estimator, errors - imputed, p, pairs)])
 
 
 def _robust(totals: np.ndarray) -> np.ndarray:
@@ -133,12 +128,9 @@ def _robust(totals: np.ndarray) -> np.ndarray:
     return ratio(totals[0], totals[1]) + ratio(totals[2], totals[3])
 
 
-def _rooted(reduce: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    def root(totals: np.ndarray) -> np.ndarray:
-        result = reduce(totals)
-        return np.sqrt(np.where(result >= 0, result, np.nan))
-
-    return root
+def _root(reduce: Callable[[np.ndarray], np.ndarray], totals: np.ndarray) -> np.ndarray:
+    result = reduce(totals)
+    return np.sqrt(np.where(result >= 0, result, np.nan))
 
 
 def _metric(kind: _Kind, name: str) -> Metric:
@@ -148,8 +140,8 @@ def _metric(kind: _Kind, name: str) -> Metric:
     return kind.plain._replace(
         name=f"{kind.plain.name}/{name}",
         evidence="pairs" if weighed else "imputed",
-        sums=_weighted_sums(kind, name) if weighed else _imputed_sums(kind, name),
-        reduce=_rooted(reduce) if rooted else reduce,
+        sums=partial(_weighted_sums if weighed else _imputed_sums, kind, name),
+        reduce=partial(_root, reduce) if rooted else reduce,
         kind="recomputed" if reduce is _robust else kind.plain.kind,
         limits=(-np.inf if name in ("dr", "sndr") and not rooted else 0.0, np.inf),
         weighted=name != "eib",

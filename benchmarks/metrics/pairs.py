@@ -5,6 +5,7 @@ are pooled over pairs, so a user counts as often as he has test rows.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -45,14 +46,10 @@ def brier_errors(pairs: Pairs) -> np.ndarray:
     return (pairs.prediction - pairs.positive) ** 2
 
 
-def _pooled(errors: Callable[[Pairs], np.ndarray]) -> Callable[[Pairs, float], np.ndarray]:
+def _pooled(errors: Callable[[Pairs], np.ndarray], pairs: Pairs, cutoff: float) -> np.ndarray:
     """The sums of a pooled mean: each user's sum of errors and number of pairs, f64[U, 2]."""
-
-    def sums(pairs: Pairs, cutoff: float) -> np.ndarray:
-        per_pair = (errors(pairs), np.ones(len(pairs.row)))
-        return np.stack([np.bincount(pairs.row, values, pairs.n_users) for values in per_pair], axis=1)
-
-    return sums
+    per_pair = (errors(pairs), np.ones(len(pairs.row)))
+    return np.stack([np.bincount(pairs.row, values, pairs.n_users) for values in per_pair], axis=1)
 
 
 def _root(totals: np.ndarray) -> np.ndarray:
@@ -93,18 +90,24 @@ def _area_per_user(pairs: Pairs, cutoff: float) -> np.ndarray:
     return mean_of(ratio(wins, n_positive * n_negative), n_positive * n_negative > 0)
 
 
-rmse = Metric("rmse", "pairs", _pooled(squared_errors), _root, "pooled", False, (0.0, np.inf), "never", _RATING)
+rmse = Metric(
+    "rmse", "pairs", partial(_pooled, squared_errors), _root, "pooled", False, (0.0, np.inf), "never", _RATING
+)
 """√(Σ (r − clip(r̂))² / n); predictions are clipped to the scale first. Methods that predict ratings only."""
 
-mae = Metric("mae", "pairs", _pooled(absolute_errors), quotient, "pooled", False, (0.0, np.inf), "never", _RATING)
+mae = Metric(
+    "mae", "pairs", partial(_pooled, absolute_errors), quotient, "pooled", False, (0.0, np.inf), "never", _RATING
+)
 """Σ |r − clip(r̂)| / n; predictions are clipped to the scale first. Methods that predict ratings only."""
 
 logloss = Metric(
-    "logloss", "pairs", _pooled(log_errors), quotient, "pooled", False, (0.0, np.inf), "never", _PROBABILITY
+    "logloss", "pairs", partial(_pooled, log_errors), quotient, "pooled", False, (0.0, np.inf), "never", _PROBABILITY
 )
 """−Σ [y ln p̂ + (1 − y) ln(1 − p̂)] / n in nats, p̂ kept in [1e-7, 1 − 1e-7]. Methods that predict probabilities only."""
 
-brier = Metric("brier", "pairs", _pooled(brier_errors), quotient, "pooled", False, (0.0, 1.0), "never", _PROBABILITY)
+brier = Metric(
+    "brier", "pairs", partial(_pooled, brier_errors), quotient, "pooled", False, (0.0, 1.0), "never", _PROBABILITY
+)
 """Σ (y − p̂)² / n (Brier 1950, for one of the two classes). Methods that predict probabilities only."""
 
 auc = Metric("auc", "pairs", _score_table, _area, "recomputed", True, (0.0, 1.0), "never", _RATING | _PROBABILITY)

@@ -44,39 +44,46 @@ class LeakReport:
             (0 if self.published else self.overlap_validation_test, self.test, "test", "validation"),
             (0 if self.redrawn else self.overlap_train_validation, self.validation, "validation", "train"),
         )
-        result = [
-            f"{count} of {size} {part} rows have their (user, item) pair in {other} too"
-            for count, size, part, other in overlaps
-            if count
-        ]
-        if self.order != "none" and self.future:
-            result.append(f"{self.future} training rows are later than the test rows they should precede")
-        return tuple(result)
+        late = self.order != "none" and self.future
+        return _that_apply(
+            *(
+                (count, f"{count} of {size} {part} rows have their (user, item) pair in {other} too")
+                for count, size, part, other in overlaps
+            ),
+            (late, f"{late} training rows are later than the test rows they should precede"),
+        )
 
     def repeats(self) -> tuple[str, ...]:
         """Remarks on pairs that occur more than once in these data, a sentence each."""
         if self.redrawn:
             return ()
-        result: list[str] = []
-        kept = self.overlap_train_test + self.overlap_validation_test
-        if self.published and kept:
-            result.append(f"{kept} of {self.test} test rows are in training too, as in the published protocol")
-        if self.left_out:
-            result.append(f"{self.left_out} log rows are left out of training: their (user, item) pair is tested")
-        if self.duplicates:
-            result.append(f"{self.duplicates} log rows repeat an earlier (user, item) pair")
-        return tuple(result)
+        kept = self.overlap_train_test + self.overlap_validation_test if self.published else 0
+        return _that_apply(
+            (kept, f"{kept} of {self.test} test rows are in training too, as in the published protocol"),
+            (
+                self.left_out,
+                f"{self.left_out} log rows are left out of training: their (user, item) pair is tested",
+            ),
+            (self.duplicates, f"{self.duplicates} log rows repeat an earlier (user, item) pair"),
+        )
 
     def notes(self) -> tuple[str, ...]:
         """Remarks for a reader of the numbers, a sentence each: ``repeats``, future rows and cold test rows."""
         if self.redrawn:
             return ("training, validation and test are three draws of the outcomes of the same pairs",)
-        result = list(self.repeats())
-        if self.order == "none" and self.future:
-            result.append(f"{self.future} training rows are later than their user's first test row: not a forecast")
-        if self.cold_users or self.cold_items:
-            result.append(f"cold test rows: {self.cold_users} by user, {self.cold_items} by item")
-        return tuple(result)
+        late = self.order == "none" and self.future
+        return self.repeats() + _that_apply(
+            (late, f"{late} training rows are later than their user's first test row: not a forecast"),
+            (
+                self.cold_users + self.cold_items,
+                f"cold test rows: {self.cold_users} by user, {self.cold_items} by item",
+            ),
+        )
+
+
+def _that_apply(*remarks: tuple[int | None, str]) -> tuple[str, ...]:
+    """The sentences of (number of rows, sentence) that speak of some row."""
+    return tuple(sentence for count, sentence in remarks if count)
 
 
 def leak_report(
