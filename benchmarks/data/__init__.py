@@ -5,12 +5,11 @@ file, ``card`` describes it. One reader per file layout; ``build`` turns what it
 """
 
 from upliftlens.benchmarks.data.build import sealed
-from upliftlens.benchmarks.data.card import Card, card
-from upliftlens.benchmarks.data.contract import DataSource, file_source
+from upliftlens.benchmarks.data.card import card
+from upliftlens.benchmarks.data.contract import DataSource
 from upliftlens.benchmarks.data.obtain import DataUnavailable
 from upliftlens.benchmarks.data.problems import BadData, Problem
 from upliftlens.benchmarks.data.registry import (
-    Listed,
     check,
     config_type,
     configure,
@@ -23,10 +22,8 @@ from upliftlens.benchmarks.data.world import TruthRead, World
 
 __all__ = [
     "BadData",
-    "Card",
     "DataSource",
     "DataUnavailable",
-    "Listed",
     "Problem",
     "TruthRead",
     "World",
@@ -34,7 +31,6 @@ __all__ = [
     "check",
     "config_type",
     "configure",
-    "file_source",
     "guess",
     "listing",
     "load",

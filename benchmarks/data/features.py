@@ -28,28 +28,26 @@ class Column(NamedTuple):
 
 def encode(table: pd.DataFrame, columns: Sequence[Column]) -> Features:
     """One feature block per column, in order; f32[len(table), F]."""
-    names: list[str] = []
-    blocks = [np.zeros((len(table), 0), np.float32)]
-    for column in columns:
-        cells = table[column.name].tolist()
-        if column.kind == "number":
-            names.append(column.name)
-            blocks.append(_standardised(cells))
-        elif column.kind == "flag":
-            names.append(column.name)
-            blocks.append(np.array([[float(cell or 0)] for cell in cells], np.float32).reshape(-1, 1))
-        else:
-            tags = [cell.split("|") if column.kind == "tags" else [cell] for cell in cells]
-            values = sorted({tag for row in tags for tag in row} - {""})
-            names.extend(f"{column.name}={value}" for value in values)
-            blocks.append(_one_hot(tags, values))
-    return Features(tuple(names), np.concatenate(blocks, axis=1))
+    blocks = [Features((), np.zeros((len(table), 0), np.float32))]
+    blocks += [_block(column, table[column.name].tolist()) for column in columns]
+    names = tuple(name for block in blocks for name in block.names)
+    return Features(names, np.concatenate([block.matrix for block in blocks], axis=1))
 
 
 def year_of(title: str) -> str:
     """The last year in parentheses of a MovieLens title, or ''."""
     years = re.findall(r"\((\d{4})(?:[-–]\d{0,4})?\)", title)
     return years[-1] if years else ""
+
+
+def _block(column: Column, cells: list[str]) -> Features:
+    if column.kind == "number":
+        return Features((column.name,), _standardised(cells))
+    if column.kind == "flag":
+        return Features((column.name,), np.array([float(cell or 0) for cell in cells], np.float32).reshape(-1, 1))
+    tags = [cell.split("|") if column.kind == "tags" else [cell] for cell in cells]
+    values = sorted({tag for row in tags for tag in row} - {""})
+    return Features(tuple(f"{column.name}={value}" for value in values), _one_hot(tags, values))
 
 
 def _one_hot(tags: list[list[str]], values: list[str]) -> np.ndarray:
