@@ -7,7 +7,7 @@ from upliftlens.benchmarks.data.fetch import locked
 from upliftlens.benchmarks.system import npz as arrays
 from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.benchmarks.system.keys import canonical_key
-from upliftlens.benchmarks.system.talk import Say, epoch_bar
+from upliftlens.benchmarks.system.talk import Say, reporting
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.benchmarks.worlds.semi_synthetic import Trained, train, world_from
 from upliftlens.causal.errors import UpliftlensError, located
@@ -49,8 +49,8 @@ def _built(log: Interactions, config: SemiSyntheticConfig, path: Path, say: Say 
         if say is not None:
             steps = config.ratings.steps + config.watched.steps
             say(f"building the semi-synthetic world of {len(log):,} ratings: {steps:,} steps, once (kept in {path})")
-        with epoch_bar("fitting", say is not None) as show:
-            trained = train(log, config, lambda what, share: show(what, round(1000 * share), 1000, {}))
+        with reporting("fitting", bar=say is not None) as reporter:
+            trained = train(log, config, lambda what, share: reporter.epoch(what, round(1000 * share), 1000, {}))
         try:
             with whole(path) as part, part.open("wb") as file:
                 arrays.write(file, trained._asdict(), compress=False)
