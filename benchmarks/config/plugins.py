@@ -122,9 +122,9 @@ def entries(group: str) -> dict[str, Entry]:
     by_name: dict[str, Entry] = {}
     others = {point.name for point in installed(group)}
     for name in sorted(names(group), key=others.__contains__):  # built-in first, so that an error names the plugin
-        for this in opened(group, name)[1]:
-            called = this.value.name
-            if by_name.setdefault(called, this).value is not this.value:
+        for loaded in opened(group, name)[1]:
+            called = loaded.value.name
+            if by_name.setdefault(called, loaded).value is not loaded.value:
                 code = _points(group)[name].value
                 raise UpliftlensError(f"two {group} are called '{called}'; one is {code}: rename or uninstall it")
     return by_name
