@@ -7,15 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from upliftlens.benchmarks.reports.comparison import bounds, replicated
-from upliftlens.benchmarks.reports.methods import evaluations
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import grid
-from upliftlens.benchmarks.tables.run import NamedChanges, RunsOptions, behind, planned, records_of
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
-from upliftlens.causal.intervals import Resampling
+from upliftlens.benchmarks.tables.run import NamedChanges, RunsOptions, measured, measured_cell, planned, runs_of
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.options import AtLeast, Distinct
 
 _RESAMPLES = 50  # of the folds' intervals: few, as they are not used
@@ -34,14 +30,13 @@ class Column:
 class Options(RunsOptions):
     """The points of the ``grid``, values by option, are compared over the ``folds`` with the first seed.
 
-    ``rows``: the options of each; ``interval``: over users × seeds.
+    ``rows``: the options of each.
     """
 
     folds: Annotated[int, AtLeast(2)]
     grid: Annotated[Mapping[str, Annotated[tuple[Any, ...], Distinct()]], Distinct()]
     rows: NamedChanges
     columns: Annotated[Mapping[str, Column], Distinct()]
-    interval: Resampling
 
 
 def cross_validated_cells(definition: Options, where: Where) -> list[Cell]:
@@ -60,10 +55,9 @@ def cross_validated_cells(definition: Options, where: Where) -> list[Cell]:
                 [*options, "split=given", "split.validation=0"],
                 [*winner, f"metrics.names=[{column.metric}]"],
             )
-            records = records_of([planned(whole, [*changes, f"seed={seed}"], where) for seed in definition.seeds])
-            value = replicated(evaluations(Store(where.store), records), column.metric, definition.interval)
-            interval, verdict = bounds(value, definition.interval), judged(definition, row, name, value.mean)
-            cells.append(Cell(row, name, value.mean, *interval, *verdict, *behind(records)))
+            runs = runs_of([planned(whole, [*changes, f"seed={seed}"], where) for seed in definition.seeds])
+            side = measured(runs, column.metric, definition.interval)
+            cells.append(measured_cell(definition, row, name, side))
     return cells
 
 

@@ -9,9 +9,9 @@ from scipy import stats
 from upliftlens.benchmarks.tables.run import Names, dataset_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, judged
 from upliftlens.benchmarks.worlds.completion import complete
-from upliftlens.benchmarks.worlds.config import CompletionConfig
+from upliftlens.benchmarks.worlds.config import CompletedOptions
 from upliftlens.causal.errors import located
-from upliftlens.causal.options import SEEDS, Above, AtLeast, Within
+from upliftlens.causal.options import SEEDS, AtLeast
 from upliftlens.causal.worlds.schnabel import absolute_error, dcg, estimates, exposure, predictions, rebucket, spreads
 
 ESTIMATORS = ("ips", "snips", "naive")
@@ -19,15 +19,10 @@ LEVEL = 0.95  # of the intervals over draws
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TableOptions):
-    """The world, as in ``SchnabelConfig``: the ratings of ``data`` completed; the ``draws`` of what is observed of it,
-    seeded by ``seed``; the ``cutoff`` of the DCG."""
+class Options(TableOptions, CompletedOptions):
+    """The log of ``data`` is completed; ``draws`` of what is observed, seeded by ``seed``; ``cutoff`` of the DCG."""
 
     data: Names
-    completion: CompletionConfig
-    marginal: tuple[Annotated[float, Above(0)], ...]
-    alpha: Annotated[float, Above(0)]
-    density: Annotated[float, Within(0, 1, "()")]
     cutoff: Annotated[int, AtLeast(1)]
     draws: Annotated[int, AtLeast(2)]
     seed: Annotated[int, SEEDS]

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data import configure
-from upliftlens.benchmarks.reports.comparison import decided, in_a_cell
+from upliftlens.benchmarks.reports.comparison import Replicated, bounds, decided, difference, in_a_cell
 from upliftlens.benchmarks.reports.drawing import Line, panel_plot, save
 from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, judged
 from upliftlens.benchmarks.worlds.config import GridConfig
@@ -25,7 +25,7 @@ from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal import risk
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.interactions import Array
-from upliftlens.causal.intervals import Difference, Resampling, paired, percentile
+from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 from upliftlens.causal.worlds.grid import Grid, Knobs, capacity_of, observed_rows
 
@@ -72,23 +72,23 @@ def robustness_cells(definition: Options, where: Where) -> list[Cell]:
     if not isinstance(config, GridConfig):
         raise UpliftlensError("world takes changes of data=grid, as in world=[data.density=0.1]: its truth is known")
     cells: list[Cell] = []
-    families: dict[str, dict[str, _Gap]] = {}
+    families: dict[str, dict[str, tuple[Replicated, Replicated]]] = {}
     for knob, values in definition.knobs.items():
         for value in values:
             world = world_of(config, Knobs(**{**definition.base, knob: value}))
             drawn = relative_errors(world, definition.estimators, definition.draws, definition.floor, definition.seed)
-            by_estimator = dict(zip(definition.estimators, drawn, strict=True))
             row = f"{knob}={value:g}"
             for prefix, summary in (("", _rmse), ("bias/", _mean)):
-                for name, errors in by_estimator.items():
-                    mean, column = float(summary(errors)), prefix + name
-                    low, high = _bounds(errors, summary, resampling)
-                    cells.append(Cell(row, column, mean, low, high, *judged(definition, row, column, mean), ()))
+                replicated = [_replicated(errors, summary, resampling) for errors in drawn]
+                by_estimator = dict(zip(definition.estimators, replicated, strict=True))
+                for name, side in by_estimator.items():
+                    verdict = judged(definition, row, prefix + name, side.mean)
+                    cells.append(Cell(row, prefix + name, side.mean, *bounds(side, resampling), *verdict, ()))
                 for first, second in definition.compared:
-                    gap = _gap(np.stack([by_estimator[first], by_estimator[second]]), summary, resampling)
-                    families.setdefault(f"{prefix}{first} vs {second}", {})[row] = gap
+                    sides = by_estimator[first], by_estimator[second]
+                    families.setdefault(f"{prefix}{first} vs {second}", {})[row] = sides
     for column, family in families.items():
-        cells += _paired_cells(column, family, resampling.level)
+        cells += _paired_cells(column, family, resampling)
     for form in definition.figure:
         path = where.store / "tables" / f"robustness.{form}"
         save(panel_plot(_panels(cells, definition), definition.title, "RMSE / truth"), path)
@@ -108,14 +108,10 @@ def _panels(cells: Sequence[Cell], definition: Options) -> dict[str, list[Line]]
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """The estimator with the least error in each row, and where the compared pairs differ."""
+    """The estimator with the least error in each row."""
     by_row: dict[str, list[Cell]] = {}
-    by_verdict: dict[str, dict[str, list[str]]] = {}
     for cell in cells:
-        if " vs " in cell.column:
-            verdict = cell.verdict.partition(" (")[0]
-            by_verdict.setdefault(cell.column, {}).setdefault(verdict, []).append(cell.row)
-        elif not cell.column.startswith("bias/"):
+        if cell.column in definition.estimators:
             by_row.setdefault(cell.row, []).append(cell)
     sentences = []
     for row, cells_of_row in by_row.items():
@@ -123,8 +119,6 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
         near = [cell.column for cell in cells_of_row if cell is not best and cell.lo <= best.hi + ROUNDING]
         beside = f", not told apart from {', '.join(near)} (their intervals overlap)" if near else ""
         sentences.append(f"{row}: least error {best.column}{beside}.")
-    for column, verdicts in by_verdict.items():
-        sentences += [f"{column}: {verdict} at {', '.join(rows)}." for verdict, rows in verdicts.items()]
     return sentences
 
 
@@ -184,39 +178,28 @@ def _mean(errors: np.ndarray) -> np.ndarray:
     return errors.mean(axis=-1)
 
 
-_Gap = tuple[Difference, bool]
-"""A row's difference, and whether it is between two biases whose intervals hold 0."""
+def _replicated(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling) -> Replicated:
+    """A summary of errors f64[draws], and its replicates: the draws are resampled."""
+    rng, units = np.random.default_rng(resampling.seed), np.arange(len(errors))
+    drawn = summary(errors[rng.integers(len(errors), size=(resampling.resamples, len(errors)))])
+    return Replicated(float(summary(errors)), drawn[None], (units,), units)
 
 
-def _gap(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling) -> _Gap:
-    """|summary| of the first estimator minus that of the second, from errors f64[2, draws] over the same draws."""
+def _paired_cells(
+    column: str, family: Mapping[str, tuple[Replicated, Replicated]], resampling: Resampling
+) -> Iterator[Cell]:
+    """Differences in size, of which the lesser is the better."""
 
-    def gap(both: np.ndarray) -> np.ndarray:
-        return np.abs(summary(both[0])) - np.abs(summary(both[1]))
+    def size(side: Replicated) -> Replicated:
+        return side._replace(mean=abs(side.mean), drawn=abs(side.drawn))
 
-    difference = paired(float(gap(errors)), gap(_resampled(errors, resampling)), errors.shape[1], resampling.level)
-    bounds = [_bounds(of_estimator, summary, resampling) for of_estimator in errors]
-    return difference, summary is _mean and all(low <= 0 <= high for low, high in bounds)
-
-
-def _paired_cells(column: str, family: Mapping[str, _Gap], level: float) -> Iterator[Cell]:
-    differences = decided([difference for difference, _ in family.values()], higher_is_better=False, level=level)
-    for (row, (_, unbiased)), difference in zip(family.items(), differences, strict=True):
+    raw = [difference(row, size(first), size(second), resampling) for row, (first, second) in family.items()]
+    for (row, sides), decision in zip(family.items(), decided(raw, False, resampling.level), strict=True):
+        intervals = [bounds(side, resampling) for side in sides]
         # If both biases may be 0, which of them is larger in size is chance, even if their difference is significant.
-        verdict = "undecided: neither can be told from 0" if unbiased else in_a_cell(difference)
-        yield Cell(row, column, *difference[:3], None, verdict, ())
-
-
-def _resampled(errors: np.ndarray, resampling: Resampling) -> np.ndarray:
-    """f64[..., R, draws]: resamples of the draws, which are the last axis of the errors."""
-    rng, n = np.random.default_rng(resampling.seed), errors.shape[-1]
-    return errors[..., rng.integers(n, size=(resampling.resamples, n))]
-
-
-def _bounds(
-    errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray], resampling: Resampling
-) -> tuple[float, float]:
-    return percentile(summary(_resampled(errors, resampling)), resampling.level)
+        unbiased = column.startswith("bias/") and all(low <= 0 <= high for low, high in intervals)
+        verdict = "undecided: neither can be told from 0" if unbiased else in_a_cell(decision)
+        yield Cell(row, column, *decision[:3], None, verdict, ())
 
 
 kind = TableKind("robustness", Options, robustness_cells, remarks)

@@ -12,19 +12,20 @@ from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation
-from upliftlens.benchmarks.reports.comparison import Replicated, differences, in_a_cell
+from upliftlens.benchmarks.reports.comparison import Replicated, bounds, differences, in_a_cell, replicated
+from upliftlens.benchmarks.reports.methods import evaluations
 from upliftlens.benchmarks.runs.fit import restore
 from upliftlens.benchmarks.runs.many import record_of, run_many
 from upliftlens.benchmarks.runs.plan import Plan, plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.system.talk import quiet
-from upliftlens.benchmarks.tables.table import Cell, TableOptions, Where
-from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, interactions, take
+from upliftlens.benchmarks.tables.table import Cell, TableOptions, Where, judged
+from upliftlens.causal.errors import UpliftlensError, located
+from upliftlens.causal.interactions import interactions, take
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, Distinct
 
@@ -36,10 +37,26 @@ NamedChanges = Annotated[Mapping[str, tuple[str, ...]], Distinct()]
 
 @dataclass(frozen=True, kw_only=True)
 class RunsOptions(TableOptions):
-    """Of a table of runs: the options that are ``common`` to all of them, and the ``seeds`` of each."""
+    """Of a table of runs: the options that are ``common`` to all of them, the ``seeds`` of each, and the ``interval``
+    over users and runs."""
 
     common: tuple[str, ...]
     seeds: Seeds
+    interval: Resampling
+
+
+class Runs(NamedTuple):
+    """The records of finished runs, and their evaluations."""
+
+    records: list[Record]
+    evaluations: list[Evaluation]
+
+
+class Measured(NamedTuple):
+    """A metric of a row, measured by the runs of ``records``."""
+
+    value: Replicated
+    records: Sequence[Record]
 
 
 def dataset_of(options: Sequence[str], where: Where) -> Dataset:
@@ -79,25 +96,37 @@ def fits(options: Sequence[str], where: Where) -> bool:
     return entry("losses", config["loss"]["name"]).value.link in objective.links
 
 
-def records_of(plans: Sequence[Plan]) -> list[Record]:
-    """The records of plans, from the store or computed.
+def runs_of(plans: Sequence[Plan], everywhere: bool = False) -> Runs:
+    """The runs of plans on one store, from there or computed; ``everywhere``: evaluated as ``over_all_pairs``.
 
     Raises:
         UpliftlensError: once all have ended, if a run fails.
     """
-    return [record_of(plan, outcome) for plan, outcome in zip(plans, run_many(plans), strict=True)]
+    records = [record_of(plan, outcome) for plan, outcome in zip(plans, run_many(plans), strict=True)]
+    if everywhere:
+        return Runs(records, [over_all_pairs(plan) for plan in plans])
+    return Runs(records, evaluations(Store(plans[0].store), records))
+
+
+def measured(runs: Runs, metric: str, interval: Resampling) -> Measured:
+    """A metric over runs, which differ in their seeds.
+
+    Raises:
+        UpliftlensError: if one lacks the metric.
+    """
+    with located(f"run {runs.records[0].key}"):
+        return Measured(replicated(runs.evaluations, metric, interval), runs.records)
+
+
+def measured_cell(definition: RunsOptions, row: str, column: str, side: Measured) -> Cell:
+    """The cell of a metric: with its interval over users and runs, and beside the published number."""
+    mean, interval = side.value.mean, bounds(side.value, definition.interval)
+    return Cell(row, column, mean, *interval, *judged(definition, row, column, mean), *behind(side.records))
 
 
 def behind(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
     """The last fields of a cell: the keys of the runs behind it, and whether one of them used MAR data."""
     return tuple(record.key for record in records), any(record.diagnostics["uses_mar_data"] for record in records)
-
-
-class Measured(NamedTuple):
-    """A metric of a row, measured by the runs of ``records``."""
-
-    value: Replicated
-    records: Sequence[Record]
 
 
 def paired_cells(
@@ -125,22 +154,16 @@ def over_all_pairs(plan: Plan) -> Evaluation:
     prepared = prepare(plan, quiet)
     trained = restore(plan, prepared)
     dataset = prepared.dataset
-    pairs = None if dataset.world is None else _pairs(dataset.world)
-    if pairs is None:
+    ratings = None if dataset.world is None else dataset.world.ratings
+    if ratings is None:
         raise UpliftlensError(
             f"data={plan.data.name}: not every rating is known: use everywhere: false, or schnabel-ml-100k"
         )
-    seen = take(pairs, np.zeros(len(pairs), bool))  # none
-    held_out = HeldOut(pairs, seen, dataset.relevance, dataset.scale, dataset.feedback)
-    return evaluate(trained.method, trained.state, trained.data, held_out, plan.metrics)
-
-
-@lru_cache(maxsize=1)
-def _pairs(world: World) -> Interactions | None:
-    if (ratings := world.ratings) is None:
-        return None
     users, items = np.divmod(np.arange(ratings.size), ratings.shape[1])
-    return interactions(users, items, ratings.ravel(), *ratings.shape)
+    pairs = interactions(users, items, ratings.ravel(), *ratings.shape)
+    none = take(pairs, np.zeros(len(pairs), bool))  # no item is left out because it was seen
+    held_out = HeldOut(pairs, none, dataset.relevance, dataset.scale, dataset.feedback)
+    return evaluate(trained.method, trained.state, trained.data, held_out, plan.metrics)
 
 
 @lru_cache(maxsize=256)

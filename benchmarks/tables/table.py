@@ -23,7 +23,7 @@ from upliftlens.causal.errors import UpliftlensError, located, unknown
 
 @dataclass(frozen=True, kw_only=True)
 class TableOptions:
-    """What the definition of any table may state: its title, published numbers and tolerances.
+    """What the definition of any table may state: its title, published numbers and tolerances, and remarks (``notes``).
 
     ``published`` by row and column; ``tolerance`` by column, None: the published number is no target.
     """
@@ -31,6 +31,7 @@ class TableOptions:
     title: str
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     tolerance: Mapping[str, float | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Cell(NamedTuple):
@@ -113,7 +114,16 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
     """
     kind, options = checked(name, definition(name), overrides)
     cells = kind.cells(options, where)
-    return Table(options.title, cells, kind.remarks(options, cells))
+    return Table(options.title, cells, [*options.notes, *kind.remarks(options, cells), *paired_remarks(cells)])
+
+
+def paired_remarks(cells: Sequence[Cell]) -> list[str]:
+    """A sentence for each verdict on the paired differences of a column, with the rows that have it."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        if " vs " in cell.column:
+            rows.setdefault((cell.column, cell.verdict.partition(" (p ")[0]), []).append(cell.row)
+    return [f"{column}: {verdict}: {', '.join(names)}." for (column, verdict), names in rows.items()]
 
 
 def checked(name: str, content: Mapping[str, Any], overrides: Sequence[str] = ()) -> tuple[TableKind, Any]:

@@ -18,9 +18,6 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.reports.comparison import bounds, replicated
-from upliftlens.benchmarks.reports.methods import evaluations
-from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.sweeps.search import Trial, search
 from upliftlens.benchmarks.sweeps.space import spread
 from upliftlens.benchmarks.tables.run import (
@@ -29,16 +26,15 @@ from upliftlens.benchmarks.tables.run import (
     Names,
     RunsOptions,
     Seeds,
-    behind,
     fits,
-    over_all_pairs,
+    measured,
+    measured_cell,
     paired_cells,
     planned,
-    records_of,
+    runs_of,
 )
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, judged
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.errors import UpliftlensError, located, unknown
-from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 
 
@@ -70,7 +66,7 @@ class Options(RunsOptions):
 
     ``blocks``: the options of variants of the final runs (with and without the training rows whose pair is tested, for
     instance), named by a prefix of the row. ``everywhere``: the columns are over all pairs of a world with known
-    ratings, not over the test set. ``interval``: over users × seeds. ``note``: a remark.
+    ratings, not over the test set.
     """
 
     trials: Annotated[int, AtLeast(1)]
@@ -80,7 +76,6 @@ class Options(RunsOptions):
     validation: Annotated[float, Within(0, 1, "()")]
     validation_seeds: Seeds
     searched_on: tuple[str, ...]
-    interval: Resampling
     blocks: NamedChanges
     everywhere: bool
     baseline: str
@@ -90,7 +85,6 @@ class Options(RunsOptions):
     training: Annotated[Mapping[str, Training], Distinct()]
     backbone: Mapping[str, Part]
     objective: Mapping[str, Part]
-    note: str = ""
 
     def __post_init__(self) -> None:
         if self.refining >= self.trials:
@@ -119,7 +113,7 @@ def tuned_cells(definition: Options, where: Where) -> list[Cell]:
     Raises:
         UpliftlensError: for an unknown backbone or objective, or if a run fails.
     """
-    measured: dict[str, list[_Side]] = {block: [] for block in definition.blocks}
+    sides: dict[str, list[_Side]] = {block: [] for block in definition.blocks}
     for row in rows(definition, where):
         with located(row.name):
             winner = winner_of(definition, [*row.options, *definition.searched_on], row.space, where)
@@ -128,16 +122,13 @@ def tuned_cells(definition: Options, where: Where) -> list[Cell]:
         for block, of_block in definition.blocks.items():
             options = [*row.options, *of_block]
             plans = [planned(options, [*changes, f"seed={seed}"], where) for seed in definition.seeds]
-            records = records_of(plans)
-            everywhere = definition.everywhere
-            runs = [over_all_pairs(plan) for plan in plans] if everywhere else evaluations(Store(where.store), records)
-            measured[block] += [
-                (row, column, Measured(replicated(runs, metric, definition.interval), records))
-                for column, metric in row.columns.items()
+            runs = runs_of(plans, definition.everywhere)
+            sides[block] += [
+                (row, column, measured(runs, metric, definition.interval)) for column, metric in row.columns.items()
             ]
     return [
         cell
-        for block, of_block in measured.items()
+        for block, of_block in sides.items()
         for cells in (_values(definition, block, of_block), _differences(definition, block, of_block))
         for cell in cells
     ]
@@ -157,11 +148,12 @@ def rows(definition: Options, where: Where) -> Iterator[Row]:
         parts = definition.backbone[backbone], definition.objective[objective]
         if backbone not in (parts[1].backbones or definition.backbone):
             continue
-        fitting = {}
-        for way, training in definition.training.items():
-            options = (*definition.common, *parts[0].options, *parts[1].options, *training.options)
-            if objective in (training.objectives or [objective]) and fits(options, where):
-                fitting[way] = options
+        options_of = {
+            way: (*definition.common, *parts[0].options, *parts[1].options, *training.options)
+            for way, training in definition.training.items()
+            if objective in (training.objectives or [objective])
+        }
+        fitting = {way: options for way, options in options_of.items() if fits(options, where)}
         for way, options in fitting.items():
             training = definition.training[way]
             if columns := {**({} if first in fitting else training.alone), **training.columns}:
@@ -195,40 +187,32 @@ def winner_of(definition: Options, options: Sequence[str], space: Mapping[str, A
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """The paired differences in sentences: better, worse or undecided rows; rows whose order turns between blocks."""
+    """How the rows were tuned, and those whose differences change their sign between blocks."""
     parts = f"{len(definition.validation_seeds)} parts of {definition.validation:.0%} of the training log"
     near = f", the last {definition.refining} around the best of those before" if definition.refining else ""
     sentences = [
         f"Every row and way of training had {definition.trials} trials{near}, each judged on {parts}, weighed by 1/p; "
-        "no trial read a test rating. Intervals and p-values take the settings found as given.",
-        *filter(None, [definition.note]),
+        "no trial read a test rating. Intervals and p-values take the settings found as given."
     ]
-    at = {(cell.row, cell.column): cell for cell in cells}
+    at = {(cell.row, cell.column): cell.value for cell in cells if " vs " in cell.column}
     names = [f"{backbone}/{objective}" for backbone, objective in product(definition.backbones, definition.objectives)]
-    undecided = "no difference can be claimed (the interval holds 0, or p after correction exceeds the level)"
-    for column in dict.fromkeys(cell.column for cell in cells if " vs " in cell.column):
-        signs: dict[str, set[bool]] = {name: set() for name in names}
-        for block in definition.blocks:
-            where = f" ({block.rstrip('/')})" if block else ""
-            of_block = {name: at[block + name, column] for name in names if (block + name, column) in at}
-            for name, cell in of_block.items():
-                signs[name].add(cell.value > 0)
-            for verdict, words in (("better", "better"), ("worse", "worse"), ("undecided", undecided)):
-                if those := [name for name, cell in of_block.items() if cell.verdict.startswith(verdict)]:
-                    sentences.append(f"{column}{where}: {words}: {', '.join(those)}.")
-        if turned := [name for name in names if len(signs[name]) > 1]:
+    for column in dict.fromkeys(column for _, column in at):
+        values = {
+            name: [at[block + name, column] for block in definition.blocks if (block + name, column) in at]
+            for name in names
+        }
+        if turned := [name for name in names if len({value > 0 for value in values[name]}) > 1]:
             sentences.append(f"{column}: the order turns between the blocks for {', '.join(turned)}.")
     return sentences
 
 
-def _values(definition: Options, block: str, measured: Sequence[_Side]) -> Iterator[Cell]:
+def _values(definition: Options, block: str, sides: Sequence[_Side]) -> Iterator[Cell]:
     first, training = next(iter(definition.training.items()))
-    for row, column, (value, records) in measured:
-        published, verdict = judged(definition, block + row.name, column, value.mean)
+    for row, column, side in sides:
+        cell = measured_cell(definition, block + row.name, column, side)
         if column in training.columns and row.remark != f"trained on {first}":
-            verdict = "; ".join(filter(None, (verdict, row.remark)))
-        interval = bounds(value, definition.interval)
-        yield Cell(block + row.name, column, value.mean, *interval, published, verdict, *behind(records))
+            cell = cell._replace(verdict="; ".join(filter(None, (cell.verdict, row.remark))))
+        yield cell
 
 
 def _differences(definition: Options, block: str, measured: Sequence[_Side]) -> Iterator[Cell]:

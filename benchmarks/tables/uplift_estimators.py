@@ -56,23 +56,17 @@ def uplift_estimator_cells(definition: Options, where: Where) -> list[Cell]:
     if world is None:
         raise UpliftlensError(f"{dataset.name}: the truth is not known: use data=[data=uplift-synthetic], for instance")
     truth, logs = _simulated(world, definition)
-    values: dict[str, list[float]] = {}
-    covered: dict[str, list[bool]] = {}
+    results: dict[str, list[tuple[float, bool]]] = {}
     for number, (log, m1, m0) in enumerate(logs):
         estimates = _estimates(log, m1, m0, definition.chi)
         drawn, _ = replicates(list(estimates.values()), definition)
         for (name, estimate), replicated in zip(estimates.items(), drawn, strict=True):
             low, high = percentile(replicated, definition.level)
-            values.setdefault(name, []).append(value(estimate))
-            covered.setdefault(name, []).append(low <= truth <= high)
+            results.setdefault(name, []).append((value(estimate) - truth, low <= truth <= high))
         if (number + 1) % max(1, definition.logs // 5) == 0:
             where.say(f"{number + 1} of {definition.logs} logs, {time.perf_counter() - started:.0f} s")
     where.say(f"true uplift@{definition.k} of the list: {_POINTS * truth:.2f} percentage points")
-    return [
-        cell
-        for name in values
-        for cell in _cells(name, np.array(values[name]) - truth, np.array(covered[name]), definition)
-    ]
+    return [cell for row in results for cell in _cells(row, np.array(results[row]).T, definition)]
 
 
 def _simulated(world: PotentialWorld, definition: Options) -> tuple[float, Any]:
@@ -110,9 +104,9 @@ def _estimates(log: UpliftLog, m1: np.ndarray, m0: np.ndarray, chi: float) -> di
     return pooled | user_means
 
 
-def _cells(row: str, error: np.ndarray, covered: np.ndarray, definition: Options) -> list[Cell]:
-    """Bias, sd, rmse and coverage, each with its interval over the simulated logs."""
-    error, n, level = error * _POINTS, len(error), definition.level
+def _cells(row: str, results: np.ndarray, definition: Options) -> list[Cell]:
+    """Bias, sd, rmse and coverage, each with its interval over the simulated logs: errors, and what was covered."""
+    error, covered, n, level = results[0] * _POINTS, results[1], results.shape[1], definition.level
     z = float(stats.norm.ppf(0.5 + level / 2))
     bias, sd = float(error.mean()), float(error.std(ddof=1))
     half = z * sd / np.sqrt(n)

@@ -17,10 +17,7 @@ from typing import Annotated
 import numpy as np
 
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.reports.comparison import Replicated, bounds, replicated
-from upliftlens.benchmarks.reports.methods import evaluations
-from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.reports.comparison import Replicated
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
 from upliftlens.benchmarks.sweeps.tune import searched
@@ -28,16 +25,19 @@ from upliftlens.benchmarks.tables.run import (
     Measured,
     NamedChanges,
     Names,
+    Runs,
     RunsOptions,
     Seeds,
     behind,
     configured,
+    measured,
+    measured_cell,
     paired_cells,
     planned,
-    records_of,
+    runs_of,
 )
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
-from upliftlens.causal.errors import located, unknown
+from upliftlens.causal.errors import unknown
 from upliftlens.causal.intervals import Resampling, across_seeds, percentile, ratio
 from upliftlens.causal.options import SEEDS, AtLeast
 
@@ -48,7 +48,7 @@ class Options(RunsOptions):
 
     ``only``: the rows to compute, beside the ``ceiling``; empty: all. ``deterministic``: rows for which the first seed
     is enough. ``reach``: what share of the ceiling's first column is asked of a row. ``order``: pairs of rows, of which
-    the first is said to be the better by the metric ``ordered_by``. ``notes``: remarks.
+    the first is said to be the better by the metric ``ordered_by``.
     """
 
     criterion: str
@@ -59,7 +59,6 @@ class Options(RunsOptions):
     only: tuple[str, ...]
     deterministic: tuple[str, ...]
     columns: Names
-    notes: tuple[str, ...]
     ceiling: str
     reach: Mapping[str, float]
     ordered_by: str
@@ -81,15 +80,14 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
     options = {row: [*definition.common, *of_row] for row, of_row in definition.rows.items()}
     winners = {row: _winner(row, options[row], definition, where) for row in options}
     tuned = time.perf_counter()
-    runs: dict[str, list[list[Record]]] = {row: [] for row in options}
+    runs: dict[str, list[Runs]] = {row: [] for row in options}
     for draw, row in product(definition.draws, options):  # by draw: its logs are simulated once
         seeds = definition.seeds[:1] if row in definition.deterministic else definition.seeds
         changes = [*winners[row], f"data.draw={draw}"]
-        runs[row].append(records_of([planned(options[row], [*changes, f"seed={seed}"], where) for seed in seeds]))
+        runs[row].append(runs_of([planned(options[row], [*changes, f"seed={seed}"], where) for seed in seeds]))
         where.say(f"draw {draw}, {row}: {len(seeds)} seeds, {_since(started)}")
-    resampling = Resampling(**runs[definition.ceiling][0][0].config["metrics"]["interval"])
     measures = {
-        name: {row: _measured(by_draw, name, resampling, where) for row, by_draw in runs.items()} for name in names
+        name: {row: _over_draws(by_draw, name, definition.interval) for row, by_draw in runs.items()} for name in names
     }
     where.say(
         f"{_since(started)} in all, of which tuning {_since(started, tuned)}; runs that were in the store took no time"
@@ -99,28 +97,20 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
         (f"{first} > {second}", f"{by}, row vs row"): (sides[first], sides[second])
         for first, second in definition.order
     }
-    order = paired_cells(pairs, by, resampling, "holds", "reversed")
-    return [*_values(measures, definition, resampling), *order]
+    order = paired_cells(pairs, by, definition.interval, "holds", "reversed")
+    return [*_values(measures, definition), *order]
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """How rows were tuned, which pairs of the order hold, and which shares of the ceiling are reached."""
+    """How rows were tuned, and which shares of the ceiling are reached."""
     sentences = [
         f"Every row with a search space had {definition.trials} trials, each judged by {definition.criterion} on the "
-        f"validation log of draw {definition.draws[0]}; no row met the truth or a test log before.",
-        *definition.notes,
+        f"validation log of draw {definition.draws[0]}; no row met the truth or a test log before."
     ]
     if 1 < (n := len(definition.draws)) < 5:
         sentences.append(
             f"Intervals resample users and {n} draws; of so few, the draws' part is narrower than it should be."
         )
-    paired = [cell for cell in cells if " vs " in cell.column]
-    words_of = {"holds": "hold", "undecided": "can't be told from chance", "reversed": "are the other way round"}
-    for verdict, words in words_of.items():
-        if those := [cell.row for cell in paired if cell.verdict.startswith(verdict)]:
-            sentences.append(
-                f"By {definition.ordered_by}, {len(those)} of {len(paired)} orders {words}: {', '.join(those)}."
-            )
     sentences += [
         f"{cell.row} has {cell.value:.2f} of {definition.ceiling}'s {definition.columns[0]}: {cell.verdict}."
         for cell in cells
@@ -160,26 +150,21 @@ def _winner(row: str, options: Sequence[str], definition: Options, where: Where)
     return [*chosen, *monitor]
 
 
-def _measured(by_draw: Sequence[Sequence[Record]], name: str, resampling: Resampling, where: Where) -> Measured:
+def _over_draws(by_draw: Sequence[Runs], name: str, resampling: Resampling) -> Measured:
     """A metric of a row: every draw is a run, averaged over seeds."""
-    draws, records = [], [record for records in by_draw for record in records]
-    for of_draw in by_draw:
-        with located(f"run {of_draw[0].key}"):
-            draws.append(replicated(evaluations(Store(where.store), of_draw), name, resampling))
+    draws = [measured(runs, name, resampling).value for runs in by_draw]
+    records = [record for runs in by_draw for record in runs.records]
     mean, drawn = float(np.mean([draw.mean for draw in draws])), np.stack([draw.drawn.mean(axis=0) for draw in draws])
     defined = np.unique(np.concatenate([draw.defined for draw in draws]))
     return Measured(Replicated(mean, drawn, tuple(draw.users[0] for draw in draws), defined), records)
 
 
-def _values(
-    measures: Mapping[str, Mapping[str, Measured]], definition: Options, resampling: Resampling
-) -> Iterator[Cell]:
-    first = definition.columns[0]
+def _values(measures: Mapping[str, Mapping[str, Measured]], definition: Options) -> Iterator[Cell]:
+    first, resampling = definition.columns[0], definition.interval
     best = measures[first][definition.ceiling]
     for row in definition.rows:
         for name in definition.columns:
-            value, records = measures[name][row]
-            yield Cell(row, name, value.mean, *bounds(value, resampling), None, "", *behind(records))
+            yield measured_cell(definition, row, name, measures[name][row])
         value, records = measures[first][row]
         shares = ratio(*(across_seeds(side.drawn, resampling) for side in (value, best.value)))
         share, verdict = value.mean / best.value.mean, ""

@@ -41,18 +41,26 @@ class CompletionConfig:
 
 
 @dataclass(frozen=True)
-class SchnabelConfig(DrawnConfig):
-    """A semi-synthetic world: the data set ``base`` completed, cut into ratings with shares ``marginal``, and observed.
+class CompletedOptions:
+    """The ratings of a log completed by ``completion``, cut into ratings with shares ``marginal``, and observed.
 
-    Exposure is k·``alpha``^max(0, 4 − r), k such that a share ``density`` is observed; ``draw`` seeds exposure and test
-    set. ``test_per_user`` pairs of each user, drawn uniformly, test and never enter the log.
+    Exposure is k·``alpha``^max(0, 4 − r), k such that a share ``density`` is observed.
     """
 
-    base: str
     completion: CompletionConfig
     marginal: tuple[Annotated[float, Above(0)], ...]
     alpha: Annotated[float, Within(0, 1, "(]")]
     density: Annotated[float, Within(0, 1, "(]")]
+
+
+@dataclass(frozen=True)
+class SchnabelConfig(DrawnConfig, CompletedOptions):
+    """A semi-synthetic world: the data set ``base`` completed; ``draw`` seeds exposure and test set.
+
+    ``test_per_user`` pairs of each user, drawn uniformly, test and never enter the log.
+    """
+
+    base: str
     test_per_user: Annotated[int, AtLeast(1)]
 
 

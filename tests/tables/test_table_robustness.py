@@ -59,10 +59,10 @@ def test_cells_cover_every_knob_value_and_estimator(made):
 
 def test_remarks_name_the_least_error_of_each_row(made):
     _, _, cells = made
-    said = remarks(options(SMALL), cells)
+    said = [*remarks(options(SMALL), cells), *tables.paired_remarks(cells)]
     assert [item.partition(":")[0] for item in said[:2]] == ["propensity=0", "propensity=1"]
-    assert any(item.startswith("bias/dr vs eib: better at propensity=0") for item in said[2:])
-    of_column = [item.rpartition(" at ")[2] for item in said[2:] if item.startswith("bias/dr vs eib:")]
+    assert any(item.startswith("bias/dr vs eib: better: propensity=0") for item in said[2:])
+    of_column = [item.rpartition(": ")[2] for item in said[2:] if item.startswith("bias/dr vs eib:")]
     rows = [row for listed in of_column for row in listed.rstrip(".").split(", ")]
     assert sorted(rows) == ["propensity=0", "propensity=1"], "each row has one verdict"
     for item in said[:2]:

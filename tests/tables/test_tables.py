@@ -223,7 +223,7 @@ def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
         ("schnabel-1", "cutoff=-5", "cutoff must be at least 1"),
         ("schnabel-1", "draws=1", "draws must be at least 2"),
         ("schnabel-1", "seed=-1", r"the table t: seed must lie in \[0, 4294967295\], got -1"),
-        ("schnabel-1", "density=1.5", r"density must lie in \(0, 1\)"),
+        ("schnabel-1", "density=1.5", r"density must lie in \(0, 1\]"),
         ("schnabel-1", f"completion={COMPLETION}", "completion.dim must be a whole number"),
         ("schnabel-1", "marginal=[a]", r"marginal\[0\] must be a number"),
         ("schnabel-2", "seeds=[]", "seeds is empty"),

@@ -63,6 +63,7 @@ def learners(tmp_path_factory):
     content = {
         **LEARNERS,
         "common": [*SMALL, "metrics=uplift", "metrics.interval.resamples=60", "train.epochs=2"],
+        "interval": {"level": 0.95, "resamples": 60, "seed": 0},
         "trials": 2,
         "seeds": [0, 1],
         "draws": [0, 1],
@@ -93,12 +94,12 @@ def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
     for row, asked in content["reach"].items():
         cell = at[row, "cp@10, share of oracle"]
         assert cell.verdict == f"{'reaches' if cell.value >= asked else 'misses'} {asked:g}"
-    said = remarks(options(content), cells)
+    said = [*remarks(options(content), cells), *tables.paired_remarks(cells)]
     assert "2 trials, each judged by uplift@10/snips on the validation log of draw 0" in said[0]
-    assert "Tuning is not equal" in said[1] and "2 draws; of so few" in said[2]
+    assert "2 draws; of so few" in said[1]
     assert not any("of so few" in line for line in remarks(options(content, "draws=[0, 1, 2, 3, 4]"), cells))
-    assert "By cdcg, 1 of 2 orders hold: oracle > random." in said
-    assert "By cdcg, 1 of 2 orders are the other way round: random > oracle." in said
+    assert "cdcg, row vs row: holds: oracle > random." in said
+    assert "cdcg, row vs row: reversed: random > oracle." in said
     assert sum("of oracle's cp@10: " in line for line in said) == 2
     best = at["oracle > random", "cdcg, row vs row"]
     assert best.lo > 0 and best.verdict.startswith("holds")
@@ -158,8 +159,9 @@ def test_every_row_of_the_table_is_a_run(row):
 def test_the_verb_prints_the_small_version(learners, capsys):
     content, _, folder, _ = learners
     content = {**content, "only": ["random"], "draws": [0], "seeds": [0], "order": [["oracle", "random"]]}
-    keys = ("trials", "seeds", "draws", "columns", "only", "order", "common", "reach")
+    keys = ("trials", "seeds", "draws", "interval", "columns", "only", "order", "common", "reach")
     words = [f"{key}={json.dumps(content[key])}" for key in keys]
     assert main(["table", "uplift-ml-100k", "--store", str(folder), "--cache", str(folder / "cache"), *words]) == 0
     text = capsys.readouterr().out
     assert "| oracle > random |" in text and "; holds (p" in text and "trials=2" in text
+    assert "\n- Tuning is not equal: " in text and "\n- cdcg, row vs row: holds: oracle > random." in text
