@@ -10,8 +10,12 @@ from test_tables import options, where
 
 from upliftlens.benchmarks.evaluation.evaluation import from_arrays
 from upliftlens.benchmarks.reports.comparison import Replicated, compare, differences, in_a_cell, replicated
+from upliftlens.benchmarks.runs.fit import restore
+from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.store import Store, load_per_user
+from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.run import planned, runs_of
 from upliftlens.benchmarks.tables.table import Cell
 from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells, winner_of
 from upliftlens.causal.errors import UpliftlensError
@@ -244,3 +248,17 @@ def test_differences_are_between_rows_trained_the_same_way(tmp_path):
     content = options({**SMALL, "trials": 1, "validation_seeds": [0], "compared": ["auc", "labels/auc"]})
     compared = {(cell.row, cell.column) for cell in tuned_cells(content, where(tmp_path)) if " vs " in cell.column}
     assert {column.split()[0] for row, column in compared if row.endswith("cvib")} == {"labels/auc"}
+
+
+def test_everywhere_means_over_all_pairs_of_the_world(tmp_path):
+    grid = ["data=grid", "data.n_users=50", "data.n_items=40", "data.density=0.1", "split=given", "train.epochs=2"]
+    plan = planned([*grid, "model=additive", "loss=squared"], ["metrics.names=[mse]"], where(tmp_path))
+    (evaluation,) = runs_of([plan], everywhere=True).evaluations
+    prepared = prepare(plan, quiet)
+    trained = restore(plan, prepared)
+    ratings = prepared.dataset.world.ratings
+    users, items = np.divmod(np.arange(ratings.size, dtype=np.int32), ratings.shape[1])
+    predicted = np.clip(trained.method.predict(trained.state, trained.data, users, items), *prepared.dataset.scale)
+    assert evaluation.summaries["mse"].value == pytest.approx(np.mean((predicted - ratings.ravel()) ** 2), rel=1e-5)
+    with pytest.raises(UpliftlensError, match="data=synthetic: not every rating is known: use everywhere: false"):
+        runs_of([planned([*WORLD, "model=popularity"], [], where(tmp_path))], everywhere=True)
