@@ -24,12 +24,8 @@ def sample(space: Space, budget: int, seed: int) -> list[list[str]]:
 
     Draw t depends on (seed, t) only, so a larger budget repeats the smaller one's trials.
     """
-
-    def shares(number: int) -> list[float]:
-        rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
-        return [_share(entry, rng) for entry in space.values()]
-
-    return _trials(space, map(shares, range(1, budget)))
+    rngs = (np.random.default_rng(np.random.SeedSequence([seed, number])) for number in range(1, budget))
+    return _trials(space, ([_share(entry, rng) for entry in space.values()] for rng in rngs))
 
 
 def spread(space: Space, budget: int, seed: int) -> list[list[str]]:

@@ -56,8 +56,7 @@ def cross_validated_cells(definition: Options, where: Where) -> list[Cell]:
                 [*winner, f"metrics.names=[{column.metric}]"],
             )
             runs = runs_of([planned(whole, [*changes, f"seed={seed}"], where) for seed in definition.seeds])
-            side = measured(runs, column.metric, definition.interval)
-            cells.append(measured_cell(definition, row, name, side))
+            cells.append(measured_cell(definition, row, name, measured(runs, column.metric, definition.interval)))
     return cells
 
 

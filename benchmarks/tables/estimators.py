@@ -59,18 +59,16 @@ def estimator_cells(definition: Options, where: Where) -> list[Cell]:
                 mean, sd = float(values.mean()), float(values.std(ddof=1))
                 half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
                 cells.append(_cell(definition, row, f"{prefix}{name}", mean, mean - half, mean + half))
-                cells.append(_spread_cell(row, f"{prefix}sd/{name}", sd, len(values), closed[name].sd))
+                expected = closed[name].sd
+                same = abs(sd - expected) <= 3 * expected / np.sqrt(2 * (len(values) - 1))
+                verdict = f"{'is' if same else 'differs from'} the closed form {expected:.3f}"
+                spread = spread_bounds(sd, len(values), LEVEL)
+                cells.append(Cell(row, f"{prefix}sd/{name}", sd, *spread, None, verdict, ()))
     return cells
 
 
 def _cell(definition: Options, row: str, column: str, value: float, low: float, high: float) -> Cell:
     return Cell(row, column, value, low, high, *judged(definition, row, column, value), ())
-
-
-def _spread_cell(row: str, column: str, sd: float, draws: int, closed: float) -> Cell:
-    same = abs(sd - closed) <= 3 * closed / np.sqrt(2 * (draws - 1))
-    verdict = f"{'is' if same else 'differs from'} the closed form {closed:.3f}"
-    return Cell(row, column, sd, *spread_bounds(sd, draws, LEVEL), None, verdict, ())
 
 
 def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:

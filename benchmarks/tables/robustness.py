@@ -8,9 +8,9 @@ draws. The figure shows the root mean squared errors, a panel per knob.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,7 @@ class Options(TableOptions):
     """
 
     world: tuple[str, ...]
-    base: Mapping[Knob, float]
+    base: Knobs
     knobs: Annotated[Mapping[Knob, Annotated[tuple[float, ...], Distinct()]], Distinct()]
     estimators: Annotated[tuple[Estimator, ...], Distinct()]
     compared: Annotated[tuple[Annotated[tuple[Estimator, Estimator], Distinct()], ...], Distinct(empty=True)]
@@ -55,8 +55,6 @@ class Options(TableOptions):
     def __post_init__(self) -> None:
         for name in sorted({name for pair in self.compared for name in pair}.difference(self.estimators)):
             raise unknown("compared estimator", name, self.estimators)
-        if missing := sorted(set(get_args(Knob)).difference(self.base)):
-            raise UpliftlensError(f"base must say where every knob stands: {', '.join(missing)} is missing")
         for knob, values in self.knobs.items():
             if len({f"{value:g}" for value in values}) < len(values):
                 raise UpliftlensError(f"knobs.{knob}={list(values)}: give it values that differ in six digits")
@@ -75,7 +73,7 @@ def robustness_cells(definition: Options, where: Where) -> list[Cell]:
     families: dict[str, dict[str, tuple[Replicated, Replicated]]] = {}
     for knob, values in definition.knobs.items():
         for value in values:
-            world = world_of(config, Knobs(**{**definition.base, knob: value}))
+            world = world_of(config, replace(definition.base, **{knob: value}))
             drawn = relative_errors(world, definition.estimators, definition.draws, definition.floor, definition.seed)
             row = f"{knob}={value:g}"
             for prefix, summary in (("", _rmse), ("bias/", _mean)):
@@ -85,8 +83,8 @@ def robustness_cells(definition: Options, where: Where) -> list[Cell]:
                     verdict = judged(definition, row, prefix + name, side.mean)
                     cells.append(Cell(row, prefix + name, side.mean, *bounds(side, resampling), *verdict, ()))
                 for first, second in definition.compared:
-                    sides = by_estimator[first], by_estimator[second]
-                    families.setdefault(f"{prefix}{first} vs {second}", {})[row] = sides
+                    family = families.setdefault(f"{prefix}{first} vs {second}", {})
+                    family[row] = by_estimator[first], by_estimator[second]
     for column, family in families.items():
         cells += _paired_cells(column, family, resampling)
     for form in definition.figure:
@@ -109,12 +107,9 @@ def _panels(cells: Sequence[Cell], definition: Options) -> dict[str, list[Line]]
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     """The estimator with the least error in each row."""
-    by_row: dict[str, list[Cell]] = {}
-    for cell in cells:
-        if cell.column in definition.estimators:
-            by_row.setdefault(cell.row, []).append(cell)
     sentences = []
-    for row, cells_of_row in by_row.items():
+    for row in dict.fromkeys(cell.row for cell in cells):
+        cells_of_row = [cell for cell in cells if cell.row == row and cell.column in definition.estimators]
         best = min(cells_of_row, key=lambda cell: cell.value)
         near = [cell.column for cell in cells_of_row if cell is not best and cell.lo <= best.hi + ROUNDING]
         beside = f", not told apart from {', '.join(near)} (their intervals overlap)" if near else ""
@@ -152,12 +147,7 @@ def _all(
     imputed_mean: Array,
     n_pairs: Array,
 ) -> Array:
-    estimators = _estimators(floor, imputed, imputed_mean)
-    return jnp.stack([estimators[name](loss, propensity, n_pairs, weight) for name in names])
-
-
-def _estimators(floor: float, imputed: Array, imputed_mean: Array) -> dict[str, risk.RiskEstimator]:
-    return {
+    estimators: dict[str, risk.RiskEstimator] = {
         "naive": risk.naive,
         "ips": risk.ips,
         "snips": risk.snips,
@@ -167,6 +157,7 @@ def _estimators(floor: float, imputed: Array, imputed_mean: Array) -> dict[str, 
         "sndr": risk.snips_dr(imputed, imputed_mean),
         "stable_dr": risk.stable_dr(imputed, imputed_mean),
     }
+    return jnp.stack([estimators[name](loss, propensity, n_pairs, weight) for name in names])
 
 
 def _rmse(errors: np.ndarray) -> np.ndarray:

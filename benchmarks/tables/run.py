@@ -103,9 +103,8 @@ def runs_of(plans: Sequence[Plan], everywhere: bool = False) -> Runs:
         UpliftlensError: once all have ended, if a run fails.
     """
     records = [record_of(plan, outcome) for plan, outcome in zip(plans, run_many(plans), strict=True)]
-    if everywhere:
-        return Runs(records, [over_all_pairs(plan) for plan in plans])
-    return Runs(records, evaluations(Store(plans[0].store), records))
+    store = Store(plans[0].store)
+    return Runs(records, list(map(over_all_pairs, plans)) if everywhere else evaluations(store, records))
 
 
 def measured(runs: Runs, metric: str, interval: Resampling) -> Measured:

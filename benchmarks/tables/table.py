@@ -7,7 +7,7 @@ resumes.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,9 +149,10 @@ def checked(name: str, content: Mapping[str, Any], overrides: Sequence[str] = ()
                 changed[key] = yaml.safe_load(text)
             except yaml.YAMLError:
                 raise UpliftlensError(f"{override}: not a value in YAML") from None
-        if overrides and changed["title"] == content["title"]:
-            changed["title"] = f"{content['title']} ({' '.join(overrides)})"
-        return kind, typed(kind.options, changed, "")
+        options = typed(kind.options, changed, "")
+    if overrides and options.title == content["title"]:
+        options = replace(options, title=f"{options.title} ({' '.join(overrides)})")
+    return kind, options
 
 
 def judged(definition: TableOptions, row: str, column: str, value: float) -> tuple[float | None, str]:

@@ -140,9 +140,8 @@ def rows(definition: Options, where: Where) -> Iterator[Row]:
         ("backbone", definition.backbones, definition.backbone),
         ("objective", definition.objectives, definition.objective),
     ):
-        for name in names:
-            if name not in known:
-                raise unknown(kind, name, known)
+        for name in sorted(set(names).difference(known)):
+            raise unknown(kind, name, known)
     first = next(iter(definition.training))
     for backbone, objective in product(definition.backbones, definition.objectives):
         parts = definition.backbone[backbone], definition.objective[objective]

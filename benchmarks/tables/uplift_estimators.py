@@ -88,8 +88,8 @@ def _simulated(world: PotentialWorld, definition: Options) -> tuple[float, Any]:
             who = rng.integers(n_types, size=n_users)
             treated = rng.random((n_users, k)) < e[who]
             outcome = rng.random((n_users, k)) < np.where(treated, mu1[who], mu0[who])
-            columns = treated.ravel(), outcome.ravel().astype(np.float32), recorded[who].ravel()
-            yield UpliftLog(user, item, *columns, n_users, k), *means
+            outcomes = outcome.ravel().astype(np.float32)
+            yield UpliftLog(user, item, treated.ravel(), outcomes, recorded[who].ravel(), n_users, k), *means
 
     return float((mu1 - mu0).mean(dtype=np.float64)), logs()
 

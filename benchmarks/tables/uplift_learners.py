@@ -16,7 +16,6 @@ from typing import Annotated
 
 import numpy as np
 
-from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import Replicated
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
@@ -76,7 +75,6 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
     names, known = {*definition.columns, definition.ordered_by}, configured(definition.common, (), where)["metrics"]
     for name in sorted(names.difference(known["names"])):
         raise unknown("column of the table (metrics.names)", name, known["names"])
-    choose(definition.criterion)
     options = {row: [*definition.common, *of_row] for row, of_row in definition.rows.items()}
     winners = {row: _winner(row, options[row], definition, where) for row in options}
     tuned = time.perf_counter()
@@ -111,12 +109,11 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
         sentences.append(
             f"Intervals resample users and {n} draws; of so few, the draws' part is narrower than it should be."
         )
-    sentences += [
+    return sentences + [
         f"{cell.row} has {cell.value:.2f} of {definition.ceiling}'s {definition.columns[0]}: {cell.verdict}."
         for cell in cells
         if cell.column.endswith(f"share of {definition.ceiling}") and cell.verdict
     ]
-    return sentences
 
 
 def _chosen(definition: Options) -> Options:
@@ -153,10 +150,10 @@ def _winner(row: str, options: Sequence[str], definition: Options, where: Where)
 def _over_draws(by_draw: Sequence[Runs], name: str, resampling: Resampling) -> Measured:
     """A metric of a row: every draw is a run, averaged over seeds."""
     draws = [measured(runs, name, resampling).value for runs in by_draw]
-    records = [record for runs in by_draw for record in runs.records]
     mean, drawn = float(np.mean([draw.mean for draw in draws])), np.stack([draw.drawn.mean(axis=0) for draw in draws])
     defined = np.unique(np.concatenate([draw.defined for draw in draws]))
-    return Measured(Replicated(mean, drawn, tuple(draw.users[0] for draw in draws), defined), records)
+    side = Replicated(mean, drawn, tuple(draw.users[0] for draw in draws), defined)
+    return Measured(side, [record for runs in by_draw for record in runs.records])
 
 
 def _values(measures: Mapping[str, Mapping[str, Measured]], definition: Options) -> Iterator[Cell]:

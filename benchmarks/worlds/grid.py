@@ -58,7 +58,7 @@ def generate(config: GridConfig) -> Dataset:
     log, test = log_and_test(ratings_of(config), _square(config, TRUE, "exposure"), config.test_per_user, config.draw)
     recorded = None
     if config.misspecification is not None:
-        wrong = TRUE._replace(propensity=config.misspecification)
+        wrong = replace(TRUE, propensity=config.misspecification)
         recorded = logged(_square(config, wrong, "propensity"), config.test_per_user)
     drawn = generated(config, log, f"generated (draw {config.draw})")
     world = World(partial(propensity_of, config), partial(ratings_of, config))

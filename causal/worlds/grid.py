@@ -57,12 +57,13 @@ class GridOptions:
                 raise UpliftlensError(f"grid world: {sentence}")
 
 
-class Knobs(NamedTuple):
+@dataclass(frozen=True)
+class Knobs:
     """How wrong an estimator's inputs are; all 0: it is given the truth."""
 
-    propensity: float
-    imputation: float
-    confounding: float
+    propensity: Annotated[float, Within(0, 2)]
+    imputation: Annotated[float, Within(0, 1)]
+    confounding: Annotated[float, AtLeast(0)]
 
 
 class Grid(NamedTuple):
@@ -89,10 +90,7 @@ def grid(options: GridOptions, knobs: Knobs, rng: np.random.Generator, ranks: Ar
             exceed 1.
     """
     check_ranges(type(options), vars(options))
-    if not 0 <= knobs.propensity <= 2 or not 0 <= knobs.imputation <= 1 or knobs.confounding < 0:
-        raise UpliftlensError(
-            f"grid world: propensity lies in [0, 2], imputation in [0, 1], confounding from 0: {knobs}"
-        )
+    check_ranges(Knobs, vars(knobs), "knobs")
     size, levels = len(options.levels), np.asarray(options.levels, np.float64)
     shares = np.asarray(options.shares) / np.sum(options.shares)
     drawn = rng.random(options.n_pairs)

@@ -79,6 +79,14 @@ def test_an_installed_table_is_computed_and_listed(install, tmp_path, capsys):
     assert _plugins().finding == "tables: tiny"
 
 
+def test_the_definition_of_an_installed_table_is_checked(install, tmp_path, capsys):
+    install("tables", "tiny", "kind", TABLE.replace('"title": "Tiny", ', ""))
+    assert main(["table", "tiny", "number=1.5", "--store", str(tmp_path)]) == 1
+    assert "the table tiny: title is missing" in capsys.readouterr().err
+    assert main(["table", "tiny", "number=1.5", "title=Mine", "--store", str(tmp_path)]) == 1
+    assert "the table tiny: number must lie in [0, 1], got 1.5" in capsys.readouterr().err
+
+
 def test_a_kind_of_tables_without_a_definition_is_no_table(install, capsys):
     install("tables", "tiny", "kind", TABLE.replace(', {"title": "Tiny", "number": 0.5}', ""))
     assert main(["table", "tiny"]) == 1
