@@ -100,7 +100,7 @@ def runs_of(plans: Sequence[Plan], everywhere: bool = False) -> Runs:
     """The runs of plans on one store, from there or computed; ``everywhere``: evaluated as ``over_all_pairs``.
 
     Raises:
-        UpliftlensError: once all have ended, if a run fails.
+        UpliftlensError: if a run fails; those after it are not started.
     """
     records = [record_of(plan, outcome) for plan, outcome in zip(plans, run_many(plans), strict=True)]
     store = Store(plans[0].store)
