@@ -98,7 +98,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _scalar(hint, value, where)
     if dataclasses.is_dataclass(hint) or origin is Mapping:
         if not isinstance(value, Mapping):
-            raise UpliftlensError(f"{where} must be a mapping of options, got {value}")
+            raise UpliftlensError(f"{where} must be a mapping of options, as in {{a: 1}}, got {value}")
         if origin is Mapping:
             return {str(name): _value(parts[1], entry, f"{where}.{name}") for name, entry in value.items()}
         return typed(hint, value, where)  # type: ignore[arg-type]
