@@ -1,10 +1,16 @@
-"""The way of an option's value from the command line to the compiled step: it only goes down, through no room twice."""
+"""The way of an option's value from the command line to the compiled step: it is never handed up, only given back.
+
+The path of calls to the compiled step passes every room once. `config` lies beside it: it is asked by `cli` for the
+text of overrides, by `sweeps` for composed configurations, by `runs` for types, and gives back what it made. Hydra is a
+library here, and so is the shell in which it finds us: in a sweep it calls the jobs back.
+"""
 
 import dataclasses
 import sys
 from collections.abc import Mapping
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 from rooms import ROOMS, TOPS
 
 import upliftlens.models.gradient as gradient
@@ -37,6 +43,8 @@ def holds(thing, number, text, depth=6):
             return False
         case int() | float():
             return thing == number
+        case DictConfig():
+            inside = OmegaConf.to_container(thing, resolve=False).values()
         case Mapping():
             inside = thing.values()
         case list() | tuple():
@@ -67,10 +75,11 @@ def without_repeats(rooms):
     return [room for number, room in enumerate(rooms) if not number or room != rooms[number - 1]]
 
 
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory):
+@pytest.fixture(scope="module", params=["run", "sweep"])
+def walked(request, tmp_path_factory):
     """By option: the (caller, room) of every call that got its value; the rooms above the compiled step."""
     folder, calls, stacks = tmp_path_factory.mktemp("way"), {name: [] for name in VALUES}, []
+    values = {**VALUES, "model.dim": {"run": 37, "sweep": 38}[request.param]}  # else nothing is compiled a second time
 
     def follow(frame, event, _):
         if event != "call" or (room := place(frame)) is None:
@@ -80,14 +89,14 @@ def walked(tmp_path_factory):
             stacks.append(without_repeats(list(callers(frame))[::-1]))
         count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
         given = [frame.f_locals[name] for name in code.co_varnames[:count] if name in frame.f_locals]
-        for name, value in VALUES.items():
+        for name, value in values.items():
             if holds(given, value, f"{name}={value}"):
                 calls[name].append((next(callers(frame), None), room))
 
-    options = [f"{name}={value}" for name, value in VALUES.items()]
+    options = [f"{name}={value}" for name, value in values.items()]
     sys.setprofile(follow)
     try:
-        assert main(["run", *WORDS, *options, f"store={folder}", f"cache={folder}/cache"]) == 0
+        assert main([request.param, *WORDS, *options, f"store={folder}", f"cache={folder}/cache"]) == 0
     finally:
         sys.setprofile(None)
     return calls, stacks
