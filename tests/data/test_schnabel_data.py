@@ -5,16 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from upliftlens.benchmarks.data.config import FactsConfig
 from upliftlens.benchmarks.data.registry import configure, load
 from upliftlens.benchmarks.worlds import schnabel
-from upliftlens.benchmarks.worlds.config import CompletionConfig, SchnabelConfig
+from upliftlens.benchmarks.worlds.config import CompletionConfig
 from upliftlens.causal.errors import UpliftlensError
 
 SHARES = (0.5263, 0.2419, 0.1440, 0.0623, 0.0255)
-CONFIG = SchnabelConfig(
-    "small", "schnabel", (1.0, 5.0), 4, "explicit", FactsConfig(None, None, None), "", 0, "synthetic",
-    CompletionConfig(2, 0.05, 5.0, 0.3, 0.03, 5, 0), SHARES, 0.25, 0.08, 6,
+CONFIG = replace(
+    configure("schnabel-ml-100k"), name="small", base="synthetic", marginal=SHARES, alpha=0.25, density=0.08,
+    test_per_user=6, completion=CompletionConfig(2, 0.05, 5.0, 0.3, 0.03, 5, 0),
 )  # fmt: skip
 
 

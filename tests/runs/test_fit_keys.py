@@ -3,8 +3,8 @@
 import pytest
 
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.metrics import registry
 from upliftlens.benchmarks.runs import feeding
-from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.plan import fit_identity, plan
 from upliftlens.benchmarks.runs.run import run
 from upliftlens.benchmarks.system.talk import quiet
@@ -18,14 +18,11 @@ def planned(*words: str):
 
 @pytest.mark.parametrize("monitor", MONITORS)
 def test_a_new_version_of_any_metric_that_auto_may_stop_by_is_another_fit(monitor, monkeypatch):
-    before, choose = fit_identity(planned()), plans.choose
-
-    def renewed(name: str):
-        result = choose(name)
-        newer = result.metric._replace(version=result.metric.version + 1)
-        return result._replace(metric=newer) if name == monitor else result
-
-    monkeypatch.setattr(plans, "choose", renewed)
+    before, metrics = fit_identity(planned()), dict(registry.registry())
+    name = monitor.replace("@10", "")
+    metric = metrics[name].value
+    metrics[name] = metrics[name]._replace(value=metric._replace(version=metric.version + 1))
+    monkeypatch.setattr(registry, "registry", lambda: metrics)
     assert fit_identity(planned()) != before
 
 
