@@ -8,7 +8,7 @@ floats are tracers.
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -105,15 +105,19 @@ def check_ranges(kind: type, values: Mapping[str, Any], where: str = "") -> None
 
 def _check(hint: Any, value: Any, name: str) -> None:
     origin, parts = get_origin(hint), get_args(hint)
-    if value is None:
-        return
     if origin is Literal and value not in parts:
-        raise unknown(name, str(value), map(str, parts))
+        raise unknown(name, "null" if value is None else str(value), map(str, parts))
+    if origin in (Union, UnionType) and value is None and NoneType in parts:
+        return
     if origin is Annotated:
         _check(parts[0], value, name)
+        if value is None:
+            return
         for mark in parts[1:]:
             if isinstance(mark, Range | Distinct):
                 mark.check(name, value)
+    elif value is None:
+        return
     elif origin in (Union, UnionType):
         for part in parts:
             _check(part, value, name)

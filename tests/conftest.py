@@ -120,4 +120,5 @@ def pytest_testnodedown(node, error):
 
 def pytest_terminal_summary(terminalreporter, config):
     if n := config.stash.get(_LEFT_OUT, 0):
-        terminalreporter.write_line(f"{n} slow tests were left out: `make test-all` runs them too, in under 15 minutes")
+        what = "simulated coverage, whole sweeps, real data"
+        terminalreporter.write_line(f"{n} slow tests were left out ({what}): `make test-all` runs them, too")

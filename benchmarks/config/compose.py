@@ -57,7 +57,12 @@ def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any
     config = deepcopy(dict(content))
     parser = OverridesParser.create()
     for change in changes:
-        parsed = parser.parse_override(change)
+        try:
+            parsed = parser.parse_override(change)
+        except HydraException as error:
+            raise UpliftlensError(f"{change}: not a value that an option can have ({_first_line(error)})") from None
+        if parsed.is_sweep_override():
+            raise UpliftlensError(f"{change} holds several values: a trial or a row of a table has one")
         *path, name = parsed.key_or_group.split(".")
         section: Any = config
         for depth, step in enumerate(path):
@@ -70,7 +75,11 @@ def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any
     try:
         return plain(OmegaConf.create(config))
     except OmegaConfBaseException as error:
-        raise UpliftlensError(str(error).splitlines()[0]) from None
+        raise UpliftlensError(_first_line(error)) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def prepare_overrides(arguments: Sequence[str]) -> list[str]:

@@ -229,13 +229,21 @@ def _scanned(read: Callable[..., Iterable[EntryPoint]], group: str) -> tuple[Ent
 
 
 def _points(group: str) -> dict[str, EntryPoint]:
+    """The entry points of a group by name; no other of it may have the name, nor of a group chosen by the same option.
+
+    Raises:
+        UpliftlensError: for a name that two of them have.
+    """
+    config = GROUPS[group].config
+    beside = [other for other, kind in GROUPS.items() if kind.config == config is not None and other != group]
     points: dict[str, EntryPoint] = {}
-    for point in _scanned(entry_points, f"upliftlens.{group}"):
-        other = points.setdefault(point.name, point)
-        if other.value != point.value:
-            theirs = other if built_in(point) else point
-            raise UpliftlensError(f"{place(theirs)}: another entry point has this name: rename or uninstall it")
-    return points
+    for of_group in (*beside, group):
+        for point in _scanned(entry_points, f"upliftlens.{of_group}"):
+            other = points.setdefault(point.name, point)
+            if other.value != point.value:
+                theirs = other if built_in(point) else point
+                raise UpliftlensError(f"{place(theirs)}: another entry point has this name: rename or uninstall it")
+    return {name: point for name, point in points.items() if point.group == f"upliftlens.{group}"}
 
 
 def _load(path: Path) -> ModuleType:

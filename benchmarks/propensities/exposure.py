@@ -91,6 +91,8 @@ def expose(
     log = concatenate(parts.train, parts.validation)
     with located("propensity"):
         p = kind.fit(options, Known(log, dataset, sample, truth))
+        if not isinstance(p, Propensity):
+            raise UpliftlensError(f"fit of '{kind.name}' must give a Propensity, not a {type(p).__name__}")
         if kind.whole_log:
             if not parts.sampling.fit:
                 raise UpliftlensError(

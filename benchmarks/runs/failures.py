@@ -2,8 +2,9 @@
 
 import traceback
 
-from upliftlens.benchmarks.config.plugins import place_in
+from upliftlens.benchmarks.config.plugins import entry, place_in
 from upliftlens.benchmarks.data.registry import source_file
+from upliftlens.benchmarks.metrics.registry import registry
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.store import Store, save_traceback
 from upliftlens.benchmarks.system.keys import canonical_key
@@ -21,7 +22,9 @@ class RunFailed(UpliftlensError):
 def thrown(plan: Plan, error: BaseException) -> str:
     """What went wrong, and in which line of a plugin, if it was in one."""
     learning = plan.learning
-    files = [entry.file for entry in (learning.model, learning.loss, learning.objective) if entry.source]
+    chosen = (entry("propensities", plan.propensity.name), entry("splits", plan.split.name))
+    parts = (learning.model, learning.loss, learning.objective, *chosen, *registry().values())
+    files = [part.file for part in parts if part.source]
     where = next(filter(None, (place_in(file, error) for file in (*files, source_file(plan.data)) if file)), "")
     what = as_sentence(error) if isinstance(error, OSError | MemoryError) else f"{type(error).__name__}: {error}"
     return f"{where}{': ' if where else ''}{what}"

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from upliftlens.benchmarks.config.choices import packaged
-from upliftlens.benchmarks.config.plugins import entry, installed
+from upliftlens.benchmarks.config.plugins import entry, installed, place_in
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.causal.errors import UpliftlensError, located, unknown
@@ -94,16 +94,30 @@ def definition(name: str) -> dict[str, Any]:
     Raises:
         UpliftlensError: for an unknown name.
     """
+    defined = _defined()
     if name in packaged("table"):
         return dict(yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text()))
-    if name not in (defined := _defined()):
+    if name not in defined:
         raise unknown("table", name, names())
-    return {"kind": name, **defined[name]}
+    return {**defined[name], "kind": name}
 
 
 def _defined() -> dict[str, Mapping[str, Any]]:
+    """The definitions of installed kinds by their names.
+
+    Raises:
+        UpliftlensError: for one that is no mapping, or has the name of a table that is there.
+    """
     kinds: list[TableKind] = [entry("tables", point.name).value for point in installed("tables")]
-    return {kind.name: kind.definition for kind in kinds if kind.definition is not None}
+    defined = {kind.name: kind.definition for kind in kinds if kind.definition is not None}
+    for name, content in defined.items():
+        if not isinstance(content, Mapping):
+            raise UpliftlensError(f"the table {name}: its definition must be a mapping, got {content!r}")
+        if name in packaged("table"):
+            raise UpliftlensError(
+                f"the table {name} of {entry('tables', name).file}: there is one of this name: rename it"
+            )
+    return defined
 
 
 def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
@@ -113,8 +127,20 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
         UpliftlensError: for an unknown name, kind or key, data that can't be loaded, or a run that fails.
     """
     kind, options = checked(name, definition(name), overrides)
-    cells = kind.cells(options, where)
-    return Table(options.title, cells, [*options.notes, *kind.remarks(options, cells), *paired_remarks(cells)])
+    file = entry("tables", kind.name).file
+    try:
+        cells = kind.cells(options, where)
+        if not (isinstance(cells, list) and all(isinstance(cell, Cell) for cell in cells)):
+            raise TypeError(f"cells must give a list of Cell, not {str(cells)[:60]}")
+        remarks = kind.remarks(options, cells)
+        if not isinstance(remarks, list):
+            raise TypeError(f"remarks must give a list of sentences, not {str(remarks)[:60]!r}")
+    except Exception as error:
+        if isinstance(error, UpliftlensError) or not file:
+            raise
+        where_in = place_in(file, error) or file
+        raise UpliftlensError(f"the table {name} ({where_in}): {type(error).__name__}: {error}") from error
+    return Table(options.title, cells, [*options.notes, *remarks, *paired_remarks(cells)])
 
 
 def paired_remarks(cells: Sequence[Cell]) -> list[str]:

@@ -43,7 +43,7 @@ class Part:
     """A backbone or an objective: its options and search space; ``backbones``: those of an objective, None: all."""
 
     options: tuple[str, ...]
-    space: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     backbones: tuple[str, ...] | None = None
 
 

@@ -160,11 +160,17 @@ def clipped(propensity: Propensity, floor: float) -> Propensity:
     """max(p, floor), so that no weight exceeds 1/floor; 0 leaves p as it is.
 
     Raises:
-        UpliftlensError: if ``floor`` is not in [0, 1].
+        UpliftlensError: if ``floor`` is not in [0, 1], or where a p is negative.
     """
     if not 0 <= floor <= 1:
         raise UpliftlensError(f"the propensity floor must lie in [0, 1], got {floor}")
-    return _mapped(propensity, lambda p: np.maximum(p, np.float32(floor)))
+
+    def raised(p: np.ndarray) -> np.ndarray:
+        if (p < 0).any():
+            raise UpliftlensError(f"the propensity '{propensity.name}' is negative for {(p < 0).sum():,} pairs")
+        return np.maximum(p, np.float32(floor))
+
+    return _mapped(propensity, raised)
 
 
 def normalised(propensity: Propensity, log: Interactions) -> Propensity:

@@ -246,3 +246,22 @@ def test_what_no_type_can_be_made_of_is_refused(change, message):
         typed(Outer, {"matrix": [], **change}, "data")
     with pytest.raises(UpliftlensError, match=r"data\.matrix is missing"):
         typed(Outer, {}, "data")
+
+
+@dataclass(frozen=True)
+class Free:
+    choice: Literal["a", "b"] | None
+    number: Annotated[float, Above(0)] | None
+    strict: Literal["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "change", ["train.schedule=null", "train.layout=null", "train.optimizer=null", "data.exposure=null"]
+)
+def test_null_is_no_choice_unless_the_type_says_so(change):
+    config = composed(["data=uplift-synthetic", "split=draws", "objective=dlce", "loss=bpr", change])
+    with pytest.raises(UpliftlensError, match=f"{change.partition('=')[0]} 'null'"):
+        plan(config)
+    check_ranges(Free, {"choice": None, "number": None})
+    with pytest.raises(UpliftlensError, match="unknown strict 'null'"):
+        check_ranges(Free, {"strict": None})

@@ -87,6 +87,44 @@ def test_the_definition_of_an_installed_table_is_checked(install, tmp_path, caps
     assert "the table tiny: number must lie in [0, 1], got 1.5" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("starts", "line", "expected"),
+    [
+        ("    return [Cell", '    return [("row", 0.5)]', "cells must give a list of Cell, not [('row', 0.5)]"),
+        ("    return [Cell", "    return None", "cells must give a list of Cell, not None"),
+        ("    return [f", '    return "a cell"', "remarks must give a list of sentences, not 'a cell'"),
+        ("    return [Cell", "    return [1 / 0]", "line 15): ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_an_installed_table_gives_is_checked(starts, line, expected, install, tmp_path, capsys):
+    install("tables", "tiny", "kind", "\n".join(line if old.startswith(starts) else old for old in TABLE.splitlines()))
+    assert main(["table", "tiny", "--store", str(tmp_path)]) == 1
+    shown = capsys.readouterr().err
+    assert "error: the table tiny (" in shown and expected in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "definition", "expected"),
+    [
+        ("tiny", "3", "the table tiny: its definition must be a mapping, got 3"),
+        ("coat", '{"title": "Coat"}', "the table coat of"),
+    ],
+)
+def test_the_name_and_the_kind_of_an_installed_definition_are_checked(name, definition, expected, install, capsys):
+    text = TABLE.replace('{"title": "Tiny", "number": 0.5}', definition).replace(
+        'TableKind("tiny"', f'TableKind("{name}"'
+    )
+    install("tables", name, "kind", text)
+    assert main(["table", name]) == 1
+    assert expected in capsys.readouterr().err
+
+
+def test_a_world_can_not_take_the_name_of_a_data_set(install, capsys):
+    install("worlds", "csv", "source", "source = 1")
+    assert main(["list", "data"]) == 1
+    assert "another entry point has this name: rename or uninstall it" in capsys.readouterr().err
+
+
 def test_a_kind_of_tables_without_a_definition_is_no_table(install, capsys):
     install("tables", "tiny", "kind", TABLE.replace(', {"title": "Tiny", "number": 0.5}', ""))
     assert main(["table", "tiny"]) == 1

@@ -1,5 +1,7 @@
 """What a user types and Hydra would not take: paths with odd characters, models from files beside others."""
 
+import re
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
@@ -8,7 +10,7 @@ from plugin_sources import BACKBONE, SOLVER
 from shell import call, records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
 from upliftlens.benchmarks.config.overrides import quoted
 from upliftlens.causal.errors import UpliftlensError
 
@@ -77,3 +79,15 @@ def test_a_configuration_says_where_data_are_from_anywhere(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert composed(prepare_overrides(["data=csv", "data.path=x.csv"]))["data"]["path"] == str(tmp_path / "x.csv")
     assert composed(prepare_overrides(["data=csv", "data.path=null"]))["data"]["path"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("train.optimizer={'a': 1}", "not a value that an option can have"),
+        ("train.patience=1,2", "holds several values"),
+    ],
+)
+def test_a_change_that_is_no_value_is_an_error_with_its_name(change, message):
+    with pytest.raises(UpliftlensError, match=f"{re.escape(change)}.*{message}"):
+        changed(composed([], resolve=False), [change])

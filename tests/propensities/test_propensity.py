@@ -227,6 +227,9 @@ def test_bad_input_is_refused() -> None:
         models.normalised(p, LOG)
     with pytest.raises(ValueError, match="floor"):
         models.clipped(p, 1.5)
+    negative = models.clipped(p._replace(pairs=lambda user, item, value: np.full(len(user), -0.1)), 0.2)
+    with pytest.raises(ValueError, match=r"is negative for \d+ pairs"):
+        on_log(negative)
     with pytest.raises(ValueError, match="share"):
         models.scaled(p, 0.0)
 
