@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cache
@@ -191,6 +192,27 @@ def test_options_made_in_python_are_checked_where_asked():
     options = MFOptions(0, 0.1, 0.3)  # inside of a program its floats are tracers
     with pytest.raises(UpliftlensError, match=r"^dim must be at least 1, got 0"):
         check_ranges(MFOptions, vars(options))
+
+
+@dataclass(frozen=True)
+class Nested:
+    pair: tuple[Annotated[int, AtLeast(1)], Annotated[float, Within(0, 1)]]
+    by_knob: Mapping[Literal["propensity", "imputation"], Annotated[float, Within(0, 1)]]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pair": (0, 0.5)}, "w.pair[0] must be at least 1, got 0"),
+        ({"pair": (1, 2.0)}, "w.pair[1] must lie in [0, 1], got 2.0"),
+        ({"by_knob": {"propensity": 2.0}}, "w.by_knob.propensity must lie in [0, 1], got 2.0"),
+        ({"by_knob": {"propensty": 0.5}}, "unknown w.by_knob 'propensty': did you mean 'propensity'?"),
+    ],
+)
+def test_each_place_of_a_tuple_and_each_key_and_value_of_a_mapping_is_checked(values, message):
+    check_ranges(Nested, {"pair": (5, 0.5), "by_knob": {"propensity": 0.5}})
+    with pytest.raises(UpliftlensError, match=f"^{re.escape(message)}"):
+        check_ranges(Nested, values, "w")
 
 
 def test_what_a_program_is_compiled_for_may_lie_outside_of_the_range():

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, make_dataclass
+from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
@@ -142,6 +143,7 @@ def test_a_plugin_that_changes_the_folder_moves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["sweep", *TINY, "store=runs", "cache=cache", "model.file=moves.py", "seed=0,1"]) == 0
     assert len(records(tmp_path / "runs")) == 2 and not list((tmp_path / "away").iterdir())
+    assert Path.cwd() == tmp_path
 
 
 def dense_scores(change):
