@@ -5,8 +5,8 @@ range, around the best of those before. Every trial is a run of its own in the s
 Usually a part is ``trial=true``: fitted on training rows, scored on validation rows, never shown the test set.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,7 @@ def on_validation(record: Record) -> tuple[str, float]:
 
 def search(
     planned: Callable[[Sequence[str]], Plan],
+    config: Mapping[str, Any],
     space: Space,
     rule: Rule,
     budget: int,
@@ -54,18 +55,16 @@ def search(
 ) -> Search:
     """The best of ``budget`` trials: by the direction of its criterion, the earliest of equals.
 
-    ``planned(changes)`` is the plan of the configuration with those changes; ``parts``: the changes that make each
-    part of a trial; ``scored(record)``: the name and the value of the criterion. With nothing in the space, the only
-    trial is the configuration as it stands. ``watched``: as in ``run_many``, and a line of each run is printed. ``say``
-    reports a trial that fails in a part; it counts and can't win.
+    ``planned(changes)`` is the plan of the configuration ``config`` with those changes; ``parts``: the changes that
+    make each part of a trial; ``scored(record)``: the name and the value of the criterion. With nothing in the space,
+    the only trial is the configuration as it stands. ``watched``: as in ``run_many``, and a line of each run is
+    printed. ``say`` reports a trial that fails in a part; it counts and can't win.
 
     Raises:
         UpliftlensError: if the configuration or the space is wrong, the data can't be loaded, every trial failed, or
             trials were scored by different criteria.
     """
-    # An error in the configuration itself, or in the space, is no failed trial.
-    first = [planned(part) for part in parts]
-    values = {full_name(name): stated(name, entry, first[0].config) for name, entry in space.items()}
+    values = {full_name(name): stated(name, entry, config) for name, entry in space.items()}
     trials: list[Trial] = []
 
     def judge(drawn: Sequence[Sequence[str]]) -> None:
@@ -77,9 +76,10 @@ def search(
 
         for place, changes in enumerate(drawn):
             try:
-                plans = [planned([*changes, *part]) for part in parts] if changes else first
-                batch += [(place, plan) for plan in plans]
+                batch += [(place, plan) for plan in [planned([*changes, *part]) for part in parts]]
             except UpliftlensError as error:
+                if not changes:  # an error in the configuration itself is no failed trial
+                    raise
                 failed(place, error)
         outcomes = run_many([plan for _, plan in batch], watched)
         for (place, plan), outcome in zip(batch, outcomes, strict=True):

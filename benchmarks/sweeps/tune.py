@@ -37,7 +37,7 @@ def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
         raise UpliftlensError(
             "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
         )
-    tried = search(planned, space, sample, settings.budget, settings.tune_seed, say, watched=True)
+    tried = search(planned, config, space, sample, settings.budget, settings.tune_seed, say, watched=True)
     final = planned(tried.trials[tried.best].changes)
     (outcome,) = run_many([final], watched=True)
     return tried, tell_done(final, outcome)

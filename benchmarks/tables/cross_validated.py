@@ -10,7 +10,15 @@ from typing import Annotated, Any
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import grid
-from upliftlens.benchmarks.tables.run import NamedChanges, RunsOptions, measured, measured_cell, planned, runs_of
+from upliftlens.benchmarks.tables.run import (
+    NamedChanges,
+    RunsOptions,
+    configured,
+    measured,
+    measured_cell,
+    planned,
+    runs_of,
+)
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.options import AtLeast, Distinct
 
@@ -71,6 +79,7 @@ def _winner(definition: Options, options: Sequence[str], criterion: str, where: 
 
     trials, best = search(
         lambda changes: planned(split, [*changes, *run], where),
+        configured(split, run, where),
         {name: {"choices": values} for name, values in definition.grid.items()},
         grid,
         budget=0,  # all points

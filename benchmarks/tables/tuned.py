@@ -26,6 +26,7 @@ from upliftlens.benchmarks.tables.run import (
     Names,
     RunsOptions,
     Seeds,
+    configured,
     fits,
     measured,
     measured_cell,
@@ -168,6 +169,7 @@ def winner_of(definition: Options, options: Sequence[str], space: Mapping[str, A
     """
     trials, best = search(
         lambda changes: planned(options, changes, where),
+        configured(options, (), where),
         space,
         spread,
         definition.trials,

@@ -130,11 +130,13 @@ def _winner(row: str, options: Sequence[str], definition: Options, where: Where)
     """Changes of the row's best trial by the criterion on the first draw's validation log, if it has a space."""
     monitor = [f"train.monitor={definition.criterion}"]
     fixed = [f"data.draw={definition.draws[0]}", f"seed={definition.seeds[0]}", *monitor]
-    space = searched(configured(options, fixed, where), [*options, *fixed])
+    config = configured(options, fixed, where)
+    space = searched(config, [*options, *fixed])
     if definition.trials < 2 or not space:
         return monitor
     trials, best = search(
         lambda changes: planned(options, [*fixed, *changes], where),
+        config,
         space,
         sample,
         definition.trials,

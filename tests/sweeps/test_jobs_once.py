@@ -1,12 +1,15 @@
 """A job is composed once and planned once, whatever started it; groups of runs leave plain outcomes."""
 
 import json
+import os
 from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from shell import TINY, call, records
-from test_table_tuned import SMALL
+from test_table_tuned import SMALL, WORLD
 from test_tables import options, where
 
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
@@ -16,7 +19,10 @@ from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.many import NoData, Outcome, record_of, run_many
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.sweeps import jobs, tune
+from upliftlens.benchmarks.system import talk
 from upliftlens.benchmarks.tables import run as tables
+from upliftlens.benchmarks.tables import table as tables_of
+from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
 from upliftlens.benchmarks.tables.tuned import rows, tuned_cells
 from upliftlens.causal.errors import UpliftlensError
 
@@ -69,6 +75,17 @@ def test_runs_of_a_table_are_planned_once_and_composed_once_for_each_row_and_blo
     assert counted["composed"] == asked + n * len(content.blocks)
 
 
+def test_a_grid_plans_its_points_only_in_each_fold(counted, tmp_path):
+    content = {
+        **tables_of.definition("schnabel-2"), "folds": 2, "grid": {"train.l2": [1.0, 2.0, 3.0]}, "seeds": [0],
+        "common": [*WORLD, "model=additive", "train.l2=9.0"], "rows": {"naive": []},
+        "columns": {"MSE": {"metric": "mse", "criterion": "mse", "options": []}},
+        "interval": {"level": 0.95, "resamples": 100, "seed": 0},
+    }  # fmt: skip
+    cross_validated_cells(options(content), where(tmp_path))
+    assert counted["planned"] == len(records(tmp_path)) == 3 * 2 + 1
+
+
 def planned(folder, *words):
     return plan(composed(prepare_overrides([*TINY, f"store={folder}", f"cache={folder}/cache", *words])))
 
@@ -105,3 +122,51 @@ def test_data_that_cannot_be_had_are_tried_once(tmp_path, monkeypatch):
     assert "not enough memory" in outcomes[1].message
     with pytest.raises(NoData, match="ml-1m"):
         record_of(group[0], outcomes[0])
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """Runs a plan by a function instead, in a folder of its own; the outcome."""
+    monkeypatch.chdir(tmp_path)
+
+    def outcome(run, **options):
+        monkeypatch.setattr(many.experiment, "run", run)
+        return list(run_many([plan(composed(["data=synthetic", "model=popularity"]))], **options))
+
+    return outcome
+
+
+def test_a_run_that_moves_to_another_folder_moves_nobody_else(stub, tmp_path):
+    def run(plan, reporter):
+        os.chdir(tmp_path.parent)
+        raise UpliftlensError("moved")
+
+    assert stub(run) == [Outcome(None, "failed", "moved")]
+    assert Path.cwd() == tmp_path
+
+
+def test_an_error_of_the_operating_system_fails_its_run_only(stub):
+    def run(plan, reporter):
+        raise OSError("no space left on device")
+
+    assert stub(run) == [Outcome(None, "failed", "no space left on device")]
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_remarks_and_the_bar_are_shown_where_runs_are_watched(watched, stub, monkeypatch, capsys):
+    bars = []
+
+    @contextmanager
+    def reporting(label, bar):
+        bars.append((label, bar))
+        with talk.reporting(label, bar) as reporter:
+            yield reporter
+
+    def run(plan, reporter):
+        reporter.say("a remark")
+        raise UpliftlensError("no more")
+
+    monkeypatch.setattr(many, "reporting", reporting)
+    stub(run, watched=watched)
+    assert ("a remark" in capsys.readouterr().err) == watched
+    assert bars == [("synthetic kfold:0 popularity seed=0", True)] * watched

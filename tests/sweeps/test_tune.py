@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shell import call, records
 
+from upliftlens.benchmarks.runs.many import NoData
 from upliftlens.benchmarks.sweeps import search as searches
 from upliftlens.benchmarks.sweeps.space import grid, narrowed, sample, spread
 from upliftlens.causal.errors import UpliftlensError
@@ -70,7 +71,7 @@ def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_
     def planned(changes):
         if "train.l2=3" in changes:
             raise UpliftlensError("no plan")
-        return SimpleNamespace(changes=tuple(changes), config={"train": {"l2": 0}})
+        return SimpleNamespace(changes=tuple(changes))
 
     def run_many(plans, watched):
         groups.append(len(plans))
@@ -91,7 +92,7 @@ def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_
         patch.setattr(searches, "run_many", run_many)
         patch.setattr(searches, "record_of", record_of)
         trials, best = searches.search(
-            planned, space, rule, 4, 0, log.append, [["a"], ["b"]], scored=lambda record: ("rmse", record)
+            planned, {"train": {"l2": 0}}, space, rule, 4, 0, log.append, [["a"], ["b"]], scored=lambda at: ("rmse", at)
         )
     assert groups == [6] and best == 2
     assert [(trial.changes, len(trial.records)) for trial in trials] == [
@@ -99,6 +100,49 @@ def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_
     ]  # fmt: skip
     assert log[0] == "trial 3 (train.l2=3) failed: no plan"
     assert log.index("trial 1 (train.l2=1) failed: broken") == log.index(("train.l2=1", "b")) + 1
+
+
+def judged(results, patch, rule=grid, budget=0):
+    """The search of ``train.l2``; ``results``: the (criterion, value) of each value, or its error."""
+
+    def planned(changes):
+        if not changes:
+            raise UpliftlensError("wrong as it stands")
+        return float(changes[0].partition("=")[2])
+
+    def record_of(plan, outcome):
+        if isinstance(results[plan], Exception):
+            raise results[plan]
+        return results[plan]
+
+    said = []
+    patch.setattr(searches, "run_many", lambda plans, watched: [None] * len(plans))
+    patch.setattr(searches, "record_of", record_of)
+    space, config = {"train.l2": {"choices": list(results)}}, {"train": {"l2": 0}}
+    best = searches.search(planned, config, space, rule, budget, 0, said.append, [[]], scored=lambda at: at)
+    return best.best, said
+
+
+def test_trials_scored_by_different_criteria_are_refused(monkeypatch):
+    with pytest.raises(UpliftlensError, match=r"^the trials were scored by auc and rmse: set train\.monitor to one"):
+        judged({1.0: ("rmse", 0.5), 2.0: ("auc", 0.6)}, monkeypatch)
+
+
+def test_the_earliest_of_equal_trials_wins(monkeypatch):
+    assert judged({1.0: ("rmse", 0.6), 2.0: ("rmse", 0.5), 3.0: ("rmse", 0.5)}, monkeypatch) == (1, [])
+    assert judged({1.0: ("auc", 0.5), 2.0: ("auc", 0.6), 3.0: ("auc", 0.6)}, monkeypatch) == (1, [])
+
+
+def test_a_configuration_that_is_wrong_as_it_stands_is_no_failed_trial_but_a_grid_may_not_hold_it(monkeypatch):
+    results = {1.0: ("rmse", 0.5), 2.0: ("rmse", 0.4)}
+    with pytest.raises(UpliftlensError, match=r"^wrong as it stands"):
+        judged(results, monkeypatch, sample, budget=3)
+    assert judged(results, monkeypatch) == (1, [])
+
+
+def test_data_that_cannot_be_loaded_end_a_search_and_are_no_failed_trial(monkeypatch):
+    with pytest.raises(NoData, match=r"^no network"):
+        judged({1.0: ("rmse", 0.5), 2.0: NoData("no network")}, monkeypatch)
 
 
 @given(st.floats(0.01, 1e4), st.floats(-1, 3), st.floats(0.01, 1), st.integers(0, 2**32 - 1))
