@@ -1,7 +1,7 @@
 """Tables of estimators against a known truth, over draws; the only trained model completes the rating matrix."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy import stats
@@ -15,17 +15,18 @@ from upliftlens.causal.options import SEEDS, AtLeast
 from upliftlens.causal.worlds.schnabel import absolute_error, dcg, estimates, exposure, predictions, rebucket, spreads
 
 ESTIMATORS = ("ips", "snips", "naive")
-LEVEL = 0.95  # of the intervals over draws
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(TableOptions, CompletedOptions):
-    """The log of ``data`` is completed; ``draws`` of what is observed, seeded by ``seed``; ``cutoff`` of the DCG."""
+    """The log of ``data`` is completed; ``draws`` of what is observed, seeded by ``seed``; ``cutoff`` of the DCG;
+    ``level`` of the intervals over the draws."""
 
     data: Names
     cutoff: Annotated[int, AtLeast(1)]
     draws: Annotated[int, AtLeast(2)]
     seed: Annotated[int, SEEDS]
+    level: ClassVar[float] = 0.95
 
 
 def estimator_cells(definition: Options, where: Where) -> list[Cell]:
@@ -57,12 +58,12 @@ def estimator_cells(definition: Options, where: Where) -> list[Cell]:
             for name in ESTIMATORS:
                 values = getattr(estimate, name)
                 mean, sd = float(values.mean()), float(values.std(ddof=1))
-                half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
+                half = float(stats.t.ppf((1 + definition.level) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
                 cells.append(_cell(definition, row, f"{prefix}{name}", mean, mean - half, mean + half))
                 expected = closed[name].sd
                 same = abs(sd - expected) <= 3 * expected / np.sqrt(2 * (len(values) - 1))
                 verdict = f"{'is' if same else 'differs from'} the closed form {expected:.3f}"
-                spread = spread_bounds(sd, len(values), LEVEL)
+                spread = spread_bounds(sd, len(values), definition.level)
                 cells.append(Cell(row, f"{prefix}sd/{name}", sd, *spread, None, verdict, ()))
     return cells
 

@@ -52,11 +52,12 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A computed table; ``remarks`` are sentences about its cells."""
+    """A computed table; ``remarks`` are sentences about its cells; ``level`` of their intervals, None: not known."""
 
     title: str
     cells: list[Cell]
     remarks: list[str]
+    level: float | None
 
 
 class Where(NamedTuple):
@@ -71,7 +72,8 @@ class TableKind(NamedTuple):
     """How tables of a kind are computed: what an entry point of ``upliftlens.tables`` names.
 
     ``options``: a frozen dataclass, a ``TableOptions`` with the other keys of a definition, whose ranges are part of
-    their types; ``cells`` and ``remarks`` get a definition as an instance of it, checked. ``cells(definition, where)``;
+    their types; ``cells`` and ``remarks`` get a definition as an instance of it, checked. The legend states the level
+    of the intervals by its ``interval.level``, or its ``level``, if it has one. ``cells(definition, where)``;
     ``remarks(definition, cells)`` are sentences about them. ``definition``: that of a table with the name of the kind,
     instead of a YAML file.
     """
@@ -140,7 +142,8 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
             raise
         where_in = place_in(file, error) or file
         raise UpliftlensError(f"the table {name} ({where_in}): {type(error).__name__}: {error}") from error
-    return Table(options.title, cells, [*options.notes, *remarks, *paired_remarks(cells)])
+    level = getattr(getattr(options, "interval", options), "level", None)
+    return Table(options.title, cells, [*options.notes, *remarks, *paired_remarks(cells)], level)
 
 
 def paired_remarks(cells: Sequence[Cell]) -> list[str]:
@@ -216,7 +219,8 @@ def rendered(table: Table, how: str) -> str:
 
 def _legend(table: Table) -> list[str]:
     """What the words in the cells mean, for those that occur."""
-    lines = ["Each cell: ours [95 % interval]; published; verdict."]
+    level = "" if table.level is None else f"{100 * table.level:g} % "
+    lines = [f"Each cell: ours [{level}interval]; published; verdict."]
     if any("(p " in cell.verdict for cell in table.cells):
         lines.append(
             "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "

@@ -69,7 +69,7 @@ def test_remarks_name_the_least_error_of_each_row(made):
         row, _, words = item.partition(": ")
         best = min((c for c in cells if c.row == row and c.column in SMALL["estimators"]), key=lambda c: c.value)
         assert words.startswith(f"least error {best.column}")
-    text = rendered(tables.Table("T", cells, said), "md")
+    text = rendered(tables.Table("T", cells, said, 0.95), "md")
     assert said[0] in text
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_the_verdict_is_by_the_stated_tolerance():
 
 def test_formats():
     paired = Cell("mf/ips", "mse vs mf/naive", -0.1, -0.2, -0.05, None, "better (p 0.01)", ("abc",), True)
-    table = Table("T", [*CELLS, paired], ["Said."])
+    table = Table("T", [*CELLS, paired], ["Said."], 0.8)
     shape = ["row", "column", "value", "lo", "hi", "published", "verdict", "keys", "uses_mar_data"]
     assert json.loads(rendered(table, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
     assert [list(load) for load in json.loads(rendered(table, "json"))] == [shape] * 4
@@ -86,6 +87,28 @@ def test_formats():
     assert r"mae\_x" in rendered(table, "latex") and "% Said." in rendered(table, "latex")
     with pytest.raises(UpliftlensError, match="md, latex or json"):
         rendered(table, "html")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("robustness", "interval={level: 0.8, resamples: 100, seed: 0}", "[80 % interval]"),
+        ("schnabel-2", "interval={level: 0.975, resamples: 100, seed: 0}", "[97.5 % interval]"),
+        ("uplift-estimators", "level=0.8", "[80 % interval]"),
+        ("schnabel-1", "title=T", "[95 % interval]"),
+        ("tiny", "title=T", "[interval]"),
+    ],
+)
+def test_the_legend_states_the_level_of_the_definition(name, change, words, tmp_path, monkeypatch):
+    """Of any kind; its cells are not computed here."""
+    kind, content = tables.TableKind("tiny", TableOptions, None), {"kind": "tiny", "title": "Tiny"}
+    if name != "tiny":
+        content = tables.definition(name)
+        kind = tables.entry("tables", content["kind"]).value
+    stub = kind._replace(cells=lambda definition, where: CELLS, remarks=lambda definition, cells: [])
+    monkeypatch.setattr(tables, "definition", lambda name: content)
+    monkeypatch.setattr(tables, "entry", lambda group, name: SimpleNamespace(value=stub, file=None))
+    assert f"Each cell: ours {words}; published" in rendered(tables.table(name, where(tmp_path), [change]), "md")
 
 
 def test_an_unknown_table_gets_the_nearest_name(capsys):
