@@ -81,7 +81,7 @@ class Distinct:
             UpliftlensError: naming the option, and the entry.
         """
         if not (value or self.empty):
-            raise UpliftlensError(f"{name} is empty, so there would be nothing to compute")
+            raise UpliftlensError(f"{name} is empty, so there would be nothing to compute: name at least one")
         if twice := [entry for entry in value if list(value).count(entry) > 1]:
             raise UpliftlensError(f"{name} lists {twice[0]} more than once")
 

@@ -11,7 +11,7 @@ from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
 from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
 from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
 from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks
-from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose, choose_all
+from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array, Interactions, take
@@ -82,7 +82,7 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
         UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
     """
     exam = _prepare(test, config)
-    chosen = choose_all(config.names)
+    chosen = list(map(choose, config.names))
     absent = {choice.name: reason for choice in chosen if (reason := _impossible(choice, method, exam, config))}
     possible = [choice for choice in chosen if choice.name not in absent]
     statistics = _measure(method, state, data, _with_outcome(exam, method, data, possible, config), possible, config)

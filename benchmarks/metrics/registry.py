@@ -3,7 +3,6 @@
 import ast
 import inspect
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
@@ -17,7 +16,7 @@ from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOp
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Resampling
-from upliftlens.causal.options import AtLeast
+from upliftlens.causal.options import AtLeast, Distinct
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class MetricsConfig:
     of recommendations. ``world``: the definition of the frozen world of the metrics ``/semi``.
     """
 
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Distinct()]
     block: Annotated[int, AtLeast(1)]
     tie_seed: Annotated[int, AtLeast(0)]
     interval: Resampling
@@ -115,18 +114,6 @@ def is_weighted(name: str) -> bool:
 def is_debiased(name: str) -> bool:
     """Whether a metric reads ``metrics.debiased``; "auto", of ``train.monitor``, does not."""
     return name != "auto" and choose(name).metric.debiased
-
-
-def choose_all(names: Sequence[str]) -> list[Chosen]:
-    """The metrics of a config, in order.
-
-    Raises:
-        UpliftlensError: as ``choose``, or if a name comes twice.
-    """
-    twice = {name for name in names if list(names).count(name) > 1}
-    if twice:
-        raise UpliftlensError(f"metrics.names lists {', '.join(sorted(twice))} more than once")
-    return [choose(name) for name in names]
 
 
 def abouts() -> dict[str, str]:

@@ -12,7 +12,7 @@ from upliftlens.benchmarks.config.choices import NEEDED, packaged
 from upliftlens.benchmarks.config.plugins import entry, model_entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type
-from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, is_debiased, is_weighted
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, is_debiased, is_weighted
 from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, Learning, check_exposure, check_learning, unread
 from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
@@ -68,11 +68,6 @@ class GeneralConfig:
     budget: Annotated[int, AtLeast(1)]
     tune_seed: Annotated[int, SEEDS]
     progress: bool
-
-    def __post_init__(self) -> None:
-        for name in ("store", "cache"):
-            if not getattr(self, name).strip():
-                raise UpliftlensError(f"{name}= is empty: name a folder, or leave it out")
 
 
 @dataclass(frozen=True)
@@ -131,9 +126,8 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
     _require_groups(config)
     options = {group: _typed(config, group, kind) for group, kind in options_of(config).items()}
     general, model, objective = options.pop(""), options.pop("model"), options.pop("objective")
-    if not options["metrics"].names:
-        raise UpliftlensError("metrics.names is empty, so nothing would be measured: name one, e.g. [rmse,ndcg@10]")
-    choose_all(options["metrics"].names)  # a typo in a name is found before anything starts
+    for name in options["metrics"].names:
+        choose(name)  # a typo in a name is refused before anything starts
     learning = Learning(
         model_entry(config["model"]["name"], config["model"].get("file")),
         model,

@@ -9,7 +9,7 @@ import numpy as np
 
 from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.metrics.registry import choose_all, is_debiased
+from upliftlens.benchmarks.metrics.registry import choose, is_debiased
 from upliftlens.benchmarks.propensities.diagnostics import verdict
 from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_sample
 from upliftlens.benchmarks.runs.compatible import check_exposure
@@ -55,7 +55,7 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     if dataset.treatment is not None and plan.metrics.uplift is not None:
         fitted["uplift"] = asdict(plan.metrics.uplift)  # uplift on validation rows selects the model
     fit_key = canonical_key(fitted)
-    versions = {chosen.name: chosen.code for chosen in choose_all(plan.metrics.names)}
+    versions = {chosen.name: chosen.code for chosen in map(choose, plan.metrics.names)}
     measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
     if measured and not any(map(is_debiased, plan.metrics.names)):
         del measured["metrics"]["debiased"]  # read by none of them

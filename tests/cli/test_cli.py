@@ -56,7 +56,12 @@ def reading(verb, store, *words):
         (["run", "~model.name"], "states no model.name"),
         (["run", "data=_files"], "unknown data choice '_files'"),
         (["run", "store="], "store= is empty"),
-        (["run", "metrics.names=[]"], "metrics.names is empty"),
+        (["sweep", "cache=' '"], "cache= is empty: name a path"),
+        (
+            ["run", "metrics.names=[]"],
+            "metrics.names is empty, so there would be nothing to compute: name at least one",
+        ),
+        (["run", "metrics.names=[recall@5,rmse,recall@5]"], "metrics.names lists recall@5 more than once"),
         (["run", "split.fold=5"], "split.fold=5 is out of range"),
         (["run", "split.folds=100000000"], "split.folds=100000000 is more than synthetic's"),
         (["run", "sweep=quickstart"], "`upliftlens sweep sweep=quickstart`"),

@@ -15,7 +15,7 @@ from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate, monitor
 from upliftlens.benchmarks.evaluation.evaluation import from_arrays, statistic_of, summaries, to_arrays
 from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
-from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, choose_all, registry
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, registry
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.intervals import Resampling, value
@@ -111,11 +111,6 @@ def test_a_name_that_means_nothing(name, message):
     with pytest.raises(UpliftlensError, match=message) as error:
         choose(name)
     assert len(str(error.value).splitlines()) <= 2
-
-
-def test_a_metric_named_twice():
-    with pytest.raises(UpliftlensError, match="lists recall@5 more than once"):
-        choose_all(["recall@5", "rmse", "recall@5"])
 
 
 def install(monkeypatch, found):
