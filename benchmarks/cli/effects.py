@@ -22,12 +22,12 @@ def run(flags: argparse.Namespace) -> int:
     """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
     from upliftlens.benchmarks.reports.drawing import check_path
     from upliftlens.benchmarks.reports.effect_report import EXPLAINED, forest, sheet
-    from upliftlens.benchmarks.reports.effects import mine
+    from upliftlens.benchmarks.reports.effects import effects
     from upliftlens.benchmarks.reports.sheet import render
 
     if flags.plot:
         check_path(Path(flags.plot))
-    study = mine(flags.options, lambda line: console.print(line, markup=False))
+    study = effects(flags.options, lambda line: console.print(line, markup=False))
     if flags.plot:
         forest(study, Path(flags.plot))
     console.print(EXPLAINED, markup=False)

@@ -19,7 +19,7 @@ import numpy as np
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.propensities.diagnostics import diagnostics
-from upliftlens.benchmarks.propensities.kinds import Known, NoPropensity, PropensityKind, PropensityOptions
+from upliftlens.benchmarks.propensities.kinds import Known, PropensityChoice, PropensityKind, PropensityOptions
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, concatenate
@@ -55,14 +55,14 @@ class Exposure(NamedTuple):
         return p
 
 
-def identity(options: NoPropensity) -> dict[str, Any]:
+def identity(options: PropensityChoice) -> dict[str, Any]:
     """The options that change numbers, for keys; the content of a sample is in the split's fingerprint."""
     kind, source, _ = entry("propensities", options.name)
     stated = {name: value for name, value in asdict(options).items() if name not in kind.files}
     return {**stated, "version": kind.version, **({"source": source} if source else {})}
 
 
-def without_sample(dataset: Dataset, parts: Split, options: NoPropensity) -> tuple[Split, Interactions | None]:
+def without_sample(dataset: Dataset, parts: Split, options: PropensityChoice) -> tuple[Split, Interactions | None]:
     """The split without the test rows that the propensity needs as a sample, and that sample, None if it needs none.
 
     Raises:

@@ -18,14 +18,14 @@ from upliftlens.causal.propensities.propensity import Propensity
 
 
 @dataclass(frozen=True)
-class NoPropensity:
-    """No weights."""
+class PropensityChoice:
+    """The name of the chosen kind: what the options of every kind have, and all that ``none`` has."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class PropensityOptions(NoPropensity):
+class PropensityOptions(PropensityChoice):
     """The options of every propensity; a kind with further options derives its class from this one.
 
     ``name`` is the kind's: an installed kind gives it, and all other options, a default; those of the built-in ones
@@ -64,7 +64,7 @@ class PropensityKind:
     """
 
     name: str
-    options: type[NoPropensity]
+    options: type[PropensityChoice]
     fit: Callable[[Any, Known], Propensity] | None = None
     whole_log: bool = False
     take_sample: Callable[[Dataset, Split, Any], tuple[Split, Interactions | None]] | None = None
@@ -76,4 +76,4 @@ class PropensityKind:
             raise UpliftlensError(f"propensity '{self.name}': derive {self.options.__name__} from PropensityOptions")
 
 
-none = PropensityKind("none", NoPropensity)
+none = PropensityKind("none", PropensityChoice)

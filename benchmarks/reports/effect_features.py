@@ -21,7 +21,7 @@ ACTIVITY = "activity"
 
 
 @dataclass(frozen=True)
-class MiningOptions:
+class EffectsOptions:
     """What ``upliftlens effects`` estimates; configs/effects.yaml says what each option is."""
 
     estimator: Literal["naive", "ips", "snips", "dr"]
@@ -49,7 +49,7 @@ class Feature(NamedTuple):
     partition: bool
 
 
-def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: MiningOptions) -> list[Feature]:
+def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: EffectsOptions) -> list[Feature]:
     """The features of ``options``, or all that can be used, those of users first. ``half`` i8[N] in {0, 1} of rows.
 
     Raises:
@@ -73,7 +73,7 @@ def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: Mining
     return usable
 
 
-def _column(name: str, side: Literal["user", "item"], dataset: Dataset, options: MiningOptions) -> Feature | str:
+def _column(name: str, side: Literal["user", "item"], dataset: Dataset, options: EffectsOptions) -> Feature | str:
     """The feature, or why it can't be used."""
     cells = dataset.users[name] if side == "user" else dataset.items[name]
     texts = cells.fillna("").astype(str).tolist()
@@ -93,7 +93,7 @@ def _column(name: str, side: Literal["user", "item"], dataset: Dataset, options:
     return Feature(name, side, levels, np.stack([member, member]), partition)
 
 
-def _activity(log: UpliftLog, half: np.ndarray, options: MiningOptions) -> Feature | str:
+def _activity(log: UpliftLog, half: np.ndarray, options: EffectsOptions) -> Feature | str:
     """Levels by the number of the user's outcomes in the half of the log that the row is not in."""
     taken = (log.outcome > 0).astype(np.float64)
     counts = np.stack([np.bincount(log.user[half != side], taken[half != side], log.n_users) for side in (0, 1)])

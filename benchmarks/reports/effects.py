@@ -1,4 +1,4 @@
-"""``upliftlens effects``, preference mining: which users and items does recommending help?
+"""``upliftlens effects``: which users and items does recommending help?
 
 The rows of the log are split at random into two halves; outcome models and activity from one half are used for the
 other, so that no row helps to predict or to group itself. The effect of every level of a feature is compared with the
@@ -15,7 +15,7 @@ import numpy as np
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
 from upliftlens.benchmarks.data.dataset import Dataset, Treatment
-from upliftlens.benchmarks.reports.effect_features import Feature, MiningOptions, features
+from upliftlens.benchmarks.reports.effect_features import EffectsOptions, Feature, features
 from upliftlens.causal.effects import heterogeneity as tests
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
@@ -58,14 +58,14 @@ class Study(NamedTuple):
     """``data``: name of the data set. ``rows`` with overlap; ``overall`` effect and, in worlds, the true one."""
 
     data: str
-    options: MiningOptions
+    options: EffectsOptions
     rows: int
     overall: tests.Estimate
     true: float
     features: tuple[FeatureEffects, ...]
 
 
-def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
+def effects(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
     """The study of configs/effects.yaml with overrides; ``say`` gets remarks on what was left out or estimated.
 
     Raises:
@@ -79,7 +79,7 @@ def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
     config = composed(prepare_overrides(overrides), "effects")
     data, cache = config["data"], Path(config["cache"]).expanduser()
     kept = {name: content for name, content in config.items() if name not in (*_IDLE, "data", "cache")}
-    options = typed(MiningOptions, kept, "")
+    options = typed(EffectsOptions, kept, "")
     dataset = load(typed(config_type(data), data, "data"), cache, say)
     if dataset.treatment is None:
         raise UpliftlensError(
@@ -89,7 +89,7 @@ def mine(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
     return study(dataset, options, say)
 
 
-def study(dataset: Dataset, options: MiningOptions, say: Callable[[str], None]) -> Study:
+def study(dataset: Dataset, options: EffectsOptions, say: Callable[[str], None]) -> Study:
     """Effects of every level of every feature of a data set with treatments.
 
     Raises:
@@ -161,7 +161,7 @@ class _Predicted(NamedTuple):
     m1: np.ndarray
     m0: np.ndarray
     truth: np.ndarray
-    options: MiningOptions
+    options: EffectsOptions
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """f64[2, U, 7] of chosen rows, per half: the estimator's four sums, Σ τ, rows with overlap, those treated."""

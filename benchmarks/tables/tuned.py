@@ -40,7 +40,7 @@ from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """A backbone or an objective: its options and search space; ``backbones``: those of an objective, None: all."""
 
     options: tuple[str, ...]
@@ -84,8 +84,8 @@ class Options(RunsOptions):
     backbones: Names
     objectives: Names
     training: Annotated[Mapping[str, Training], Distinct()]
-    backbone: Mapping[str, Part]
-    objective: Mapping[str, Part]
+    backbone: Mapping[str, Component]
+    objective: Mapping[str, Component]
 
     def __post_init__(self) -> None:
         if self.refining >= self.trials:

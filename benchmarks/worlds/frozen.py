@@ -9,7 +9,7 @@ from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.benchmarks.system.talk import Say, reporting
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
-from upliftlens.benchmarks.worlds.semi_synthetic import Trained, train, world_from
+from upliftlens.benchmarks.worlds.semi_synthetic import FittedMatrices, train, world_from
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.worlds.potential import PotentialWorld
@@ -30,19 +30,19 @@ def frozen_world(
     """
     fits = {"ratings": asdict(config.ratings), "watched": asdict(config.watched), "seed": config.seed}
     path = cache / "worlds" / f"{canonical_key({'data': fingerprint, **fits, 'version': VERSION})}.npz"
-    trained = _stored(path) or _built(log, config, path, say)
+    fitted = _stored(path) or _built(log, config, path, say)
     with located("the semi-synthetic world"):
-        return world_from(trained, config)
+        return world_from(fitted, config)
 
 
-def _stored(path: Path) -> Trained | None:
+def _stored(path: Path) -> FittedMatrices | None:
     try:
-        return Trained(**arrays.read(path)) if path.is_file() else None
+        return FittedMatrices(**arrays.read(path)) if path.is_file() else None
     except (UpliftlensError, TypeError):  # damaged: it is built again
         return None
 
 
-def _built(log: Interactions, config: SemiSyntheticConfig, path: Path, say: Say | None) -> Trained:
+def _built(log: Interactions, config: SemiSyntheticConfig, path: Path, say: Say | None) -> FittedMatrices:
     with locked(path.parent, lambda what, done, total: None):
         if (result := _stored(path)) is not None:  # another process was faster
             return result
@@ -50,12 +50,12 @@ def _built(log: Interactions, config: SemiSyntheticConfig, path: Path, say: Say 
             steps = config.ratings.steps + config.watched.steps
             say(f"building the semi-synthetic world of {len(log):,} ratings: {steps:,} steps, once (kept in {path})")
         with reporting("fitting", bar=say is not None) as reporter:
-            trained = train(log, config, lambda what, share: reporter.epoch(what, round(1000 * share), 1000, {}))
+            fitted = train(log, config, lambda what, share: reporter.epoch(what, round(1000 * share), 1000, {}))
         try:
             with whole(path) as part, part.open("wb") as file:
-                arrays.write(file, trained._asdict(), compress=False)
+                arrays.write(file, fitted._asdict(), compress=False)
         except OSError as error:
             raise UpliftlensError(
                 f"the world can't be kept in {path.parent} ({error.strerror}): free space there, or choose cache=FOLDER"
             ) from error
-    return trained
+    return fitted

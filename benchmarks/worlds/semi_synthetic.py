@@ -33,7 +33,7 @@ WATCH_CHUNK = 500  # watch blocks drawn at a time: 3 MB of item ids on ML-100K
 BLOCK = 128  # widest block of rating steps
 
 
-class Trained(NamedTuple):
+class FittedMatrices(NamedTuple):
     """``ratings`` R̂ and ``watched`` Ŵ, f32[U, I]."""
 
     ratings: np.ndarray
@@ -155,21 +155,21 @@ def watch_matrix(log: Interactions) -> np.ndarray:
     return watched
 
 
-def train(log: Interactions, config: SemiSyntheticConfig, progress: Progress) -> Trained:
+def train(log: Interactions, config: SemiSyntheticConfig, progress: Progress) -> FittedMatrices:
     """Both fits of the world to the rating log (a pair with several rows counts as several ratings)."""
-    return Trained(
+    return FittedMatrices(
         fit_ratings(log, config.ratings, config.seed, progress),
         fit_watched(watch_matrix(log), config.watched, config.seed, progress),
     )
 
 
-def world_from(trained: Trained, config: SemiSyntheticConfig) -> PotentialWorld:
-    """The world behind two trained matrices; another exposure rule needs no new fit.
+def world_from(fitted: FittedMatrices, config: SemiSyntheticConfig) -> PotentialWorld:
+    """The world behind two fitted matrices; another exposure rule needs no new fit.
 
     Raises:
         UpliftlensError: if the rule can't reach ``config.per_user``.
     """
-    mu1, mu0 = 1.0 / (1.0 + np.exp(config.offset - trained.ratings)), trained.watched
+    mu1, mu0 = 1.0 / (1.0 + np.exp(config.offset - fitted.ratings)), fitted.watched
     rule, cap = ("rank", config.cap) if config.exposure == "capped" else (config.exposure, 1.0)
     e = exposure_by_rank(0.5 * (mu1 + mu0), rule, config.exponent, config.per_user, config.floor, cap)
     return potential_world(mu1, mu0, e)

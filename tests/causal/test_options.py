@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
 from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.config.typed import structural, traced_names, typed
-from upliftlens.benchmarks.reports.effect_features import MiningOptions
+from upliftlens.benchmarks.reports.effect_features import EffectsOptions
 from upliftlens.benchmarks.runs.plan import GeneralConfig, options_of, plan
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import Above, AtLeast, Range, Within, check_ranges
@@ -49,7 +49,7 @@ def leaves(hint, value, path):
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [mark for mark in parts[1:] if isinstance(mark, Range)]
-        yield path, parts[0], limits[0] if limits else None
+        yield from [(path, parts[0], limits[0])] if limits else leaves(parts[0], value, path)
     elif origin is tuple:
         for place, part in enumerate(parts[:1] if parts[-1] is Ellipsis else parts):
             if value:
@@ -136,8 +136,8 @@ def test_every_number_of_every_choice_has_a_range_or_a_reason(group, name):
 def test_so_have_the_options_outside_of_groups_and_those_of_effects():
     assert check_group(GeneralConfig, section_of(composed([]), "")[1], "") == set()
     effects = composed([], "effects")
-    section = {name: value for name, value in effects.items() if name in get_type_hints(MiningOptions)}
-    assert check_group(MiningOptions, section, "") == set()
+    section = {name: value for name, value in effects.items() if name in get_type_hints(EffectsOptions)}
+    assert check_group(EffectsOptions, section, "") == set()
 
 
 def test_no_reason_is_left_over():

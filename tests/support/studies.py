@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
-from upliftlens.benchmarks.reports.effect_features import MiningOptions
+from upliftlens.benchmarks.reports.effect_features import EffectsOptions
 from upliftlens.causal.interactions import interactions
 
-OPTIONS = MiningOptions(
+OPTIONS = EffectsOptions(
     estimator="dr",
     features=None,
     bins=3,

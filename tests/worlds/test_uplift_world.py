@@ -1,4 +1,4 @@
-"""The trained MovieLens world: the fits against step-by-step descent, and the gates on the real log."""
+"""The MovieLens world and its two matrices: the fits against step-by-step descent, and the gates on the real log."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.worlds.config import FitConfig, SemiSyntheticConfig
 from upliftlens.benchmarks.worlds.semi_synthetic import (
-    Trained,
+    FittedMatrices,
     blocks_of,
     fit_ratings,
     fit_watched,
@@ -115,10 +115,11 @@ def test_a_schedule_runs_every_step_once_in_order_and_without_conflict() -> None
 
 
 def test_the_world_follows_its_formulas() -> None:
-    trained = Trained(np.full((8, 12), 4.0, np.float32), np.linspace(0.01, 0.9, 96, dtype=np.float32).reshape(8, 12))
-    world = world_from(trained, DEFINITION)
+    watched = np.linspace(0.01, 0.9, 96, dtype=np.float32).reshape(8, 12)
+    matrices = FittedMatrices(np.full((8, 12), 4.0, np.float32), watched)
+    world = world_from(matrices, DEFINITION)
     assert world.mu1 == pytest.approx(np.full((8, 12), 1 / (1 + np.e)), rel=1e-6)
-    assert (world.mu0 == trained.watched).all()
+    assert (world.mu0 == matrices.watched).all()
     # μ1 is the same everywhere, so the policy ranks by μ0, which grows with the item id.
     expected = 1 / np.log2(np.arange(12, 0, -1) + 1)
     assert world.propensity == pytest.approx(np.tile(3 * expected / expected.sum(), (8, 1)), rel=1e-5)
@@ -166,8 +167,9 @@ def test_only_the_capped_rule_reads_the_cap(exposure: str, cap: float) -> None:
     ]
     expected = configure("uplift-ml-100k", options).world
     assert expected == replace(ML_100K, exposure=exposure, exponent=2.0, per_user=3.0, cap=0.6)
-    trained = Trained(np.full((8, 12), 4.0, np.float32), np.linspace(0.01, 0.9, 96, dtype=np.float32).reshape(8, 12))
-    e = world_from(trained, expected).propensity
+    watched = np.linspace(0.01, 0.9, 96, dtype=np.float32).reshape(8, 12)
+    matrices = FittedMatrices(np.full((8, 12), 4.0, np.float32), watched)
+    e = world_from(matrices, expected).propensity
     assert (e.max() == pytest.approx(cap)) and e.sum(axis=1) == pytest.approx(3, abs=1e-4)
     # μ1 is the same everywhere, so the policy ranks by μ0, which grows with the item id: e ∝ 1/rank² below the cap.
     below = e[0] < cap - 1e-6
@@ -177,18 +179,18 @@ def test_only_the_capped_rule_reads_the_cap(exposure: str, cap: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def real(ml_100k: Dataset) -> tuple[Trained, PotentialWorld]:
-    trained = train(ml_100k.log, ML_100K, silent)
-    return trained, world_from(trained, ML_100K)
+def real(ml_100k: Dataset) -> tuple[FittedMatrices, PotentialWorld]:
+    matrices = train(ml_100k.log, ML_100K, silent)
+    return matrices, world_from(matrices, ML_100K)
 
 
 @pytest.mark.slow
-def test_the_real_world_passes_its_gates(ml_100k: Dataset, real: tuple[Trained, PotentialWorld]) -> None:
-    trained, world = real
-    residual = trained.ratings[ml_100k.log.user, ml_100k.log.item].astype(np.float64) - ml_100k.log.value
+def test_the_real_world_passes_its_gates(ml_100k: Dataset, real: tuple[FittedMatrices, PotentialWorld]) -> None:
+    matrices, world = real
+    residual = matrices.ratings[ml_100k.log.user, ml_100k.log.item].astype(np.float64) - ml_100k.log.value
     assert np.sqrt(np.mean(residual**2)) == pytest.approx(0.757, abs=0.01)
     watched = watch_matrix(ml_100k.log) > 0
-    fitted = np.clip(trained.watched.astype(np.float64), 1e-12, 1 - 1e-12)
+    fitted = np.clip(matrices.watched.astype(np.float64), 1e-12, 1 - 1e-12)
     assert -np.mean(np.where(watched, np.log(fitted), np.log1p(-fitted))) == pytest.approx(0.0945, abs=0.001)
     assert fitted[watched].mean() == pytest.approx(0.536, abs=0.02)
     assert world.mu1.mean(dtype=np.float64) == pytest.approx(0.1425, abs=0.0015)
@@ -196,19 +198,21 @@ def test_the_real_world_passes_its_gates(ml_100k: Dataset, real: tuple[Trained, 
     assert world.propensity.sum(dtype=np.float64) / 943 == pytest.approx(100, abs=1)
     assert draw(world, 0).treated.sum() / 943 == pytest.approx(100, abs=1)
     assert world.propensity.max() < 1  # log-rank leaves every pair with overlap
-    always = world_from(trained, replace(ML_100K, exposure="rank"))
+    always = world_from(matrices, replace(ML_100K, exposure="rank"))
     assert (always.propensity == 1).sum(axis=1).mean() == pytest.approx(18, abs=1)
 
 
 @pytest.mark.slow
 def test_rebuilding_the_real_world_gives_the_same_fingerprint(
-    ml_100k: Dataset, real: tuple[Trained, PotentialWorld]
+    ml_100k: Dataset, real: tuple[FittedMatrices, PotentialWorld]
 ) -> None:
     assert fingerprint(world_from(train(ml_100k.log, ML_100K, silent), ML_100K)) == fingerprint(real[1])
 
 
 @pytest.mark.slow
-def test_rankings_that_need_no_training_stand_in_the_published_order(real: tuple[Trained, PotentialWorld]) -> None:
+def test_rankings_that_need_no_training_stand_in_the_published_order(
+    real: tuple[FittedMatrices, PotentialWorld],
+) -> None:
     """By CDCG: oracle > CUBN-O > random > popularity, logged propensity; CUBN-O has .75 of the oracle's CP@10."""
     world = real[1]
     log = draw(world, 1)

@@ -14,7 +14,7 @@ from studies import OPTIONS, logged
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.reports.effect_features import features
-from upliftlens.benchmarks.reports.effects import _first_log, _halves, _predictions, mine, study
+from upliftlens.benchmarks.reports.effects import _first_log, _halves, _predictions, effects, study
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.worlds.potential import draw
 
@@ -275,4 +275,4 @@ def test_a_log_of_ones_own_knows_only_activity(tmp_path, capsys):
 @pytest.mark.parametrize("word", ["metrics=standard", "split.seed=1"])
 def test_what_a_study_does_not_use_is_refused(word):
     with pytest.raises(UpliftlensError, match="leave that out"):
-        mine([word], print)
+        effects([word], print)
