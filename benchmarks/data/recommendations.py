@@ -156,7 +156,7 @@ def check_log(rows: Interactions, treated: np.ndarray, propensity: np.ndarray | 
     columns = (rows.user, rows.item, treated, rows.value, unknown if propensity is None else propensity)
     try:
         overlap(treatment_log(*columns, rows.n_users, rows.n_items))
-    except ValueError as error:
+    except UpliftlensError as error:
         raise UpliftlensError(f"{where}: {error}. Fix: {fix}") from error
     if not (rows.value > 0).any():
         raise UpliftlensError(

@@ -100,7 +100,7 @@ class Plan:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What the objective reads beside the observed rows: "everything", "propensity"."""
+        """What the objective reads beside the observed rows: "everything", "propensity", "recommendations"."""
         return frozenset() if self.solver else self.learning.objective.value.needs
 
     @property

@@ -36,7 +36,7 @@ def world_of(config: GridConfig, knobs: Knobs) -> Grid:
             f"data.levels must be two or more different outcomes in data.scale={list(config.scale)}, "
             f"got {list(config.levels)}"
         )
-    rng = np.random.default_rng([config.draw, 2])  # 0 and 1 are those of the test set and the log (known.py)
+    rng = np.random.default_rng([config.draw, 2])  # 0 and 1 are those of the test set and the log (drawn.py)
     users, items = (rng.standard_normal((n, config.dim)) for n in (config.n_users, config.n_items))
     taste = np.sqrt(config.structure / config.dim) * users @ items.T
     order = np.argsort(taste.ravel() + np.sqrt(1 - config.structure) * rng.standard_normal(n_pairs))

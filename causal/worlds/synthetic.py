@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from upliftlens.causal.interactions import Interactions, interactions
 from upliftlens.causal.worlds.synthetic_options import SyntheticOptions, check_options
@@ -75,14 +75,6 @@ class SyntheticTruth:
         p = self._exposure(self.signal(users), users, 0.0) * self._kept
         inverse = (1 - misspecification) / p + misspecification / p.mean(axis=1, keepdims=True)
         return (1 / inverse).astype(np.float32)
-
-    def expected_rating(self, users: np.ndarray) -> np.ndarray:
-        """E[r_ui] = 1 + Σ_j Φ((s_ui + confounding·h_ui − c_j)/noise), f32[B, I], for the given users i32[B]."""
-        signal = self.signal(users) + self.hidden(users)
-        total = np.ones_like(signal)
-        for threshold in self.thresholds:
-            total += ndtr((signal - threshold) / self.options.noise)
-        return total.astype(np.float32)
 
     @property
     def _kept(self) -> float:

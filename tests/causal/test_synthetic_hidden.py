@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_synthetic import EVERYBODY, OPTIONS
+from test_synthetic import EVERYBODY, OPTIONS, expected_rating
 
 from upliftlens.benchmarks.data import configure, load
 from upliftlens.causal.errors import UpliftlensError
@@ -27,7 +27,7 @@ def test_without_confounding_nothing_hidden_counts() -> None:
 def test_the_hidden_cause_raises_rating_and_exposure_together(hidden: SyntheticWorld) -> None:
     h = np.sign(hidden.truth.hidden(EVERYBODY))
     assert set(np.unique(h)) == {-1.0, 1.0} and abs(h.mean()) < 0.1
-    rating, p = hidden.truth.expected_rating(EVERYBODY), hidden.truth.propensity(EVERYBODY)
+    rating, p = expected_rating(hidden.truth, EVERYBODY), hidden.truth.propensity(EVERYBODY)
     assert rating[h > 0].mean() - rating[h < 0].mean() > 0.8
     assert p[h > 0].mean() > 2 * p[h < 0].mean()
     seen = np.zeros(h.shape, bool)
