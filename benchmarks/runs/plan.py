@@ -69,6 +69,11 @@ class GeneralConfig:
     tune_seed: Annotated[int, SEEDS]
     progress: bool
 
+    def __post_init__(self) -> None:
+        for name in ("store", "cache"):  # an interpolation may be empty, which no look at overrides shows
+            if not getattr(self, name).strip():
+                raise UpliftlensError(f"{name}= is empty: name a folder, or leave it out")
+
 
 @dataclass(frozen=True)
 class Plan:

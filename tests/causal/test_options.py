@@ -287,3 +287,9 @@ def test_null_is_no_choice_unless_the_type_says_so(change):
     check_ranges(Free, {"choice": None, "number": None})
     with pytest.raises(UpliftlensError, match="unknown strict 'null'"):
         check_ranges(Free, {"strict": None})
+
+
+@pytest.mark.parametrize("name", ["store", "cache"])
+def test_an_empty_folder_is_refused_wherever_it_comes_from(name):
+    with pytest.raises(UpliftlensError, match=f"{name}= is empty: name a folder"):
+        plan({**composed([]), name: " "})
