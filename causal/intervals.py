@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy import sparse
+from scipy import sparse, stats
 
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import AtLeast, Within
@@ -57,12 +57,16 @@ class Summary(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """First − second, paired: ``value`` with its interval, and the two-sided p of "no difference"."""
+    """First − second, paired: ``value`` with its interval, and the two-sided p of "no difference".
+
+    ``least``: the least p that the resamples allow; a p that is equal to it may be smaller.
+    """
 
     value: float
     lo: float
     hi: float
     p: float
+    least: float
 
 
 class Statistic(NamedTuple):
@@ -157,21 +161,47 @@ def _slopes(without: np.ndarray) -> np.ndarray:
     return np.sqrt((n - 1) / n) * (apart - apart.mean())
 
 
-def across_seeds(per_seed: np.ndarray, resampling: Resampling) -> np.ndarray:
-    """f64[R]: replicates of the mean over seeds, the seeds resampled as well; ``per_seed`` f64[S, R] shares its users.
+class Pooled(NamedTuple):
+    """The mean of a value over S runs (seeds, folds or draws), and how far it would vary.
 
-    A plain bootstrap of S seeds has (S−1)/S of the variance it should have, a third too little for S = 3. Deviations
-    are therefore stretched by √(S/(S−1)) (the rescaled bootstrap of Rao & Wu 1988). One seed is not resampled.
-    Noise of user × seed is counted more than once (Owen 2007, "The pigeonhole bootstrap"), on the safe side; with
-    fewer than five seeds a percentile interval of their part is still narrower than Student's t would be.
+    ``users`` f64[R]: its deviations over resamples of the users. ``error``: its standard error over runs, with
+    ``freedom`` = S − 1; both are 0 for a single run, which says nothing about other runs.
     """
-    n = len(per_seed)
-    mean = per_seed.mean(axis=0)
+
+    mean: float
+    users: np.ndarray
+    error: float = 0.0
+    freedom: int = 0
+
+
+def pooled(values: np.ndarray, drawn: np.ndarray) -> Pooled:
+    """The mean of the ``values`` f64[S] of runs, whose replicates f64[S, R] see the same resamples.
+
+    The users' part and the runs' part vary independently, and each is estimated on its own: the runs' by s/√S, which
+    also holds the noise of user × run. That noise is in the mean's replicates, too; it is taken out of them, so that it
+    counts once: its variance is the mean square, over resamples, of the runs' distance from their mean (÷ S − 1).
+    """
+    n, mean = len(values), float(np.mean(values))
+    users = drawn.mean(axis=0) - mean
     if n == 1:
-        return mean
-    rng = np.random.default_rng((resampling.seed, n))  # a stream of its own: the users' draws stay as they are
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=per_seed.shape[1]).T
-    return mean + np.sqrt(n / (n - 1)) * ((counts - 1) / n * per_seed).sum(axis=0)
+        return Pooled(mean, users)
+    both = np.nanvar(users)
+    mixed = np.nanvar(drawn - drawn.mean(axis=0), axis=1).sum() / (n - 1) / n
+    kept = math.sqrt(max(0.0, 1 - mixed / both)) if both > 0 else 1.0
+    return Pooled(mean, kept * users, float(np.std(values, ddof=1)) / math.sqrt(n), n - 1)
+
+
+def bounds(pooled: Pooled, level: float) -> tuple[float, float]:
+    """The interval of a mean over users and runs: mean − √(q² + t²s²/S), and above alike.
+
+    q: the percentile of the users' part on that side; t: Student's for S − 1 degrees of freedom. With few runs no
+    estimate of their spread is certain, and a normal quantile in place of t would cover too seldom.
+    """
+    low, high = percentile(pooled.users, level)
+    if not pooled.error:
+        return pooled.mean + low, pooled.mean + high
+    runs = float(stats.t.isf((1 - level) / 2, pooled.freedom)) * pooled.error
+    return pooled.mean - math.hypot(low, runs), pooled.mean + math.hypot(high, runs)
 
 
 def percentile(replicated: np.ndarray, level: float) -> tuple[float, float]:
@@ -198,24 +228,34 @@ def interval(value: float, replicated: np.ndarray, n: int, level: float, limits:
     return Summary(value, float(np.clip(lo, *limits)), float(np.clip(hi, *limits)), n)
 
 
-def p_value(difference: float, replicated: np.ndarray) -> float:
-    """Two-sided bootstrap p-value of "no difference": (1 + #{|d* − d| ≥ |d|}) / (R + 1).
+def half_widths(pooled: Pooled) -> np.ndarray:
+    """f64[R]: the half-widths of symmetric intervals at the levels 1 − k/(R + 1), k = 1 … R, which fall with k.
 
-    The replicates d* are recentred to the null hypothesis (Hall & Wilson 1991). Never below 1/(R + 1).
+    h_k = √(q_k² + t_k² s²/S): q_k the k-th largest |deviation| over resamples of the users, t_k Student's quantile of
+    that level. Undefined resamples are left out.
     """
-    defined = replicated[np.isfinite(replicated)]
-    tolerance = 1e-12 * max(1.0, abs(difference))  # equal up to rounding counts as equal
-    return float((1 + (np.abs(defined - difference) >= abs(difference) - tolerance).sum()) / (1 + len(defined)))
+    apart = np.sort(np.abs(pooled.users[np.isfinite(pooled.users)]))[::-1]
+    if not pooled.error:
+        return apart
+    chance = np.arange(1, len(apart) + 1) / (len(apart) + 1)
+    return np.hypot(apart, stats.t.isf(chance / 2, pooled.freedom) * pooled.error)
 
 
-def paired(difference: float, replicated: np.ndarray, n: int, level: float) -> Difference:
-    """The difference of two values over ``n`` units, from the differences f64[R] of their replicates.
+def difference_of(pooled: Pooled, n: int, level: float) -> Difference:
+    """The paired difference over ``n`` units: its symmetric interval, and the p of "no difference" by the same widths.
 
-    Both values must see the same resamples. One unit decides nothing: with n < 2 the bounds are NaN and p is 1.
+    p = (1 + #{k: h_k ≥ |d|}) / (R + 1): the least 1 − level whose interval leaves out 0, so p ≤ 1 − level just where
+    the interval does. For a single run it is the p of resampled users under the null (Hall & Wilson 1991). It is never
+    below 1/(R + 1). One unit decides nothing, nor does a value that is undefined in many resamples: no bounds, p = 1.
     """
-    if n < 2:
-        return Difference(difference, float("nan"), float("nan"), 1.0)
-    return Difference(difference, *percentile(replicated, level), p_value(difference, replicated))
+    widths, resamples = half_widths(pooled), len(pooled.users)
+    if n < 2 or len(widths) < level * resamples:
+        return Difference(pooled.mean, float("nan"), float("nan"), 1.0, 1.0)
+    tolerance = 1e-12 * max(1.0, abs(pooled.mean))  # equal up to rounding counts as equal
+    least = 1 / (1 + len(widths))
+    half = float(widths[max(1, math.floor((1 - level) / least + 1e-9)) - 1])
+    p = least * (1 + int((widths >= abs(pooled.mean) - tolerance).sum()))
+    return Difference(pooled.mean, pooled.mean - half, pooled.mean + half, p, least)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,9 +1,12 @@
 """Is one method better than another? Paired over users and seeds, with direction, effect size and Holm's correction.
 
-All methods are resampled with the same users and seeds (``causal.intervals``), so that an easy user or a lucky split
-cancels out. The replicates of a method are therefore computed once, and the difference of two methods is the difference
-of their replicates. A difference is claimed if its interval doesn't hold 0 and its p, corrected by Holm for all
-differences of its family, is at most 1 − level.
+All methods are resampled with the same users (``causal.intervals``) and paired run by run, so that an easy user or a
+lucky split cancels out. The replicates of a method are therefore computed once, and the difference of two methods is
+the difference of their replicates. Interval and p come from the same widths (``difference_of``). A difference is
+claimed if its p, corrected by Holm for all differences of its family, is at most 1 − level.
+
+It is about new users and new seeds. Items, training rows and the split are those of the runs: with others the
+difference may be another one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,27 +21,32 @@ from upliftlens.causal.intervals import (
     Difference,
     Resampling,
     Summary,
-    across_seeds,
+    difference_of,
     holm,
     informative,
-    interval,
-    paired,
-    percentile,
+    pooled,
     replicates,
     value,
 )
+from upliftlens.causal.intervals import bounds as bounds_of
+from upliftlens.causal.options import Above
 
 
 class Replicated(NamedTuple):
-    """A metric over the S runs of a method: the mean over runs, and ``drawn`` f64[S, R], R replicates per run.
+    """A metric over the S runs of a method: its ``values`` f64[S], and ``drawn`` f64[S, R], R replicates per run.
 
     ``users[s]`` i64[U]: the users of run s; ``defined`` i64[U]: those for whom the metric is defined in some run.
     """
 
-    mean: float
+    values: np.ndarray
     drawn: np.ndarray
     users: tuple[np.ndarray, ...]
     defined: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """The mean over runs."""
+        return float(np.mean(self.values))
 
 
 class Decided(NamedTuple):
@@ -48,6 +56,7 @@ class Decided(NamedTuple):
     lo: float
     hi: float
     p: float
+    least: float
     p_holm: float
     better: Literal["first", "second", "undecided"]
 
@@ -55,10 +64,12 @@ class Decided(NamedTuple):
 class Comparison(NamedTuple):
     """``difference`` = first − second with its interval, in the unit and direction of the metric; NaN bounds if n < 2.
 
-    ``effect``: standardised difference per user, positive if the first is better. ``p``: two-sided; ``p_holm``:
-    corrected for all comparisons of the family. ``n``: number of distinct users. ``differs``: whether the difference
-    is claimed. It is usually ``about`` the methods, and ``better`` names the better of the two. If a side has a single
-    run of a method that depends on the seed, it is about these two fits only, and ``better`` is "undecided".
+    ``effect``: standardised difference per user, positive if the first is better. ``p``: two-sided, at least ``least``;
+    ``p_holm``: corrected for all comparisons of the ``family`` (their number). ``n``: number of distinct users.
+    ``differs``: whether the difference is claimed. ``margin``: the least difference that matters to the user, or None;
+    ``within_margin``: whether the interval lies inside ±margin. It is usually ``about`` the methods, and ``better``
+    names the better of the two. If a side has a single run of a method that depends on the seed, it is about these two
+    fits only, and ``better`` is "undecided".
     """
 
     metric: str
@@ -69,11 +80,19 @@ class Comparison(NamedTuple):
     hi: float
     effect: float
     p: float
+    least: float
     p_holm: float
+    family: int
     n: int
     better: Literal["first", "second", "undecided"]
     differs: bool
+    margin: float | None = None
     about: Literal["methods", "fits"] = "methods"
+
+    @property
+    def within_margin(self) -> bool:
+        """Whether the interval lies inside ±margin: then the difference is too small to matter."""
+        return self.margin is not None and -self.margin < self.lo and self.hi < self.margin
 
 
 def replicated(runs: Sequence[Evaluation], metric: str, resampling: Resampling) -> Replicated:
@@ -86,29 +105,30 @@ def replicated(runs: Sequence[Evaluation], metric: str, resampling: Resampling) 
     drawn, _ = replicates(statistics, resampling)
     defined = np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics]))
     users = tuple(statistic.units for statistic in statistics)
-    return Replicated(float(np.mean([value(statistic) for statistic in statistics])), drawn, users, defined)
+    return Replicated(np.array([value(statistic) for statistic in statistics]), drawn, users, defined)
 
 
 def over_seeds(runs: Sequence[Evaluation], metric: str, resampling: Resampling) -> Summary:
-    """A table's entry: the mean over runs (seeds or folds) of a metric, with its interval over users × runs.
+    """A table's entry: the mean over runs (seeds or folds) of a metric, with its interval over users and runs.
 
     ``n`` counts the distinct users for whom it is defined in some run.
 
     Raises:
         UpliftlensError: if a run lacks the metric.
     """
-    mean, drawn, _, defined = replicated(runs, metric, resampling)
-    limits = choose(metric).metric.limits
-    return interval(mean, across_seeds(drawn, resampling), len(defined), resampling.level, limits)
+    result = replicated(runs, metric, resampling)
+    n, limits = len(result.defined), choose(metric).metric.limits
+    low, high = bounds(result, resampling) if n > 1 else (float("nan"), float("nan"))
+    return Summary(result.mean, float(np.clip(low, *limits)), float(np.clip(high, *limits)), n)
 
 
 def bounds(metric: Replicated, resampling: Resampling) -> tuple[float, float]:
-    """The interval of the mean over users × runs."""
-    return percentile(across_seeds(metric.drawn, resampling), resampling.level)
+    """The interval of the mean over users and runs."""
+    return bounds_of(pooled(metric.values, metric.drawn), resampling.level)
 
 
 def difference(label: str, first: Replicated, second: Replicated, resampling: Resampling) -> Difference:
-    """First − second; with several runs the seeds are resampled too, so the interval is about methods, not these runs.
+    """First − second; with several runs their spread counts too, so the interval is about methods, not these runs.
 
     Raises:
         UpliftlensError: if the two sides don't have the same users, run by run.
@@ -124,15 +144,14 @@ def difference(label: str, first: Replicated, second: Replicated, resampling: Re
                 f"comparison '{label}': run {number} of each side has different test users; compare runs of one split"
             )
     n = len(np.union1d(first.defined, second.defined))
-    drawn = across_seeds(first.drawn - second.drawn, resampling)
-    return paired(first.mean - second.mean, drawn, n, resampling.level)
+    return difference_of(pooled(first.values - second.values, first.drawn - second.drawn), n, resampling.level)
 
 
 def decided(family: Sequence[Difference], higher_is_better: bool, level: float) -> list[Decided]:
     """The differences of a family, with p corrected for their number and the better side of each."""
 
     def better(difference: Difference, p: float) -> Literal["first", "second", "undecided"]:
-        if not _excludes_0(difference) or p > 1 - level:
+        if p > 1 - level:
             return "undecided"
         return "first" if (difference.value > 0) == higher_is_better else "second"
 
@@ -151,7 +170,12 @@ def in_a_cell(difference: Decided, first: str = "better", second: str = "worse")
     """
     undecided = "undecided after correction" if _excludes_0(difference) else "undecided: the interval holds 0"
     words = {"first": first, "second": second, "undecided": undecided}[difference.better]
-    return f"{words} (p {difference.p_holm:.2g})"
+    return f"{words} ({p_in_words(difference, difference.p_holm)})"
+
+
+def p_in_words(decision: "Decided | Comparison", p: float) -> str:
+    """``p = 0.03``, or ``p ≤ 0.001`` where the resamples allow no smaller one. ``p``: the decision's, or corrected."""
+    return f"p {'≤' if decision.p <= decision.least * (1 + 1e-9) else '='} {p:.2g}"
 
 
 def differences(
@@ -172,7 +196,10 @@ def differences(
 
 
 def compare(
-    pairs: Mapping[str, tuple[Sequence[Evaluation], Sequence[Evaluation]]], name: str, resampling: Resampling
+    pairs: Mapping[str, tuple[Sequence[Evaluation], Sequence[Evaluation]]],
+    name: str,
+    resampling: Resampling,
+    margin: float | None = None,
 ) -> dict[str, Comparison]:
     """Compare several pairs of methods on one metric; the p-values are corrected for the number of pairs (Holm).
 
@@ -181,48 +208,81 @@ def compare(
     standard deviation of the per-user differences.
 
     Raises:
-        UpliftlensError: as ``differences``, or if a run lacks the metric.
+        UpliftlensError: as ``differences``, if a run lacks the metric, or for a margin that is not above 0.
     """
+    if margin is not None:
+        Above(0).check("margin", margin)
     sides = {}
     for label, (first, second) in pairs.items():
         if not (first and second):
             raise UpliftlensError(f"comparison '{label}': it needs a run on both sides")
         sides[label] = replicated(first, name, resampling), replicated(second, name, resampling)
     family = differences(sides, name, resampling)
-    of_fits = {label: any(len(side) == 1 and side[0].random for side in both) for label, both in pairs.items()}
-    return {label: _comparison(name, *sides[label], family[label], of_fits[label]) for label in pairs}
-
-
-def _comparison(name: str, first: Replicated, second: Replicated, decision: Decided, of_fits: bool) -> Comparison:
-    n = len(np.union1d(first.defined, second.defined))
-    spread = float(np.nanstd((first.drawn - second.drawn).mean(axis=0)))
     sign = 1.0 if choose(name).metric.higher_is_better else -1.0
-    value, lo, hi, p, p_holm, better = decision
-    effect = sign * value / (spread * np.sqrt(n)) if spread > 0 else float("nan")
-    differs = better != "undecided"
-    comparison = Comparison(name, first.mean, second.mean, value, lo, hi, effect, p, p_holm, n, better, differs)
-    return comparison._replace(better="undecided", about="fits") if of_fits else comparison
+    compared = {}
+    for label, both in pairs.items():
+        (left, right), decision = sides[label], family[label]
+        n = len(np.union1d(left.defined, right.defined))
+        spread = float(np.nanstd((left.drawn - right.drawn).mean(axis=0)))
+        of_fits = any(len(side) == 1 and side[0].random for side in both)
+        compared[label] = Comparison(
+            metric=name,
+            first=left.mean,
+            second=right.mean,
+            difference=decision.value,
+            lo=decision.lo,
+            hi=decision.hi,
+            effect=sign * decision.value / (spread * np.sqrt(n)) if spread > 0 else float("nan"),
+            p=decision.p,
+            least=decision.least,
+            p_holm=decision.p_holm,
+            family=len(pairs),
+            n=n,
+            better="undecided" if of_fits else decision.better,
+            differs=decision.better != "undecided",
+            margin=margin,
+            about="fits" if of_fits else "methods",
+        )
+    return compared
 
 
 def verdict(comparison: Comparison, first: str, second: str, level: float) -> str:
     """The result of the comparison in a sentence; ``level`` in (0, 1)."""
+    at = f"at level {level:.0%}"
+    if comparison.family > 1:
+        at += f", after Holm's correction for {comparison.family} comparisons"
+    inside = f"the {level:.0%} interval lies inside ±{comparison.margin or 0:g}"
     if comparison.about == "fits":
         differ = "differ" if comparison.differs else "can't be told apart"
-        return f"these two fits {differ} (level {level:.0%}); what other seeds would give, one run can't say."
+        return f"these two fits {differ} ({at}); what other seeds would give, one run can't say."
     if comparison.better == "undecided":
-        return f"undecided: the difference may be chance at level {level:.0%}."
+        if comparison.within_margin:
+            return f"the same: {inside}."
+        beyond = "" if comparison.margin is None else f", and the interval reaches beyond ±{comparison.margin:g}"
+        return f"undecided: the difference may be chance {at}{beyond}."
     better = first if comparison.better == "first" else second
-    return f"{better} is better: the difference is not chance at level {level:.0%}."
+    if comparison.within_margin:
+        return f"{better} is better, but by less than the margin: the difference is not chance {at}; {inside}."
+    return f"{better} is better: the difference is not chance {at}."
 
 
 def in_words(comparison: Comparison, first: str, second: str, level: float) -> list[str]:
     """Lines for a reader: both values, their difference with its interval, the verdict, and what the words mean."""
     difference = f"{comparison.difference:+.4f} [{comparison.lo:+.4f}, {comparison.hi:+.4f}]"
+    chance = p_in_words(comparison, comparison.p)
     return [
         f"  {first:<24} {comparison.first:.4f}",
         f"  {second:<24} {comparison.second:.4f}",
-        f"  {'difference':<24} {difference}, p = {comparison.p:.3g}, effect {comparison.effect:+.2f}",
+        f"  {'difference':<24} {difference}, {chance}, effect {comparison.effect:+.2f}",
         verdict(comparison, first, second, level),
+        *meaning(level),
+    ]
+
+
+def meaning(level: float) -> list[str]:
+    """What the words of a comparison mean, in lines for a reader."""
+    return [
         f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the",
         "difference over the spread of the users' differences, above 0 where the first is better; 0.2 is small.",
+        "All this is about other users and seeds; items, training rows and split are taken as they are.",
     ]

@@ -26,7 +26,7 @@ from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, list_records
 from upliftlens.causal.effects import qini
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.intervals import Resampling, across_seeds, draws
+from upliftlens.causal.intervals import Resampling, bounds, draws, pooled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,9 +107,8 @@ def _line(
         resampled = [curves(sums.T @ weights)[1] for weights in draws(len(sums), interval, 100)]
         values.append(scale * value[:, 0])
         drawn.append(scale * np.concatenate(resampled, axis=1))
-    replicated = np.stack([across_seeds(np.stack(rows), interval) for rows in zip(*drawn, strict=True)])
-    tail = (1 - interval.level) / 2
-    low, high = np.nanquantile(replicated, [tail, 1 - tail], axis=1)
+    points = [pooled(*point) for point in zip(np.stack(values, axis=1), np.stack(drawn, axis=1), strict=True)]
+    low, high = np.transpose([bounds(point, interval.level) for point in points])
     return Line(name, share[:, 0], np.mean(values, axis=0), colour, low, high)
 
 

@@ -124,7 +124,7 @@ def summarise(
     """A row per group of finished runs that differ in the fields ``over`` only.
 
     Each metric is the mean over the group's runs, with its interval over users × runs, recomputed from the per-user
-    sums that ``per_user`` loads (see ``causal.intervals.across_seeds``). A metric that is not in every run of a group
+    sums that ``per_user`` loads (see ``causal.intervals.pooled``). A metric that is not in every run of a group
     is left out; one whose sums weren't kept has no interval. Of a split's options, only fold and seed may be in
     ``over``.
 

@@ -1,5 +1,6 @@
 """The record of a run, and its JSON."""
 
+import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping
@@ -117,6 +118,31 @@ def plain(content: Any) -> Any:
         TypeError: for anything else.
     """
     return _plain(content, infinite=False)
+
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """Plain data as a JSON file with a checksum of it, which ``unsealed`` reads."""
+    return dumps({**content, "checksum": _checksum(content)}).encode()
+
+
+def unsealed(data: bytes) -> Any:
+    """The content of a file that ``sealed`` wrote, or of one from before files were sealed.
+
+    Raises:
+        ValueError: if it is no JSON, holds NaN or infinity, or is not what was written.
+    """
+    content = json.loads(data, parse_constant=_refuse_constant)
+    if isinstance(content, dict) and content.pop("checksum", None) not in (None, _checksum(content)):
+        raise ValueError("its checksum differs: the file was changed or damaged after it was written")
+    return content
+
+
+def _checksum(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which no record does")
 
 
 def dumps(content: Any) -> str:

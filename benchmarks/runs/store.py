@@ -11,7 +11,6 @@ however that ends, so "running" is never out of date. Any number of processes ma
 """
 
 import errno
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.runs.records import Failure, Record, dumps, from_json, plain, to_json
+from upliftlens.benchmarks.runs.records import Failure, Record, from_json, plain, sealed, to_json, unsealed
 from upliftlens.benchmarks.system import npz as arrays
 from upliftlens.benchmarks.system.atomic import TEMPORARY, whole
 from upliftlens.benchmarks.system.locks import exclusive, holders
@@ -97,13 +96,13 @@ def save_fit(store: Store, key: str, state: Any, info: Mapping[str, Any]) -> Non
     """Stores a trained state (a pytree of arrays) and plain data about its training; NaN is kept as null."""
     folder = store.folder("fits", key)
     _write(store, folder / "state.npz", lambda file: arrays.write(file, arrays.flatten(state), compress=False))
-    _write(store, folder / "fit.json", lambda file: file.write(dumps(plain(info)).encode()))
+    _write(store, folder / "fit.json", lambda file: file.write(sealed(plain(info))))
 
 
 def load_fit(store: Store, key: str) -> dict[str, Any] | None:
     """The ``info`` of a stored fit, or None where there is none (or its file was damaged: then it is fitted again)."""
     try:
-        content = json.loads((store.folder("fits", key) / "fit.json").read_bytes())
+        content = unsealed((store.folder("fits", key) / "fit.json").read_bytes())
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
@@ -123,7 +122,7 @@ def save_run(store: Store, record: Record, per_user: Mapping[str, np.ndarray]) -
     """Stores a record with the arrays behind its metrics; it takes the place of an earlier attempt."""
     folder = store.folder("runs", record.key)
     _write(store, folder / "per_user.npz", lambda file: arrays.write(file, per_user, compress=True))
-    _write(store, folder / "record.json", lambda file: file.write(dumps(to_json(record)).encode()))
+    _write(store, folder / "record.json", lambda file: file.write(sealed(to_json(record))))
 
 
 def save_failure(store: Store, record: Record, error: BaseException, trace: str) -> Record:
@@ -132,7 +131,7 @@ def save_failure(store: Store, record: Record, error: BaseException, trace: str)
     message = str(error) or type(error).__name__
     failed = replace(record, status="failed", error=Failure(type(error).__name__, message, str(path)))
     _write(store, path, lambda file: file.write(trace.encode()))
-    _write(store, path.with_name("record.json"), lambda file: file.write(dumps(to_json(failed)).encode()))
+    _write(store, path.with_name("record.json"), lambda file: file.write(sealed(to_json(failed))))
     return failed
 
 
@@ -150,7 +149,7 @@ def save_traceback(store: Store, name: str, trace: str) -> Path:
 def load_record(store: Store, key: str) -> Record | None:
     """The record of a run, done or failed; None where there is none or its file was damaged (then it is run again)."""
     try:
-        return from_json(json.loads((store.folder("runs", key) / "record.json").read_bytes()))
+        return from_json(unsealed((store.folder("runs", key) / "record.json").read_bytes()))
     except (OSError, ValueError):
         return None
 
@@ -185,7 +184,7 @@ def list_records(store: Store) -> Listing:
     problems: list[str] = []
     for path in sorted((store.root / "runs").glob("*/record.json")):
         try:
-            record = from_json(json.loads(path.read_bytes()))
+            record = from_json(unsealed(path.read_bytes()))
             if record.key != path.parent.name:
                 raise ValueError(f"it is the record of {record.key}")
         except (OSError, ValueError) as cause:

@@ -173,7 +173,7 @@ def _replicated(errors: np.ndarray, summary: Callable[[np.ndarray], np.ndarray],
     """A summary of errors f64[draws], and its replicates: the draws are resampled."""
     rng, units = np.random.default_rng(resampling.seed), np.arange(len(errors))
     drawn = summary(errors[rng.integers(len(errors), size=(resampling.resamples, len(errors)))])
-    return Replicated(float(summary(errors)), drawn[None], (units,), units)
+    return Replicated(np.array([summary(errors)]), drawn[None], (units,), units)
 
 
 def _paired_cells(
@@ -182,7 +182,7 @@ def _paired_cells(
     """Differences in size, of which the lesser is the better."""
 
     def size(side: Replicated) -> Replicated:
-        return side._replace(mean=abs(side.mean), drawn=abs(side.drawn))
+        return side._replace(values=abs(side.values), drawn=abs(side.drawn))
 
     raw = [difference(row, size(first), size(second), resampling) for row, (first, second) in family.items()]
     for (row, sides), decision in zip(family.items(), decided(raw, False, resampling.level), strict=True):

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import numpy as np
 
-from upliftlens.benchmarks.reports.comparison import Replicated
+from upliftlens.benchmarks.reports.comparison import Replicated, bounds
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
 from upliftlens.benchmarks.sweeps.tune import searched
@@ -37,7 +37,7 @@ from upliftlens.benchmarks.tables.run import (
 )
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.errors import unknown
-from upliftlens.causal.intervals import Resampling, across_seeds, percentile, ratio
+from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast
 
 
@@ -152,9 +152,9 @@ def _winner(row: str, options: Sequence[str], definition: Options, where: Where)
 def _over_draws(by_draw: Sequence[Runs], name: str, resampling: Resampling) -> Measured:
     """A metric of a row: every draw is a run, averaged over seeds."""
     draws = [measured(runs, name, resampling).value for runs in by_draw]
-    mean, drawn = float(np.mean([draw.mean for draw in draws])), np.stack([draw.drawn.mean(axis=0) for draw in draws])
+    values, drawn = np.array([draw.mean for draw in draws]), np.stack([draw.drawn.mean(axis=0) for draw in draws])
     defined = np.unique(np.concatenate([draw.defined for draw in draws]))
-    side = Replicated(mean, drawn, tuple(draw.users[0] for draw in draws), defined)
+    side = Replicated(values, drawn, tuple(draw.users[0] for draw in draws), defined)
     return Measured(side, [record for runs in by_draw for record in runs.records])
 
 
@@ -165,11 +165,15 @@ def _values(measures: Mapping[str, Mapping[str, Measured]], definition: Options)
         for name in definition.columns:
             yield measured_cell(definition, row, name, measures[name][row])
         value, records = measures[first][row]
-        shares = ratio(*(across_seeds(side.drawn, resampling) for side in (value, best.value)))
         share, verdict = value.mean / best.value.mean, ""
+        # The ratio of the means, linear in both: its deviations are those of value − share·ceiling, over the ceiling.
+        of_mean = {
+            part: share + (getattr(value, part) - share * getattr(best.value, part)) / best.value.mean
+            for part in ("values", "drawn")
+        }
         if (asked := definition.reach.get(row)) is not None:
             verdict = f"{'reaches' if share >= asked else 'misses'} {asked:g}"
-        column, interval = f"{first}, share of {definition.ceiling}", percentile(shares, resampling.level)
+        column, interval = f"{first}, share of {definition.ceiling}", bounds(value._replace(**of_mean), resampling)
         yield Cell(row, column, share, *interval, None, verdict, *behind([*records, *best.records]))
 
 

@@ -34,7 +34,7 @@ def test_paired_p_values_are_uniform_when_nothing_differs_and_agree_with_the_t_t
         spread = (first - second).std()
         assert result.effect == pytest.approx((first - second).mean() / spread, rel=0.2, abs=1e-9)
         assert result.difference == pytest.approx((first - second).mean())
-        assert (result.lo > 0 or result.hi < 0) <= (result.p < 0.2)
+        assert (result.lo > 0 or result.hi < 0) == (result.p <= 0.1)
     assert np.mean(np.array(ours) < 0.1) == pytest.approx(0.1, abs=0.05)
     assert np.corrcoef(ours, theirs)[0, 1] > 0.99
 
@@ -106,20 +106,50 @@ def test_one_run_of_what_the_seed_changes_gives_no_verdict_about_methods(shift, 
 
 
 @pytest.mark.parametrize(("up", "ahead", "behind"), [(True, "first", "second"), (False, "second", "first")])
-def test_a_difference_is_claimed_by_its_interval_and_its_corrected_p(up, ahead, behind):
+def test_a_difference_is_claimed_by_its_corrected_p(up, ahead, behind):
     nan = float("nan")
     family = [
-        Difference(0.2, 0.1, 0.3, 0.001), Difference(-0.2, -0.3, -0.1, 0.001), Difference(0.2, -0.01, 0.3, 0.001),
-        Difference(0.2, nan, nan, 0.001), Difference(0.2, 0.1, 0.3, 0.06),
+        Difference(0.2, 0.1, 0.3, 0.001, 0.001), Difference(-0.2, -0.3, -0.1, 0.002, 0.001),
+        Difference(0.2, -0.01, 0.3, 0.2, 0.001), Difference(0.2, nan, nan, 1.0, 1.0),
+        Difference(0.2, 0.1, 0.3, 0.03, 0.001),
     ]  # fmt: skip
     result = decided(family, up, 0.9)
     assert [item.better for item in result] == [ahead, behind, "undecided", "undecided", ahead]
-    assert [item.p_holm for item in result] == pytest.approx([0.005, 0.005, 0.005, 0.005, 0.06])
-    result = decided([*family, family[-1]], up, 0.9)  # 0.06 alone is below 0.1, twice it is not
+    assert [item.p_holm for item in result] == pytest.approx([0.005, 0.008, 0.4, 1.0, 0.09])
+    result = decided([*family, family[-1]], up, 0.9)  # 0.03 times 3 is below 0.1, times 4 it is not
     assert result[4].p_holm == pytest.approx(0.12) and result[4].better == "undecided"
-    words = [in_a_cell(result[place]).partition(" (p")[0] for place in (0, 1, 2, 4)]
     good = ["better", "worse"] if up else ["worse", "better"]
-    assert words == [*good, "undecided: the interval holds 0", "undecided after correction"]
+    words = [in_a_cell(result[place], 0.9) for place in (0, 1, 2, 4)]
+    assert words == [
+        f"{good[0]} (p ≤ 0.006)", f"{good[1]} (p = 0.01)", "undecided: the interval holds 0 (p = 0.4)",
+        "undecided after correction (p = 0.12)",
+    ]  # fmt: skip
+
+
+def test_the_four_sentences():
+    base = np.random.default_rng(13).random(400)
+
+    def said(shift, margin, pairs=1, noise=0.01):
+        rng = np.random.default_rng(14)
+        other = base + noise * rng.normal(size=400)
+        pair = [evaluation("recall@5", base + shift)], [evaluation("recall@5", other)]
+        result = compare({str(i): pair for i in range(pairs)}, "recall@5", SPEC, margin)["0"]
+        assert (result.p <= 0.1) == (result.lo > 0 or result.hi < 0)
+        return verdict(result, "a", "b", 0.9)
+
+    assert said(0.1, None) == "a is better: the difference is not chance at level 90%."
+    assert said(-0.1, 0.01) == "b is better: the difference is not chance at level 90%."
+    assert said(0.005, 0.01) == (
+        "a is better, but by less than the margin: the difference is not chance at level 90%; the 90% interval lies "
+        "inside ±0.01."
+    )
+    assert said(0.0, 0.01) == "the same: the 90% interval lies inside ±0.01."
+    assert said(0.0, None) == "undecided: the difference may be chance at level 90%."
+    assert said(0.0, 0.01, noise=1.0).endswith("chance at level 90%, and the interval reaches beyond ±0.01.")
+    assert "at level 90%, after Holm's correction for 3 comparisons." in said(0.1, None, pairs=3)
+    for margin in (0.0, -0.1, float("nan")):
+        with pytest.raises(UpliftlensError, match="margin must be above 0"):
+            said(0.0, margin)
 
 
 def test_a_record_of_before_counts_as_that_of_a_random_method():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from stored import record
 
+from upliftlens.benchmarks.runs.records import to_json
 from upliftlens.benchmarks.runs.store import (
     Store,
     claim,
@@ -133,7 +134,7 @@ def test_damaged_and_foreign_files_are_named_and_skipped(store: Store) -> None:
     (runs / "torn" / "record.json").write_bytes(whole[: len(whole) // 2])
     (runs / "empty" / "record.json").write_bytes(b"")
     (runs / "list" / "record.json").write_text("[1]")
-    (runs / "other" / "record.json").write_text(json.dumps({**json.loads(whole), "key": "elsewhere"}))
+    (runs / "other" / "record.json").write_text(json.dumps(to_json(record("elsewhere"))))
     (runs / "notes.txt").write_text("mine")
     (runs / "folder").mkdir()
     (store.root / "locks" / "runs-foreign.lock").write_text("{}")

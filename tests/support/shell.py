@@ -37,6 +37,8 @@ def programs(diagnostics: dict) -> int:
 
 
 def records(store: Path) -> list[dict]:
-    """All stored records as plain JSON, oldest first."""
+    """All stored records as plain JSON without their checksums, oldest first."""
     result = [json.loads(path.read_text()) for path in store.glob("runs/*/record.json")]
+    for record in result:
+        del record["checksum"]
     return sorted(result, key=lambda record: record["created"])

@@ -235,11 +235,11 @@ def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_
     few = Resampling(0.95, 100, 0)
     drawn = np.random.default_rng(0).normal(size=(2, 100))
     users = np.arange(3)
-    side = Replicated(0.0, drawn, (users, users), users)
+    side = Replicated(np.zeros(2), drawn, (users, users), users)
     with pytest.raises(UpliftlensError, match=r"raise interval\.resamples"):
         differences({str(i): (side, side) for i in range(6)}, "auc", few)
-    unknown = side._replace(mean=1.0, drawn=np.where(np.arange(100) < 90, np.nan, drawn))
-    assert in_a_cell(differences({"a": (unknown, side)}, "auc", few)["a"]).startswith("undecided: the interval")
+    unknown = side._replace(values=np.ones(2), drawn=np.where(np.arange(100) < 90, np.nan, drawn))
+    assert in_a_cell(differences({"a": (unknown, side)}, "auc", few)["a"], 0.95).startswith("undecided: the interval")
     with pytest.raises(UpliftlensError, match="1 runs against 2"):
         differences({"a": (side._replace(users=(users,)), side)}, "auc", few)
 
