@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from upliftlens.causal.errors import UpliftlensError
 
 PACKAGES = (
     "upliftlens",
@@ -30,14 +33,40 @@ _CGROUP = Path("/sys/fs/cgroup")
 _CODE = ("causal", "models", "benchmarks", "configs", "pyproject.toml", "constraints.txt")
 
 
-NUMERICS = {"jax_enable_x64": False, "jax_default_prng_impl": "threefry2x32", "jax_threefry_partitionable": True}
+NUMERICS = {
+    "jax_enable_x64": False,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_disable_jit": False,
+    "jax_disable_most_optimizations": False,
+    "jax_exec_time_optimization_effort": 0.0,
+    "jax_default_matmul_precision": None,
+    "jax_numpy_dtype_promotion": "standard",
+}
 """Settings of JAX that change numbers. Runs fix them, so that no environment variable can."""
+
+_COMPILERS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
+"""Variables that the compiler has read before anybody could overrule them; records keep their values."""
+_CHANGES_NUMBERS = re.compile(
+    r"--xla\w*(fast_math|fast_min_max|optimization_level|max_isa|excess_precision|prefer_vector_width)\w*"
+)
 
 
 def fix_numerics() -> None:
-    """Puts JAX into the settings of ``NUMERICS``, whatever environment variables say."""
+    """Puts JAX into the settings of ``NUMERICS``, whatever environment variables say.
+
+    Raises:
+        UpliftlensError: for a compiler flag that changes numbers and can't be undone in this process.
+    """
     import jax
 
+    for name in _COMPILERS:
+        if flag := _CHANGES_NUMBERS.search(os.environ.get(name, "")):
+            raise UpliftlensError(
+                f"the environment variable {name} holds {flag[0]}, which changes numbers under one key: "
+                f"start again without it (unset {name})"
+            )
     for name, value in NUMERICS.items():
         jax.config.update(name, value)
 
@@ -60,6 +89,7 @@ def collect() -> dict[str, Any]:
         "packages": {name: installed(name) for name in PACKAGES},
         "device": {"backend": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)},
         "git": _git(),
+        "variables": {name: os.environ[name] for name in _COMPILERS if name in os.environ},
     }
 
 

@@ -12,6 +12,7 @@ from upliftlens.benchmarks.cli import doctor
 from upliftlens.benchmarks.cli.doctor import Check, diagnose, report
 from upliftlens.benchmarks.runs.store import open_store
 from upliftlens.benchmarks.system import environment
+from upliftlens.causal.errors import UpliftlensError
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -26,6 +27,30 @@ def test_the_environment_is_plain_data_and_names_what_matters() -> None:
     assert content["packages"]["numpy"] == __import__("numpy").__version__
     assert content["device"]["count"] >= 1 and content["device"]["backend"] in ("cpu", "gpu", "tpu")
     assert environment.installed("surely-not-a-package") is None
+
+
+def test_variables_of_jax_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    import jax
+
+    others = {"jax_random_seed_offset": 7, "jax_disable_jit": True, "jax_default_matmul_precision": "bfloat16"}
+    try:
+        for name, value in others.items():
+            jax.config.update(name, value)
+        environment.fix_numerics()
+        assert {name: jax.config.values[name] for name in others} == {
+            "jax_random_seed_offset": 0, "jax_disable_jit": False, "jax_default_matmul_precision": None
+        }  # fmt: skip
+    finally:
+        environment.fix_numerics()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    environment.fix_numerics()
+    for flag in ("xla_cpu_enable_fast_math=true", "xla_backend_optimization_level=1", "xla_cpu_max_isa=SSE4_2"):
+        monkeypatch.setenv("XLA_FLAGS", f"--xla_dump_to=/tmp/x --{flag}")
+        with pytest.raises(UpliftlensError, match=f"XLA_FLAGS holds --{flag.partition('=')[0]}.*unset XLA_FLAGS"):
+            environment.fix_numerics()
+    environment.collect.cache_clear()
+    assert environment.collect()["variables"]["XLA_FLAGS"].endswith("SSE4_2")
+    environment.collect.cache_clear()
 
 
 def test_the_commit_is_that_of_the_checkout_that_holds_the_package(
