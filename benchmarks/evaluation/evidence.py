@@ -3,7 +3,7 @@
 And what the user is told of it: metrics that could not be measured and why, rows whose weights were clipped.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -26,13 +26,14 @@ class Effects(NamedTuple):
     """``log``: the tested log; ``history``: the log that was trained on, from which outcomes are predicted; without it,
     or where it is empty, there is no doubly-robust estimate. ``world`` gives the true effects.
 
-    ``semi`` gives the effects τ f32[n_users, n_items] in a world fitted to rating data. Each may be None.
+    ``semi``: the effects τ f32[n_users, n_items] in a world fitted to rating data, or why there is none. Each may be
+    None.
     """
 
     log: UpliftLog | None = None
     history: UpliftLog | None = None
     world: World | None = None
-    semi: Callable[[], np.ndarray] | None = None
+    semi: np.ndarray | str | None = None
 
 
 def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> str | None:
@@ -51,6 +52,8 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
         return "the truth is not known here: the rows come from no world, or select a model"
     if kind == "semi" and effects.semi is None:
         return "a frozen world is for tests on rating data, with metrics=uplift_semi"
+    if kind == "semi" and isinstance(effects.semi, str):
+        return effects.semi
     return None
 
 
@@ -71,8 +74,8 @@ def gathered(
         result["truth"] = Ranked(rank, tau)
     if effects.world is not None and "realised" in kinds and (drawn := effects.world.realised()) is not None:
         result["realised"] = Ranked(rank, drawn[users])
-    if effects.semi is not None and "semi" in kinds:
-        result["semi"] = Ranked(rank, effects.semi()[users])
+    if isinstance(effects.semi, np.ndarray) and "semi" in kinds:
+        result["semi"] = Ranked(rank, effects.semi[users])
     if effects.log is not None and options is not None and kinds & _OF_LOG:
         log = replace(effects.log, user=np.searchsorted(users, effects.log.user), n_users=len(users))
         m1 = m0 = None

@@ -1,7 +1,7 @@
 """Metrics of the effects of recommendations. The formulas are in ``causal.effects.uplift`` and ``causal.effects.qini``.
 
 Against the true effects τ, which only worlds know (``/realised``: τ = Y^T − Y^C of the tested draw; ``/semi``: τ of a
-frozen semi-synthetic world that was fitted to all ratings of a plain rating log, for evaluation only):
+semi-synthetic world that was fitted to the rows of a plain rating log that are not tested, for evaluation only):
 
     cp@k, cp@k/*      causal precision: mean over users of the mean τ of their first k (Sato et al. 2020)
     cdcg, cdcg/*      causal DCG: mean over users of Σ τ/log2(1 + rank) (Sato et al. 2020)
@@ -146,7 +146,7 @@ def _of_true_effects(name: str, sums: Callable[..., np.ndarray], reduce: Callabl
 METRICS = (
     *_of_truth("truth", ""),
     *_of_truth("realised", "/realised"),
-    *_of_truth("semi", "/semi"),
+    *(metric._replace(version=2) for metric in _of_truth("semi", "/semi")),
     *chain.from_iterable(map(_by_estimator, uplift.ESTIMATORS)),
     *_area("auuc", curves.auuc),
     *_area("qini", curves.qini_area),

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, monitor
 from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.benchmarks.metrics.registry import choose, is_weighted
+from upliftlens.benchmarks.metrics.registry import choose, choose_all, is_weighted
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.feeding import feed_of, rows
@@ -17,9 +18,10 @@ from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreem
 from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
 from upliftlens.benchmarks.runs.prepare import Prepared
 from upliftlens.benchmarks.splits.kinds import Part
-from upliftlens.benchmarks.splits.uplift_parts import consumed, uplift_part
-from upliftlens.benchmarks.system.talk import Epoch, Reporter
+from upliftlens.benchmarks.splits.uplift_parts import consumed, fitted_rows, uplift_part
+from upliftlens.benchmarks.system.talk import Epoch, Reporter, Say
 from upliftlens.benchmarks.training.loop import FitResult, Stopping, fit
+from upliftlens.benchmarks.worlds.frozen import SplitRows, effects_for_test
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
 from upliftlens.models.contract import Method, Solver, TrainingData
@@ -96,7 +98,7 @@ def train(
     return Trained(method, fitted(both, "refit", first.best_epoch, None).state, both, info)
 
 
-def restore(plan: Plan, prepared: Prepared) -> Trained:
+def restore(plan: Plan, prepared: Prepared, say: Say) -> Trained:
     """The stored fit of a finished run, ready to score.
 
     Raises:
@@ -111,7 +113,7 @@ def restore(plan: Plan, prepared: Prepared) -> Trained:
     method = method_of(plan, data)
     template = jax.eval_shape(method.init, jax.random.key(0), data, hyper(plan, 1))
     state = stores.load_state(store, prepared.fit_key, template)
-    return revealed(plan, prepared, Trained(method, state, data, info))
+    return revealed(plan, prepared, Trained(method, state, data, info), say)
 
 
 def _whole(info: Mapping[str, Any]) -> bool:
@@ -126,12 +128,34 @@ def _whole(info: Mapping[str, Any]) -> bool:
     )
 
 
-def revealed(plan: Plan, prepared: Prepared, trained: Trained) -> Trained:
-    """The fit; that of the oracle gets the true effects as its state."""
+def revealed(plan: Plan, prepared: Prepared, trained: Trained, say: Say) -> Trained:
+    """The fit; that of the oracle gets the true effects as its state.
+
+    Raises:
+        UpliftlensError: for an oracle without a world that knows them.
+    """
     model, world = plan.learning.model.value, prepared.dataset.world
-    if not isinstance(model, Solver) or model.needs != "truth" or world is None:
+    if not isinstance(model, Solver) or model.needs != "truth":
         return trained
-    return trained._replace(state=jnp.asarray(world.tau))
+    tau = world.tau if world is not None and world.knows_effects else simulated(plan, prepared, say)
+    if tau is None or isinstance(tau, str):
+        raise UpliftlensError(
+            f"model={model.name} ranks by effects that are not known: {tau or 'no metric needs them'}"
+        )
+    return trained._replace(state=jnp.asarray(tau))
+
+
+def simulated(plan: Plan, prepared: Prepared, say: Say) -> np.ndarray | str | None:
+    """τ in the semi-synthetic world that stands beside a test on plain ratings, where the plan measures in one.
+
+    A string says why such a world is refused.
+    """
+    dataset, parts = prepared.dataset, prepared.split
+    asked = any(choice.metric.evidence == "semi" for choice in choose_all(plan.metrics.names))
+    if not asked or plan.metrics.world is None or dataset.treatment is not None or dataset.feedback != "explicit":
+        return None
+    rows = SplitRows(dataset.fingerprint, parts.fingerprint, fitted_rows(dataset, parts), parts.test)
+    return effects_for_test(rows, plan.metrics.world, plan.cache, say)
 
 
 def _require(plan: Plan, dataset: Dataset) -> None:
@@ -146,10 +170,10 @@ def _require(plan: Plan, dataset: Dataset) -> None:
             f"{learner} learns from what was recommended, which {dataset.name} does not say: "
             "use data=uplift-ml-100k, uplift-synthetic or uplift-log"
         )
-    if needs == "truth" and not (dataset.world and dataset.world.knows_effects):
+    if needs == "truth" and not (dataset.world and dataset.world.knows_effects) and plan.metrics.world is None:
         raise UpliftlensError(
             f"{learner} ranks by the true effects, which are not known for {dataset.name}: "
-            "use data=uplift-ml-100k or uplift-synthetic"
+            "use data=uplift-ml-100k or uplift-synthetic, or with plain ratings metrics=uplift_semi"
         )
 
 

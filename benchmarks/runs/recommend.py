@@ -73,7 +73,7 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
     dataset = prepared.dataset
     index = _user_index(dataset, user)
     try:
-        trained = fitting.restore(planned, prepared)
+        trained = fitting.restore(planned, prepared, reporter.say)
     except UpliftlensError as error:
         folder = Store(planned.store).folder("runs", record.key)
         raise UpliftlensError(

@@ -20,7 +20,16 @@ from upliftlens.benchmarks.evaluation.evidence import Effects, by_reason, clippe
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.failures import RunFailed, thrown, unprepared
-from upliftlens.benchmarks.runs.fit import Trained, held_out, pair_weights, restore, revealed, tracked, train
+from upliftlens.benchmarks.runs.fit import (
+    Trained,
+    held_out,
+    pair_weights,
+    restore,
+    revealed,
+    simulated,
+    tracked,
+    train,
+)
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, exposure, prepare
 from upliftlens.benchmarks.runs.records import Record, Summary, now
@@ -30,7 +39,6 @@ from upliftlens.benchmarks.splits.uplift_parts import described, fitted_rows, up
 from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.system.talk import Reporter, say_once
 from upliftlens.benchmarks.training.programs import compilations, keep_programs
-from upliftlens.benchmarks.worlds.frozen import frozen_world
 from upliftlens.causal.errors import UpliftlensError
 
 
@@ -106,7 +114,7 @@ def _compute(
             with hidden():
                 trained = train(plan, prepared, exposed, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
-            trained = revealed(plan, prepared, trained)
+            trained = revealed(plan, prepared, trained, reporter.say)
         else:
             for line in trained.info["epochs"]:  # a tracker gets the history of a stored fit, too
                 on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
@@ -148,7 +156,7 @@ def _stored_fit(plan: Plan, prepared: Prepared, store: stores.Store, reporter: R
     if not (store.folder("fits", prepared.fit_key) / "fit.json").exists():
         return None
     try:
-        return restore(plan, prepared)
+        return restore(plan, prepared, reporter.say)
     except UpliftlensError as error:
         reporter.say(f"{error}: fitting again")
         return None
@@ -164,12 +172,7 @@ def _measured(
     dataset, parts = prepared.dataset, prepared.split
     log = uplift_part(dataset, parts, "test")
 
-    def frozen() -> np.ndarray:
-        assert plan.metrics.world is not None
-        return frozen_world(dataset.log, dataset.fingerprint, plan.metrics.world, plan.cache, reporter.say).tau
-
-    rated = plan.metrics.world is not None and log is None and dataset.feedback == "explicit"
-    known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, frozen if rated else None)
+    known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, simulated(plan, prepared, reporter.say))
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
     test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
     evaluation = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)

@@ -151,7 +151,7 @@ def over_all_pairs(plan: Plan) -> Evaluation:
         UpliftlensError: if not all ratings of the data are known, or the run is not in the store.
     """
     prepared = prepare(plan, quiet)
-    trained = restore(plan, prepared)
+    trained = restore(plan, prepared, quiet.say)
     dataset = prepared.dataset
     ratings = None if dataset.world is None else dataset.world.ratings
     if ratings is None:

@@ -1,7 +1,12 @@
-"""The semi-synthetic world of a rating data set, fitted once and kept in the cache folder."""
+"""The semi-synthetic world of a rating data set or of a split of it, fitted once and kept in the cache folder."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from upliftlens.benchmarks.data.fetch import locked
 from upliftlens.benchmarks.system import npz as arrays
@@ -9,12 +14,27 @@ from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.benchmarks.system.talk import Say, reporting
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
-from upliftlens.benchmarks.worlds.semi_synthetic import FittedMatrices, train, world_from
+from upliftlens.benchmarks.worlds.semi_synthetic import FittedMatrices, train, watch_matrix, world_from
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.worlds.potential import PotentialWorld
 
 VERSION = 1  # bumped whenever the same definition gives another world
+
+
+class SplitRows(NamedTuple):
+    """The rows of a split that a world may be ``fitted`` to, and those of its ``test``; equal where both names are."""
+
+    data: str
+    split: str
+    fitted: Interactions
+    test: Interactions
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SplitRows) and self[:2] == other[:2]
+
+    def __hash__(self) -> int:
+        return hash(self[:2])
 
 
 def frozen_world(
@@ -28,11 +48,71 @@ def frozen_world(
     Raises:
         UpliftlensError: if an option is out of range, or the cache can't be written.
     """
-    fits = {"ratings": asdict(config.ratings), "watched": asdict(config.watched), "seed": config.seed}
-    path = cache / "worlds" / f"{canonical_key({'data': fingerprint, **fits, 'version': VERSION})}.npz"
-    fitted = _stored(path) or _built(log, config, path, say)
+    fitted = _matrices({"data": fingerprint}, log, config, cache, say)
     with located("the semi-synthetic world"):
         return world_from(fitted, config)
+
+
+@lru_cache(maxsize=1)  # the runs of a sweep share their split's
+def effects_for_test(split: SplitRows, config: SemiSyntheticConfig, cache: Path, say: Say | None) -> np.ndarray | str:
+    """τ f32[U, I] in the world fitted to the rows of a split that are not tested, or why that world is refused.
+
+    A world that knew the test rows would hold them for watched anyway, and so punish every hit.
+
+    Raises:
+        UpliftlensError: if an option is out of range, or the cache can't be written.
+    """
+    fitted = _matrices({"data": split.data, "split": split.split}, split.fitted, config, cache, say)
+    if reason := memorised(fitted.watched, split.fitted, split.test):
+        return f"the semi-synthetic world of these ratings is refused: {reason}"
+    with located("the semi-synthetic world"):
+        return world_from(fitted, config).tau
+
+
+MOST_GAP = 0.05
+"""A fit whose AUC is higher by more than this on the cells that it learned from has learned the cells by heart."""
+
+
+def memorised(watched: np.ndarray, fitted: Interactions, test: Interactions) -> str:
+    """Why Ŵ f32[U, I] is no model of what is watched, from its ``test`` cells; "" if it passes both gates.
+
+    Its log loss over the cells that it didn't learn from must be below item popularity's (share of users with the
+    item), and its AUC of ``fitted`` cells against empty ones may exceed that of ``test`` cells by ``MOST_GAP``.
+    """
+    seen, held = watch_matrix(fitted) > 0, watch_matrix(test) > 0
+    held &= ~seen
+    empty = ~(seen | held)
+    popularity = np.broadcast_to(seen.mean(axis=0), seen.shape)
+    mine, theirs = (_log_loss(p[~seen], held[~seen]) for p in (watched, popularity))
+    if mine >= theirs:
+        return f"its log loss on held-out cells, {mine:.4f}, is no better than item popularity's, {theirs:.4f}"
+    learned, unseen = (_auc(watched[cells], watched[empty]) for cells in (seen, held))
+    if learned - unseen > MOST_GAP:
+        return (
+            f"its AUC is {learned:.3f} on the cells that it was fitted to and {unseen:.3f} on held-out ones: "
+            "it learned them by heart (fewer steps: metrics.world.watched.steps)"
+        )
+    return ""
+
+
+def _log_loss(p: np.ndarray, happened: np.ndarray) -> float:
+    p = np.clip(p.astype(np.float64), 1e-7, 1 - 1e-7)
+    return -float(np.log(np.where(happened, p, 1 - p)).mean())
+
+
+def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """P(a positive lies above a negative) + P(equal) / 2."""
+    order = np.sort(negative)
+    below, upto = (np.searchsorted(order, positive, side) for side in ("left", "right"))
+    return float((below + upto).mean() / 2 / len(negative))
+
+
+def _matrices(
+    fitted_to: Mapping[str, str], log: Interactions, config: SemiSyntheticConfig, cache: Path, say: Say | None
+) -> FittedMatrices:
+    fits = {"ratings": asdict(config.ratings), "watched": asdict(config.watched), "seed": config.seed}
+    path = cache / "worlds" / f"{canonical_key({**fitted_to, **fits, 'version': VERSION})}.npz"
+    return _stored(path) or _built(log, config, path, say)
 
 
 def _stored(path: Path) -> FittedMatrices | None:

@@ -257,17 +257,6 @@ def test_what_does_not_go_together_is_said(words, message, tmp_path):
         experiment.run(plan(config), quiet)
 
 
-def test_a_frozen_world_stands_beside_the_accuracy_of_plain_ratings(tmp_path):
-    assert uplift("sweep", tmp_path, "model=random,popularity", *SEMI, world=RATED) == 0
-    (world,) = (tmp_path / "cache" / "worlds").glob("*.npz")
-    with np.load(world) as file:
-        tau = 1 / (1 + np.exp(5.0 - file["ratings"])) - file["watched"]
-    for record in records(tmp_path):
-        assert {"cp@10/semi", "cp@100/semi", "cdcg/semi", "recall@10"} <= set(record["metrics"])
-        semi = record["metrics"]["cp@10/semi"]
-        assert tau.min() < semi["lo"] <= semi["value"] <= semi["hi"] < tau.max()
-    before = world.stat().st_mtime_ns
-    assert uplift("run", tmp_path, "model=additive", "train.epochs=1", *SEMI, world=RATED) == 0
-    assert world.stat().st_mtime_ns == before
+def test_options_of_worlds_are_known_by_their_format():
     assert main(["data", "card", "uplift-synthetic", "data.n_users=20", "data.n_items=10", "data.per_user=3"]) == 0
     assert data.config_type({"name": "x", "format": "uplift-ratings"}).__name__ == "UpliftRatingsConfig"

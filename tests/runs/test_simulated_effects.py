@@ -1,0 +1,80 @@
+"""Effects simulated beside a test on plain ratings: in a world that does not know the test rows, or in none."""
+
+import numpy as np
+import pytest
+from shell import records
+
+from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.worlds.frozen import memorised
+from upliftlens.causal.interactions import interactions
+
+WORLD = ("metrics=uplift_semi", "metrics.world.per_user=6", "metrics.interval.resamples=50", "split.folds=3")
+
+
+def run(folder, *options, words):
+    return main(["run", *words, *options, f"store={folder}", f"cache={folder}/cache"])
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory):
+    """Two kinds of users, who mostly watch two kinds of items; all models measured in the world of the split."""
+    folder, rng = tmp_path_factory.mktemp("rated"), np.random.default_rng(0)
+    alike = (np.arange(200)[:, None] + np.arange(60)) % 2 == 0
+    users, items = np.nonzero(rng.random(alike.shape) < np.where(alike, 0.5, 0.02))
+    lines = [f"{user},{item},{rng.integers(1, 6)}" for user, item in zip(users, items, strict=True)]
+    (folder / "log.csv").write_text("\n".join(["user,item,rating", *lines]))
+    words = ["data=csv", f"data.path={folder}/log.csv", "progress=false", *WORLD]
+    words += ["metrics.world.ratings.dim=4", "metrics.world.ratings.steps=4000"]
+    words += [f"metrics.world.watched.{option}" for option in ("dim=2", "rate=0.03", "steps=320000")]
+    assert main(["sweep", *words, "model=random,popularity,oracle", f"store={folder}", f"cache={folder}/cache"]) == 0
+    return folder, words
+
+
+def test_a_world_fitted_without_the_test_rows_stands_beside_the_accuracy_of_plain_ratings(rated):
+    folder, words = rated
+    (world,) = (folder / "cache" / "worlds").glob("*.npz")
+    with np.load(world) as file:
+        tau = 1 / (1 + np.exp(5.0 - file["ratings"])) - file["watched"]
+    values = {}
+    for record in records(folder):
+        assert {"cp@10/semi", "cp@100/semi", "cdcg/semi", "recall@10"} <= set(record["metrics"])
+        semi = record["metrics"]["cp@10/semi"]
+        assert tau.min() < semi["lo"] <= semi["value"] <= semi["hi"] < tau.max()
+        values[record["model"]] = semi["value"]
+    assert values["oracle"] > max(values["random"], values["popularity"]), "the best that a list can reach"
+    before = world.stat().st_mtime_ns
+    assert run(folder, "model=additive", "train.epochs=1", words=words) == 0
+    assert world.stat().st_mtime_ns == before
+    assert run(folder, "model=popularity", "split.fold=1", words=words) == 0
+    assert len(list((folder / "cache" / "worlds").glob("*.npz"))) == 2, "another split, another world"
+
+
+def test_a_world_that_learned_the_ratings_by_heart_is_refused(rated, capsys):
+    folder, words = rated
+    capsys.readouterr()
+    by_heart = ["metrics.world.watched.dim=16", "metrics.world.watched.rate=0.1"]
+    assert run(folder, "model=popularity", *by_heart, words=words) == 0
+    assert "no cp@10/semi, cp@100/semi, cdcg/semi" in (shown := capsys.readouterr().err)
+    assert "of these ratings is refused: its" in shown
+    assert run(folder, "model=popularity", "metrics.world.watched.steps=100", words=words) == 0
+    assert "is no better than item popularity's" in capsys.readouterr().err
+    assert run(folder, "model=oracle", "metrics.world.watched.steps=100", words=words) == 1
+    assert "ranks by effects that are not known: the semi-synthetic world" in capsys.readouterr().err
+    assert all(not any("/semi" in name for name in record["metrics"]) for record in records(folder)[-2:])
+
+
+def test_the_gates_of_a_world_by_hand():
+    def log(pairs):
+        users, items = np.array(pairs).T
+        return interactions(users, items, np.ones(len(pairs)), 4, 4)
+
+    fitted, test = log([(u, u) for u in range(4)]), log([(u, (u + 1) % 4) for u in range(4)])
+    know = np.full((4, 4), 0.1, np.float32)
+    know[np.arange(4), np.arange(4)] = know[np.arange(4), (np.arange(4) + 1) % 4] = 0.9
+    assert memorised(know, fitted, test) == ""
+    by_heart = np.where(np.eye(4) > 0, 0.9, 0.34).astype(np.float32)
+    assert "AUC is 1.000 on the cells that it was fitted to and 0.500 on held-out ones" in memorised(
+        by_heart, fitted, test
+    )
+    flat = np.full((4, 4), 0.25, np.float32)  # popularity itself
+    assert "is no better than item popularity's" in memorised(flat, fitted, test)
