@@ -1,0 +1,69 @@
+"""How often the interval of a difference holds the truth when methods have few runs, in simulation; nothing is trained.
+
+    the difference of user u in run s:   a_u + b_s + c_us
+    a ~ N(0, 1) of users,   b ~ N(0, seed_sd²/U) of seeds,   c ~ N(0, noise²) of user × run
+
+The truth is 0. ``seed_sd`` is in standard errors of the users' part, 1/√U. Column ``coverage``: the share of trials
+whose interval holds 0. Column ``width``: the median width over that of an interval which knows all variances,
+2·z·√((1 + (seed_sd² + noise²)/S)/U): the price of estimating the spread of runs from so few.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Annotated
+
+import numpy as np
+from scipy import stats
+
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where
+from upliftlens.causal.intervals import Resampling, difference_of, draws, pooled
+from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
+
+Spreads = Annotated[tuple[Annotated[float, AtLeast(0)], ...], Distinct()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TableOptions):
+    """The cells of ``runs`` × ``seed_sd`` × ``noise``; how many ``users`` and ``trials``, and their ``seed``.
+
+    ``least`` and ``most``: the coverage that is asked for, the latter by the number of runs.
+    """
+
+    runs: Annotated[tuple[Annotated[int, AtLeast(1)], ...], Distinct()]
+    seed_sd: Spreads
+    noise: Spreads
+    users: Annotated[int, AtLeast(2)]
+    trials: Annotated[int, AtLeast(2)]
+    seed: Annotated[int, SEEDS]
+    interval: Resampling
+    least: Annotated[float, Within(0, 1)]
+    most: Mapping[str, float]
+
+
+def coverage_cells(definition: Options, where: Where) -> list[Cell]:
+    """Coverage and width for every number of runs, spread of seeds and noise."""
+    cells, n = [], definition.users
+    (counts,) = draws(n, definition.interval, definition.interval.resamples)
+    for number, (runs, seed_sd, noise) in enumerate(product(definition.runs, definition.seed_sd, definition.noise)):
+        rng, held, widths = np.random.default_rng([definition.seed, number]), 0, []
+        for _ in range(definition.trials):
+            seeds = seed_sd / np.sqrt(n) * rng.normal(size=(runs, 1))
+            per_user = rng.normal(size=n) + seeds + noise * rng.normal(size=(runs, n))
+            mean = pooled(per_user.mean(axis=1), per_user @ counts / n)
+            difference = difference_of(mean, n, definition.interval.level)
+            held += difference.lo <= 0 <= difference.hi
+            widths.append(difference.hi - difference.lo)
+        row, share = f"{runs} runs, seed sd {seed_sd:g}, noise {noise:g}", held / definition.trials
+        known = 2 * stats.norm.isf((1 - definition.interval.level) / 2)
+        known *= np.sqrt((1 + (seed_sd**2 + noise**2) / runs) / n)
+        holds = definition.least <= share <= definition.most.get(str(runs), 1.0)
+        low, high = stats.binomtest(held, definition.trials).proportion_ci()
+        cells.append(Cell(row, "coverage", share, float(low), float(high), None, "holds" if holds else "misses", ()))
+        middle, *ends = np.quantile(widths, (0.5, 0.025, 0.975)) / known
+        cells.append(Cell(row, "width", float(middle), *map(float, ends), None, "", ()))
+        where.say(f"{row}: {share:.3f}")
+    return cells
+
+
+kind = TableKind("coverage", Options, coverage_cells)

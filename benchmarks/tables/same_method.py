@@ -1,0 +1,89 @@
+"""A method against itself (an A/A test): how often two groups of its runs are called different.
+
+The runs of a row differ in their seeds only. They are divided into pairs of disjoint groups of S runs, at random and
+``divisions`` times. The value is the share of pairs with p ≤ 1 − level, by the same computation as `compare`'s. No
+difference between the groups is one between methods, so more than 1 − level is too many. The interval is that of as
+many independent pairs as one division holds (Clopper-Pearson): divisions share their runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from scipy import stats
+
+from upliftlens.benchmarks.reports.comparison import Replicated, difference, replicated
+from upliftlens.benchmarks.reports.methods import evaluations
+from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, planned, records_of
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
+from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(RunsOptions):
+    """The options of each of the ``rows``; which ``metrics``; ``sides``: how many runs a group has.
+
+    ``most``: the share of false verdicts that is asked for.
+    """
+
+    rows: NamedChanges
+    metrics: Names
+    sides: Annotated[tuple[Annotated[int, AtLeast(1)], ...], Distinct()]
+    divisions: Annotated[int, AtLeast(1)]
+    seed: Annotated[int, SEEDS]
+    interval: Resampling
+    most: Annotated[float, Within(0, 1)]
+
+
+def same_method_cells(definition: Options, where: Where) -> list[Cell]:
+    """The share of false verdicts by row and metric, for every number of runs on a side.
+
+    Raises:
+        UpliftlensError: if a run fails.
+    """
+    cells = []
+    for row, options in definition.rows.items():
+        plans = [planned([*definition.common, *options], [f"seed={seed}"], where) for seed in definition.seeds]
+        records = records_of(plans)
+        runs = evaluations(Store(where.store), records)
+        for metric in definition.metrics:
+            whole = replicated(runs, metric, definition.interval)
+            for size in definition.sides:
+                false, pairs = _false(whole, size, definition)
+                verdict = f"{'at most' if false <= definition.most else 'above'} {definition.most:g}"
+                low, high = _independent(false, pairs)
+                cells.append(Cell(f"{row} {metric}", f"{size} v {size}", false, low, high, None, verdict, *behind(records)))
+            where.say(f"{row} {metric}: {', '.join(f'{cell.value:.3f}' for cell in cells[-len(definition.sides):])}")
+    return cells
+
+
+def _false(whole: Replicated, size: int, definition: Options) -> tuple[float, int]:
+    """The share of pairs that are called different, and how many pairs a division holds."""
+    rng = np.random.default_rng([definition.seed, size])
+    pairs, called = len(whole.values) // (2 * size), []
+    for _ in range(definition.divisions):
+        groups = rng.permutation(len(whole.values))[: 2 * size * pairs].reshape(pairs, 2, size)
+        for first, second in groups:
+            sides = (_part(whole, first), _part(whole, second))
+            called.append(difference("", *sides, definition.interval).p <= 1 - definition.interval.level)
+    return float(np.mean(called)), pairs
+
+
+def _part(whole: Replicated, runs: np.ndarray) -> Replicated:
+    return whole._replace(
+        values=whole.values[runs], drawn=whole.drawn[runs], users=tuple(whole.users[run] for run in runs)
+    )
+
+
+def _independent(share: float, pairs: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval of a share of ``pairs`` independent ones, which need not be a whole number."""
+    events = share * pairs
+    low = stats.beta.ppf(0.025, events, pairs - events + 1) if events > 0 else 0.0
+    high = stats.beta.ppf(0.975, events + 1, pairs - events) if events < pairs else 1.0
+    return float(low), float(high)
+
+
+kind = TableKind("same-method", Options, same_method_cells)
