@@ -1,4 +1,4 @@
-"""``upliftlens compare``: two methods, paired over users and seeds."""
+"""``upliftlens compare``: two or more methods, paired over users and seeds."""
 
 import argparse
 from pathlib import Path
@@ -10,24 +10,34 @@ from upliftlens.benchmarks.system.talk import out
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens compare``."""
     parser.add_argument(
-        "first",
-        help="a method with runs in the store: a model (mf), model/loss/objective (mf/squared/ips), or a filter "
-        "(model=mf,config.model.dim=8; config.OPTION is an option of upliftlens run)",
+        "methods",
+        nargs="+",
+        metavar="METHOD",
+        help="two or more with runs in the store, compared all with all: a model (mf), model/loss/objective "
+        "(mf/squared/ips), or a filter (model=mf,config.model.dim=8; config.OPTION is an option of upliftlens run)",
     )
-    parser.add_argument("second", help="the method to compare it with, written in the same way")
+    parser.add_argument("--baseline", metavar="METHOD", help="compare each with this one only")
+    parser.add_argument(
+        "--margin",
+        type=float,
+        help="the least difference that matters to you, in the metric's unit: says what is the same",
+    )
     parser.add_argument("--metric", default="ndcg@10", help="one of upliftlens list metrics (default: %(default)s)")
-    parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="for both sides")
+    parser.add_argument(
+        "--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="for all methods"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def run(flags: argparse.Namespace) -> int:
-    """``upliftlens compare A B --metric M``: difference, interval, p, and a sentence in plain words."""
+    """``upliftlens compare A B … --metric M``: differences, intervals, p, and sentences in plain words."""
     from upliftlens.benchmarks.reports.methods import as_json, as_text, compared
 
-    comparison = compared(Store(Path(flags.store).expanduser()), flags.first, flags.second, flags.metric, flags.where)
+    store = Store(Path(flags.store).expanduser())
+    pairs = compared(store, flags.methods, flags.metric, flags.where, flags.baseline, flags.margin)
     if flags.format == "json":
-        print(as_json(comparison))
+        print(as_json(pairs))
         return 0
-    for line in as_text(comparison):
+    for line in as_text(pairs):
         out.print(line, markup=False)
     return 0

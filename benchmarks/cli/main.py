@@ -19,7 +19,7 @@ VERBS = {
     "sweep": "many runs; run again to continue                       upliftlens sweep model=mf,mlp 'seed=range(0,5)'",
     "tune": "seeded random search, selected on validation rows      upliftlens tune model=mf data=ml-100k budget=20",
     "results": "read the store                                         upliftlens results --where model=mf --format md",
-    "compare": "two methods, paired over users and seeds               upliftlens compare mf mlp --metric recall@10",
+    "compare": "methods, paired over users and seeds                   upliftlens compare mf mlp --metric recall@10",
     "table": "a paper's table beside the published numbers           upliftlens table schnabel-1 --format md",
     "effects": "whom does recommending help: by feature                upliftlens effects data=uplift-log data.path=F",
     "plot": "uplift and Qini curves, accuracy against uplift        upliftlens plot uplift mf random --out f.png",

@@ -1,11 +1,12 @@
-"""Methods of a store by their names: the runs of a method, which runs are paired, and the comparison of two methods."""
+"""Methods of a store by their names: the runs of a method, which runs are paired, and comparisons of methods."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.metrics.registry import choose, in_full
-from upliftlens.benchmarks.reports.comparison import Comparison, compare, in_words, verdict
+from upliftlens.benchmarks.reports.comparison import Comparison, compare, in_words, meaning, p_in_words, verdict
 from upliftlens.benchmarks.reports.selection import once_per_fit, query, require_one_experiment, unmet
 from upliftlens.benchmarks.runs.records import Record, dumps, plain
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
@@ -21,38 +22,76 @@ class Compared(NamedTuple):
     comparison: Comparison
     level: float
 
+    @property
+    def verdict(self) -> str:
+        """The result in a sentence."""
+        return verdict(self.comparison, *self.names, self.level)
 
-def compared(store: Store, first: str, second: str, metric: str, where: Sequence[str]) -> Compared:
-    """Two methods of a store on the data, splits and seeds that both have; ``where``: conditions on both.
+
+def compared(
+    store: Store,
+    methods: Sequence[str],
+    metric: str,
+    where: Sequence[str] = (),
+    baseline: str | None = None,
+    margin: float | None = None,
+) -> list[Compared]:
+    """The methods of a store, all with all or each with the ``baseline``, on data, splits and seeds that both have.
+
+    ``where``: conditions on all runs. The pairs are one family: each p is corrected for their number.
 
     Raises:
-        UpliftlensError: for a method or metric that isn't there, nothing shared, or runs that must not be pooled.
+        UpliftlensError: for a method or metric that isn't there, one named twice, nothing shared, or runs that must not
+            be pooled.
     """
     metric, everything = in_full(metric), list_records(store).records
     records = finished(everything, where)
     if not records and (reasons := unmet(everything, where)):
         raise UpliftlensError("\n".join(reasons))
     records = once_per_fit(records, [metric])
-    sides = [_measured(runs_of(records, name), metric) for name in (first, second)]
-    shared = sorted(set(map(pairing, sides[0])) & set(map(pairing, sides[1])))
+    names = list(methods) if baseline is None or baseline in methods else [*methods, baseline]
+    if len(names) < 2:
+        raise UpliftlensError(f"{names[0]} alone can't be compared: name two methods, or a --baseline")
+    if twice := [name for name in names if names.count(name) > 1 and len(names) > 2]:
+        raise UpliftlensError(f"{twice[0]} is named more than once")
+    sides = {name: _measured(runs_of(records, name), metric) for name in names}
+    chosen = combinations(names, 2) if baseline is None else ((name, baseline) for name in names if name != baseline)
+    runs = {pair: _paired(sides, *pair) for pair in chosen}
+    every = {run.key: run for both in runs.values() for side in both for run in side}
+    loaded = dict(zip(every, evaluations(store, list(every.values())), strict=True))
+    interval = Resampling(**next(iter(every.values())).config["metrics"]["interval"])
+    family = {
+        f"{first} against {second}": ([loaded[run.key] for run in left], [loaded[run.key] for run in right])
+        for (first, second), (left, right) in runs.items()
+    }
+    results = compare(family, metric, interval, margin).values()
+    return [Compared(pair, runs[pair], result, interval.level) for pair, result in zip(runs, results, strict=True)]
+
+
+def _paired(sides: Mapping[str, Sequence[Record]], first: str, second: str) -> tuple[list[Record], list[Record]]:
+    shared = sorted(set(map(pairing, sides[first])) & set(map(pairing, sides[second])))
     if not shared:
-        raise UpliftlensError(
-            f"{first} and {second} share no data, split and seed in {store.root}: run both on the same ones"
-        )
-    require_one_experiment([run for run in (*sides[0], *sides[1]) if pairing(run) in shared])
-    left, right = (one_per_pairing(side, shared, name) for side, name in zip(sides, (first, second), strict=True))
-    interval, title = Resampling(**left[0].config["metrics"]["interval"]), f"{first} against {second}"
-    comparison = compare({title: (evaluations(store, left), evaluations(store, right))}, metric, interval)[title]
-    return Compared((first, second), (left, right), comparison, interval.level)
+        raise UpliftlensError(f"{first} and {second} share no data, split and seed: run both on the same ones")
+    require_one_experiment([run for run in (*sides[first], *sides[second]) if pairing(run) in shared])
+    return one_per_pairing(sides[first], shared, first), one_per_pairing(sides[second], shared, second)
 
 
-def as_text(both: Compared) -> list[str]:
-    """Lines for a reader."""
-    comparison = both.comparison
-    shared = f"{len(both.runs[0])} shared run{'s' if len(both.runs[0]) > 1 else ''}"
-    lines = [f"{comparison.metric} over {shared} and {comparison.n} users, paired:"]
-    lines += in_words(comparison, *both.names, both.level)
-    runs = (run for side in both.runs for run in side)
+def as_text(pairs: Sequence[Compared]) -> list[str]:
+    """Lines for a reader: of one pair in full, of several a line each."""
+    comparison, level = pairs[0].comparison, pairs[0].level
+    if len(pairs) == 1:
+        shared = f"{len(pairs[0].runs[0])} shared run{'s' if len(pairs[0].runs[0]) > 1 else ''}"
+        lines = [f"{comparison.metric} over {shared} and {comparison.n} users, paired:"]
+        lines += in_words(comparison, *pairs[0].names, level)
+    else:
+        lines = [f"{comparison.metric}, {len(pairs)} comparisons, paired over users and runs; p is Holm's:"]
+        for pair in pairs:
+            first, second = pair.names
+            result = pair.comparison
+            difference = f"{result.difference:+.4f} [{result.lo:+.4f}, {result.hi:+.4f}]"
+            lines.append(f"  {first} − {second}: {difference}, {p_in_words(result, result.p_holm)}. {pair.verdict}")
+        lines += meaning(level)
+    runs = (run for pair in pairs for side in pair.runs for run in side)
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]
     if choose(comparison.metric).metric.evidence in ("logged", "logged+history") and "estimated" in recorded:
         lines.append(
@@ -61,11 +100,23 @@ def as_text(both: Compared) -> list[str]:
     return lines
 
 
-def as_json(both: Compared) -> str:
-    """The comparison's fields, the verdict in words, and the keys of the runs of each side."""
-    words = verdict(both.comparison, *both.names, both.level)
-    keys = [[run.key for run in side] for side in both.runs]
-    return dumps(plain({**both.comparison._asdict(), "verdict": words, "runs": keys}))
+def as_json(pairs: Sequence[Compared]) -> str:
+    """The fields of each comparison, its methods, the verdict in words, and the keys of the runs of each side.
+
+    Of one pair they stand alone; of several they are a list.
+    """
+    content = [
+        plain(
+            {
+                "methods": pair.names,
+                **pair.comparison._asdict(),
+                "verdict": pair.verdict,
+                "runs": [[run.key for run in side] for side in pair.runs],
+            }
+        )
+        for pair in pairs
+    ]
+    return dumps(content[0] if len(content) == 1 else content)
 
 
 def evaluations(store: Store, records: Sequence[Record]) -> list[Evaluation]:

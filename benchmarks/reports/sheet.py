@@ -97,6 +97,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
     if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
         over_what = "users × the runs averaged" if over else "the users of the test set"
         remarks.append(f"[lo, hi]: interval of the value over {over_what}, at the level metrics.interval.level.")
+        remarks.append("Items, training rows and split are taken as they are: with others, a value may lie outside.")
     return Answer(render(sheet, form), remarks)
 
 

@@ -58,10 +58,10 @@ def coverage_cells(definition: Options, where: Where) -> list[Cell]:
         known = 2 * stats.norm.isf((1 - definition.interval.level) / 2)
         known *= np.sqrt((1 + (seed_sd**2 + noise**2) / runs) / n)
         holds = definition.least <= share <= definition.most.get(str(runs), 1.0)
-        low, high = stats.binomtest(held, definition.trials).proportion_ci()
-        cells.append(Cell(row, "coverage", share, float(low), float(high), None, "holds" if holds else "misses", ()))
-        middle, *ends = np.quantile(widths, (0.5, 0.025, 0.975)) / known
-        cells.append(Cell(row, "width", float(middle), *map(float, ends), None, "", ()))
+        low, high = map(float, stats.binomtest(held, definition.trials).proportion_ci())
+        cells.append(Cell(row, "coverage", share, low, high, None, "holds" if holds else "misses", ()))
+        middle, low, high = map(float, np.quantile(widths, (0.5, 0.025, 0.975)) / known)
+        cells.append(Cell(row, "width", middle, low, high, None, "", ()))
         where.say(f"{row}: {share:.3f}")
     return cells
 

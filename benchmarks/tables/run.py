@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.config.compose import changed, composed
+from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type, load
@@ -167,4 +167,4 @@ def over_all_pairs(plan: Plan) -> Evaluation:
 
 @lru_cache(maxsize=256)
 def _composed(options: tuple[str, ...]) -> Mapping[str, Any]:
-    return composed([*options, "progress=false", "group=table"], resolve=False)
+    return composed([*prepare_overrides(options), "progress=false", "group=table"], resolve=False)

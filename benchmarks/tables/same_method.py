@@ -6,17 +6,14 @@ difference between the groups is one between methods, so more than 1 − level i
 many independent pairs as one division holds (Clopper-Pearson): divisions share their runs.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from scipy import stats
 
-from upliftlens.benchmarks.reports.comparison import Replicated, difference, replicated
-from upliftlens.benchmarks.reports.methods import evaluations
-from upliftlens.benchmarks.runs.store import Store
-from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, planned, records_of
+from upliftlens.benchmarks.reports.comparison import Replicated, difference
+from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, measured, planned, runs_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
@@ -47,20 +44,20 @@ def same_method_cells(definition: Options, where: Where) -> list[Cell]:
     cells = []
     for row, options in definition.rows.items():
         plans = [planned([*definition.common, *options], [f"seed={seed}"], where) for seed in definition.seeds]
-        records = records_of(plans)
-        runs = evaluations(Store(where.store), records)
+        runs = runs_of(plans)
         for metric in definition.metrics:
-            whole = replicated(runs, metric, definition.interval)
+            whole = measured(runs, metric, definition.interval)
             for size in definition.sides:
-                false, pairs = _false(whole, size, definition)
-                verdict = f"{'at most' if false <= definition.most else 'above'} {definition.most:g}"
-                low, high = _independent(false, pairs)
-                cells.append(Cell(f"{row} {metric}", f"{size} v {size}", false, low, high, None, verdict, *behind(records)))
-            where.say(f"{row} {metric}: {', '.join(f'{cell.value:.3f}' for cell in cells[-len(definition.sides):])}")
+                share, pairs = _called_different(whole.value, size, definition)
+                verdict = f"{'at most' if share <= definition.most else 'above'} {definition.most:g}"
+                interval = _independent(share, pairs)
+                name, column = f"{row} {metric}", f"{size} v {size}"
+                cells.append(Cell(name, column, share, *interval, None, verdict, *behind(whole.records)))
+                where.say(f"{name}, {column}: {share:.3f}")
     return cells
 
 
-def _false(whole: Replicated, size: int, definition: Options) -> tuple[float, int]:
+def _called_different(whole: Replicated, size: int, definition: Options) -> tuple[float, int]:
     """The share of pairs that are called different, and how many pairs a division holds."""
     rng = np.random.default_rng([definition.seed, size])
     pairs, called = len(whole.values) // (2 * size), []
@@ -79,7 +76,7 @@ def _part(whole: Replicated, runs: np.ndarray) -> Replicated:
 
 
 def _independent(share: float, pairs: int) -> tuple[float, float]:
-    """Clopper and Pearson's 95 % interval of a share of ``pairs`` independent ones, which need not be a whole number."""
+    """Clopper and Pearson's 95 % interval of a share of independent ``pairs``; share·pairs need not be whole."""
     events = share * pairs
     low = stats.beta.ppf(0.025, events, pairs - events + 1) if events > 0 else 0.0
     high = stats.beta.ppf(0.975, events + 1, pairs - events) if events < pairs else 1.0

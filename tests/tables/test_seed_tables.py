@@ -1,0 +1,60 @@
+"""The tables about seeds: coverage with few runs, and a method against itself."""
+
+import numpy as np
+import pytest
+from test_tables import options
+
+from upliftlens.benchmarks.reports.comparison import Replicated
+from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.coverage import coverage_cells
+from upliftlens.benchmarks.tables.same_method import _called_different, _independent, same_method_cells
+from upliftlens.benchmarks.tables.table import Where
+
+SYNTHETIC = ["data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=5", "train.epochs=1"]
+
+
+def small(name, tmp_path, **changes):
+    definition = options({**tables.definition(name), **changes})
+    return definition, Where(tmp_path, tmp_path, lambda line: None)
+
+
+def test_intervals_know_how_few_the_runs_are(tmp_path):
+    changes = {"runs": [2, 10], "seed_sd": [0.0, 3.0], "noise": [0.0], "users": 60, "trials": 100}
+    at = {(cell.row, cell.column): cell for cell in coverage_cells(*small("coverage", tmp_path, **changes))}
+    assert len(at) == 8
+    for (_, column), cell in at.items():
+        assert cell.lo <= cell.value <= cell.hi
+        if column == "coverage":
+            assert cell.value > 0.87, cell
+    seeds_few, seeds_many = (at[f"{runs} runs, seed sd 3, noise 0", "width"].value for runs in (2, 10))
+    assert seeds_few > 2 > 1.2 > seeds_many, "two runs say little about their spread, ten say a lot"
+    assert at["10 runs, seed sd 0, noise 0", "width"].value == pytest.approx(1, abs=0.1)
+
+
+def test_a_method_is_seldom_called_different_from_itself(tmp_path):
+    changes = {
+        "common": SYNTHETIC, "rows": {"mf": ["model=mf"], "popularity": ["model=popularity"]}, "metrics": ["recall@10"],
+        "seeds": list(range(8)), "sides": [1, 2], "divisions": 20,
+    }  # fmt: skip
+    at = {(cell.row, cell.column): cell for cell in same_method_cells(*small("same-method", tmp_path, **changes))}
+    alone, paired = (at["mf recall@10", column] for column in ("1 v 1", "2 v 2"))
+    assert paired.verdict == f"{'at most' if paired.value <= 0.06 else 'above'} 0.06"
+    assert len(alone.keys) == 8 and 0 <= paired.lo <= paired.value <= paired.hi <= 1
+    assert at["popularity recall@10", "1 v 1"].value == 0, "no seed changes it"
+
+
+def test_one_run_against_one_is_called_different_where_seeds_matter(tmp_path):
+    definition, _ = small("same-method", tmp_path, divisions=5)
+    rng, users = np.random.default_rng(0), np.arange(50)
+    values = 5 * rng.normal(size=60)
+    side = Replicated(values, values[:, None] + rng.normal(size=(60, 1000)), (users,) * 60, users)
+    (alone, pairs), (paired, _) = (_called_different(side, size, definition) for size in (1, 3))
+    assert pairs == 30 and alone > 0.6 and paired < 0.12
+
+
+def test_the_interval_of_a_share_is_clopper_and_pearsons():
+    from scipy import stats
+
+    for events, pairs in ((0, 6), (3, 30), (12, 12)):
+        expected = stats.binomtest(events, pairs).proportion_ci(method="exact")
+        np.testing.assert_allclose(_independent(events / pairs, pairs), tuple(expected))
