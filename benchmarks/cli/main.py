@@ -14,7 +14,7 @@ from upliftlens.benchmarks.cli.parser import Parser, add_places
 from upliftlens.causal.errors import UpliftlensError, as_sentence, unknown
 
 VERBS = {
-    "quickstart": "real ML-100K, five models, three seeds, one table: the whole thing in one command",
+    "quickstart": "real ML-100K, five models, five seeds, one table: the whole thing in one command",
     "run": "one run: load, split, fit, evaluate, store             upliftlens run data=ml-100k model=mf seed=0",
     "sweep": "many runs; run again to continue                       upliftlens sweep model=mf,mlp 'seed=range(0,5)'",
     "tune": "seeded random search, selected on validation rows      upliftlens tune model=mf data=ml-100k budget=20",

@@ -15,17 +15,18 @@ from upliftlens.benchmarks.system.talk import out, say, say_styled, table_consol
 _REAL, _STAND_IN = "ml-100k", "synthetic"
 _IN_FULL = {_REAL: "MovieLens 100K"}
 _SIMULATED = (
-    "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings:",
-    "a simulation, not a measurement. Below 0: without being recommended, more of it would have been watched.",
+    "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings that",
+    "are not tested: a simulation, not a measurement. It shows who picks what people would have watched anyway. Its",
+    "scale are random and oracle, which knows that world. Below 0: not recommended, more of it would have been watched.",
 )
 _NUMBERS = ("no", "one", "two", "three", "four", "five")
 
 
 HELP = """upliftlens quickstart [OPTION=VALUE ...]
 
-Loads ML-100K, runs popularity, additive, mf, mlp and ials with three seeds each, prints the table. If ML-100K can't be
-loaded, the built-in synthetic world is used instead. Options are those of `upliftlens run --help`. Run again:
-everything is looked up."""
+Loads ML-100K, runs popularity, additive, mf, mlp and ials with five seeds each (and random and oracle, the scale of the
+last column), prints the table. If ML-100K can't be loaded, the built-in synthetic world is used instead. Options are
+those of `upliftlens run --help`. Run again: everything is looked up."""
 
 
 def run(arguments: Sequence[str]) -> int:

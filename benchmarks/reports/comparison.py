@@ -275,14 +275,15 @@ def in_words(comparison: Comparison, first: str, second: str, level: float) -> l
         f"  {second:<24} {comparison.second:.4f}",
         f"  {'difference':<24} {difference}, {chance}, effect {comparison.effect:+.2f}",
         verdict(comparison, first, second, level),
-        *meaning(level),
+        *meaning(level, comparison.about),
     ]
 
 
-def meaning(level: float) -> list[str]:
+def meaning(level: float, about: str) -> list[str]:
     """What the words of a comparison mean, in lines for a reader."""
+    others, fixed = ("other users and seeds", "items") if about == "methods" else ("other users", "seeds, items")
     return [
         f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the",
         "difference over the spread of the users' differences, above 0 where the first is better; 0.2 is small.",
-        "All this is about other users and seeds; items, training rows and split are taken as they are.",
+        f"All this is about {others}; {fixed}, training rows and split are taken as they are.",
     ]

@@ -90,7 +90,7 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
             result = pair.comparison
             difference = f"{result.difference:+.4f} [{result.lo:+.4f}, {result.hi:+.4f}]"
             lines.append(f"  {first} − {second}: {difference}, {p_in_words(result, result.p_holm)}. {pair.verdict}")
-        lines += meaning(level)
+        lines += meaning(level, comparison.about)
     runs = (run for pair in pairs for side in pair.runs for run in side)
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]
     if choose(comparison.metric).metric.evidence in ("logged", "logged+history") and "estimated" in recorded:

@@ -106,9 +106,7 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
         f"validation log of draw {definition.draws[0]}; no row met the truth or a test log before."
     ]
     if 1 < (n := len(definition.draws)) < 5:
-        sentences.append(
-            f"Intervals resample users and {n} draws; of so few, the draws' part is narrower than it should be."
-        )
+        sentences.append(f"Intervals are over users and {n} draws: of so few, Student's t makes the draws' part wide.")
     return sentences + [
         f"{cell.row} has {cell.value:.2f} of {definition.ceiling}'s {definition.columns[0]}: {cell.verdict}."
         for cell in cells

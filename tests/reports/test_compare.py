@@ -119,7 +119,7 @@ def test_a_difference_is_claimed_by_its_corrected_p(up, ahead, behind):
     result = decided([*family, family[-1]], up, 0.9)  # 0.03 times 3 is below 0.1, times 4 it is not
     assert result[4].p_holm == pytest.approx(0.12) and result[4].better == "undecided"
     good = ["better", "worse"] if up else ["worse", "better"]
-    words = [in_a_cell(result[place], 0.9) for place in (0, 1, 2, 4)]
+    words = [in_a_cell(result[place]) for place in (0, 1, 2, 4)]
     assert words == [
         f"{good[0]} (p ≤ 0.006)", f"{good[1]} (p = 0.01)", "undecided: the interval holds 0 (p = 0.4)",
         "undecided after correction (p = 0.12)",

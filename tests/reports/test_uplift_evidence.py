@@ -50,7 +50,7 @@ def result(case):
     nothing = (np.zeros((n, 0), np.float32) for n in (USERS, ITEMS))
     seen_data = TrainingData(known, np.ones(len(known), np.float32), *nothing)
     config = MetricsConfig(NAMES, 5, TIES, Resampling(0.95, 40, 0), UpliftOptions(CHI, ITEMS * USERS, SHRINKAGE))
-    effects = Effects(log, history, World(potential=world, test_seed=3), lambda: frozen)
+    effects = Effects(log, history, World(potential=world, test_seed=3), frozen)
     return evaluate(
         MATRIX, jax.numpy.asarray(scores), seen_data, HeldOut(test, known, 1.0, (0, 1), "implicit", effects), config
     )

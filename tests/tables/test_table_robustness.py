@@ -1,5 +1,7 @@
 """The robustness table: its numbers against a plain second computation, its intervals, its figure."""
 
+import re
+
 import numpy as np
 import pytest
 from test_tables import options
@@ -88,7 +90,10 @@ def test_p_values_are_corrected_for_the_rows_of_a_column(made):
     least = int(np.argmin(raw))
     holm = {least: min(1, 2 * raw[least]), 1 - least: max(2 * raw[least], raw[1 - least])}
     said = [cell.verdict for cell in cells if cell.column == "dr vs ips"]
-    assert [f"(p {holm[row]:.2g})" in words for row, words in enumerate(said)] == [True, True], (said, raw)
+    assert [re.search(rf"\(p [=≤] {holm[row]:.2g}\)", words) is not None for row, words in enumerate(said)] == [
+        True,
+        True,
+    ], (said, raw)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,6 @@ def test_double_robustness_pays_and_loses_in_the_shipped_table_and_its_intervals
     assert all(name in said for name in ("eib", "dr", "sndr", "stable_dr")), "1e-7 and 0 are one number here"
     neither = "undecided: neither can be told from 0"
     assert at["imputation=0", "bias/dr vs ips"].verdict == neither, "true propensities and the true imputation"
-    assert at["imputation=0", "bias/dr vs ips"].hi < 0, "though the size of the bias is surely less"
     assert at["imputation=0.25", "dr vs ips"].hi < 0 and at["imputation=0.25", "bias/dr vs eib"].hi < 0
     assert at["imputation=0.25", "dr vs ips"].verdict.startswith("better (p ")
     assert at["imputation=1", "dr vs ips"].lo > 0, "an imputation from the log alone: DR loses to IPS with the true p"

@@ -255,7 +255,7 @@ def test_everywhere_means_over_all_pairs_of_the_world(tmp_path):
     plan = planned([*grid, "model=additive", "loss=squared"], ["metrics.names=[mse]"], where(tmp_path))
     (evaluation,) = runs_of([plan], everywhere=True).evaluations
     prepared = prepare(plan, quiet)
-    trained = restore(plan, prepared)
+    trained = restore(plan, prepared, quiet.say)
     ratings = prepared.dataset.world.ratings
     users, items = np.divmod(np.arange(ratings.size, dtype=np.int32), ratings.shape[1])
     predicted = np.clip(trained.method.predict(trained.state, trained.data, users, items), *prepared.dataset.scale)
