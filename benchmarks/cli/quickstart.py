@@ -17,7 +17,7 @@ _IN_FULL = {_REAL: "MovieLens 100K"}
 _SIMULATED = (
     "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings that",
     "are not tested: a simulation, not a measurement. It shows who picks what people would have watched anyway. Its",
-    "scale are random and oracle, which knows that world. Below 0: not recommended, more of it would have been watched.",
+    "scale are random and oracle, which knows that world. Below 0: left alone, more of it would have been watched.",
 )
 _NUMBERS = ("no", "one", "two", "three", "four", "five")
 

@@ -1,0 +1,70 @@
+"""`compare` on a store: two methods, several, a baseline, a margin, and what is refused."""
+
+import json
+
+import pytest
+from shell import records
+
+from upliftlens.benchmarks.cli.main import main
+
+WORDS = (
+    *("data=synthetic", "data.n_users=60", "data.n_items=40", "data.ratings_per_user=8", "progress=false"),
+    *("metrics.names=[recall@10,ndcg@10]", "metrics.interval.resamples=200"),
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare") / "runs"
+    models = "model=random,popularity,item_knn"
+    assert main(["sweep", *WORDS, models, "seed=0,1", f"store={folder}", f"cache={folder}/cache"]) == 0
+    return folder
+
+
+def compare(store, *words):
+    return main(["compare", *words, "--metric", "ndcg@10", "--store", str(store)])
+
+
+def test_all_with_all_are_one_family(store, capsys):
+    assert compare(store, "random", "popularity", "item_knn", "--format", "json") == 0
+    pairs = json.loads(capsys.readouterr().out)
+    assert [pair["methods"] for pair in pairs] == [
+        ["random", "popularity"], ["random", "item_knn"], ["popularity", "item_knn"]
+    ]  # fmt: skip
+    assert all(pair["family"] == 3 and pair["p_holm"] >= pair["p"] >= pair["least"] for pair in pairs)
+    stored = {record["key"]: record for record in records(store)}
+    for pair in pairs:
+        for name, keys in zip(pair["methods"], pair["runs"], strict=True):
+            assert {stored[key]["model"] for key in keys} == {name} and len(keys) == 2
+    assert compare(store, "random", "popularity", "item_knn") == 0
+    shown = capsys.readouterr().out
+    assert all(pair["verdict"] in shown for pair in pairs) and "3 comparisons" in shown
+    assert "items, training rows and split are taken as they are" in shown
+
+
+@pytest.mark.parametrize("named", [("random", "item_knn"), ("popularity", "random", "item_knn")])
+def test_each_with_a_baseline(named, store, capsys):
+    assert compare(store, *named, "--baseline", "popularity", "--format", "json") == 0
+    pairs = json.loads(capsys.readouterr().out)
+    assert [pair["methods"] for pair in pairs] == [["random", "popularity"], ["item_knn", "popularity"]]
+
+
+def test_a_margin_says_what_is_the_same(store, capsys):
+    assert compare(store, "popularity", "popularity", "--margin", "0.01") == 0
+    assert "the same: the 95% interval lies inside ±0.01." in capsys.readouterr().out
+    assert compare(store, "random", "popularity", "--margin", "1", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["margin"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["random"], "random alone can't be compared: name two methods, or a --baseline"),
+        (["random", "popularity", "random"], "random is named more than once"),
+        (["random", "popularity", "--margin", "0"], "margin must be above 0, got 0.0"),
+        (["random", "popularity", "--baseline", "poplarity"], "did you mean 'popularity'"),
+    ],
+)
+def test_what_is_refused(words, expected, store, capsys):
+    assert compare(store, *words) == 1
+    assert expected in capsys.readouterr().err
