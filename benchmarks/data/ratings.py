@@ -51,8 +51,10 @@ def read_columns(data: bytes, file: str, encoding: str, layout: Layout, checks: 
         table, clean, reason = pd.DataFrame(), False, str(error).splitlines()[0]
     else:
         reason = "a row is not what the format asks for"
-    if not clean:
+    runs_over_lines = clean and layout.quoted and len(table) < text.count("\n") + (0 if layout.header else 1)
+    if not clean or runs_over_lines:
         refuse(scan(text, file, columns, layout, checks))
+    if not clean:
         refuse([Problem(file, None, None, reason, "compare the lines of the file with one another")])
     return table
 

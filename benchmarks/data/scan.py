@@ -93,6 +93,10 @@ def scan(text: str, file: str, columns: Columns, layout: Layout, checks: Checks)
                 fix = "close the quote; one inside of a quoted field is doubled"
             yield Problem(file, line, None, what, fix)
             continue
+        if end > line and (what := _swallowed(cells, columns, layout)):
+            what = f"a quote opens here and closes on line {end}: {what}"
+            yield Problem(file, line, None, what, "delete the stray quotes; one inside of a quoted field is doubled")
+            continue
         for place, kind in ((columns.user, "user"), (columns.item, "item")):
             if cells[place] == "":
                 yield Problem(file, line, columns.names[place], f"the {kind} is empty", "fill it in or delete the line")
@@ -129,6 +133,18 @@ def _lines(text: str, layout: Layout) -> Iterator[tuple[int, int, list[str]]]:
     for fields in reader:
         begin, end = end + 1, reader.line_num
         yield begin, end, [cell.strip() for cell in fields]
+
+
+def _swallowed(cells: list[str], columns: Columns, layout: Layout) -> str:
+    """What two stray quotes did to the lines between them; "" for a field that may well hold several lines."""
+    for place, kind in ((columns.user, "user"), (columns.item, "item")):
+        if "\n" in cells[place]:
+            return f"{cells[place].count(chr(10)) + 1} lines would be one {kind}"
+    inside = [line.split(layout.separator) for cell in cells for line in cell.split("\n")[1:-1]]
+    rows = [
+        row for row in inside if len(row) == columns.width and (columns.value is None or is_number(row[columns.value]))
+    ]
+    return f"{len(rows)} of the lines between look like rows" if rows else ""
 
 
 def _field_fix(cells: list[str], columns: Columns, layout: Layout) -> str:

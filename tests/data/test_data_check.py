@@ -200,8 +200,23 @@ def test_guess(tmp_path: Path) -> None:
 def test_a_row_that_runs_over_lines_is_said_where_its_quote_opens(tmp_path: Path) -> None:
     (problem,) = findings(tmp_path, HEAD + '1,2,3\n2,"3,4\n3,4,5\n4,5,1\n')
     assert problem.line == 3 and "a quote opens here and the row runs on to line 5" in problem.what
-    (problem,) = findings(tmp_path, HEAD + '1,"a\nb",3\n2,3,x\n')
+    swallowed, problem = findings(tmp_path, HEAD + '1,"a\nb",3\n2,3,x\n')
+    assert swallowed.line == 2 and "closes on line 3: 2 lines would be one item" in swallowed.what
     assert problem.line == 4, "lines inside of a quoted field count"
+
+
+def test_rows_between_two_stray_quotes_are_not_lost(tmp_path: Path) -> None:
+    """Before: 32 users instead of 50 without a word."""
+    rows = [f"{k % 50},{k // 50},{1 + k % 5}" for k in range(400)]
+    whole = HEAD + "\n".join(rows)
+    assert findings(tmp_path, whole + "\n") == []
+    rows[100], rows[300] = rows[100].replace("0,", '0,"', 1), rows[300].replace("0,", '0,"', 1)
+    (problem,) = findings(tmp_path, HEAD + "\n".join(rows) + "\n")
+    assert problem.line == 102 and "closes on line 302: 201 lines would be one item" in problem.what
+    words = "user,item,rating,note\n"
+    assert findings(tmp_path, words + '1,2,3,"good\n\nreally"\n2,2,4,bad\n') == [], "a note may hold several lines"
+    (problem,) = findings(tmp_path, words + '1,2,3,"good\n1,3,4,fine\n2,2,4,"\n3,2,4,bad\n')
+    assert "closes on line 4: 1 of the lines between look like rows" in problem.what
 
 
 @pytest.mark.parametrize(
