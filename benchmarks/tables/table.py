@@ -222,7 +222,7 @@ def _legend(table: Table) -> list[str]:
     level = "" if table.level is None else f"{100 * table.level:g} % "
     lines = [f"Each cell: ours [{level}interval]; published; verdict."]
     if any(cell.keys for cell in table.cells):
-        lines.append("Intervals are over users and runs; items, training rows and splits are taken as they are.")
+        lines.append("Intervals are about other users and seeds; items, training rows and splits are taken as they are.")
     if any("(p " in cell.verdict for cell in table.cells):
         lines.append(
             "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "
