@@ -116,7 +116,9 @@ class Method(NamedTuple):
 class Solver(NamedTuple):
     """A model that brings its own learning rule: closed forms, neighbourhoods, alternating least squares.
 
-    ``options`` is a frozen dataclass of typed options; ``method(options) -> Method`` sees the structural ones, the
+    ``options`` is a frozen dataclass of typed options; a class variable ``space`` of a plugin's is what ``tune`` and
+    ``benchmark`` search: by option ``{"choices": […]}``, for a float also ``{"low": …, "high": …, "log": …}`` (a
+    built-in model states it in its YAML file). ``method(options) -> Method`` sees the structural ones, the
     traced ones arrive as ``hp.model[name]``. ``memory(options, n_users, n_items) -> bytes`` is asked before anything
     starts.
     ``version`` is bumped whenever the model's numbers change: it is part of a run's key.
@@ -138,7 +140,7 @@ class Backbone(NamedTuple):
     ``build(options, data, rngs) -> nnx.Module`` with ``__call__(users i32[B], items i32[B]) -> f32[B]``, and where it
     is cheaper than calling every pair, ``score_all(users i32[B]) -> f32[B, n_items]``.
     A module may say what λ multiplies by a ``penalty() -> f32[]`` of its own; ‖θ‖² otherwise.
-    The harness adds a learned constant to the score, so a backbone needs no global mean.
+    The harness adds a learned constant to the score, so a backbone needs no global mean. ``options``: as of ``Solver``.
     """
 
     name: str

@@ -18,6 +18,7 @@ VERBS = {
     "run": "one run: load, split, fit, evaluate, store             upliftlens run data=ml-100k model=mf seed=0",
     "sweep": "many runs; run again to continue                       upliftlens sweep model=mf,mlp 'seed=range(0,5)'",
     "tune": "seeded random search, selected on validation rows      upliftlens tune model=mf data=ml-100k budget=20",
+    "benchmark": "methods tuned alike, run and compared                  upliftlens benchmark data=csv model=mf,ease",
     "results": "read the store                                         upliftlens results --where model=mf --format md",
     "compare": "methods, paired over users and seeds                   upliftlens compare mf mlp --metric recall@10",
     "table": "a paper's table beside the published numbers           upliftlens table schnabel-1 --format md",

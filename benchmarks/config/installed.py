@@ -44,7 +44,9 @@ def as_choice(config: str, plugin: Any, file: str | None = None) -> None:
         raise UpliftlensError(f"{what}: give its options defaults ({', '.join(missing)}); they are its configuration")
     try:
         defaults = {} if kind is None else asdict(kind())
-        node = {"name": plugin.name, **({"file": file} if file else {}), **defaults}
+        space = {name: dict(entry) for name, entry in getattr(kind, "space", {}).items()}
+        stated = {"file": file, "space": space}
+        node = {"name": plugin.name, **{name: value for name, value in stated.items() if value}, **defaults}
         ConfigStore.instance().store(group=config, name=plugin.name, node=node, provider="upliftlens")
     except (ValueError, TypeError, OmegaConfBaseException) as error:
         raise UpliftlensError(

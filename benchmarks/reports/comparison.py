@@ -159,11 +159,11 @@ def decided(family: Sequence[Difference], higher_is_better: bool, level: float) 
     return [Decided(*difference, p, better(difference, p)) for difference, p in zip(family, corrected, strict=True)]
 
 
-def _excludes_0(difference: Difference | Decided) -> bool:
+def _excludes_0(difference: Difference | Decided | Comparison) -> bool:
     return difference.lo > 0 or difference.hi < 0  # False for NaN bounds
 
 
-def in_a_cell(difference: Decided, first: str = "better", second: str = "worse") -> str:
+def in_a_cell(difference: "Decided | Comparison", first: str = "better", second: str = "worse") -> str:
     """The verdict on a difference, with its corrected p, for the cell of a table.
 
     ``first``, ``second``: what it says where that side is the better.

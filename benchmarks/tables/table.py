@@ -222,11 +222,11 @@ def _legend(table: Table) -> list[str]:
     level = "" if table.level is None else f"{100 * table.level:g} % "
     lines = [f"Each cell: ours [{level}interval]; published; verdict."]
     if any(cell.keys for cell in table.cells):
-        lines.append("Intervals are about other users and seeds; items, training rows and splits are taken as they are.")
+        lines.append("Intervals are about other users and seeds; items, training rows and splits are taken as given.")
     if any("(p " in cell.verdict for cell in table.cells):
         lines.append(
             "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "
-            "large, corrected for the number of differences in the column (Holm); ≤: the resamples allow none smaller."
+            "large, corrected for the number of differences (Holm); ≤: the resamples allow none smaller."
         )
     if any(cell.uses_mar_data for cell in table.cells):
         lines.append("MAR data: ratings of pairs chosen at random (missing at random), used beside the log.")

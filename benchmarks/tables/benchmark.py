@@ -1,0 +1,171 @@
+"""``upliftlens benchmark``: methods tuned with equal trials on validation rows, run with several seeds, compared.
+
+Options with several values, as in a sweep (``model=mf,mlp objective=naive,ips``), make the methods: each combination is
+one. Each is searched over its own space with the same budget, its best trial is run in full with every seed, and the
+methods are compared, pairs corrected for their number (Holm). All runs are kept in the store, so that a benchmark that
+was stopped goes on, and one with more seeds or trials repeats nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from shlex import quote
+from typing import Annotated, Literal, NamedTuple
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
+from upliftlens.benchmarks.config.overrides import swept
+from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.metrics.registry import in_full
+from upliftlens.benchmarks.reports.comparison import bounds, compare, in_a_cell, verdict
+from upliftlens.benchmarks.runs.plan import Plan, general, plan
+from upliftlens.benchmarks.runs.records import default_metrics
+from upliftlens.benchmarks.sweeps.search import search
+from upliftlens.benchmarks.sweeps.space import sample
+from upliftlens.benchmarks.sweeps.tune import searched
+from upliftlens.benchmarks.system.talk import say
+from upliftlens.benchmarks.tables.run import Runs, behind, measured, runs_of
+from upliftlens.benchmarks.tables.table import Cell, Table
+from upliftlens.causal.errors import UpliftlensError, located, unknown
+from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.options import Above, AtLeast
+
+NAMED = ("model", "loss", "objective")
+"""Groups whose choice is the name of a method; other options with several values are added to it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What configs/benchmark.yaml states."""
+
+    seeds: Annotated[int, AtLeast(1)]
+    metric: str
+    baseline: str | None
+    margin: Annotated[float, Above(0)] | None
+    format: Literal["md", "latex", "json"]
+
+
+class Method(NamedTuple):
+    """A row: its name, how many trials it had, the words of a sweep that repeat its best one, and its runs."""
+
+    name: str
+    trials: int
+    words: tuple[str, ...]
+    runs: Runs
+
+
+def benchmark(arguments: Sequence[str]) -> tuple[Table, Options]:
+    """The table of a benchmark and the options that it was asked for with.
+
+    Raises:
+        UpliftlensError: for what can't be composed, planned or compared, and for a method of which every trial failed.
+    """
+    own = [text for text in arguments if text.partition("=")[0] in Options.__dataclass_fields__]
+    options = typed(Options, composed(own, "benchmark"), "")
+    metric, words = in_full(options.metric), [text for text in arguments if text not in own]
+    if not any(text.startswith("train.monitor=") for text in words):
+        words.append(f"train.monitor={metric}")
+    overrides = prepare_overrides(words)
+    combined = list(_combinations(overrides))
+    names = _names([plan(composed(words), words) for words in combined], combined, overrides)
+    if options.baseline is not None and options.baseline not in names:
+        raise unknown("baseline", options.baseline, names)
+    if len(names) < 2:
+        raise UpliftlensError(f"{next(iter(names))} alone is no benchmark: name several, as in model=mf,mlp")
+    fixed = [text for text in words if not swept(text)]
+    methods = [_method(name, of_method, fixed, options.seeds) for name, of_method in names.items()]
+    return _table(methods, metric, options), options
+
+
+def _combinations(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """The overrides of each method: one value of every option that has several.
+
+    Raises:
+        UpliftlensError: for several seeds, data sets or splits, which don't make methods.
+    """
+    parser, values = OverridesParser.create(), []
+    for override in overrides:
+        key = override.partition("=")[0]
+        if not swept(override):
+            values.append([override])
+            continue
+        if key == "seed" or key.partition(".")[0] in ("data", "split"):
+            fix = "seeds=N sets the seeds" if key == "seed" else "one benchmark is about one data set and split"
+            raise UpliftlensError(f"{override} makes no methods: {fix}")
+        values.append([f"{key}={value}" for value in parser.parse_override(override).sweep_string_iterator()])
+    yield from map(list, product(*values))
+
+
+def _names(plans: Sequence[Plan], combined: Sequence[list[str]], overrides: Sequence[str]) -> dict[str, list[str]]:
+    """The overrides of each method by its name. What a solver does not read makes no second method of it."""
+    several = {text.partition("=")[0] for text in overrides if swept(text)}
+    names: dict[str, list[str]] = {}
+    for method, words in zip(plans, combined, strict=True):
+        learning = method.learning
+        parts = (learning.model,) if method.solver else (learning.model, learning.loss, learning.objective)
+        others = [
+            text for text in words if (key := text.partition("=")[0]) in several and key not in (*NAMED, *method.unread)
+        ]
+        names.setdefault(" ".join(["/".join(part.value.name for part in parts), *others]), words)
+    return names
+
+
+def _method(name: str, overrides: list[str], fixed: list[str], seeds: int) -> Method:
+    """Searches a method's space and runs its best trial with every seed; ``fixed``: the words that all share."""
+    content = composed(overrides, resolve=False)
+    config = changed(content, ())
+    settings = general(config)
+    group = [] if settings.group else ["group=benchmark"]
+
+    def planned(changes: Sequence[str]) -> Plan:
+        return plan(changed(content, [*changes, *group]), overrides)
+
+    with located(name):
+        space = searched(config, overrides)
+        tried = search(planned, space, sample, settings.budget, settings.tune_seed, say, watched=True)
+        changes = tried.trials[tried.best].changes
+        best = " ".join(changes) or "as configured"
+        say(f"{name}: {best}, the best of {len(tried.trials)} trials; {seeds} seeds of it")
+        runs = runs_of([planned([*changes, f"seed={seed}"]) for seed in range(seeds)])
+    chosen = [text for text in overrides if text.partition("=")[0] not in {word.partition("=")[0] for word in fixed}]
+    return Method(name, len(tried.trials), (*fixed, *chosen, *changes), runs)
+
+
+def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
+    first = methods[0].runs.records[0]
+    interval = Resampling(**first.config["metrics"]["interval"])
+    cells = []
+    for name, _, _, runs in methods:
+        for column in dict.fromkeys([metric, *default_metrics(runs.records[0].metrics)]):
+            value = measured(runs, column, interval).value
+            cells.append(Cell(name, column, value.mean, *bounds(value, interval), None, "", *behind(runs.records)))
+    pairs = list(combinations(methods, 2))
+    if options.baseline is not None:
+        (baseline,) = (method for method in methods if method.name == options.baseline)
+        pairs = [(method, baseline) for method in methods if method is not baseline]
+    family = {f"{left.name} and {right.name}": (left.runs.evaluations, right.runs.evaluations) for left, right in pairs}
+    results = compare(family, metric, interval, options.margin)
+    sentences = []
+    for (left, right), (names, result) in zip(pairs, results.items(), strict=True):
+        keys = behind([*left.runs.records, *right.runs.records])
+        column, ends = f"{metric} vs {right.name}", (result.difference, result.lo, result.hi)
+        cells.append(Cell(left.name, column, *ends, None, in_a_cell(result), *keys))
+        sentences.append(f"{names}: {verdict(result, left.name, right.name, interval.level)}")
+    where = f"{first.data['name']}, split {first.split['name']}"
+    title = f"{where}, {options.seeds} seeds, tuned by {metric} on validation rows"
+    return Table(title, cells, [*_trials(methods), *sentences, *(_again(method, options.seeds) for method in methods)])
+
+
+def _trials(methods: Sequence[Method]) -> list[str]:
+    """How many trials each method had."""
+    tuned = [f"{method.name} {method.trials}" for method in methods if method.trials > 1]
+    fixed = [method.name for method in methods if method.trials == 1]
+    lines = [f"Trials: {', '.join(tuned)}."] if tuned else []
+    return lines + ([f"As configured, with nothing to search or a budget of 1: {', '.join(fixed)}."] if fixed else [])
+
+
+def _again(method: Method, seeds: int) -> str:
+    """The command that repeats a row."""
+    words = (text for text in (*method.words, f"seed=range(0,{seeds})") if not text.startswith("budget="))
+    return f"{method.name} again: upliftlens sweep {' '.join(map(quote, words))}"
