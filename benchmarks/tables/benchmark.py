@@ -128,8 +128,10 @@ def _method(name: str, overrides: list[str], fixed: list[str], seeds: int) -> Me
         best = " ".join(changes) or "as configured"
         say(f"{name}: {best}, the best of {len(tried.trials)} trials; {seeds} seeds of it")
         runs = runs_of([planned([*changes, f"seed={seed}"]) for seed in range(seeds)])
-    chosen = [text for text in overrides if text.partition("=")[0] not in {word.partition("=")[0] for word in fixed}]
-    return Method(name, len(tried.trials), (*fixed, *chosen, *changes), runs)
+    shared = [text for text in fixed if not text.startswith("model.file=")]
+    file = [f"model.file={path}" for path in [config["model"].get("file")] if path]
+    chosen = [text for text in overrides if text.partition("=")[0] not in {word.partition("=")[0] for word in shared}]
+    return Method(name, len(tried.trials), (*shared, *file, *chosen, *changes), runs)
 
 
 def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
