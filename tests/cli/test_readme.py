@@ -20,6 +20,7 @@ from upliftlens.benchmarks.cli.main import VERBS, parser_of
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.config.plugins import from_file
 from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.tables.benchmark import Options
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "plugins" / "my_model.py"
@@ -94,7 +95,9 @@ def test_every_command_parses(line, monkeypatch, tmp_path):
     assert verb in VERBS
     if set(rest) & {"--help", "--cfg"}:
         return
-    if verb in ("run", "sweep", "tune"):
+    if verb == "benchmark":
+        rest = [part for part in rest if part.partition("=")[0] not in Options.__dataclass_fields__]
+    if verb in ("run", "sweep", "tune", "benchmark"):
         if "model=distance" in rest:  # installed, in the text
             rest = ["model.file=my_model.py" if part == "model=distance" else part for part in rest]
         rest = [value_of(override) for override in prepare_overrides(rest)]
