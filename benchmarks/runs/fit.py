@@ -10,7 +10,7 @@ import numpy as np
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, monitor
 from upliftlens.benchmarks.evaluation.evidence import Effects
-from upliftlens.benchmarks.metrics.registry import choose, choose_all, is_weighted
+from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.feeding import feed_of, rows
@@ -151,7 +151,7 @@ def simulated(plan: Plan, prepared: Prepared, say: Say) -> np.ndarray | str | No
     A string says why such a world is refused.
     """
     dataset, parts = prepared.dataset, prepared.split
-    asked = any(choice.metric.evidence == "semi" for choice in choose_all(plan.metrics.names))
+    asked = any(choice.metric.evidence == "semi" for choice in map(choose, plan.metrics.names))
     if not asked or plan.metrics.world is None or dataset.treatment is not None or dataset.feedback != "explicit":
         return None
     rows = SplitRows(dataset.fingerprint, parts.fingerprint, fitted_rows(dataset, parts), parts.test)

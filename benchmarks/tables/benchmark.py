@@ -123,7 +123,7 @@ def _method(name: str, overrides: list[str], fixed: list[str], seeds: int) -> Me
 
     with located(name):
         space = searched(config, overrides)
-        tried = search(planned, space, sample, settings.budget, settings.tune_seed, say, watched=True)
+        tried = search(planned, config, space, sample, settings.budget, settings.tune_seed, say, watched=True)
         changes = tried.trials[tried.best].changes
         best = " ".join(changes) or "as configured"
         say(f"{name}: {best}, the best of {len(tried.trials)} trials; {seeds} seeds of it")
@@ -156,7 +156,8 @@ def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
         sentences.append(f"{names}: {verdict(result, left.name, right.name, interval.level)}")
     where = f"{first.data['name']}, split {first.split['name']}"
     title = f"{where}, {options.seeds} seeds, tuned by {metric} on validation rows"
-    return Table(title, cells, [*_trials(methods), *sentences, *(_again(method, options.seeds) for method in methods)])
+    again = (_again(method, options.seeds) for method in methods)
+    return Table(title, cells, [*_trials(methods), *sentences, *again], interval.level)
 
 
 def _trials(methods: Sequence[Method]) -> list[str]:
