@@ -65,7 +65,7 @@ class SplitKind:
     ``validation(log, rows, options)``: bool[len(rows)], which of the other ``rows`` validate.
     ``sampling``: which parts are random samples. ``order`` and ``redrawn``: see ``LeakReport``.
     ``given_test``: the test set is that of the data set. ``mend``: the fix for test pairs that are trained on.
-    ``version``: bumped when a built-in kind draws other rows, or changes ``sampling``.
+    ``version``: bumped when a built-in kind draws other rows, or a change of ``sampling`` moves a number.
     """
 
     name: str
@@ -115,11 +115,10 @@ class Split:
                 f"split={self.name} doesn't draw its validation rows at random, so they have no known propensity: "
                 "select by a metric without /ips or /snips"
             )
-        shares["test"] = (
-            min(1.0, len(self.test) / n)
-            if self.sampling.test
-            else f"the test rows of split={self.name} are no random share of the log that the propensity is of"
-        )
+        why = f"the test rows of split={self.name} are no random share of the log that the propensity is of"
+        if doubts := self.leak.doubts():
+            why += f": {', '.join(doubts)}"
+        shares["test"] = min(1.0, len(self.test) / n) if self.sampling.test else why
         return shares
 
 

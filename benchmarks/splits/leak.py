@@ -1,11 +1,12 @@
-"""Leaks: test pairs, or later rows, in the training set of a split."""
+"""Leaks: test pairs, or later rows, in the training set of a split; and whether its test rows look random."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from upliftlens.causal.interactions import Interactions
+from upliftlens.benchmarks.splits.randomness import Randomness, randomness
+from upliftlens.causal.interactions import Interactions, concatenate
 
 Order = Literal["none", "user", "global"]
 
@@ -20,6 +21,7 @@ class LeakReport:
     split guarantees about time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
     whose user, or item, has no row in train. ``published``: a training row may be tested, by the published protocol.
     ``redrawn``: the parts are independent draws of the outcomes of the same pairs; no fit may combine them.
+    ``randomness``: whether the test rows look like a random sample of all rows; None where ``redrawn``.
     """
 
     train: int
@@ -36,6 +38,7 @@ class LeakReport:
     order: Order
     published: bool
     redrawn: bool = False
+    randomness: Randomness | None = None
 
     def problems(self) -> tuple[str, ...]:
         """Leaks that bias every number from this split, a sentence each."""
@@ -68,17 +71,23 @@ class LeakReport:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Remarks for a reader of the numbers, a sentence each: ``repeats``, future rows and cold test rows."""
+        """Remarks for a reader of the numbers, a sentence each: ``repeats``, future, cold and no random test rows."""
         if self.redrawn:
             return ("training, validation and test are three draws of the outcomes of the same pairs",)
         late = self.order == "none" and self.future
+        doubts = self.doubts()
         return self.repeats() + _that_apply(
             (late, f"{late} training rows are later than their user's first test row: not a forecast"),
             (
                 self.cold_users + self.cold_items,
                 f"cold test rows: {self.cold_users} by user, {self.cold_items} by item",
             ),
+            (len(doubts), f"the test rows are no random sample of the log: {', '.join(doubts)}"),
         )
+
+    def doubts(self) -> tuple[str, ...]:
+        """Why the test rows are surely no random sample, a clause each (``Randomness``)."""
+        return () if self.randomness is None else self.randomness.doubts()
 
 
 def _that_apply(*remarks: tuple[int | None, str]) -> tuple[str, ...]:
@@ -115,6 +124,7 @@ def leak_report(
         order=order,
         published=published,
         redrawn=redrawn,
+        randomness=None if redrawn else randomness(concatenate(train, validation), test),
     )
 
 
