@@ -27,7 +27,7 @@ def _undefined(metric: Metric) -> str:
         return "of the rows with overlap that it counts, none was recommended, or all were"
     if metric.evidence == "imputed":
         return "no propensities balance the imputed errors, or the estimate under the root is negative"
-    return "no user's rows define it (no relevant item, or only one class of labels)"
+    return "no user's rows define it (none that it counts, no relevant item, or only one class of labels)"
 
 
 _SELECT = (
@@ -63,12 +63,18 @@ class HeldOut(NamedTuple):
 
 
 class _Exam(NamedTuple):
-    """Held out rows without padding (``held``): which are positive, their user's position, and what to rank."""
+    """Held out rows without padding (``held``): which are positive, their user's position, and what to rank.
+
+    ``cold`` bool[N], of the rows, and ``cold_targets`` bool[P], of the relevant pairs: no row of the user, or of the
+    item, was trained on.
+    """
 
     held: HeldOut
     positive: np.ndarray
     row: np.ndarray
     targets: Targets
+    cold: np.ndarray
+    cold_targets: np.ndarray
     outcome: AdditiveMeans | None = None
 
 
@@ -81,7 +87,7 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
     Raises:
         UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
     """
-    exam = _prepare(test, config)
+    exam = _prepare(test, data)
     chosen = list(map(choose, config.names))
     absent = {choice.name: reason for choice in chosen if (reason := _impossible(choice, method, exam, config))}
     possible = [choice for choice in chosen if choice.name not in absent]
@@ -94,6 +100,7 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
         "users": len(users),
         "users_without_relevant": len(users) - len(np.unique(row)),
         "test_pairs": len(exam.held.rows),
+        "cold_test_pairs": int(exam.cold.sum()),
         "relevant_pairs": len(row),
         "seen_test_pairs": exam.targets.overlap,
     }
@@ -112,7 +119,7 @@ def monitor(
         UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
     """
     chosen = choose(name)
-    exam = _prepare(validation, config)
+    exam = _prepare(validation, data)
     if reason := _impossible(chosen, method, exam, config):
         raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
     exam = _with_outcome(exam, method, data, [chosen], config)
@@ -126,7 +133,7 @@ def monitor(
     return monitored
 
 
-def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
+def _prepare(held: HeldOut, data: TrainingData) -> _Exam:
     real = np.asarray(held.rows.weight) > 0
     rows, weights = take(held.rows, real), held.weights
     if weights.propensity is not None:
@@ -136,7 +143,18 @@ def _prepare(held: HeldOut, config: MetricsConfig) -> _Exam:
     log = held.effects.log
     to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
     row = np.searchsorted(to_rank.users, np.asarray(rows.user))
-    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank)
+    cold = _cold(data, rows.user, rows.item)
+    cold_targets = _cold(data, to_rank.users[to_rank.row], to_rank.item)
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, cold, cold_targets)
+
+
+def _cold(data: TrainingData, user: Array, item: Array) -> np.ndarray:
+    """bool[N]: pairs (user i[N], item i[N]) whose user, or whose item, has no row in the training data."""
+    trained = np.asarray(data.log.weight) > 0
+    users, items = (np.asarray(column)[trained] for column in (data.log.user, data.log.item))
+    known_users, known_items = np.zeros(data.log.n_users, bool), np.zeros(data.log.n_items, bool)
+    known_users[users], known_items[items] = True, True
+    return ~(known_users[np.asarray(user)] & known_items[np.asarray(item)])
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
@@ -187,7 +205,7 @@ def _measure(
         row = exam.targets.row
         order = np.lexsort((ranking.rank, row))
         relevant = np.bincount(row, minlength=len(users)).astype(np.float64)
-        evidence["ranks"] = Ranks(row[order], ranking.rank[order], relevant)
+        evidence["ranks"] = Ranks(row[order], ranking.rank[order], relevant, exam.cold_targets[order])
         if length:
             popularity = np.bincount(np.asarray(data.log.item), np.asarray(data.log.weight) > 0, data.log.n_items)
             evidence["lists"] = Lists(ranking.lists, popularity)
@@ -219,6 +237,7 @@ def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: 
         exam.held.weights.propensity,
         rows.n_users * rows.n_items,
         config.debiased,
+        exam.cold,
     )
 
 

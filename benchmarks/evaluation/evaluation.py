@@ -25,8 +25,9 @@ class Evaluation(NamedTuple):
     ``users`` i32[U]: indices of the users with test rows. ``statistics[name].sums`` f64[U, S] are kept per user.
     ``summaries[name]``: the value and its interval over users; n is the number of users for whom it is defined.
     ``absent[name]``: why a metric that was asked for has no value. ``counts``: users, users_without_relevant,
-    test_pairs, relevant_pairs, seen_test_pairs (also seen in training, kept as candidates). ``random``: whether another
-    seed would have given another fit (``Method.random``).
+    test_pairs, cold_test_pairs (no row of the user, or of the item, was trained on), relevant_pairs, seen_test_pairs
+    (also seen in training, kept as candidates). ``random``: whether another seed would have given another fit
+    (``Method.random``).
     """
 
     users: np.ndarray

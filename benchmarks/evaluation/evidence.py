@@ -1,6 +1,6 @@
 """Evidence on effects: the tested log of recommendations, the true effects in a world, a frozen world.
 
-And what the user is told of it: metrics that could not be measured and why, rows whose weights were clipped.
+And what the user is told: metrics that could not be measured and why, cold test rows, rows whose weights were clipped.
 """
 
 from collections.abc import Iterator, Mapping
@@ -102,6 +102,17 @@ def by_reason(absent: Mapping[str, str]) -> Iterator[str]:
         shown, rest = ", ".join(metrics[:_SHOWN]), len(metrics) - _SHOWN
         more = f" and {rest} other{'s' if rest > 1 else ''}" if rest > 0 else ""
         yield f"{shown}{more}: {reason}"
+
+
+def mostly_cold(counts: Mapping[str, int]) -> str | None:
+    """A sentence where more than half of the test rows are cold (``Evaluation.counts``), else None."""
+    cold, tested = counts["cold_test_pairs"], counts["test_pairs"]
+    if 2 * cold <= tested:
+        return None
+    return (
+        f"{cold:,} of {tested:,} test rows ({cold / tested:.0%}) are of users or items without training rows: "
+        "metrics.names=[rmse/warm,rmse/cold,recall@10/warm,recall@10/cold] has both kinds of rows apart"
+    )
 
 
 def clipped(log: UpliftLog | None, options: UpliftOptions | None) -> int:

@@ -2,8 +2,8 @@
 
 Built-in metrics are defined in ``pairs.py`` (predictions of the test pairs), ``debiased.py`` (the same on a log missing
 not at random), ``published.py`` (conventions of published tables), ``ranking.py`` (ranks of the relevant items),
-``lists.py`` (recommended items) and ``uplift.py`` (effects of recommendations). An installed package adds a ``Metric``
-through the entry-point group ``upliftlens.metrics``.
+``cold.py`` (cold and warm rows apart), ``lists.py`` (recommended items) and ``uplift.py`` (effects of recommendations).
+An installed package adds a ``Metric`` through the entry-point group ``upliftlens.metrics``.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Pairs(NamedTuple):
     ``row`` i64[N]: position among the U = ``n_users`` test users; ``value`` f64[N]; ``positive`` bool[N], value ≥
     relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and
     highest value. ``propensity`` f64[N], for metrics that are ``weighted``: P(the pair is among the test pairs), or
-    None; ``n_pairs``: users × items. ``options`` of debiased values, or None.
+    None; ``n_pairs``: users × items. ``options`` of debiased values, or None. ``cold`` bool[N]: see ``cold.py``.
     """
 
     row: np.ndarray
@@ -42,6 +42,7 @@ class Pairs(NamedTuple):
     propensity: np.ndarray | None = None
     n_pairs: int = 0
     options: "DebiasOptions | None" = None
+    cold: np.ndarray | None = None
 
 
 class Imputed(NamedTuple):
@@ -64,11 +65,13 @@ class Ranks(NamedTuple):
 
     ``row`` i64[P] and ``rank`` f64[P], sorted by (row, rank); ranks count from 1, inf where never recommended.
     ``relevant`` f64[U]: relevant test items per user. Users with none are undefined for every metric of ranks.
+    ``cold`` bool[P]: see ``cold.py``.
     """
 
     row: np.ndarray
     rank: np.ndarray
     relevant: np.ndarray
+    cold: np.ndarray | None = None
 
 
 class Lists(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from upliftlens.benchmarks.data.world import hidden
 from upliftlens.benchmarks.evaluation.evaluate import evaluate
 from upliftlens.benchmarks.evaluation.evaluation import to_arrays
-from upliftlens.benchmarks.evaluation.evidence import Effects, by_reason, clipped, unmeasured
+from upliftlens.benchmarks.evaluation.evidence import Effects, by_reason, clipped, mostly_cold, unmeasured
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.failures import RunFailed, thrown, unprepared
@@ -182,6 +182,8 @@ def _measured(
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
     for remark in unmeasured(dataset.name, evaluation.absent):
         say_once(remark, reporter.say)
+    if cold := mostly_cold(evaluation.counts):
+        say_once(f"{dataset.name}, split {parts.name}: {cold}", reporter.say)
     diagnostics: dict[str, Any] = {"evaluation": evaluation.counts, "absent": evaluation.absent}
     if log is not None:
         cut = clipped(log, plan.metrics.uplift)
