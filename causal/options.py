@@ -7,7 +7,7 @@ floats are tracers.
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -84,6 +84,23 @@ class Distinct:
             raise UpliftlensError(f"{name} is empty, so there would be nothing to compute: name at least one")
         if twice := [entry for entry in value if list(value).count(entry) > 1]:
             raise UpliftlensError(f"{name} lists {twice[0]} more than once")
+
+
+@dataclass(frozen=True)
+class Before:
+    """Marks an option that joined a finished class: ``value`` is what was done before it.
+
+    At this value the option is no part of a key, so that finished runs keep theirs.
+    """
+
+    value: Any
+
+
+def identity_of(options: Any) -> dict[str, Any]:
+    """The options as plain data for a key: all but those at the value of their mark ``Before``."""
+    hints = get_type_hints(type(options), include_extras=True)
+    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: value for name, value in asdict(options).items() if Before(value) not in marks[name]}
 
 
 SEEDS = Within(0, 2**32 - 1)

@@ -100,6 +100,18 @@ def unread(overrides: Sequence[str]) -> list[str]:
     return options
 
 
+def check_history(options: Any, feedback: str | None) -> None:
+    """Refuses a solver whose ``options`` ask for histories of ratings, where the data's ``feedback`` is implicit.
+
+    Raises:
+        UpliftlensError: with what to choose instead.
+    """
+    if feedback == "implicit" and getattr(options, "history", "binary") == "graded":
+        raise UpliftlensError(
+            "model.history=graded learns from ratings, and data.feedback=implicit has none: use model.history=binary"
+        )
+
+
 def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:
     """Refuses a propensity of being observed for a log of recommendations (``treated``).
 

@@ -14,11 +14,18 @@ from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, is_debiased, is_weighted
 from upliftlens.benchmarks.propensities import exposure as propensities
-from upliftlens.benchmarks.runs.compatible import SOLVERS_READ, Learning, check_exposure, check_learning, unread
+from upliftlens.benchmarks.runs.compatible import (
+    SOLVERS_READ,
+    Learning,
+    check_exposure,
+    check_history,
+    check_learning,
+    unread,
+)
 from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
 from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.options import SEEDS, Above, AtLeast, Traced
+from upliftlens.causal.options import SEEDS, Above, AtLeast, Traced, identity_of
 from upliftlens.models.contract import Solver
 from upliftlens.models.descent import Optimizer, Schedule
 
@@ -154,8 +161,11 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
     )
     data, train, weighted = typed_plan.data, typed_plan.train, typed_plan.weighted
     check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, typed_plan.needs)
-    if not typed_plan.solver:
-        check_learning(learning, train.optimizer, train.layout, getattr(data, "feedback", None), weighted)
+    feedback = getattr(data, "feedback", None)
+    if typed_plan.solver:
+        check_history(model, feedback)
+    else:
+        check_learning(learning, train.optimizer, train.layout, feedback, weighted)
     return typed_plan
 
 
@@ -241,7 +251,7 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     monitors = AUTO_MONITORS.values() if plan.train.monitor == "auto" else (plan.train.monitor,)
     identity: dict[str, Any] = {
         "model": {"name": model.value.name, "version": model.value.version, "source": model.source},
-        "options": asdict(plan.learning.options),
+        "options": identity_of(plan.learning.options),
         "seed": plan.seed,
         "trial": plan.trial,
         # Early stopping depends on its metric, which ``auto`` chooses among several, and on the order of ties.

@@ -4,7 +4,7 @@
     P = (XᵀX + l2·I)⁻¹           B_ij = −P_ij / P_jj for i ≠ j, 0 on the diagonal          (eq. 8)
     s_u = X_u B
 
-X is the 0/1 history matrix of ``models.solvers.history``. Each column of B is the ridge regression of an item on all
+X is the history matrix of ``models.solvers.history``. Each column of B is the ridge regression of an item on all
 others.
 
 Time: 2·U·I² operations for the Gram matrix and 7/3·I³ for the inverse (Cholesky). All is float32: errors grow with the
@@ -18,16 +18,17 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import Above, Traced
+from upliftlens.causal.options import Above, Before, Traced
 from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
-from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
+from upliftlens.models.solvers.history import History, Spans, gram, gram_bytes, history, in_blocks, spans, with_history
 
 
 @dataclass(frozen=True)
 class Options:
-    """``l2``: strength of the ridge penalty, in units of co-occurrence counts."""
+    """``l2``: strength of the ridge penalty, in units of co-occurrence counts; ``history``: X."""
 
     l2: Annotated[Traced[float], Above(0)]
+    history: Annotated[History, Before("binary")]
 
 
 class State(NamedTuple):
@@ -76,4 +77,4 @@ def _memory(options: Options, n_users: int, n_items: int) -> int:
     return max(gram_bytes(n_users, n_items), 4 * 5 * n_items**2)
 
 
-model = Solver("ease", Options, lambda options: _METHOD, _memory)
+model = Solver("ease", Options, lambda options: with_history(_METHOD, options.history), _memory)

@@ -1,22 +1,30 @@
-"""Dense 0/1 history rows of a block of users, built from the log inside a compiled program.
+"""Dense history rows of a block of users, built from the log inside a compiled program.
 
-The history matrix X in {0, 1}^(U×I) is X_ui = 1 if any row of the log with weight > 0 is a positive of (u, i); a pair
-with two rows counts once. All of X would take 4·U·I bytes (11 GB for 138 thousand users × 20 thousand items), so it is
-never kept. What is kept is where each user's rows lie in the log, 8 bytes a user; a block of B users costs 4·B·I bytes
-for as long as it is used, and time in proportion to the longest history of the block.
+The history matrix X in [0, 1]^(U×I) is by the option ``history`` of a solver
+    binary   X_ui = 1 if any row of the log with weight > 0 is a positive of (u, i)
+    graded   X_ui = value / highest value of the scale, of every row with weight > 0: a low rating is a weak interest.
+             Values below 0 count as 0
+and 0 elsewhere; a pair with several rows counts once, with the largest. All of X would take 4·U·I bytes (11 GB for 138
+thousand users × 20 thousand items), so it is never kept. What is kept is where each user's rows lie in the log, 8 bytes
+a user; a block of B users costs 4·B·I bytes for as long as it is used, and time in proportion to the longest history of
+the block.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from upliftlens.models.contract import Array, TrainingData
+from upliftlens.models.contract import Array, Method, TrainingData
+
+History = Literal["binary", "graded"]
 
 _STRIDE = 64  # rows of each user taken per turn of the loop: some tens of microseconds of work for 256 users
 _PAIRS = 256  # pairs predicted at once: bounds the histories in memory
-_BLOCK = 1024  # users per matrix product of the Gram matrix: wide enough to be bound by arithmetic, not by memory
+_BLOCK = 1024  # users per matrix product of histories: wide enough to be bound by arithmetic, not by memory
 
 
 class Spans(NamedTuple):
@@ -28,6 +36,26 @@ class Spans(NamedTuple):
 
     begin: Array
     end: Array
+
+
+@lru_cache(maxsize=64)
+def with_history(method: Method, kind: History) -> Method:
+    """``method``, which learns from ``data.positive``, on histories of that ``kind``; cached, so it compiles once."""
+
+    def on_grades(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda first, data, *others: function(first, graded(data), *others)
+
+    if kind == "binary":
+        return method
+    functions = method.init, method.step, method.score, method.predict
+    init, step, score, predict = (on_grades(function) for function in functions)
+    return method._replace(init=init, step=step, score=score, predict=predict)
+
+
+def graded(data: TrainingData) -> TrainingData:
+    """``data`` whose ``positive`` is value / highest value of the scale, at least 0, in every row; 0 in padding."""
+    grade = jnp.maximum(data.log.value, 0.0) / data.scale[1]
+    return replace(data, positive=jnp.where(data.log.weight > 0, grade, 0.0))
 
 
 def positives(data: TrainingData) -> Array:
@@ -51,7 +79,8 @@ def history(data: TrainingData, where: Spans, users: Array) -> Array:
 
     A user id ≥ n_users has an empty history, so that a last block may be ragged.
     """
-    owner, item, counts = (jnp.asarray(column) for column in (data.log.user, data.log.item, positives(data) > 0))
+    value = jnp.where(positives(data) > 0, data.positive, 0.0)
+    owner, item = jnp.asarray(data.log.user), jnp.asarray(data.log.item)
     begin = where.begin.at[users].get(mode="fill", fill_value=0)
     end = where.end.at[users].get(mode="fill", fill_value=0)
     turns = (jnp.max(end - begin, initial=0) + _STRIDE - 1) // _STRIDE
@@ -59,25 +88,35 @@ def history(data: TrainingData, where: Spans, users: Array) -> Array:
 
     def turn(t: Array, x: Array) -> Array:
         row = begin[:, None] + t * _STRIDE + jnp.arange(_STRIDE)
-        seen = (row < end[:, None]) & (owner[row] == users[:, None]) & counts[row]
-        return x.at[slot, item[row]].max(seen.astype(x.dtype))
+        theirs = (row < end[:, None]) & (owner[row] == users[:, None])
+        return x.at[slot, item[row]].max(jnp.where(theirs, value[row], 0.0))
 
     return jax.lax.fori_loop(0, turns, turn, jnp.zeros((users.shape[0], data.n_items), jnp.float32))
 
 
-def gram(data: TrainingData, where: Spans) -> Array:
-    """G = XᵀX, f32[n_items, n_items]: G_ij = number of users with both i and j; exact below 2²⁴ users.
+def over_users(data: TrainingData, where: Spans, add: Callable[[Any, Array], Any], start: Any) -> Any:
+    """``start``, to which ``add(total, histories f32[B, n_items])`` was applied with every user's row of X, in blocks.
 
-    2·U·I² operations in dense blocks of users.
+    The last block is filled up with empty histories.
     """
     block = min(_BLOCK, data.n_users)
 
-    def add(b: Array, g: Array) -> Array:
-        x = history(data, where, b * block + jnp.arange(block, dtype=jnp.int32))
+    def turn(b: Array, total: Any) -> Any:
+        return add(total, history(data, where, b * block + jnp.arange(block, dtype=jnp.int32)))
+
+    return jax.lax.fori_loop(0, -(-data.n_users // block), turn, start)
+
+
+def gram(data: TrainingData, where: Spans) -> Array:
+    """G = XᵀX, f32[n_items, n_items]; of 0/1 histories the number of users with both items, exact below 2²⁴ users.
+
+    2·U·I² operations in dense blocks of users.
+    """
+
+    def add(g: Array, x: Array) -> Array:
         return g + jnp.matmul(x.T, x, precision="highest")
 
-    blocks = -(-data.n_users // block)
-    return jax.lax.fori_loop(0, blocks, add, jnp.zeros((data.n_items, data.n_items), jnp.float32))
+    return over_users(data, where, add, jnp.zeros((data.n_items, data.n_items), jnp.float32))
 
 
 def gram_bytes(n_users: int, n_items: int) -> int:

@@ -5,7 +5,8 @@
         ν_u = (n_u + alpha0·n_items)^nu        ν_i = (n_i + alpha0·n_users)^nu
 
 O holds the positives, D all pairs; c is the row's weight and n_u, n_i are sums of it, so a pair with m rows
-has the confidence m (as in Hu et al.). nu = 1 scales the penalty with the terms that a row of factors takes part in.
+has the confidence m (as in Hu et al.). With ``history=graded`` O holds every rated pair, and c is its rating as a share
+of the highest. nu = 1 scales the penalty with the terms that a row of factors takes part in.
 
 With the items fixed each user's minimum solves A_u·V_u = b_u, where
     A_u = Σ_{i in O_u} c_ui·W_i·W_iᵀ + alpha0·WᵀW + l2·ν_u·1        b_u = Σ_{i in O_u} c_ui·W_i
@@ -22,9 +23,9 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import Above, AtLeast, Traced
+from upliftlens.causal.options import Above, AtLeast, Before, Traced
 from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
-from upliftlens.models.solvers.history import positives
+from upliftlens.models.solvers.history import History, positives, with_history
 
 _CHUNK = 2**18  # floats of gathered factors alive at once: a chunk of the log stays in the processor's cache
 
@@ -35,7 +36,7 @@ class Options:
 
     ``dim`` of the factors; ``cg_steps`` per half-sweep, dim of them being exact up to rounding; ``alpha0`` weighs all
     pairs against the positives; ``l2`` and ``nu`` set the penalty; factors start as N(0, ``init_scale``²/dim): at 0
-    they would stay.
+    they would stay; ``history``: what a positive is.
     """
 
     dim: Annotated[int, AtLeast(1)]
@@ -44,6 +45,7 @@ class Options:
     l2: Annotated[Traced[float], Above(0)]
     nu: Annotated[Traced[float], AtLeast(0)]
     init_scale: Annotated[Traced[float], Above(0)]
+    history: Annotated[History, Before("binary")]
 
 
 class State(NamedTuple):
@@ -170,4 +172,6 @@ def _memory(options: Options, n_users: int, n_items: int) -> int:
     return 4 * options.dim * (2 * (n_users + n_items) + 6 * max(n_users, n_items)) + 4 * 4 * _CHUNK
 
 
-model = Solver("ials", Options, lambda options: _build(options.dim, options.cg_steps), _memory)
+model = Solver(
+    "ials", Options, lambda options: with_history(_build(options.dim, options.cg_steps), options.history), _memory
+)

@@ -1,11 +1,11 @@
 """Item-kNN: items that are liked by the same people (Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS 2004).
 
-    G = XᵀX                                             G_ij = number of users with both
+    G = XᵀX                                             G_ij = number of users with both, for 0/1 histories
     w_ij = G_ij / (√(G_ii·G_jj) + shrinkage), i ≠ j      cosine, damped for pairs that few users support
     N_i  = the ``neighbours`` items j with the largest w_ij (ties: the lower index)
     s_ui = Σ_{j in N_i} w_ij·X_uj
 
-X is the 0/1 history matrix of ``models.solvers.history``. The sum isn't divided by Σ w_ij: for ranking, items with much
+X is the history matrix of ``models.solvers.history``. The sum isn't divided by Σ w_ij: for ranking, items with much
 evidence should outweigh items with little. Only n_items × neighbours similarities are kept. Nothing is minimised: the
 step's loss is 0.
 """
@@ -17,19 +17,20 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upliftlens.causal.options import AtLeast, Traced
+from upliftlens.causal.options import AtLeast, Before, Traced
 from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
-from upliftlens.models.solvers.history import Spans, gram, gram_bytes, history, in_blocks, spans
+from upliftlens.models.solvers.history import History, Spans, gram, gram_bytes, history, in_blocks, spans, with_history
 
 _ITEMS = 256  # items whose neighbours are sought at once
 
 
 @dataclass(frozen=True)
 class Options:
-    """``neighbours``: how many are kept for each item (at most all); ``shrinkage``: in users."""
+    """``neighbours``: how many are kept for each item (at most all); ``shrinkage``: in users; ``history``: X."""
 
     neighbours: Annotated[int, AtLeast(1)]
     shrinkage: Annotated[Traced[float], AtLeast(0)]
+    history: Annotated[History, Before("binary")]
 
 
 class State(NamedTuple):
@@ -95,4 +96,4 @@ def _memory(options: Options, n_users: int, n_items: int) -> int:
     return gram_bytes(n_users, n_items) + 8 * n_items * min(options.neighbours, n_items) + 8 * _ITEMS * n_items
 
 
-model = Solver("item_knn", Options, lambda options: _build(options.neighbours), _memory)
+model = Solver("item_knn", Options, lambda options: with_history(_build(options.neighbours), options.history), _memory)

@@ -47,7 +47,9 @@ CHOICES = [(group, name) for group in NEEDED if group != "loss" for name in pack
 def leaves(hint, value, path):
     """(path, type, range or choices or None) of everything that can be set; a list's first entry stands for all."""
     origin, parts = get_origin(hint), get_args(hint)
-    if origin is Annotated:
+    if origin is Annotated and get_origin(parts[0]) is Literal:
+        yield from leaves(parts[0], value, path)
+    elif origin is Annotated:
         limits = [mark for mark in parts[1:] if isinstance(mark, Range)]
         yield from [(path, parts[0], limits[0])] if limits else leaves(parts[0], value, path)
     elif origin is tuple:

@@ -30,8 +30,9 @@ TRACED = {
     "oracle": {},
 }
 STRUCTURAL: dict[str, dict[str, Any]] = {
-    "ials": {"dim": 4, "cg_steps": 2},
-    "item_knn": {"neighbours": 5},
+    "ials": {"dim": 4, "cg_steps": 2, "history": "binary"},
+    "ease": {"history": "binary"},
+    "item_knn": {"neighbours": 5, "history": "graded"},
     "cubn": {"basis": "outcome", "neighbours": 5},
     "cibn": {"basis": "treatment", "neighbours": 5},
 }

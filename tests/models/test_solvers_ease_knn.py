@@ -30,7 +30,7 @@ def _hyper(**options: float) -> Hyper:
 
 
 def _ease(data: TrainingData, l2: float) -> tuple[ease.State, float]:
-    method = ease.model.method(ease.Options(l2))
+    method = ease.model.method(ease.Options(l2, "binary"))
     key, hp = jax.random.key(0), _hyper(l2=l2)
     state, loss = jax.jit(method.step)(method.init(key, data, hp), data, None, key, hp)
     return state, float(loss)
@@ -52,7 +52,7 @@ def test_ease_equals_the_closed_form_and_ridge_regressions_without_the_item_itse
     np.testing.assert_allclose(state.weights, ridge, rtol=1e-4, atol=1e-6)
     objective = ((x - x @ ridge) ** 2).sum() + l2 * (ridge**2).sum()
     np.testing.assert_allclose(loss * N_USERS, objective, rtol=1e-5)
-    scores = ease.model.method(ease.Options(l2)).score(state, data, jnp.arange(N_USERS))
+    scores = ease.model.method(ease.Options(l2, "binary")).score(state, data, jnp.arange(N_USERS))
     np.testing.assert_allclose(scores, x @ closed, rtol=1e-4, atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_ease_stays_accurate_where_the_problem_is_badly_conditioned() -> None:
 @pytest.mark.parametrize(("neighbours", "shrinkage"), [(4, 0.0), (4, 7.5), (10, 1.0), (40, 1.0)])
 def test_item_knn_equals_numpy(neighbours: int, shrinkage: float) -> None:
     data, x = _data()
-    method = item_knn.model.method(item_knn.Options(neighbours, shrinkage))
+    method = item_knn.model.method(item_knn.Options(neighbours, shrinkage, "binary"))
     key, hp = jax.random.key(0), _hyper(shrinkage=shrinkage)
     state, _ = jax.jit(method.step)(method.init(key, data, hp), data, None, key, hp)
     gram = x.T @ x

@@ -8,6 +8,7 @@ import pytest
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.models.contract import Hyper, TrainingData
 from upliftlens.models.solvers import ials
+from upliftlens.models.solvers.history import History
 
 N_USERS, N_ITEMS, DIM = 18, 13, 3
 ALPHA0, L2, NU = 0.3, 0.05, 0.8
@@ -50,9 +51,11 @@ def _solved(c: np.ndarray, fixed: np.ndarray, penalty: np.ndarray) -> np.ndarray
     return np.stack(rows)
 
 
-def _run(cg_steps: int, epochs: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[float]]:
+def _run(
+    cg_steps: int, epochs: int, history: History = "binary"
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[float]]:
     data, _ = _data()
-    method = ials.model.method(ials.Options(DIM, cg_steps, ALPHA0, L2, NU, 1.0))
+    method = ials.model.method(ials.Options(DIM, cg_steps, ALPHA0, L2, NU, 1.0, history))
     key, hp = jax.random.key(0), _hyper()
     step = jax.jit(method.step)
     state = method.init(key, data, hp)
@@ -62,6 +65,16 @@ def _run(cg_steps: int, epochs: int) -> tuple[list[tuple[np.ndarray, np.ndarray]
         states.append(state)
         losses.append(float(loss))
     return [(np.asarray(v, np.float64), np.asarray(w, np.float64)) for v, w in states], losses
+
+
+def test_graded_ratings_are_confidences_of_every_rated_pair() -> None:
+    data, binary = _data()
+    c = np.zeros_like(binary)
+    np.add.at(c, (data.log.user, data.log.item), data.log.value / 5)
+    assert ((c > 0) & (binary == 0)).any()
+    ((_, start_items), (users, items)), losses = _run(cg_steps=3 * DIM, epochs=1, history="graded")
+    np.testing.assert_allclose(users, _solved(c, start_items, _penalties(c)[0]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(losses[0] * N_USERS, _objective(c, users, items), rtol=1e-5)
 
 
 @pytest.mark.parametrize("chunk", [ials._CHUNK, 50 * DIM])
@@ -114,7 +127,7 @@ def test_rows_without_positives_are_ranked_by_nothing() -> None:
 
 def test_factors_start_with_the_stated_spread() -> None:
     data = TrainingData(interactions([0], [0], [1.0], 4000, 2000), np.ones(1), np.zeros((4000, 0)), np.zeros((2000, 0)))
-    method = ials.model.method(ials.Options(16, 1, ALPHA0, L2, NU, 0.1))
+    method = ials.model.method(ials.Options(16, 1, ALPHA0, L2, NU, 0.1, "binary"))
     hp = Hyper({"init_scale": jnp.float32(0.1)}, {}, {})
     state = method.init(jax.random.key(0), data, hp)
     np.testing.assert_allclose([state.users.std(), state.items.std()], 0.1 / 4, rtol=0.02)

@@ -8,6 +8,7 @@ from upliftlens.benchmarks.runs import feeding
 from upliftlens.benchmarks.runs.plan import fit_identity, plan
 from upliftlens.benchmarks.runs.run import run
 from upliftlens.benchmarks.system.talk import quiet
+from upliftlens.causal.errors import UpliftlensError
 
 MONITORS = ("rmse", "logloss", "rmse/snips", "logloss/snips", "ndcg@10", "uplift@10/snips")
 
@@ -24,6 +25,21 @@ def test_a_new_version_of_any_metric_that_auto_may_stop_by_is_another_fit(monito
     metrics[name] = metrics[name]._replace(value=metric._replace(version=metric.version + 1))
     monkeypatch.setattr(registry, "registry", lambda: metrics)
     assert fit_identity(planned()) != before
+
+
+@pytest.mark.parametrize("model", ["ease", "ials", "item_knn"])
+def test_an_option_that_joined_later_is_in_a_key_only_where_it_changes_the_fit(model):
+    before = fit_identity(planned(f"model={model}"))
+    assert "history" not in before["options"] and "history" in planned(f"model={model}").config["model"]
+    assert fit_identity(planned(f"model={model}", "model.history=graded"))["options"] == {
+        **before["options"],
+        "history": "graded",
+    }
+
+
+def test_graded_histories_of_implicit_data_are_refused():
+    with pytest.raises(UpliftlensError, match=r"implicit has none: use model\.history=binary"):
+        planned("data=uplift-synthetic", "model=ease", "model.history=graded")
 
 
 @pytest.mark.parametrize(
