@@ -24,6 +24,8 @@ TRACED = {
     "ials": {"alpha0": 0.3, "l2": 0.05, "nu": 0.7, "init_scale": 0.5},
     "ease": {"l2": 3.0},
     "item_knn": {"shrinkage": 0.5},
+    "user_knn": {"shrinkage": 0.5},
+    "rp3beta": {"alpha": 0.7, "beta": 0.4},
     "cubn": {"shrinkage": 0.5},
     "cibn": {"shrinkage": 0.5},
     "logged_propensity": {},
@@ -33,6 +35,8 @@ STRUCTURAL: dict[str, dict[str, Any]] = {
     "ials": {"dim": 4, "cg_steps": 2, "history": "binary"},
     "ease": {"history": "binary"},
     "item_knn": {"neighbours": 5, "history": "graded"},
+    "user_knn": {"neighbours": 5, "history": "binary"},
+    "rp3beta": {"neighbours": 5, "history": "graded"},
     "cubn": {"basis": "outcome", "neighbours": 5},
     "cibn": {"basis": "treatment", "neighbours": 5},
 }
@@ -218,5 +222,7 @@ def test_memory_is_asked_with_the_options_and_sees_the_quadratic_cost() -> None:
     # 138 thousand users × 20 thousand items: one item-item matrix is 1.5 GB; a dense history would be 10.3 GB.
     assert 5 * 1.5 - 0.1 < gigabytes("ease", 138_000, 20_000) < 8
     assert 2 * 1.4 < gigabytes("item_knn", 138_000, 20_000) < 4
+    assert 3 * 1.49 - 0.1 < gigabytes("rp3beta", 138_000, 20_000) < 5
+    assert 0.1 < gigabytes("user_knn", 138_000, 20_000) < 1  # all users × users would be 71 GB
     assert gigabytes("ials", 138_000, 20_000) < 0.1
     assert gigabytes("popularity", 138_000, 20_000) == gigabytes("random", 138_000, 20_000) == 0
