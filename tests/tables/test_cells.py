@@ -21,7 +21,7 @@ def record(key, uses_mar_data):
 
 def side(mean, *records):
     users = np.arange(5)
-    return Measured(Replicated(mean, np.full((1, 100), mean), (users,), users), records)
+    return Measured(Replicated(np.array([mean]), np.full((1, 100), mean), (users,), users), records)
 
 
 @pytest.mark.parametrize(("marks", "expected"), [((True, False), True), ((False, True), True), ((False, False), False)])
