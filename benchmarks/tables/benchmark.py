@@ -61,9 +61,9 @@ def benchmark(arguments: Sequence[str]) -> tuple[Table, Options]:
     Raises:
         UpliftlensError: for what can't be composed, planned or compared, and for a method of which every trial failed.
     """
-    own = [text for text in arguments if text.partition("=")[0] in Options.__dataclass_fields__]
-    options = typed(Options, composed(own, "benchmark"), "")
-    metric, words = in_full(options.metric), [text for text in arguments if text not in own]
+    stated = [text for text in arguments if text.partition("=")[0] in Options.__dataclass_fields__]
+    options = typed(Options, composed(stated, "benchmark"), "")
+    metric, words = in_full(options.metric), [text for text in arguments if text not in stated]
     if not any(text.startswith("train.monitor=") for text in words):
         words.append(f"train.monitor={metric}")
     overrides = prepare_overrides(words)

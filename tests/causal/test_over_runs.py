@@ -19,9 +19,9 @@ def drawn_from(per_user, resamples, rng):
 
 def test_a_single_run_has_the_interval_and_the_p_of_resampled_users():
     drawn = 0.3 + np.random.default_rng(0).normal(size=999)
-    one = pooled(np.array([0.3]), drawn[None])
-    assert (one.error, one.freedom) == (0, 0)
-    assert bounds(one, LEVEL) == pytest.approx(percentile(drawn, LEVEL))
+    single = pooled(np.array([0.3]), drawn[None])
+    assert (single.error, single.freedom) == (0, 0)
+    assert bounds(single, LEVEL) == pytest.approx(percentile(drawn, LEVEL))
     for value, users, p in (
         (0.0, np.linspace(-1, 1, 99), 1.0),
         (1.0, np.zeros(99), 0.01),
