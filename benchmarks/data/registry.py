@@ -17,6 +17,7 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.files import open_files
 from upliftlens.benchmarks.data.obtain import in_cache
 from upliftlens.benchmarks.data.problems import BadData
+from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError, unknown
 
@@ -80,6 +81,7 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
         BadData: if a file is wrong.
         UpliftlensError: for anything else that the user can fix.
     """
+    fix_numerics()
     dataset: Dataset = _source(_named(config)).value.load(config, Path(cache).expanduser(), say)
     if say is not None and dataset.treatment is not None:
         e = dataset.treatment.propensity

@@ -140,11 +140,12 @@ def _swallowed(cells: list[str], columns: Columns, layout: Layout) -> str:
     for place, kind in ((columns.user, "user"), (columns.item, "item")):
         if "\n" in cells[place]:
             return f"{cells[place].count(chr(10)) + 1} lines would be one {kind}"
-    inside = [line.split(layout.separator) for cell in cells for line in cell.split("\n")[1:-1]]
+    lines = layout.separator.join(cells).split("\n")  # as they stand in the file, but for the quotes
+    inside = [line.split(layout.separator) for line in lines]
     rows = [
         row for row in inside if len(row) == columns.width and (columns.value is None or is_number(row[columns.value]))
     ]
-    return f"{len(rows)} of the lines between look like rows" if rows else ""
+    return f"{len(rows)} of its lines look like rows" if len(rows) > 1 else ""
 
 
 def _field_fix(cells: list[str], columns: Columns, layout: Layout) -> str:

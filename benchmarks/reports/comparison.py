@@ -168,7 +168,12 @@ def in_a_cell(difference: "Decided | Comparison", first: str = "better", second:
 
     ``first``, ``second``: what it says where that side is the better.
     """
+    if isinstance(difference, Comparison) and difference.about == "fits":
+        differ = "two fits that differ" if difference.differs else "two fits that can't be told apart"
+        return f"{differ} ({p_in_words(difference, difference.p_holm)})"
     undecided = "undecided after correction" if _excludes_0(difference) else "undecided: the interval holds 0"
+    if isinstance(difference, Comparison) and difference.within_margin:
+        undecided, first, second = "the same", f"{first} by less than the margin", f"{second} by less than the margin"
     words = {"first": first, "second": second, "undecided": undecided}[difference.better]
     return f"{words} ({p_in_words(difference, difference.p_holm)})"
 

@@ -52,7 +52,7 @@ def compared(
     names = list(methods) if baseline is None or baseline in methods else [*methods, baseline]
     if len(names) < 2:
         raise UpliftlensError(f"{names[0]} alone can't be compared: name two methods, or a --baseline")
-    if twice := [name for name in names if names.count(name) > 1 and len(names) > 2]:
+    if twice := [name for name in names if names.count(name) > 1 and (len(names) > 2 or baseline is not None)]:
         raise UpliftlensError(f"{twice[0]} is named more than once")
     sides = {name: _measured(runs_of(records, name), metric) for name in names}
     chosen = combinations(names, 2) if baseline is None else ((name, baseline) for name in names if name != baseline)
@@ -90,7 +90,8 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
             result = pair.comparison
             difference = f"{result.difference:+.4f} [{result.lo:+.4f}, {result.hi:+.4f}]"
             lines.append(f"  {first} − {second}: {difference}, {p_in_words(result, result.p_holm)}. {pair.verdict}")
-        lines += meaning(level, comparison.about)
+        # Where one pair is about fits only, nothing is said about the seeds of all.
+        lines += meaning(level, "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods")
     runs = (run for pair in pairs for side in pair.runs for run in side)
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]
     if choose(comparison.metric).metric.evidence in ("logged", "logged+history") and "estimated" in recorded:

@@ -49,7 +49,8 @@ NUMERICS = {
 _COMPILERS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 """Variables that the compiler has read before anybody could overrule them; records keep their values."""
 _CHANGES_NUMBERS = re.compile(
-    r"--xla\w*(fast_math|fast_min_max|optimization_level|max_isa|excess_precision|prefer_vector_width)\w*"
+    r"--xla\w*(fast_math|fast_min_max|optimization_level|max_isa|excess_precision|prefer_vector_width"
+    r"|disable_hlo_passes|extra_options|expensive_passes)\w*(?!\w|=false|=0)"
 )
 
 
@@ -62,7 +63,10 @@ def fix_numerics() -> None:
     import jax
 
     for name in _COMPILERS:
-        if flag := _CHANGES_NUMBERS.search(os.environ.get(name, "")):
+        flags = os.environ.get(name, "").strip()
+        if flags and not flags.startswith("-"):
+            raise UpliftlensError(f"{name}={flags} names a file of flags, which no record would hold: write them out")
+        if flag := _CHANGES_NUMBERS.search(flags):
             raise UpliftlensError(
                 f"the environment variable {name} holds {flag[0]}, which changes numbers under one key: "
                 f"start again without it (unset {name})"

@@ -71,6 +71,16 @@ def benchmark(arguments: Sequence[str]) -> tuple[Table, Options]:
     names = _names([plan(composed(words), words) for words in combined], combined, overrides)
     if options.baseline is not None and options.baseline not in names:
         raise unknown("baseline", options.baseline, names)
+    asked = composed(combined[0])["metrics"]["names"]
+    if metric not in asked:
+        raise UpliftlensError(f"metric={metric} is not among metrics.names: add it, as in 'metrics.names=[{metric}]'")
+    n_pairs = len(names) - 1 if options.baseline is not None else len(names) * (len(names) - 1) // 2
+    interval = Resampling(**composed(combined[0])["metrics"]["interval"])
+    if n_pairs / (interval.resamples + 1) > 1 - interval.level:
+        raise UpliftlensError(
+            f"{n_pairs} comparisons need more than {interval.resamples} resamples to be corrected for their number: "
+            "name a baseline, or raise metrics.interval.resamples"
+        )
     if len(names) < 2:
         raise UpliftlensError(f"{next(iter(names))} alone is no benchmark: name several, as in model=mf,mlp")
     fixed = [text for text in words if not swept(text)]

@@ -222,7 +222,7 @@ def _legend(table: Table) -> list[str]:
     level = "" if table.level is None else f"{100 * table.level:g} % "
     lines = [f"Each cell: ours [{level}interval]; published; verdict."]
     if any(cell.keys for cell in table.cells):
-        lines.append("Intervals are about other users and seeds; items, training rows and splits are taken as given.")
+        lines.append("Runs are taken with their items, training rows and splits: with others, values may lie outside.")
     if any("(p " in cell.verdict for cell in table.cells):
         lines.append(
             "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "

@@ -76,17 +76,27 @@ MOST_GAP = 0.05
 def memorised(watched: np.ndarray, fitted: Interactions, test: Interactions) -> str:
     """Why Ŵ f32[U, I] is no model of what is watched, from its ``test`` cells; "" if it passes both gates.
 
-    Its log loss over the cells that it didn't learn from must be below item popularity's (share of users with the
-    item), and its AUC of ``fitted`` cells against empty ones may exceed that of ``test`` cells by ``MOST_GAP``.
+    If a share f of what is watched is tested at random, an unfitted cell is tested with P = f/(1 − f)·Ŵ/(1 − Ŵ). With
+    this P it must beat activity × popularity, P = f/(1 − f)·n_u·n_i/N, on the unfitted cells: in log loss, and in AUC
+    of ``test`` cells against empty ones. Its AUC of ``fitted`` cells may exceed that of ``test`` cells by ``MOST_GAP``.
     """
     seen, held = watch_matrix(fitted) > 0, watch_matrix(test) > 0
     held &= ~seen
+    if not held.any():
+        return "no tested cell is new to it, so nothing can be held against it"
     empty = ~(seen | held)
-    popularity = np.broadcast_to(seen.mean(axis=0), seen.shape)
-    mine, theirs = (_log_loss(p[~seen], held[~seen]) for p in (watched, popularity))
-    if mine >= theirs:
-        return f"its log loss on held-out cells, {mine:.4f}, is no better than item popularity's, {theirs:.4f}"
-    learned, unseen = (_auc(watched[cells], watched[empty]) for cells in (seen, held))
+    activity = np.outer(seen.sum(axis=1), seen.sum(axis=0)) / seen.sum()
+    odds = held.sum() / seen.sum()
+    chances = odds * watched / np.maximum(1 - watched, 1e-6), odds * activity
+    mine, theirs = (_log_loss(p[~seen], held[~seen]) for p in chances)
+    learned, unseen, of_activity = (
+        _auc(p[cells], p[empty]) for p, cells in ((watched, seen), (watched, held), (activity, held))
+    )
+    if mine >= theirs or unseen <= of_activity:
+        return (
+            f"on held-out cells it is no better than activity × popularity (log loss {mine:.4f} against {theirs:.4f}, "
+            f"AUC {unseen:.3f} against {of_activity:.3f})"
+        )
     if learned - unseen > MOST_GAP:
         return (
             f"its AUC is {learned:.3f} on the cells that it was fitted to and {unseen:.3f} on held-out ones: "

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.models.contract import Array, Method, TrainingData
 
 History = Literal["binary", "graded"]
@@ -54,6 +55,8 @@ def with_history(method: Method, kind: History) -> Method:
 
 def graded(data: TrainingData) -> TrainingData:
     """``data`` whose ``positive`` is value / highest value of the scale, at least 0, in every row; 0 in padding."""
+    if data.scale[1] <= 0:
+        raise UpliftlensError(f"history=graded divides by the top of the scale, {data.scale[1]:g}: use history=binary")
     grade = jnp.maximum(data.log.value, 0.0) / data.scale[1]
     return replace(data, positive=jnp.where(data.log.weight > 0, grade, 0.0))
 

@@ -214,9 +214,11 @@ def test_rows_between_two_stray_quotes_are_not_lost(tmp_path: Path) -> None:
     (problem,) = findings(tmp_path, HEAD + "\n".join(rows) + "\n")
     assert problem.line == 102 and "closes on line 302: 201 lines would be one item" in problem.what
     words = "user,item,rating,note\n"
+    (problem,) = findings(tmp_path, words + '1,2,3,"good\n2,2,4,"bad\n3,2,4,fine\n')
+    assert "closes on line 3: 2 of its lines look like rows" in problem.what, "adjacent lines"
     assert findings(tmp_path, words + '1,2,3,"good\n\nreally"\n2,2,4,bad\n') == [], "a note may hold several lines"
     (problem,) = findings(tmp_path, words + '1,2,3,"good\n1,3,4,fine\n2,2,4,"\n3,2,4,bad\n')
-    assert "closes on line 4: 1 of the lines between look like rows" in problem.what
+    assert "closes on line 4: 3 of its lines look like rows" in problem.what
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_a_margin_says_what_is_the_same(store, capsys):
     [
         (["random"], "random alone can't be compared: name two methods, or a --baseline"),
         (["random", "popularity", "random"], "random is named more than once"),
+        (["random", "random", "--baseline", "random"], "random is named more than once"),
         (["random", "popularity", "--margin", "0"], "margin must be above 0, got 0.0"),
         (["random", "popularity", "--baseline", "poplarity"], "did you mean 'popularity'"),
     ],

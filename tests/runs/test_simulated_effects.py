@@ -55,9 +55,9 @@ def test_a_world_that_learned_the_ratings_by_heart_is_refused(rated, capsys):
     by_heart = ["metrics.world.watched.dim=16", "metrics.world.watched.rate=0.1"]
     assert run(folder, "model=popularity", *by_heart, words=words) == 0
     assert "no cp@10/semi, cp@100/semi, cdcg/semi" in (shown := capsys.readouterr().err)
-    assert "of these ratings is refused: its" in shown
+    assert "of these ratings is refused: " in shown
     assert run(folder, "model=popularity", "metrics.world.watched.steps=100", words=words) == 0
-    assert "is no better than item popularity's" in capsys.readouterr().err
+    assert "is no better than activity × popularity" in capsys.readouterr().err
     assert run(folder, "model=oracle", "metrics.world.watched.steps=100", words=words) == 1
     assert "ranks by effects that are not known: the semi-synthetic world" in capsys.readouterr().err
     assert all(not any("/semi" in name for name in record["metrics"]) for record in records(folder)[-2:])
@@ -72,9 +72,19 @@ def test_the_gates_of_a_world_by_hand():
     know = np.full((4, 4), 0.1, np.float32)
     know[np.arange(4), np.arange(4)] = know[np.arange(4), (np.arange(4) + 1) % 4] = 0.9
     assert memorised(know, fitted, test) == ""
-    by_heart = np.where(np.eye(4) > 0, 0.9, 0.34).astype(np.float32)
-    assert "AUC is 1.000 on the cells that it was fitted to and 0.500 on held-out ones" in memorised(
-        by_heart, fitted, test
+    for share in (0.0, 0.012, 0.25, 0.5, 1.0):
+        flat = np.full((4, 4), share, np.float32)  # it knows nothing
+        assert "is no better than activity × popularity" in memorised(flat, fitted, test)
+    assert "no tested cell is new to it" in memorised(know, fitted, fitted)
+
+
+def test_a_gap_between_fitted_and_tested_cells_is_a_fit_by_heart():
+    n, users = 10, np.arange(10)
+    fitted, test = (interactions(users, (users + step) % n, np.ones(n), n, n) for step in (0, 1))
+    watched = np.full((n, n), 0.02, np.float32)
+    watched[users, users], watched[users, (users + 1) % n] = 0.95, 0.4
+    assert memorised(watched, fitted, test) == ""
+    watched[users[:8], (users[:8] + 2) % n] = 0.45  # a tenth of the empty cells
+    assert "AUC is 1.000 on the cells that it was fitted to and 0.900 on held-out ones" in memorised(
+        watched, fitted, test
     )
-    flat = np.full((4, 4), 0.25, np.float32)  # popularity itself
-    assert "is no better than item popularity's" in memorised(flat, fitted, test)

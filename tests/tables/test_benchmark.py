@@ -77,6 +77,8 @@ def test_a_baseline_is_compared_with_each(done, capsys):
         (["model=popularity,random", "metric=ndgc@10"], "did you mean 'ndcg'"),
         (["model=popularity,random", "margin=0"], "margin must be above 0"),
         (["model=popularity,random", "seeds=0"], "seeds must be at least 1"),
+        (["model=popularity,random", "metric=ndcg@5"], "metric=ndcg@5 is not among metrics.names"),
+        (["model=popularity,random", "model.space=null", "tune_seed=range(0,60)"], "name a baseline, or raise"),
         (["model=popularity,random", "format=xml"], "unknown format 'xml'"),
     ],
 )
