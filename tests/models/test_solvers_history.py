@@ -1,5 +1,6 @@
 """User-kNN, RP3β and graded histories against float64 NumPy."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -100,3 +101,8 @@ def test_ease_and_item_knn_learn_from_graded_histories() -> None:
     cosine = np.where(np.eye(N_ITEMS) > 0, 0, x.T @ x / (np.outer(norm, norm) + 3))
     _, scores = _fit(item_knn.model, item_knn.Options(N_ITEMS, 3.0, "graded"), data)
     np.testing.assert_allclose(scores, x @ cosine, rtol=1e-4, atol=1e-5)
+
+
+def test_a_scale_without_a_top_above_0_has_no_grades() -> None:
+    with pytest.raises(ValueError, match="history=graded divides by the top of the scale, 0"):
+        graded(replace(_data()[0], scale=(-5.0, 0.0)))

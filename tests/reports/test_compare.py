@@ -138,6 +138,7 @@ def test_the_four_sentences():
         return verdict(result, "a", "b", 0.9)
 
     assert said(0.1, None) == "a is better: the difference is not chance at level 90%."
+    assert said(0.1, 0.01) == "a is better: the difference is not chance at level 90%."
     assert said(-0.1, 0.01) == "b is better: the difference is not chance at level 90%."
     assert said(0.005, 0.01) == (
         "a is better, but by less than the margin: the difference is not chance at level 90%; the 90% interval lies "
@@ -150,6 +151,21 @@ def test_the_four_sentences():
     for margin in (0.0, -0.1, float("nan")):
         with pytest.raises(UpliftlensError, match="margin must be above 0"):
             said(0.0, margin)
+
+
+def test_a_cell_says_what_the_sentence_says():
+    rng, base = np.random.default_rng(15), np.random.default_rng(13).random(400)
+
+    def cell(shift, margin=None, random=False):
+        other = base + 0.01 * rng.normal(size=400)
+        sides = [evaluation("recall@5", values, random=random) for values in (base + shift, other)]
+        return in_a_cell(compare({"x": ([sides[0]], [sides[1]])}, "recall@5", SPEC, margin)["x"])
+
+    assert cell(0.1) == cell(0.1, 0.01) == "better (p ≤ 0.0033)" and cell(-0.1, 0.01).startswith("worse (p ≤")
+    assert cell(0.005, 0.01).startswith("better by less than the margin (p ≤")
+    assert cell(0.0, 0.01).startswith("the same (p =") and cell(0.0).startswith("undecided: the interval holds 0 (p =")
+    assert cell(0.1, random=True).startswith("two fits that differ (p ≤")
+    assert cell(0.0, random=True).startswith("two fits that can't be told apart (p =")
 
 
 def test_a_record_of_before_counts_as_that_of_a_random_method():

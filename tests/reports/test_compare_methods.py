@@ -42,6 +42,12 @@ def test_all_with_all_are_one_family(store, capsys):
     assert "items, training rows and split are taken as they are" in shown
 
 
+def test_where_one_pair_is_about_fits_nothing_is_said_of_seeds(store, capsys):
+    assert compare(store, "popularity", "item_knn", "random", "--where", "seed=0") == 0
+    shown = capsys.readouterr().out
+    assert "these two fits" in shown and "All this is about other users; seeds, items, training rows" in shown
+
+
 @pytest.mark.parametrize("named", [("random", "item_knn"), ("popularity", "random", "item_knn")])
 def test_each_with_a_baseline(named, store, capsys):
     assert compare(store, *named, "--baseline", "popularity", "--format", "json") == 0

@@ -48,9 +48,28 @@ def test_variables_of_jax_change_no_number(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv("XLA_FLAGS", f"--xla_dump_to=/tmp/x --{flag}")
         with pytest.raises(UpliftlensError, match=f"XLA_FLAGS holds --{flag.partition('=')[0]}.*unset XLA_FLAGS"):
             environment.fix_numerics()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    environment.fix_numerics()
+    monkeypatch.setenv("XLA_FLAGS", "flags.txt")
+    with pytest.raises(UpliftlensError, match=r"XLA_FLAGS=flags\.txt names a file of flags"):
+        environment.fix_numerics()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/SSE4_2")
     environment.collect.cache_clear()
     assert environment.collect()["variables"]["XLA_FLAGS"].endswith("SSE4_2")
     environment.collect.cache_clear()
+
+
+def test_data_are_loaded_whatever_variables_of_jax_say(tmp_path: Path) -> None:
+    import jax
+
+    from upliftlens.benchmarks.data import configure, load
+
+    try:
+        jax.config.update("jax_random_seed_offset", 7)
+        load(configure("synthetic"), tmp_path)
+        assert jax.config.values["jax_random_seed_offset"] == 0
+    finally:
+        environment.fix_numerics()
 
 
 def test_the_commit_is_that_of_the_checkout_that_holds_the_package(
