@@ -2,12 +2,13 @@
 
 Minimises, for each phase of the objective,
 
-    objective(batch) + s·λ/|O| · penalty(θ)
+    objective(batch) + s·λ/N · penalty(θ)
 
 over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()``
-says; s is the share of λ that the objective's options state for the phase (``Phase.l2``; 1 where they state none); λ is
-``train.l2``, |O| the number of training rows, so that λ means the same in every layout and batch size (it is
-the λ of Σ_O e + λ‖θ‖²). Where pairs of a log of recommendations are summed over, |O| is the number of logged rows; for
+says; s is the share of λ that the objective's options state for the module (``Phase.l2``; 1 where they state none); λ
+is ``train.l2``, N = |O| the number of training rows, so that λ means the same in every layout and batch size (it is
+the λ of Σ_O e + λ‖θ‖²). The loss of a module called "propensity" is a mean over all pairs: there N = |D|. Where pairs
+of a log of recommendations are summed over, |O| is the number of logged rows; for
 triples it is always that of the positives. Each module's score gets a learned, unregularised constant, which starts
 at the mean target or its logit (``_start``).
 """
@@ -56,12 +57,14 @@ class _Recipe(NamedTuple):
 
 
 class _Shared(NamedTuple):
-    """What the phases of one step share; ``n_observed`` f32[] is |O|, ``graph`` the structure of every module."""
+    """What the phases of one step share: ``graph``, the structure of every module; ``n_observed`` f32[], |O|; and
+    ``n_pairs``, |D|."""
 
     batch: Batch
     hp: Hyper
     graph: Any
     n_observed: Array
+    n_pairs: int
 
 
 def gradient_method(
@@ -110,7 +113,7 @@ def _step(
     recipe: _Recipe, learner: Learner, data: TrainingData, batch: Batch, key: Array, hp: Hyper
 ) -> tuple[Learner, Array]:
     rows = data.log if recipe.layout == "triples" else _training_rows(recipe.objective, data)
-    shared = _Shared(batch, hp, _structure(recipe, data), rows.weight.sum())
+    shared = _Shared(batch, hp, _structure(recipe, data), rows.weight.sum(), data.n_users * data.n_items)
     reported = jnp.zeros(())
     for index, phase in enumerate(recipe.objective.phases):
         value, learner = _advance(recipe, shared, learner, index, jax.random.fold_in(key, index))
@@ -149,10 +152,16 @@ def _phase_value(
             modules[name].eval()
         nnx.reseed(modules[name], dropout=jax.random.fold_in(key, position))
     value = phase.loss(_view(modules, constants, loss), shared.batch, shared.hp.objective)
-    norm = sum(_penalty(modules[name]) for name in moved)
+    norms: dict[tuple[str | None, bool], Any] = {}
+    for name in moved:
+        kind = dict(phase.l2).get(name), name == "propensity"
+        norms[kind] = norms.get(kind, 0) + _penalty(modules[name])
+    for (option, over_all_pairs), norm in norms.items():
+        share = 1.0 if option is None else shared.hp.objective[option]
+        n_pairs = shared.n_pairs if over_all_pairs else shared.n_observed
+        value = value + share * shared.hp.train["l2"] / n_pairs * norm
     rest = {name: split(module)[2] for name, module in modules.items()}
-    share = 1.0 if phase.l2 is None else shared.hp.objective[phase.l2]
-    return value + share * shared.hp.train["l2"] / shared.n_observed * norm, rest
+    return value, rest
 
 
 def _score(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array) -> Array:
@@ -205,9 +214,9 @@ def _start(name: str, loss: Loss, objective: Objective, data: TrainingData) -> A
     """f32[], the constant of a module before training.
 
     The mean target (squared loss) or its logit (logistic loss); 0 for pairwise losses and for modules that score a
-    difference; the logit of |O|/|D| for a module called "propensity".
+    difference; for a module called "propensity" the logit of |O|/|D|, or 0 where it starts from a given p.
     """
-    if name in objective.differences:
+    if name in objective.differences or (name == "propensity" and "everywhere" in objective.needs):
         return jnp.zeros(())
     rows = _training_rows(objective, data)
     if name == "propensity":  # its score is the logit of being observed, whatever the loss

@@ -54,6 +54,18 @@ class Exposure(NamedTuple):
             check_propensity(p)
         return p
 
+    def everywhere(self, part: Part, n_users: int) -> np.ndarray:
+        """p f32[n_users, n_items] of every pair, as that of a part's rows.
+
+        Raises:
+            UpliftlensError: if that part has none, or p is not defined for pairs that were not observed.
+        """
+        share = self.shares[part]
+        if isinstance(share, str):
+            raise UpliftlensError(share)
+        with located("propensity"):
+            return np.asarray(scaled(self.propensity, share).everywhere(np.arange(n_users)), np.float32)
+
 
 def identity(options: PropensityChoice) -> dict[str, Any]:
     """The options that change numbers, for keys; the content of a sample is in the split's fingerprint."""

@@ -128,7 +128,7 @@ def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[st
         )
 
 
-_EXPLICIT = frozenset({"everything", "propensity"})
+_EXPLICIT = frozenset({"everything", "propensity", "everywhere"})
 """What objectives of ratings read; an objective that reads more says itself how it treats pairs not observed."""
 
 

@@ -14,6 +14,7 @@ import jax
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import Prepared, training_data
+from upliftlens.benchmarks.splits.kinds import Part
 from upliftlens.benchmarks.splits.uplift_parts import logged
 from upliftlens.benchmarks.training.feed import feed
 from upliftlens.benchmarks.training.rows import Feed, Wants
@@ -68,10 +69,14 @@ def feed_of(plan: Plan, prepared: Prepared, exposed: Exposure | None, method: Me
         data = rows(prepared, refit).host
         if not needs:
             return feed(data, method.layout, method.link, batch_size, tile_users)
-        p = exposed.of("fit" if refit else "training", data.log) if weighted and exposed is not None else None
+        part: Part = "fit" if refit else "training"
+        p = exposed.of(part, data.log) if weighted and exposed is not None else None
+        exposure = None
+        if "everywhere" in needs and exposed is not None:
+            exposure = exposed.everywhere(part, data.n_users)
         with located(f"objective={learning.objective.value.name}"):
             triples = draws and draws(logged(data), asdict(learning.objective_options))
-        wants = Wants(p, everything, train.everything_share, "recommendations" in needs, triples)
+        wants = Wants(p, everything, train.everything_share, "recommendations" in needs, triples, exposure)
         return feed(data, method.layout, method.link, batch_size, tile_users, wants)
 
     depends = (

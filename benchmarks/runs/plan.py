@@ -112,7 +112,7 @@ class Plan:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What the objective reads beside the observed rows: "everything", "propensity", "recommendations"."""
+        """What the objective reads beside the observed rows: "everything", "propensity", …: see ``Objective``."""
         return frozenset() if self.solver else self.learning.objective.value.needs
 
     @property

@@ -2,7 +2,10 @@
 
 A row is ``backbone/objective``. It is trained in each of the definition's ``training`` ways that its objective allows,
 tuned for each, and run once per seed and block. Columns ``X vs ROW`` are paired differences of column X between rows
-that were trained the same way, with Holm's correction over all differences of X in a block.
+that were trained the same way. Two families are declared, each with Holm's correction of its own in a block: every row
+against the naive row of its backbone ("own naive"), which the question is about; and rows of other backbones against
+the ``baseline``. Objectives that are ``alike`` minimise one function, so only the first is compared. All of it is done
+for each of the ``variants``, with each of the ``budgets``: a verdict that another budget turns is about the search.
 
 Trials are spread over the row's space, the last ``refining`` ones around the best of the earlier trials (not if the
 space has choices only, which have no neighbours). Each is fitted to ``1 − validation`` of the log, once for each of the
@@ -11,7 +14,8 @@ part, whose rows weigh 1/p. The winner has the best mean criterion; it is then f
 number of epochs. Only the winner is evaluated on the test set.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Annotated, Any, NamedTuple
@@ -65,12 +69,17 @@ class Training:
 class Options(RunsOptions):
     """How the rows are searched (see above), ``searched_on`` more options; which rows there are; what is ``compared``.
 
+    ``alike``: groups of objectives that minimise the same function here.
+
+    ``budgets``: numbers of trials, named by a prefix of the row; a larger one repeats the trials of a smaller one.
+    ``variants``: options of all runs, trials too (of what is known of the propensities, for instance), by a prefix.
     ``blocks``: the options of variants of the final runs (with and without the training rows whose pair is tested, for
     instance), named by a prefix of the row. ``everywhere``: the columns are over all pairs of a world with known
     ratings, not over the test set.
     """
 
-    trials: Annotated[int, AtLeast(1)]
+    budgets: Annotated[Mapping[str, Annotated[int, AtLeast(1)]], Distinct()]
+    variants: NamedChanges
     refining: Annotated[int, AtLeast(0)]
     narrow: Annotated[float, Within(0, 1, "()")]
     search_seed: Annotated[int, SEEDS]
@@ -81,6 +90,7 @@ class Options(RunsOptions):
     everywhere: bool
     baseline: str
     compared: tuple[str, ...]
+    alike: tuple[tuple[str, ...], ...]
     backbones: Names
     objectives: Names
     training: Annotated[Mapping[str, Training], Distinct()]
@@ -88,9 +98,10 @@ class Options(RunsOptions):
     objective: Mapping[str, Component]
 
     def __post_init__(self) -> None:
-        if self.refining >= self.trials:
+        least = min(self.budgets.values(), default=0)
+        if self.refining >= least:
             raise UpliftlensError(
-                f"refining={self.refining} of trials={self.trials}: set refining below trials, or raise trials"
+                f"refining={self.refining} of {least} trials: set refining below every budget, or raise budgets"
             )
 
 
@@ -114,29 +125,36 @@ def tuned_cells(definition: Options, where: Where) -> list[Cell]:
     Raises:
         UpliftlensError: for an unknown backbone or objective, or if a run fails.
     """
-    sides: dict[str, list[_Side]] = {block: [] for block in definition.blocks}
-    for row in rows(definition, where):
-        with located(row.name):
-            winner = winner_of(definition, [*row.options, *definition.searched_on], row.space, where)
-        where.say(f"{row.name} ({row.remark}): {' '.join(winner.changes)}, criterion {winner.criterion:.4f}")
-        changes = [*winner.changes, f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]"]
-        for block, of_block in definition.blocks.items():
-            options = [*row.options, *of_block]
-            plans = [planned(options, [*changes, f"seed={seed}"], where) for seed in definition.seeds]
-            runs = runs_of(plans, definition.everywhere)
-            sides[block] += [
-                (row, column, measured(runs, metric, definition.interval)) for column, metric in row.columns.items()
-            ]
+    sides: dict[str, list[_Side]] = {prefix: [] for prefix in prefixes(definition)}
+    for (variant, of_variant), (budget, trials) in product(definition.variants.items(), definition.budgets.items()):
+        for row in rows(definition, of_variant, where):
+            with located(budget + variant + row.name):
+                winner = winner_of(definition, [*row.options, *definition.searched_on], row.space, trials, where)
+            found = f"{' '.join(winner.changes)}, criterion {winner.criterion:.4f}"
+            where.say(f"{budget}{variant}{row.name} ({row.remark}): {found}")
+            changes = [*winner.changes, f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]"]
+            for block, of_block in definition.blocks.items():
+                options = [*row.options, *of_block]
+                plans = [planned(options, [*changes, f"seed={seed}"], where) for seed in definition.seeds]
+                runs = runs_of(plans, definition.everywhere)
+                sides[budget + variant + block] += [
+                    (row, column, measured(runs, metric, definition.interval)) for column, metric in row.columns.items()
+                ]
     return [
         cell
-        for block, of_block in sides.items()
-        for cells in (_values(definition, block, of_block), _differences(definition, block, of_block))
+        for prefix, of_prefix in sides.items()
+        for cells in (_values(definition, prefix, of_prefix), _differences(definition, prefix, of_prefix))
         for cell in cells
     ]
 
 
-def rows(definition: Options, where: Where) -> Iterator[Row]:
-    """The rows of a definition, each once per way of training that its objective allows."""
+def prefixes(definition: Options) -> list[str]:
+    """The prefixes of rows in the order of the table: budgets, in them variants, in them blocks."""
+    return ["".join(parts) for parts in product(definition.budgets, definition.variants, definition.blocks)]
+
+
+def rows(definition: Options, variant: Sequence[str], where: Where) -> Iterator[Row]:
+    """The rows of a definition with a variant's options, each once per way of training that its objective allows."""
     for kind, names, known in (
         ("backbone", definition.backbones, definition.backbone),
         ("objective", definition.objectives, definition.objective),
@@ -149,7 +167,7 @@ def rows(definition: Options, where: Where) -> Iterator[Row]:
         if backbone not in (parts[1].backbones or definition.backbone):
             continue
         options_of = {
-            way: (*definition.common, *parts[0].options, *parts[1].options, *training.options)
+            way: (*definition.common, *variant, *parts[0].options, *parts[1].options, *training.options)
             for way, training in definition.training.items()
             if objective in (training.objectives or [objective])
         }
@@ -161,8 +179,10 @@ def rows(definition: Options, where: Where) -> Iterator[Row]:
                 yield Row(f"{backbone}/{objective}", options, space, columns, f"trained on {way}")
 
 
-def winner_of(definition: Options, options: Sequence[str], space: Mapping[str, Any], where: Where) -> Trial:
-    """The best trial; its changes are those of the final runs, which are fitted to the whole log.
+def winner_of(
+    definition: Options, options: Sequence[str], space: Mapping[str, Any], n_trials: int, where: Where
+) -> Trial:
+    """The best of ``n_trials`` trials; its changes are those of the final runs, which are fitted to the whole log.
 
     Raises:
         UpliftlensError: if the configuration is wrong, the data can't be loaded, or every trial failed.
@@ -172,7 +192,7 @@ def winner_of(definition: Options, options: Sequence[str], space: Mapping[str, A
         configured(options, (), where),
         space,
         spread,
-        definition.trials,
+        n_trials,
         definition.search_seed,
         where.say,
         [
@@ -188,23 +208,37 @@ def winner_of(definition: Options, options: Sequence[str], space: Mapping[str, A
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """How the rows were tuned, and those whose differences change their sign between blocks."""
+    """How the rows were tuned, and which differences turn between blocks, and which verdicts between budgets."""
     parts = f"{len(definition.validation_seeds)} parts of {definition.validation:.0%} of the training log"
     near = f", the last {definition.refining} around the best of those before" if definition.refining else ""
+    named = [
+        f"{trials} trials" + (f" in rows {budget}…" if budget else "") for budget, trials in definition.budgets.items()
+    ]
     sentences = [
-        f"Every row and way of training had {definition.trials} trials{near}, each judged on {parts}, weighed by 1/p; "
+        f"Every row and way of training had {', '.join(named)}{near}, each judged on {parts}, weighed by 1/p; "
         "no trial read a test rating. Intervals and p-values take the settings found as given."
     ]
-    at = {(cell.row, cell.column): cell.value for cell in cells if " vs " in cell.column}
-    names = [f"{backbone}/{objective}" for backbone, objective in product(definition.backbones, definition.objectives)]
-    for column in dict.fromkeys(column for _, column in at):
-        values = {
-            name: [at[block + name, column] for block in definition.blocks if (block + name, column) in at]
-            for name in names
-        }
-        if turned := [name for name in names if len({value > 0 for value in values[name]}) > 1]:
-            sentences.append(f"{column}: the order turns between the blocks for {', '.join(turned)}.")
+    budgets, variants, blocks = definition.budgets, definition.variants, definition.blocks
+    names = ["/".join(pair) for pair in product(definition.backbones, definition.objectives)]
+    searched = [(budget + variant, name) for budget, variant, name in product(budgets, variants, names)]
+    tested = [("", variant + block + name) for variant, block, name in product(variants, blocks, names)]
+    for column in dict.fromkeys(cell.column for cell in cells if " vs " in cell.column):
+        at = {cell.row: cell for cell in cells if cell.column == column}
+        if signs := _turned(at, searched, blocks, lambda cell: cell.value > 0):
+            sentences.append(f"{column}: the order turns between the blocks for {', '.join(signs)}.")
+        if verdicts := _turned(at, tested, budgets, lambda cell: re.split("[ :]", cell.verdict)[0]):
+            sentences.append(f"{column}: the verdict turns with the number of trials for {', '.join(verdicts)}.")
     return sentences
+
+
+def _turned(
+    at: Mapping[str, Cell], rows: Sequence[tuple[str, str]], varied: Iterable[str], of: Callable[[Cell], Any]
+) -> list[str]:
+    """The rows (part before, part after) whose cells differ in ``of`` between the ``varied`` parts in the middle."""
+    seen = {
+        before + after: {of(at[row]) for x in varied if (row := before + x + after) in at} for before, after in rows
+    }
+    return [row for row, values in seen.items() if len(values) > 1]
 
 
 def _values(definition: Options, block: str, sides: Sequence[_Side]) -> Iterator[Cell]:
@@ -216,18 +250,25 @@ def _values(definition: Options, block: str, sides: Sequence[_Side]) -> Iterator
         yield cell
 
 
-def _differences(definition: Options, block: str, measured: Sequence[_Side]) -> Iterator[Cell]:
-    baseline = definition.baseline
+def _differences(definition: Options, prefix: str, measured: Sequence[_Side]) -> Iterator[Cell]:
+    """Two families per column: rows against the naive row of their backbone, and those of other backbones against the
+    baseline."""
+    baseline, counted_once = definition.baseline, {name for group in definition.alike for name in group[1:]}
     for column in definition.compared:
-        sides = {row.name: (row, side) for row, of_column, side in measured if of_column == column}
-        pairs = {}
+        sides = {
+            row.name: (row, side)
+            for row, of_column, side in measured
+            if of_column == column and row.name.partition("/")[2] not in counted_once
+        }
+        families: dict[str, dict[tuple[str, str], tuple[Measured, Measured]]] = {"own naive": {}, baseline: {}}
         for name, (row, first) in sides.items():
             naive = f"{name.partition('/')[0]}/naive"
-            for label, other in {baseline: baseline, "own naive" if naive != baseline else baseline: naive}.items():
+            others = {"own naive": naive} if naive == baseline else {"own naive": naive, baseline: baseline}
+            for family, other in others.items():
                 # Trained on labels against trained on ratings would compare the targets, not the objectives.
                 if other != name and other in sides and sides[other][0].remark == row.remark:
-                    pairs[block + name, f"{column} vs {label}"] = first, sides[other][1]
-        if pairs:
+                    families[family][prefix + name, f"{column} vs {family}"] = first, sides[other][1]
+        for pairs in filter(None, families.values()):
             yield from paired_cells(pairs, row.columns[column], definition.interval)
 
 

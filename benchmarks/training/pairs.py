@@ -14,6 +14,7 @@ from upliftlens.models.contract import Array, Link, TrainingData
 class _Pairs(NamedTuple):
     packed: Array
     density: Array | None
+    exposure: Array | None
 
 
 def pairs(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Feed:
@@ -36,7 +37,8 @@ def pairs(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
 
     # Four 4-byte columns in one row: a shuffled gather then touches one cache line per pair instead of four.
     packed = jnp.asarray(np.stack(columns, axis=1))
-    return Feed(_Pairs(packed, density_of(data, rows, wants)), order, _cut, n_steps)
+    exposure = None if wants.exposure is None else jnp.asarray(wants.exposure)
+    return Feed(_Pairs(packed, density_of(data, rows, wants), exposure), order, _cut, n_steps)
 
 
 def _cut(arrays: _Pairs, index: Any) -> Batch:
@@ -49,5 +51,7 @@ def _cut(arrays: _Pairs, index: Any) -> Batch:
     if drawn:
         users, items = drawn
         # The rating of a pair of D is unknown: its target is never read.
-        everything = Sample(users, items, jnp.zeros(users.shape), jnp.full(users.shape, 1 / users.shape[0]))
+        p = None if arrays.exposure is None else arrays.exposure[users, items]
+        shares = jnp.full(users.shape, 1 / users.shape[0])
+        everything = Sample(users, items, jnp.zeros(users.shape), shares, propensity=p)
     return Batch(observed, everything, arrays.density)

@@ -36,6 +36,7 @@ class Wants(NamedTuple):
 
     ``propensity`` f32[N], of the log's rows (padding may hold anything), or None; ``everything``: whether it sums over
     D, all users × items; ``share``: pairs drawn from D per observed row where D isn't summed exactly.
+    ``exposure`` f32[U, I]: the propensity of every pair, for objectives that read it off O, or None.
     ``recommendations``: the rows are those of the log of recommendations, with their treatments and propensities;
     ``triples`` draws from that log for a pairwise loss.
     """
@@ -45,6 +46,7 @@ class Wants(NamedTuple):
     share: float = 1.0
     recommendations: bool = False
     triples: DrawTriples | None = None
+    exposure: np.ndarray | None = None
 
 
 NOTHING = Wants()

@@ -16,6 +16,7 @@ class _Tiles(NamedTuple):
     targets: Array
     weights: Array
     propensities: Array | None
+    exposure: Array | None
     treated: Array | None
     background: Array | None
     density: Array | None
@@ -43,8 +44,10 @@ def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
         )
     targets = np.divide(sums, weights, out=sums, where=weights > 0)
     weights *= n_steps / max(weight.sum(), 1)
-    propensities = treated = background = None
-    if rows.propensity is not None:
+    propensities = exposure = treated = background = None
+    if wants.exposure is not None:
+        exposure = np.pad(wants.exposure, ((0, 1), (0, 0)), constant_values=1)
+    elif rows.propensity is not None:
         propensities = np.ones_like(weights)
         propensities[cells] = rows.propensity[real]
     if rows.treated is not None:
@@ -58,16 +61,18 @@ def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
         users = rng.permutation(n_steps * size).astype(np.int32)
         return np.minimum(users, data.n_users).reshape(n_steps, size)
 
-    arrays: Any = (targets, weights, propensities, treated, background, density_of(data, rows, wants))
+    arrays: Any = (targets, weights, propensities, exposure, treated, background, density_of(data, rows, wants))
     return Feed(_Tiles(*jax.tree.map(jnp.asarray, arrays)), order, _cut, n_steps)
 
 
 def _cut(arrays: _Tiles, index: Array) -> Batch:
     users = jnp.minimum(index, arrays.targets.shape[0] - 2)
     cut = jax.tree.map(lambda column: column[index], arrays._replace(density=None))
-    target, weight, propensity, treated, background, _ = cut
+    target, weight, propensity, exposure, treated, background, _ = cut
     everything = None
     if background is not None:
-        everything = Sample(users, None, target, jnp.broadcast_to(background[:, None], weight.shape))
+        shares = jnp.broadcast_to(background[:, None], weight.shape)
+        everything = Sample(users, None, target, shares, propensity=exposure)
+    propensity = propensity if exposure is None else exposure
     observed = Sample(users, None, target, weight, propensity=propensity, treated=treated)
     return Batch(observed, everything, arrays.density)

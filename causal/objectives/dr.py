@@ -9,6 +9,7 @@ e = ℓ(r, r̂), ê = ℓ(g, r̂) with g the imputation model's pseudo-label in 
     mrdr         as dr                                mean_O (e − ê)²·(1 − p)/p²       Guo et al. 2021
     stable_dr    Σ_O(e/p) / Σ_O(1/p)                  as dr_jl                         Li et al. 2023
                  propensity loss: CE(o, p) + η·{mean_D (1 − o/p)(ê − mean_D ê)}²
+    stable_dr_given    as stable_dr, where the learned p starts from a given one: logit p = logit p_given + z, z from 0
 
 The prediction loss is differentiated through r̂ in both e and ê, with g (and p) stopped; the imputation loss stops r̂.
 In ``dr`` the imputation is fixed in the sense that it never sees r̂: g is an outcome model fitted to the ratings on O.
@@ -118,7 +119,7 @@ def _objective(
         name,
         options,
         phases=(
-            Phase(imputation, moves=("imputation",), l2="imputation_l2"),
+            Phase(imputation, moves=("imputation",), l2=(("imputation", "imputation_l2"),)),
             Phase(prediction, moves=("prediction",)),
         ),
         modules=("prediction", "imputation"),
@@ -149,7 +150,7 @@ mrdr = _objective("mrdr", imputation_loss(lambda p: (1 - p) / p**2), _DR, _BOTH)
 class StableDROptions(ImputationOptions):
     """``balance``: η, the weight of the squared constraint; ``floor``: lowest propensity that is divided by.
 
-    ``propensity_l2``: share of λ that regularises the propensity; 1: as the prediction.
+    ``propensity_l2``: share s of λ that regularises the propensity, whose loss is a mean over D: of Σ_D CE + s·λ‖θ‖².
     """
 
     balance: Annotated[Traced[float], AtLeast(0)]
@@ -157,21 +158,26 @@ class StableDROptions(ImputationOptions):
     propensity_l2: Annotated[Traced[float], AtLeast(0)]
 
 
-def _propensity(logit: Array, hp: Mapping[str, Array]) -> Array:
-    return jnp.maximum(jax.nn.sigmoid(logit), hp["floor"])
+ExposureLogit = Callable[[Array, Sample], Array]
+"""(score, sample) -> logit P(observed) of the sample's pairs, of the score's shape."""
 
 
-def _stable_propensity(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
-    observed, everything = batch.observed, all_pairs(batch)
-    logit = view.score("propensity", observed)
-    entropy = exposure_entropy(logit, view.score("propensity", everything), batch)
-    score = view.score("prediction", observed)
-    imputed = jax.lax.stop_gradient(view.error(score, pseudo_label(view, observed)))
-    centre = jax.lax.stop_gradient(imputed_mean(view, everything))
-    # mean_D (ê − mean_D ê) is 0, which leaves the part that the observed pairs contribute.
-    p = _propensity(logit, hp)
-    gap = risk.ips(imputed - centre, p, pairs_per_row(batch), observed.weight)
-    return entropy + hp["balance"] * gap**2
+def from_density(score: Array, sample: Sample) -> Array:
+    """The score as it is: it is learned from |O|/|D| on."""
+    return score
+
+
+def from_given(score: Array, sample: Sample) -> Array:
+    """logit p + score, p the sample's: it is learned from a given p on.
+
+    Raises:
+        UpliftlensError: if the sample has no propensities.
+    """
+    if sample.propensity is None:
+        raise UpliftlensError("this objective starts from the propensities of all pairs: none were given")
+    # Off O, and in padding, a sample of O may hold anything; beyond 1e-6 a logit in float32 has no room to move.
+    p = jnp.clip(jnp.where(sample.weight > 0, sample.propensity, 0.5), 1e-6, 1 - 1e-6)
+    return jnp.log(p / (1 - p)) + score
 
 
 def exposure_entropy(on_observed: Array, on_everything: Array, batch: Batch) -> Array:
@@ -180,29 +186,53 @@ def exposure_entropy(on_observed: Array, on_everything: Array, batch: Batch) -> 
     return everything - (batch.observed.weight * on_observed).sum() / pairs_per_row(batch)
 
 
-def _stable_imputation(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
-    observed = batch.observed
-    p = jax.lax.stop_gradient(_propensity(view.score("propensity", observed), hp))
-    return gap_and_anchor(view, observed, 1 / p, hp)
+def _stable_propensity(logit_of: ExposureLogit, view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    observed, everything = batch.observed, all_pairs(batch)
+    logit = logit_of(view.score("propensity", observed), observed)
+    entropy = exposure_entropy(logit, logit_of(view.score("propensity", everything), everything), batch)
+    score = view.score("prediction", observed)
+    imputed = jax.lax.stop_gradient(view.error(score, pseudo_label(view, observed)))
+    centre = jax.lax.stop_gradient(imputed_mean(view, everything))
+    # mean_D (ê − mean_D ê) is 0, which leaves the part that the observed pairs contribute.
+    p = jnp.maximum(jax.nn.sigmoid(logit), hp["floor"])
+    gap = risk.ips(imputed - centre, p, pairs_per_row(batch), observed.weight)
+    return entropy + hp["balance"] * gap**2
 
 
-def _stable_prediction(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+def _held(logit_of: ExposureLogit, view: View, observed: Sample, hp: Mapping[str, Array]) -> Array:
+    """The learned p of the observed pairs, at least the floor, a constant to the gradient."""
+    logit = logit_of(view.score("propensity", observed), observed)
+    return jax.lax.stop_gradient(jnp.maximum(jax.nn.sigmoid(logit), hp["floor"]))
+
+
+def _stable_imputation(logit_of: ExposureLogit, view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
+    return gap_and_anchor(view, batch.observed, 1 / _held(logit_of, view, batch.observed, hp), hp)
+
+
+def _stable_prediction(logit_of: ExposureLogit, view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     observed = batch.observed
-    p = jax.lax.stop_gradient(_propensity(view.score("propensity", observed), hp))
+    p = _held(logit_of, view, observed, hp)
     return risk.snips(view.errors("prediction", observed), p, pairs_per_row(batch), observed.weight)
 
 
-stable_dr = Objective(
-    "stable_dr",
-    StableDROptions,
-    phases=(
-        Phase(_stable_propensity, moves=("propensity",), l2="propensity_l2"),
-        Phase(_stable_imputation, moves=("imputation",), l2="imputation_l2"),
-        Phase(_stable_prediction, moves=("prediction",)),
-    ),
-    modules=("prediction", "imputation", "propensity"),
-    needs=_EVERYTHING,
-    links=frozenset({"rating", "probability"}),
-    version=4,
-)
+def _stable(name: str, logit_of: ExposureLogit, needs: frozenset[str], version: int) -> Objective:
+    return Objective(
+        name,
+        StableDROptions,
+        phases=(
+            Phase(partial(_stable_propensity, logit_of), ("propensity",), (("propensity", "propensity_l2"),)),
+            Phase(partial(_stable_imputation, logit_of), ("imputation",), (("imputation", "imputation_l2"),)),
+            Phase(partial(_stable_prediction, logit_of), ("prediction",)),
+        ),
+        modules=("prediction", "imputation", "propensity"),
+        needs=needs,
+        links=frozenset({"rating", "probability"}),
+        version=version,
+    )
+
+
+stable_dr = _stable("stable_dr", from_density, _EVERYTHING, 5)
 """SNIPS with propensities learned so that it gives the imputed errors their true mean."""
+
+stable_dr_given = _stable("stable_dr_given", from_given, frozenset({*_BOTH, "everywhere"}), 1)
+"""StableDR whose propensities are learned from given ones on; with z held at 0 it is SNIPS with the given p."""

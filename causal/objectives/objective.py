@@ -36,21 +36,22 @@ class View(NamedTuple):
 class Phase(NamedTuple):
     """``loss(view, batch, hp) -> f32[]``, differentiated with respect to the modules named in ``moves`` only.
 
-    ``l2``: the objective's option that says what share of λ these modules are regularised with; all of it where None.
-    A nuisance (imputation, propensity) has a loss of another size than the prediction's, and λ another meaning there.
+    ``l2``: (module, the objective's option that says what share of λ it is regularised with); all of it for modules
+    that are not named. A nuisance (imputation, propensity) has a loss of another size, and λ another meaning there.
     """
 
     loss: Callable[[View, Batch, Mapping[str, Array]], Array]
     moves: tuple[str, ...]
-    l2: str | None = None
+    l2: tuple[tuple[str, str], ...] = ()
 
 
 class Objective(NamedTuple):
     """An objective.
 
     ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D, "propensity"
-    where it divides by P(observed), "recommendations" where ``batch.observed`` samples a log of recommendations (all
-    logged pairs, recommended or not) instead of the consumed pairs.
+    where it divides by P(observed), "everywhere" where it reads P(observed) of all pairs, "recommendations" where
+    ``batch.observed`` samples a log of recommendations (all logged pairs, recommended or not) instead of the consumed
+    pairs.
     ``requires``: methods that the backbone's module must have, e.g. "embed".
     ``links``: the links of the losses it makes sense with (``Loss.link``).
     ``triples(log, hp)``: which pairs of a log of recommendations a pairwise loss is summed over, for objectives that

@@ -36,6 +36,7 @@ from objective_world import (
 )
 from scipy.special import expit, logit
 
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.losses import bpr, logistic, squared
 from upliftlens.causal.objectives import (
     cvib as objective_cvib,
@@ -180,13 +181,23 @@ def test_stable_dr_with_propensities_that_balance_pays_no_penalty() -> None:
     assert abs(float(with_penalty - without) - HP["balance"] * gap**2) < 1e-12
 
 
+@pytest.mark.parametrize("batch", [sparse(RATING), tile(RATING, np.arange(N_USERS))], ids=["sparse", "tile"])
+def test_stable_dr_that_holds_a_given_propensity_is_snips(batch: Batch) -> None:
+    held = {**params(), "propensity": {**params()["propensity"], "table": jnp.zeros((N_USERS, N_ITEMS))}}
+    hp, given = {**HP, "floor": 0.0}, objective_dr.stable_dr_given
+    expected = value(objective_ips.snips, 0, held, batch, squared)
+    assert float(value(given, last(given), held, batch, squared, hp)) == pytest.approx(float(expected), rel=1e-12)
+    with pytest.raises(UpliftlensError, match="starts from the propensities"):
+        value(given, 0, held, batch._replace(observed=batch.observed._replace(propensity=None)), squared)
+
+
 def test_names_are_unique_and_what_is_moved_exists() -> None:
     assert len({o.name for o in ALL}) == len(ALL)
     for objective in ALL:
         moved = {name for phase in objective.phases for name in phase.moves}
         assert moved == set(objective.modules)
         assert objective.modules[0] == "prediction"
-        assert objective.needs <= {"everything", "propensity"}
+        assert objective.needs <= {"everything", "propensity", "everywhere"}
         assert objective.links and objective.links <= {"rating", "probability", "rank"}
         assert objective.options is NoOptions or objective.options.__doc__
 

@@ -40,10 +40,17 @@ HP = {
 }  # fmt: skip
 OBJECTIVES = [
     objective_ips.ips, objective_ips.snips, objective_dr.eib, objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr,
-    objective_dr.stable_dr, objective_cvib.cvib, objective_multitask.escm2_dr, objective_implicit.rel_mf,
+    objective_dr.stable_dr, objective_dr.stable_dr_given, objective_multitask.escm2_dr_given, objective_cvib.cvib,
+    objective_multitask.escm2_dr, objective_implicit.rel_mf,
     objective_implicit.ubpr, objective_implicit.macr,
 ]  # fmt: skip
-FAST = {("dr_jl", "mf"), ("escm2_dr", "mlp"), ("macr", "two_tower"), ("ubpr", "mf")}  # and test_gradient's naive ones
+FAST = {
+    ("dr_jl", "mf"),
+    ("stable_dr_given", "mf"),
+    ("escm2_dr", "mlp"),
+    ("macr", "two_tower"),
+    ("ubpr", "mf"),
+}  # and test_gradient's naive ones
 DATA = training_data()
 P = np.clip(np.asarray(DATA.log.value) / 6, 0.1, 0.9).astype(np.float32)
 
@@ -68,6 +75,8 @@ def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone,
     layout = choose_layout("auto", loss.pairwise, dense, USERS, ITEMS, 10**6)
     learner = gradient_method(model, options, loss, objective, "adam", "constant", layout)
     wants = Wants(P if "propensity" in objective.needs else None, "everything" in objective.needs, 1.0)
+    if "everywhere" in objective.needs:
+        wants = wants._replace(exposure=np.full((USERS, ITEMS), 0.3, np.float32))
     hp = hyper()._replace(objective={name: jnp.float32(value) for name, value in HP.items()})
     source = feed(DATA, layout, loss.link, 64, 8, wants)
     start = learner.init(jax.random.key(0), DATA, hp)

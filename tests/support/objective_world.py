@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from upliftlens.causal.losses import logistic, squared
 from upliftlens.causal.objectives import (
@@ -46,10 +46,13 @@ HP = {
 IPS = [objective_ips.ips, objective_ips.snips]
 LINEAR = [
     naive, objective_ips.ips, objective_dr.eib, objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr,
-    objective_multitask.escm2_dr, objective_implicit.macr, objective_implicit.ubpr,
+    objective_multitask.escm2_dr, objective_multitask.escm2_dr_given, objective_implicit.macr, objective_implicit.ubpr,
 ]  # fmt: skip
 DR = [objective_dr.dr, objective_dr.dr_jl, objective_dr.mrdr]
-RATIOS = [objective_ips.snips, objective_dr.stable_dr, objective_cvib.cvib, objective_implicit.rel_mf]
+RATIOS = [
+    objective_ips.snips, objective_dr.stable_dr, objective_dr.stable_dr_given, objective_cvib.cvib,
+    objective_implicit.rel_mf,
+]  # fmt: skip
 ALL = [*LINEAR, *RATIOS]
 
 Params = Mapping[str, Mapping[str, jax.Array]]
@@ -100,12 +103,12 @@ def triples(batch: Batch) -> Batch:
 
 
 def tile(target: np.ndarray, users: np.ndarray) -> Batch:
-    """Users × all items, dense; off O the target, and in places the propensity, is rubbish that nothing may read."""
+    """Users × all items, dense; off O the target and the observed sample's p are rubbish that nothing may read."""
     seen = OBSERVED[users]
     known = np.where(seen, target[users], 0)
     p = np.where(seen, P[users], np.nan)
     observed = Sample(users, None, known, seen * (N_USERS / len(users) / N), propensity=p)
-    everything = Sample(users, None, known, np.full(seen.shape, 1 / seen.size), propensity=p)
+    everything = Sample(users, None, known, np.full(seen.shape, 1 / seen.size), propensity=P[users])
     return Batch(observed, everything, jnp.asarray(N / D))
 
 
@@ -142,7 +145,9 @@ def numpy_losses(name: str, link: str) -> list[float]:
         return -(target * np.log(expit(score)) + (1 - target) * np.log(1 - expit(score)))
 
     g = tables["imputation"] if link == "rating" else expit(tables["imputation"])
-    e, ehat, learned = ell(s, r), ell(s, g), np.maximum(expit(tables["propensity"]), h.floor)
+    e, ehat = ell(s, r), ell(s, g)
+    exposure = expit(tables["propensity"] + (logit(P) if name.endswith("_given") else 0))
+    learned = np.maximum(exposure, h.floor)
     robust = (ehat + o * (e - ehat) / p).mean()
     outcome = (o * ell(tables["imputation"], r)).sum() / N
     return {
@@ -154,7 +159,7 @@ def numpy_losses(name: str, link: str) -> list[float]:
         "dr_jl": lambda: [(o * (e - ehat) ** 2 / p).sum() / N + h.anchor * outcome, robust],
         "mrdr": lambda: [(o * (e - ehat) ** 2 * (1 - p) / p**2).sum() / N + h.anchor * outcome, robust],
         "stable_dr": lambda: [
-            entropy(o, expit(tables["propensity"]))
+            entropy(o, exposure)
             + h.balance * ((1 - o / learned) * (ehat - ehat.mean())).mean() ** 2,
             (o * (e - ehat) ** 2 / learned).sum() / N + h.anchor * outcome,
             (o * e / learned).sum() / (o / learned).sum(),
@@ -168,9 +173,10 @@ def numpy_losses(name: str, link: str) -> list[float]:
             ((o * r / p) * (1 - expit(s)) ** 2 + h.unlabelled * (1 - o * r / p) * expit(s) ** 2).sum()
             / (o * r + h.unlabelled * (1 - o * r)).sum()
         ],
-        "escm2_dr": lambda: numpy_escm2(s, o, r, h),
+        "escm2_dr": lambda: numpy_escm2(s, o, r, h, 0 * P),
+        "escm2_dr_given": lambda: numpy_escm2(s, o, r, h, logit(P)),
         "macr": lambda: numpy_macr(s, o * r, h),
-    }[name]()  # fmt: skip
+    }["stable_dr" if name == "stable_dr_given" else name]()  # fmt: skip
 
 
 def entropy(o: np.ndarray, p: np.ndarray) -> float:
@@ -188,8 +194,8 @@ def numpy_tower(name: str, use_user: bool = True, use_item: bool = True) -> np.n
     return use_user * (np.tanh(users) @ w[:K])[:, None] + use_item * (np.tanh(items) @ w[K:])[None, :]
 
 
-def numpy_escm2(s: np.ndarray, o: np.ndarray, r: np.ndarray, h: SimpleNamespace) -> list[float]:
-    p, g = expit(numpy_tower("propensity")), expit(numpy_tower("imputation"))
+def numpy_escm2(s: np.ndarray, o: np.ndarray, r: np.ndarray, h: SimpleNamespace, start: np.ndarray) -> list[float]:
+    p, g = expit(start + numpy_tower("propensity")), expit(numpy_tower("imputation"))
     e = -(r * np.log(expit(s)) + (1 - r) * np.log(1 - expit(s)))
     ehat = -(g * np.log(expit(s)) + (1 - g) * np.log(1 - expit(s)))
     clipped = np.maximum(p, h.floor)

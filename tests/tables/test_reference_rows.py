@@ -1,6 +1,7 @@
 """The committed rows of results/ are those of the tables' definitions as they stand."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,10 @@ def test_cells_lie_in_their_intervals_and_are_judged_as_the_definition_says(name
 def test_rows_and_columns_are_those_of_the_definition(name, tmp_path):
     content = options(tables.definition(name))
     expected = {
-        (block + row.name, column)
-        for row in rows(content, Where(tmp_path, tmp_path, print))
-        for block in content.blocks
+        (budget + variant + block + row.name, column)
+        for variant, options_of in content.variants.items()
+        for row in rows(content, options_of, Where(tmp_path, tmp_path, print))
+        for budget, block in product(content.budgets, content.blocks)
         for column in row.columns
     }
     assert {(cell.row, cell.column) for cell in cells(name) if " vs " not in cell.column} == expected

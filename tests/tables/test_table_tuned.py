@@ -28,7 +28,7 @@ WORLD = [
 ]  # fmt: skip
 FULL = tables.definition("coat")
 SMALL = {
-    **FULL, "common": WORLD, "trials": 2, "refining": 0, "validation_seeds": [0, 1], "seeds": [0, 1],
+    **FULL, "common": WORLD, "budgets": {"": 2}, "refining": 0, "validation_seeds": [0, 1], "seeds": [0, 1],
     "interval": {"level": 0.95, "resamples": 100, "seed": 0}, "backbones": ["mf"],
     "objectives": ["naive", "cvib"],
     "backbone": {
@@ -80,7 +80,7 @@ def test_cells_have_values_intervals_keys_and_both_blocks(made):
 def test_differences_are_those_of_compare(made):
     folder, _, cells = made
     cell = next(
-        this_cell for this_cell in cells if (this_cell.row, this_cell.column) == ("mf/cvib", "brier vs mf/naive")
+        this_cell for this_cell in cells if (this_cell.row, this_cell.column) == ("mf/cvib", "brier vs own naive")
     )
 
     def run(key):
@@ -110,54 +110,54 @@ def test_it_resumes_without_repeating_anything(made):
 def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     squared = [*WORLD, "model=additive", "loss=squared"]
     said = []
-    content = options({**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]})
+    content = options({**SMALL, "validation_seeds": [0]})
     space = {"train.l2": {"choices": [-1.0]}}
-    winner = winner_of(content, squared, space, where(tmp_path, said))
+    winner = winner_of(content, squared, space, 2, where(tmp_path, said))
     assert len(winner.changes) == 2, "epochs and validation: the options as they stand"
     assert len(said) == 1 and said[0].startswith("trial 1 (train.l2=-1.0) failed: train.l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
         doubly = [*WORLD, "model=additive", "objective=dr_jl"]
-        winner_of(content, doubly, {"objective.imputaton_l2": {"choices": [1.0]}}, where(tmp_path))
+        winner_of(content, doubly, {"objective.imputaton_l2": {"choices": [1.0]}}, 2, where(tmp_path))
     with pytest.raises(UpliftlensError, match="every trial"):
-        winner_of(content, [*squared, "objective=ips", "propensity=given"], space, where(tmp_path))
+        winner_of(content, [*squared, "objective=ips", "propensity=given"], space, 2, where(tmp_path))
 
 
 @pytest.mark.parametrize(("stated", "drawn", "chosen"), [(1.0, 1e6, ()), (1e6, 1.0, ("train.l2=1.0",))])
 def test_the_trial_with_the_least_criterion_wins(stated, drawn, chosen, tmp_path):
     row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", f"train.l2={stated}"]
-    content = options({**SMALL, "trials": 2, "refining": 0, "validation_seeds": [0]})
-    winner = winner_of(content, row, {"train.l2": {"choices": [drawn]}}, where(tmp_path))
+    content = options({**SMALL, "validation_seeds": [0]})
+    winner = winner_of(content, row, {"train.l2": {"choices": [drawn]}}, 2, where(tmp_path))
     assert winner.changes[:-2] == chosen and winner.changes[-1] == "split.validation=0"
 
 
 def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
     row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=40.0"]
     space = {"train.l2": {"low": 0.01, "high": 1e6, "log": True}}
-    content = options({**SMALL, "trials": 9, "refining": 4, "narrow": 0.1, "validation_seeds": [0]})
-    first = winner_of(replace(content, trials=5, refining=0), row, space, where(tmp_path))
+    content = options({**SMALL, "budgets": {"": 9}, "refining": 4, "narrow": 0.1, "validation_seeds": [0]})
+    first = winner_of(replace(content, refining=0), row, space, 5, where(tmp_path))
     known = {record["key"] for record in records(tmp_path)}
-    winner = winner_of(content, row, space, where(tmp_path))
+    winner = winner_of(content, row, space, 9, where(tmp_path))
     closer = [record for record in records(tmp_path) if record["key"] not in known]
     best = float(next(iter(first.changes)).partition("=")[2]) if len(first.changes) == 3 else 40.0
     values = sorted(item["config"]["train"]["l2"] for item in closer)
     assert len(values) == 4 and len(known) == 5
     assert best / 10**0.4 * 0.99 < values[0] < best < values[-1] < best * 10**0.4 * 1.01, "a tenth of eight decades"
     assert winner.criterion <= first.criterion
-    assert len(winner_of(content, row, {}, where(tmp_path)).changes) == 2, "nothing to search"
+    assert len(winner_of(content, row, {}, 9, where(tmp_path)).changes) == 2, "nothing to search"
     assert len(records(tmp_path)) == 9
     with pytest.raises(UpliftlensError, match=r"train\.layout a range"):
-        winner_of(content, row, {"train.layout": {"low": 2, "high": 16}}, where(tmp_path))
+        winner_of(content, row, {"train.layout": {"low": 2, "high": 16}}, 9, where(tmp_path))
     with pytest.raises(UpliftlensError, match="both finite"):
-        winner_of(content, row, {"train.l2": {"low": 1.0, "high": float("inf"), "log": True}}, where(tmp_path))
-    with pytest.raises(UpliftlensError, match="refining=9 of trials=9: set refining"):
+        winner_of(content, row, {"train.l2": {"low": 1.0, "high": float("inf"), "log": True}}, 9, where(tmp_path))
+    with pytest.raises(UpliftlensError, match="refining=9 of 9 trials: set refining"):
         replace(content, refining=9)
 
 
 def test_an_earlier_trial_still_wins_when_those_around_it_are_worse(tmp_path):
     row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=1.0"]
     space = {"train.l2": {"low": 1e5, "high": 1e7, "log": True}}  # which the best, as it stands, lies outside of
-    content = options({**SMALL, "trials": 4, "refining": 2, "narrow": 0.5, "validation_seeds": [0]})
-    assert len(winner_of(content, row, space, where(tmp_path)).changes) == 2, "epochs and validation only"
+    content = options({**SMALL, "budgets": {"": 4}, "refining": 2, "narrow": 0.5, "validation_seeds": [0]})
+    assert len(winner_of(content, row, space, 4, where(tmp_path)).changes) == 2, "epochs and validation only"
     l2 = sorted(record["config"]["train"]["l2"] for record in records(tmp_path))
     assert l2[0] == 1.0 and len(l2) == 4 and l2[1] < l2[2] <= 1e6, "the nearest half of the range"
 
@@ -165,38 +165,41 @@ def test_an_earlier_trial_still_wins_when_those_around_it_are_worse(tmp_path):
 def test_a_space_of_choices_is_not_refined(tmp_path):
     row = [*WORLD, "model=additive", "loss=squared"]
     choices = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]
-    content = options({**SMALL, "trials": 9, "refining": 4, "validation_seeds": [0]})
-    winner_of(content, row, {"train.l2": {"choices": choices}}, where(tmp_path))
+    content = options({**SMALL, "budgets": {"": 9}, "refining": 4, "validation_seeds": [0]})
+    winner_of(content, row, {"train.l2": {"choices": choices}}, 9, where(tmp_path))
     assert set(choices) <= {record["config"]["train"]["l2"] for record in records(tmp_path)}, "eight spread trials"
 
 
 def test_rows_are_every_backbone_with_every_objective_that_it_offers(tmp_path):
-    result = list(rows(options(FULL, "objectives=[naive, cvib, escm2_dr]"), where(tmp_path)))
+    result = list(rows(options(FULL, "objectives=[naive, cvib, escm2_dr]"), (), where(tmp_path)))
     ratings, labels = ([row.name for row in result if row.remark == f"trained on {way}"] for way in FULL["training"])
     assert ratings == ["mf/naive", "mf-features/naive", "mlp/naive"], "the others predict labels only"
     both = [f"{backbone}/{name}" for backbone in FULL["backbones"] for name in ("naive", "cvib")]
     assert labels == [*both, "mlp/escm2_dr"]
     with pytest.raises(UpliftlensError, match="did you mean 'mlp'"):
-        list(rows(options(FULL, "backbones=[mlpp]"), where(tmp_path)))
+        list(rows(options(FULL, "backbones=[mlpp]"), (), where(tmp_path)))
 
 
 def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
-    content = options(SMALL, "objectives=[naive, ips, snips]")
+    content = options({**SMALL, "objectives": ["naive", "ips", "snips"], "budgets": {"": 2, "twice/": 4}})
 
     def cell(row, value, verdict):
-        return Cell(row, "auc vs mf/naive", value, value - 0.1, value + 0.1, None, verdict, ())
+        return Cell(row, "auc vs own naive", value, value - 0.1, value + 0.1, None, verdict, ())
 
     cells = [
         cell("mf/ips", 0.02, "better (p 0.01)"), cell("mf/snips", 0.01, "undecided: the interval holds 0 (p 0.4)"),
         cell("overlap-dropped/mf/ips", -0.01, "undecided: the interval holds 0 (p 0.6)"),
         cell("overlap-dropped/mf/snips", 0.01, "undecided after correction (p 0.09)"),
+        cell("twice/mf/ips", 0.02, "undecided: the interval holds 0 (p 0.2)"),
+        cell("twice/mf/snips", -0.01, "undecided after correction (p 0.1)"),
     ]  # fmt: skip
     said = "\n".join([*remarks(content, cells), *tables.paired_remarks(cells)])
-    assert "2 trials, each judged on 2 parts of 25%" in said
-    assert "auc vs mf/naive: better: mf/ips." in said
-    assert "auc vs mf/naive: undecided: the interval holds 0: mf/snips, overlap-dropped/mf/ips." in said
-    assert "auc vs mf/naive: undecided after correction: overlap-dropped/mf/snips." in said
+    assert "2 trials, 4 trials in rows twice/…, each judged on 2 parts of 25%" in said
+    assert "auc vs own naive: better: mf/ips." in said
+    assert "auc vs own naive: undecided: the interval holds 0: mf/snips, overlap-dropped/mf/ips, twice/mf/ips." in said
+    assert "auc vs own naive: undecided after correction: overlap-dropped/mf/snips, twice/mf/snips." in said
     assert "the order turns between the blocks for mf/ips." in said
+    assert "the verdict turns with the number of trials for mf/ips." in said
     assert "no trial read a test rating" in said
 
 
@@ -204,9 +207,9 @@ def test_remarks_say_what_cannot_be_claimed_and_whose_order_turns():
 @pytest.mark.parametrize("backbone", FULL["backbones"])
 def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation):
     """Every row of the coat table, one of each kind on labels, too, each with a trial of all that it searches."""
-    on_labels = ["naive", "ips", "dr_jl", "cvib", "escm2_dr"]
+    on_labels = ["naive", "ips", "dr_jl", "cvib", "escm2_dr", "escm2_dr_given"]
     content = {
-        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "trials": 2, "refining": 1,
+        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "budgets": {"": 2}, "refining": 1,
         "seeds": [0], "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive",
         "compared": ["auc"], "interval": {"level": 0.95, "resamples": 200, "seed": 0},
         "training": {**FULL["training"], "labels": {**FULL["training"]["labels"], "objectives": on_labels}},
@@ -215,7 +218,7 @@ def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation
     offered = {name for name, mine in FULL["objective"].items() if backbone in mine.get("backbones", FULL["backbone"])}
     result = {column: {cell.row for cell in cells if cell.column == column} for column in ("auc", "mse", "labels/auc")}
     everyone = {f"{backbone}/{name}" for name in offered}
-    of_labels = {f"{backbone}/{name}" for name in ("cvib", "escm2_dr")} & everyone
+    of_labels = {f"{backbone}/{name}" for name in ("cvib", "escm2_dr", "escm2_dr_given")} & everyone
     labelled = {f"{backbone}/{name}" for name in on_labels} & everyone
     assert result == {"auc": everyone, "mse": everyone - of_labels, "labels/auc": labelled}
     searched = {}
@@ -245,7 +248,7 @@ def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_
 
 
 def test_differences_are_between_rows_trained_the_same_way(tmp_path):
-    content = options({**SMALL, "trials": 1, "validation_seeds": [0], "compared": ["auc", "labels/auc"]})
+    content = options({**SMALL, "budgets": {"": 1}, "validation_seeds": [0], "compared": ["auc", "labels/auc"]})
     compared = {(cell.row, cell.column) for cell in tuned_cells(content, where(tmp_path)) if " vs " in cell.column}
     assert {column.split()[0] for row, column in compared if row.endswith("cvib")} == {"labels/auc"}
 
