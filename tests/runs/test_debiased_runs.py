@@ -150,21 +150,6 @@ def test_the_optimum_of_mf_ips_agrees_with_scipy():
     np.testing.assert_allclose(ours, v @ w.T + a[:, None] + b + c, atol=5e-3)
 
 
-def test_the_imputation_has_a_share_of_lambda_of_its_own():
-    """dr's imputation is an outcome model that nothing else touches: with share s it is naive's fit with s·λ."""
-    model, options = BACKBONES["additive"]
-    wants, scores = Wants(P, True, 1.0), {}
-    for objective, module, l2, share in ((objective_dr.dr, "imputation", 1.0, 6.0), (naive, "prediction", 6.0, 1.0)):
-        learner = gradient_method(model, options, LOSSES["squared"], objective, "adam", "constant", "tiles")
-        hp = hyper(l2=l2)._replace(objective={"imputation_l2": jnp.float32(share)})
-        done = fit(learner, DATA, feed(DATA, "tiles", "rating", 64, 8, wants), hp, 0, 10, None, lambda n, line: None)
-        scores[objective.name] = jax.tree.leaves((done.state.params[module], done.state.constants[module]))
-    for score, alone in zip(scores["dr"], scores["naive"], strict=True):
-        np.testing.assert_allclose(score, alone, atol=1e-6)
-    shared = [phase.l2 for objective in OBJECTIVES for phase in objective.phases if "imputation" in phase.moves]
-    assert shared == ["imputation_l2"] * 6
-
-
 def test_what_the_objective_ranks_by_is_what_is_scored():
     """MACR: (y_k − c)·σ(y_u)·σ(y_i); another c gives another order, the prediction stays."""
     model, options = BACKBONES["mlp"]
