@@ -20,7 +20,7 @@ from upliftlens.causal.effects.uplift import inverse_propensity
 from upliftlens.causal.intervals import Sums
 from upliftlens.causal.intervals import mean_of as mean_of  # what a metric needs comes from one module
 from upliftlens.causal.intervals import quotient as quotient
-from upliftlens.causal.options import Above, AtLeast, Within
+from upliftlens.causal.options import Above, AtLeast, Before, Within
 from upliftlens.models.contract import Link
 
 
@@ -98,15 +98,18 @@ class DebiasOptions:
 
 @dataclass(frozen=True)
 class UpliftOptions:
-    """Options of estimates from logs of recommendations.
+    """Options of estimates from logs of recommendations, and of the ranking that is tested on one.
 
     ``chi`` clips propensities: e ≥ χ where treated, e ≤ 1 − χ where not. ``points`` of the uplift and Qini curves.
     ``shrinkage``: rows that pull an item's mean outcome towards its arm's, in the doubly-robust estimator.
+    ``candidates`` of the test: the items that the user did not take in the training log ("new"), or "all", as Sato et
+    al. 2020 rank them. Validation rows always have the new ones, so that both tests are of the same fits.
     """
 
     chi: Annotated[float, Within(0, 1, "[)")]
     points: Annotated[int, AtLeast(1)]
     shrinkage: Annotated[float, Above(0)]
+    candidates: Annotated[Literal["new", "all"], Before("new")] = "new"
 
 
 class Ranked(NamedTuple):

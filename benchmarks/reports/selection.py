@@ -19,6 +19,8 @@ REPETITIONS = ("split.fold", "split.seed")
 _NO_COLUMN = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
 """Configuration that says nothing about what was trained, only where it was reported, how measured or searched for."""
 
+_CANDIDATES = "metrics.uplift.candidates"  # another ranking is tested, so its numbers are not the others'
+
 _VALUES = 12  # the most values of a field that a message lists
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -72,11 +74,16 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
 def once_per_fit(records: Sequence[Record], metrics: Sequence[str]) -> list[Record]:
     """The records, with one finished run for each fit: a fit that was measured twice is one experiment.
 
-    Kept is the run that has most of the ``metrics`` (the usual ones if empty), the latest in a tie.
+    Kept is the run that has most of the ``metrics`` (the usual ones if empty), the latest in a tie. Two rankings of it,
+    of all items and of new ones, are two experiments.
     """
     names = metrics or DEFAULT_METRICS
     by_metrics = sorted(records, key=lambda record: (sum(name in record.metrics for name in names), record.created))
-    kept = {(record.fit_key, record.trial): id(record) for record in by_metrics if record.status == "done"}
+    kept = {
+        (record.fit_key, record.trial, *_candidates(record)): id(record)
+        for record in by_metrics
+        if record.status == "done"
+    }
     ids = set(kept.values())
     return [record for record in records if record.status != "done" or id(record) in ids]
 
@@ -137,6 +144,7 @@ def columns(records: Sequence[Record]) -> list[str]:
     same_identity: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record, names in zip(records, flat):
         config = {name: value for name, value in _flat(record.config, "") if not name.startswith(_NO_COLUMN)}
+        config |= _candidates(record)
         same_identity.setdefault(tuple(text(names.get(name)) for name in IDENTITY), []).append(config)
     varying = dict.fromkeys(
         name
@@ -150,10 +158,16 @@ def columns(records: Sequence[Record]) -> list[str]:
 
 
 def protocol(record: Record) -> str:
-    """How a run's data were split, apart from fold and seed: the split's name and other options."""
-    options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()}
+    """How a run's data were split and ranked, apart from fold and seed: the split's name and other options."""
+    options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()} | _candidates(record)
     options["split.name"] = record.split["name"]
     return text({name: value for name, value in options.items() if name not in REPETITIONS})
+
+
+def _candidates(record: Record) -> dict[str, str]:
+    """The option of a run that ranks all items; of others, which may be from before there was a choice, nothing."""
+    options = record.config.get("metrics", {}).get("uplift") or {}
+    return {_CANDIDATES: "all"} if options.get("candidates") == "all" else {}
 
 
 def require_one_experiment(records: Sequence[Record]) -> None:
@@ -168,14 +182,14 @@ def require_one_experiment(records: Sequence[Record]) -> None:
     if len(data_sets) == len(protocols) == 1:
         return
     first = fields(records[0])
-    differing = [name for name in columns(records) if name.partition(".")[0] in ("data", "split")]
+    differing = [name for name in columns(records) if name.partition(".")[0] in ("data", "split", "metrics")]
     chosen = [name for name in differing if name in first and name not in REPETITIONS]
     if len(data_sets) > 1 and not any(name.startswith("data") for name in chosen):
         chosen.insert(0, "data.fingerprint")
     choice = shlex.join(f"{name}={text(first[name])}" for name in chosen)
     raise UpliftlensError(
-        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split, which must not be averaged: "
-        f"choose one, e.g. --where {choice}"
+        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split or rank, which must not be "
+        f"averaged: choose one, e.g. --where {choice}"
     )
 
 

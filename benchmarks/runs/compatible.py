@@ -128,6 +128,21 @@ def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[st
         )
 
 
+def check_candidates(data: str, treated: bool, candidates: str) -> None:
+    """Refuses ``metrics.uplift.candidates=all`` where the data are no log of recommendations (``treated``).
+
+    Only there every pair is drawn anew for the test; elsewhere an item that was taken can't be taken again.
+
+    Raises:
+        UpliftlensError: with what to choose instead.
+    """
+    if candidates == "all" and not treated:
+        raise UpliftlensError(
+            f"metrics.uplift.candidates=all is for logs of recommendations, and {data} does not say what was "
+            "recommended: use metrics.uplift.candidates=new"
+        )
+
+
 _EXPLICIT = frozenset({"everything", "propensity", "everywhere"})
 """What objectives of ratings read; an objective that reads more says itself how it treats pairs not observed."""
 

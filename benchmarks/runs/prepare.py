@@ -12,7 +12,7 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.metrics.registry import choose, is_debiased
 from upliftlens.benchmarks.propensities.diagnostics import verdict
 from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_sample
-from upliftlens.benchmarks.runs.compatible import check_exposure
+from upliftlens.benchmarks.runs.compatible import check_candidates, check_exposure
 from upliftlens.benchmarks.runs.plan import Plan, fit_identity
 from upliftlens.benchmarks.splits.kinds import Split, split
 from upliftlens.benchmarks.splits.uplift_parts import (
@@ -26,6 +26,7 @@ from upliftlens.benchmarks.splits.uplift_parts import (
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.benchmarks.system.talk import Reporter, say_once
 from upliftlens.causal.interactions import Interactions, padded
+from upliftlens.causal.options import identity_of
 from upliftlens.models.contract import TrainingData
 
 # Logs are padded to a multiple of this: folds that differ by a few rows share a program. It changes no number.
@@ -52,11 +53,16 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     dataset, parts, _ = _data(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
     check_exposure(dataset.name, dataset.treatment is not None, plan.weighted, plan.needs)  # a plugin's data, only now
     fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **fit_identity(plan)}
-    if dataset.treatment is not None and plan.metrics.uplift is not None:
-        fitted["uplift"] = asdict(plan.metrics.uplift)  # uplift on validation rows selects the model
+    uplift = None
+    if plan.metrics.uplift is not None:
+        check_candidates(dataset.name, dataset.treatment is not None, plan.metrics.uplift.candidates)
+        uplift = identity_of(plan.metrics.uplift)
+    if dataset.treatment is not None and uplift is not None:  # uplift on validation rows selects the model
+        fitted["uplift"] = {name: value for name, value in uplift.items() if name != "candidates"}  # those of the test
     fit_key = canonical_key(fitted)
     versions = {chosen.name: chosen.code for chosen in map(choose, plan.metrics.names)}
-    measured = {} if plan.trial else {"metrics": asdict(plan.metrics) | {"block": None}, "versions": versions}
+    metrics = asdict(plan.metrics) | {"block": None, "uplift": uplift}
+    measured = {} if plan.trial else {"metrics": metrics, "versions": versions}
     if measured and not any(map(is_debiased, plan.metrics.names)):
         del measured["metrics"]["debiased"]  # read by none of them
     if plan.weighted and measured:

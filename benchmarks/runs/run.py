@@ -40,6 +40,7 @@ from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak
 from upliftlens.benchmarks.system.talk import Reporter, say_once
 from upliftlens.benchmarks.training.programs import compilations, keep_programs
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import take
 
 
 def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
@@ -174,7 +175,10 @@ def _measured(
 
     known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, simulated(plan, prepared, reporter.say))
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
-    test = held_out(dataset, parts.test, fitted_rows(dataset, parts), known, weights)
+    seen = fitted_rows(dataset, parts)
+    if plan.metrics.uplift is not None and plan.metrics.uplift.candidates == "all":
+        seen = take(seen, np.zeros(len(seen), bool))  # then no item is left out
+    test = held_out(dataset, parts.test, seen, known, weights)
     evaluation = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
     metrics = {name: Summary(*summary) for name, summary in evaluation.summaries.items()}
     if not metrics:

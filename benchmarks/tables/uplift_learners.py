@@ -1,21 +1,26 @@
 """Tables of learners on a world of potential outcomes: tuned by estimates, tested against the truth.
 
-Each row gets the same number of trials, on the first draw and with the first seed, scored on the validation log by an
-estimate: neither the truth nor the test log is read. The winner is then fitted to the training log of every draw, with
-every seed (with the first only if the learner is deterministic), and evaluated on the test log.
+Each row gets the same number of trials, in the first world and with the first seed, scored on the validation log by an
+estimate: neither the truth nor the test log is read. The winner is then fitted to the training log of every world, with
+every seed (with the first only if the learner is deterministic), and evaluated on the test log, once for every block.
 
-A cell is the mean over draws of the mean over seeds. Its interval resamples users and draws: draws of the world's logs
-are the repetitions; runs that differ in the seed only are averaged within a draw. Every run is kept in the store.
+A cell is the mean over worlds of the mean over seeds. Worlds are the repetitions of its interval: each is fitted anew
+and has logs of its own, so the spread between them holds what the world's fit, its logs and the seeds of training do;
+Student's t has as many degrees of freedom as there are worlds, less 1. Users are resampled. Every run is kept in the
+store, and the blocks, which differ in what is tested, share their fits.
+
+The standard error of the criterion is that of one log: the standard deviation of a run's estimate over resamples of the
+users, averaged over seeds and worlds. Rows that lie closer together than that were not told apart by the selection.
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Annotated
 
 import numpy as np
 
+from upliftlens.benchmarks.metrics.registry import in_full
 from upliftlens.benchmarks.reports.comparison import Replicated, bounds
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
@@ -26,7 +31,6 @@ from upliftlens.benchmarks.tables.run import (
     Names,
     Runs,
     RunsOptions,
-    Seeds,
     behind,
     configured,
     measured,
@@ -38,22 +42,25 @@ from upliftlens.benchmarks.tables.run import (
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
 from upliftlens.causal.errors import unknown
 from upliftlens.causal.intervals import Resampling
-from upliftlens.causal.options import SEEDS, AtLeast
+from upliftlens.causal.options import SEEDS, AtLeast, Distinct
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(RunsOptions):
     """How the ``rows`` are tuned and measured (see above), and what is asked of them.
 
-    ``only``: the rows to compute, beside the ``ceiling``; empty: all. ``deterministic``: rows for which the first seed
-    is enough. ``reach``: what share of the ceiling's first column is asked of a row. ``order``: pairs of rows, of which
-    the first is said to be the better by the metric ``ordered_by``.
+    ``criterion``: of rows that state no ``train.monitor`` themselves. ``worlds``: the options of each; ``blocks``:
+    those of variants of the test, named by a prefix of the row. Both set values and choose from no group. ``only``: the
+    rows to compute, beside the ``ceiling``; empty: all. ``deterministic``: rows for which the first seed is enough.
+    ``reach``: what share of the ceiling's first column is asked of a row. ``order``: pairs of rows, of which the first
+    is said to be the better by the metric ``ordered_by``.
     """
 
     criterion: str
     trials: Annotated[int, AtLeast(1)]
     tune_seed: Annotated[int, SEEDS]
-    draws: Seeds
+    worlds: Annotated[tuple[tuple[str, ...], ...], Distinct()]
+    blocks: NamedChanges
     rows: NamedChanges
     only: tuple[str, ...]
     deterministic: tuple[str, ...]
@@ -65,53 +72,98 @@ class Options(RunsOptions):
 
 
 def uplift_cells(definition: Options, where: Where) -> list[Cell]:
-    """Cells of every row and column, of the share of the ``ceiling`` row that each row reaches, and of the order.
+    """Cells of each block: of every row and column, of the share of the ``ceiling`` row that each row reaches, and of
+    the order; in the first block also of the standard error of the criterion.
 
     Raises:
         UpliftlensError: for an unknown row or column, or a run that fails.
     """
     started = time.perf_counter()
     definition = _chosen(definition)
-    names, known = {*definition.columns, definition.ordered_by}, configured(definition.common, (), where)["metrics"]
-    for name in sorted(names.difference(known["names"])):
-        raise unknown("column of the table (metrics.names)", name, known["names"])
-    options = {row: [*definition.common, *of_row] for row, of_row in definition.rows.items()}
+    criterion, names = in_full(definition.criterion), {*definition.columns, definition.ordered_by}
+    known = configured(definition.common, (), where)["metrics"]["names"]
+    for name in sorted({*names, criterion}.difference(known)):
+        raise unknown("column of the table (metrics.names)", name, known)
+    options = {
+        row: [*definition.common, f"train.monitor={criterion}", *of_row] for row, of_row in definition.rows.items()
+    }
     winners = {row: _winner(row, options[row], definition, where) for row in options}
     tuned = time.perf_counter()
-    runs: dict[str, list[Runs]] = {row: [] for row in options}
-    for draw, row in product(definition.draws, options):  # by draw: its logs are simulated once
-        seeds = definition.seeds[:1] if row in definition.deterministic else definition.seeds
-        changes = [*winners[row], f"data.draw={draw}"]
-        runs[row].append(runs_of([planned(options[row], [*changes, f"seed={seed}"], where) for seed in seeds]))
-        where.say(f"draw {draw}, {row}: {len(seeds)} seeds, {_since(started)}")
-    measures = {
-        name: {row: _over_draws(by_draw, name, definition.interval) for row, by_draw in runs.items()} for name in names
-    }
+    runs: dict[str, dict[str, list[Runs]]] = {block: {row: [] for row in options} for block in definition.blocks}
+    for number, world in enumerate(definition.worlds):  # by world: its logs are simulated once
+        for row in options:
+            seeds = definition.seeds[:1] if row in definition.deterministic else definition.seeds
+            for block, of_block in definition.blocks.items():
+                changes = [*winners[row], *world, *of_block]
+                plans = [planned(options[row], [*changes, f"seed={seed}"], where) for seed in seeds]
+                runs[block][row].append(runs_of(plans))
+            where.say(f"world {number}, {row}: {len(seeds)} seeds, {_since(started)}")
     where.say(
         f"{_since(started)} in all, of which tuning {_since(started, tuned)}; runs that were in the store took no time"
     )
-    by, sides = definition.ordered_by, measures[definition.ordered_by]
-    pairs = {
-        (f"{first} > {second}", f"{by}, row vs row"): (sides[first], sides[second])
-        for first, second in definition.order
-    }
-    order = paired_cells(pairs, by, definition.interval, "holds", "reversed")
-    return [*_values(measures, definition), *order]
+    cells: list[Cell] = []
+    for block, by_row in runs.items():
+        measures = {
+            name: {row: _over_worlds(by_world, name, definition.interval) for row, by_world in by_row.items()}
+            for name in names
+        }
+        cells += _values(block, measures, definition)
+        if block == next(iter(runs)):  # settings are selected once, for all blocks
+            cells += _errors(block, by_row, criterion, definition.interval)
+        by, sides = definition.ordered_by, measures[definition.ordered_by]
+        pairs = {
+            (f"{block}{first} > {second}", f"{by}, row vs row"): (sides[first], sides[second])
+            for first, second in definition.order
+        }
+        cells += paired_cells(pairs, by, definition.interval, "holds", "reversed")
+    return cells
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """How rows were tuned, and which shares of the ceiling are reached."""
-    sentences = [
-        f"Every row with a search space had {definition.trials} trials, each judged by {definition.criterion} on the "
-        f"validation log of draw {definition.draws[0]}; no row met the truth or a test log before."
+    """How rows were tuned, what the intervals pool, which rows the selection could not tell apart, and which shares of
+    the ceiling are reached."""
+    criterion, worlds = in_full(definition.criterion), len(definition.worlds)
+    monitor = "train.monitor="
+    others = [
+        f"{row} by {option.removeprefix(monitor)}"
+        for row, options in definition.rows.items()
+        for option in options
+        if option.startswith(monitor)
     ]
-    if 1 < (n := len(definition.draws)) < 5:
-        sentences.append(f"Intervals are over users and {n} draws: of so few, Student's t makes the draws' part wide.")
+    by = f"{criterion} ({', '.join(others)})" if others else criterion
+    sentences = [
+        f"Every row with a search space had {definition.trials} trials, each judged on the validation log of the first "
+        f"world by {by}; no row met the truth or a test log before. Intervals take the settings as given."
+    ]
+    if worlds > 1:
+        sentences.append(
+            f"Intervals are over users and {worlds} worlds, each fitted anew and with logs of its own: the spread "
+            f"between worlds, with Student's t of {worlds} values, holds what fits, logs and seeds of training change."
+        )
+    sentences += [sentence for block in definition.blocks for sentence in _leader(block, definition, cells)]
     return sentences + [
         f"{cell.row} has {cell.value:.2f} of {definition.ceiling}'s {definition.columns[0]}: {cell.verdict}."
         for cell in cells
         if cell.column.endswith(f"share of {definition.ceiling}") and cell.verdict
     ]
+
+
+def _leader(block: str, definition: Options, cells: Sequence[Cell]) -> Iterator[str]:
+    """What may be said of the best row of a block by the first column, and of those nearly as good."""
+    first, criterion = definition.columns[0], in_full(definition.criterion)
+    at = {(cell.row, cell.column): cell.value for cell in cells}
+    values = {row: at[f"{block}{row}", first] for row in definition.rows if (f"{block}{row}", first) in at}
+    highest, best = max(((value, row) for row, value in values.items() if row != definition.ceiling), default=(0, ""))
+    if not best:
+        return
+    error = at[f"{next(iter(definition.blocks))}{best}", _error_of(criterion)]
+    close = [f"{row} ({highest - value:.3f})" for row, value in values.items() if 0 < highest - value < error]
+    within = f"the selection's own error, {error:.3f} (the standard error of {criterion} on one log)"
+    yield f"{block}{best} has the highest {first} but the {definition.ceiling}'s, {highest:.3f}. " + (
+        f"Closer to it than {within}: {', '.join(close)}; with another validation log the order may be another one."
+        if close
+        else f"No other row is closer to it than {within}."
+    )
 
 
 def _chosen(definition: Options) -> Options:
@@ -125,13 +177,12 @@ def _chosen(definition: Options) -> Options:
 
 
 def _winner(row: str, options: Sequence[str], definition: Options, where: Where) -> list[str]:
-    """Changes of the row's best trial by the criterion on the first draw's validation log, if it has a space."""
-    monitor = [f"train.monitor={definition.criterion}"]
-    fixed = [f"data.draw={definition.draws[0]}", f"seed={definition.seeds[0]}", *monitor]
+    """Changes of the row's best trial by its criterion on the first world's validation log, if it has a space."""
+    fixed = [*definition.worlds[0], f"seed={definition.seeds[0]}"]
     config = configured(options, fixed, where)
     space = searched(config, [*options, *fixed])
     if definition.trials < 2 or not space:
-        return monitor
+        return []
     trials, best = search(
         lambda changes: planned(options, [*fixed, *changes], where),
         config,
@@ -143,25 +194,39 @@ def _winner(row: str, options: Sequence[str], definition: Options, where: Where)
     )
     chosen = trials[best].changes
     settings = " ".join(chosen) or "as configured"
-    where.say(f"{row}: {settings}, by {definition.criterion} on validation rows, {len(trials)} trials")
-    return [*chosen, *monitor]
+    where.say(f"{row}: {settings}, by {config['train']['monitor']} on validation rows, {len(trials)} trials")
+    return list(chosen)
 
 
-def _over_draws(by_draw: Sequence[Runs], name: str, resampling: Resampling) -> Measured:
-    """A metric of a row: every draw is a run, averaged over seeds."""
-    draws = [measured(runs, name, resampling).value for runs in by_draw]
-    values, drawn = np.array([draw.mean for draw in draws]), np.stack([draw.drawn.mean(axis=0) for draw in draws])
-    defined = np.unique(np.concatenate([draw.defined for draw in draws]))
-    side = Replicated(values, drawn, tuple(draw.users[0] for draw in draws), defined)
-    return Measured(side, [record for runs in by_draw for record in runs.records])
+def _over_worlds(by_world: Sequence[Runs], name: str, resampling: Resampling) -> Measured:
+    """A metric of a row: every world is a run, averaged over seeds."""
+    worlds = [measured(runs, name, resampling).value for runs in by_world]
+    values, drawn = np.array([world.mean for world in worlds]), np.stack([world.drawn.mean(axis=0) for world in worlds])
+    defined = np.unique(np.concatenate([world.defined for world in worlds]))
+    side = Replicated(values, drawn, tuple(world.users[0] for world in worlds), defined)
+    return Measured(side, [record for runs in by_world for record in runs.records])
 
 
-def _values(measures: Mapping[str, Mapping[str, Measured]], definition: Options) -> Iterator[Cell]:
+def _errors(block: str, by_row: Mapping[str, Sequence[Runs]], criterion: str, resampling: Resampling) -> Iterator[Cell]:
+    """The standard error of the criterion on one log, of every row; its interval is over worlds."""
+    for row, by_world in by_row.items():
+        drawn = [measured(runs, criterion, resampling).value.drawn for runs in by_world]
+        errors = np.array([np.nanstd(of_world, axis=1).mean() for of_world in drawn])
+        interval = bounds(Replicated(errors, errors[:, None], (), np.zeros(0, np.int64)), resampling)
+        records = [record for runs in by_world for record in runs.records]
+        yield Cell(f"{block}{row}", _error_of(criterion), float(errors.mean()), *interval, None, "", *behind(records))
+
+
+def _error_of(criterion: str) -> str:
+    return f"standard error of {criterion}"
+
+
+def _values(block: str, measures: Mapping[str, Mapping[str, Measured]], definition: Options) -> Iterator[Cell]:
     first, resampling = definition.columns[0], definition.interval
     best = measures[first][definition.ceiling]
     for row in definition.rows:
         for name in definition.columns:
-            yield measured_cell(definition, row, name, measures[name][row])
+            yield measured_cell(definition, f"{block}{row}", name, measures[name][row])
         value, records = measures[first][row]
         share, verdict = value.mean / best.value.mean, ""
         # The ratio of the means, linear in both: its deviations are those of value − share·ceiling, over the ceiling.
@@ -172,7 +237,7 @@ def _values(measures: Mapping[str, Mapping[str, Measured]], definition: Options)
         if (asked := definition.reach.get(row)) is not None:
             verdict = f"{'reaches' if share >= asked else 'misses'} {asked:g}"
         column, interval = f"{first}, share of {definition.ceiling}", bounds(value._replace(**of_mean), resampling)
-        yield Cell(row, column, share, *interval, None, verdict, *behind([*records, *best.records]))
+        yield Cell(f"{block}{row}", column, share, *interval, None, verdict, *behind([*records, *best.records]))
 
 
 def _since(start: float, end: float | None = None) -> str:

@@ -11,6 +11,8 @@ from test_tables import options, where
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.runs.prepare import prepare
+from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
 from upliftlens.benchmarks.tables.uplift_learners import remarks, uplift_cells
@@ -63,12 +65,13 @@ def learners(tmp_path_factory):
     content = {
         **LEARNERS,
         "common": [*SMALL, "metrics=uplift", "metrics.interval.resamples=60", "train.epochs=2"],
+        "rows": {**LEARNERS["rows"], "bpr": ["model=mf", "loss=bpr"]},
         "interval": {"level": 0.95, "resamples": 60, "seed": 0},
         "trials": 2,
         "seeds": [0, 1],
-        "draws": [0, 1],
+        "worlds": [["data.draw=0"], ["data.draw=1"]],
         "columns": ["cp@10", "recall@10"],
-        "only": ["random", "cubn-o", "bpr"],
+        "only": ["random", "cubn-o", "bpr", "ials-by-ndcg"],
         "reach": {"random": 0.99, "cubn-o": -1.0},
         "order": [["oracle", "random"], ["random", "popularity"], ["random", "oracle"]],
     }
@@ -76,18 +79,20 @@ def learners(tmp_path_factory):
     return content, uplift_cells(options(content), where(folder, said)), folder, said
 
 
-def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
+def test_cells_are_means_over_worlds_and_seeds_of_the_runs_behind_them(learners):
     content, cells, folder, this_said = learners
     stored = {record["key"]: record for record in records(folder)}
     at = {(cell.row, cell.column): cell for cell in cells}
-    assert {row for row, column in at if column == "cp@10"} == {"oracle", "random", "cubn-o", "bpr"}
-    for row, runs in (("oracle", 2), ("cubn-o", 2), ("random", 4), ("bpr", 4)):
+    chosen = {"oracle", "random", "cubn-o", "bpr", "ials-by-ndcg"}
+    assert {row for row, column in at if column == "cp@10"} == {*chosen, *(f"all-items/{row}" for row in chosen)}
+    for row, runs in (("oracle", 2), ("cubn-o", 2), ("random", 4), ("bpr", 4), ("ials-by-ndcg", 4)):
         cell = at[row, "cp@10"]
         behind = [stored[key] for key in cell.keys]
         assert len(behind) == runs and {item["config"]["data"]["draw"] for item in behind} == {0, 1}
         assert cell.value == pytest.approx(np.mean([item["metrics"]["cp@10"]["value"] for item in behind]))
         assert cell.lo < cell.value < cell.hi
-        assert {item["config"]["train"]["monitor"] for item in behind} == {"uplift@10/snips"}
+        selected_by = {item["config"]["train"]["monitor"] for item in behind}
+        assert selected_by == {"ndcg@10" if row == "ials-by-ndcg" else "uplift@10/snips"}
     share = at["random", "cp@10, share of oracle"]
     assert share.value == pytest.approx(at["random", "cp@10"].value / at["oracle", "cp@10"].value)
     assert share.lo < share.value < share.hi < 1
@@ -95,15 +100,69 @@ def test_cells_are_means_over_draws_and_seeds_of_the_runs_behind_them(learners):
         cell = at[row, "cp@10, share of oracle"]
         assert cell.verdict == f"{'reaches' if cell.value >= asked else 'misses'} {asked:g}"
     said = [*remarks(options(content), cells), *tables.paired_remarks(cells)]
-    assert "2 trials, each judged by uplift@10/snips on the validation log of draw 0" in said[0]
-    assert "and 2 draws: of so few" in said[1]
-    assert not any("of so few" in line for line in remarks(options(content, "draws=[0, 1, 2, 3, 4]"), cells))
-    assert "cdcg, row vs row: undecided after correction: oracle > random, random > oracle." in said, "of two draws"
-    assert sum("of oracle's cp@10: " in line for line in said) == 2
+    assert "2 trials, each judged on the validation log of the first world by uplift@10/snips (" in said[0]
+    assert "ials-by-ndcg by ndcg@10" in said[0] and "bpr by" not in said[0]
+    assert "and 2 worlds, each fitted anew" in said[1] and "t of 2 values" in said[1]
+    undecided = "cdcg, row vs row: undecided after correction: oracle > random, random > oracle"
+    assert any(line.startswith(undecided) for line in said), "of two worlds"
+    assert sum("of oracle's cp@10: " in line for line in said) == 4
     best = at["oracle > random", "cdcg, row vs row"]
     assert best.value > 0 and at["random > oracle", "cdcg, row vs row"].value == -best.value
     assert "random > popularity" not in {row for row, _ in at}, "a pair whose row was not chosen"
     assert any("in all, of which tuning" in line for line in this_said), "it states its time"
+
+
+def test_blocks_measure_the_same_fits(learners):
+    _, cells, folder, _ = learners
+    stored = {record["key"]: record for record in records(folder)}
+    at = {(cell.row, cell.column): cell for cell in cells}
+    for row in ("oracle", "random", "cubn-o", "bpr", "ials-by-ndcg"):
+        left_out, everything = (
+            [stored[key] for key in at[f"{block}{row}", "cp@10"].keys] for block in ("", "all-items/")
+        )
+        assert [run["fit_key"] for run in left_out] == [run["fit_key"] for run in everything]
+        assert not {run["key"] for run in left_out} & {run["key"] for run in everything}
+    best = at["all-items/oracle", "cp@10"]
+    worlds = [prepare(plan(stored[key]["config"]), quiet).dataset.world for key in best.keys]
+    assert best.value == pytest.approx(np.mean([-np.sort(-world.tau)[:, :10] for world in worlds]), rel=1e-6)
+    assert at["oracle", "cp@10"].value < best.value, "some of the best were taken"
+
+
+def test_the_standard_error_of_the_criterion_is_that_of_a_log_and_decides_which_rows_are_close(learners):
+    content, cells, folder, _ = learners
+    stored = {record["key"]: record for record in records(folder)}
+    column = "standard error of uplift@10/snips"
+    errors = {cell.row: cell for cell in cells if cell.column == column}
+    assert set(errors) == {"oracle", "random", "cubn-o", "bpr", "ials-by-ndcg"}, "of the first block"
+    for cell in errors.values():
+        widths = [stored[key]["metrics"]["uplift@10/snips"] for key in cell.keys]
+        assert cell.value == pytest.approx(np.mean([width["hi"] - width["lo"] for width in widths]) / 3.92, rel=0.2)
+        assert cell.lo <= cell.value <= cell.hi
+
+    def said(**values):
+        changed = [
+            cell._replace(value=values[cell.row]) if cell.column == "cp@10" and cell.row in values else cell
+            for cell in cells
+            if not cell.row.startswith("all-items/")
+        ]
+        return next(line for line in remarks(options(content), changed) if "has the highest cp@10" in line)
+
+    apart = {
+        "oracle": 9.0,
+        "random": 0.0,
+        "cubn-o": 1.0,
+        "bpr": 1.0 - 0.9 * errors["cubn-o"].value,
+        "ials-by-ndcg": 0.0,
+    }
+    near = said(**apart)
+    assert near.startswith(
+        "cubn-o has the highest cp@10 but the oracle's, 1.000. Closer to it than the selection's own"
+    )
+    assert (
+        f"own error, {errors['cubn-o'].value:.3f} (" in near and f"on one log): bpr ({1 - apart['bpr']:.3f}); " in near
+    )
+    far = said(**{**apart, "bpr": 1.0 - 1.1 * errors["cubn-o"].value})
+    assert "bpr" not in far and "No other row is closer to it than the selection's own error" in far
 
 
 def test_tuning_has_the_same_budget_and_meets_neither_test_nor_truth(learners):
@@ -114,15 +173,15 @@ def test_tuning_has_the_same_budget_and_meets_neither_test_nor_truth(learners):
     }
     assert [len(item) for item in by_model.values()] == [2, 2, 0, 0]
     for trial in trials:
-        assert set(trial["metrics"]) == {"validation/uplift@10/snips"}
+        assert set(trial["metrics"]) == {f"validation/{'ndcg@10' if trial['model'] == 'ials' else 'uplift@10/snips'}"}
         assert trial["config"]["data"]["draw"] == 0 and trial["seed"] == 0
     best = max(by_model["mf"], key=lambda item: item["metrics"]["validation/uplift@10/snips"]["value"])
     finals = [record for record in records(folder) if record["model"] == "mf" and not record["config"]["trial"]]
-    assert len(finals) == 4
+    assert len(finals) == 8, "two worlds, two seeds, two blocks"
     for trial in finals:
         assert trial["config"]["train"]["lr"] == best["config"]["train"]["lr"]
         assert trial["config"]["model"]["dim"] == best["config"]["model"]["dim"]
-    assert sum("2 trials" in line for line in said) == 2
+    assert sum("2 trials" in line for line in said) == 3
 
 
 def test_a_table_of_learners_resumes(learners):
@@ -150,15 +209,19 @@ def test_wrong_definitions_are_answered(change, sentence, learners):
 
 @pytest.mark.parametrize("row", LEARNERS["rows"])
 def test_every_row_of_the_table_is_a_run(row):
-    config = composed(prepare_overrides([*LEARNERS["common"], *LEARNERS["rows"][row], "data.draw=1", "seed=2"]))
+    config = composed(
+        prepare_overrides([*LEARNERS["common"], *LEARNERS["rows"][row], *LEARNERS["worlds"][1], "seed=2"])
+    )
     assert plan(config).config == config
-    assert set(LEARNERS["columns"]) | {LEARNERS["ordered_by"]} <= set(config["metrics"]["names"])
+    read = {*LEARNERS["columns"], LEARNERS["ordered_by"], LEARNERS["criterion"]}
+    assert read == set(config["metrics"]["names"])
 
 
 def test_the_verb_prints_the_small_version(learners, capsys):
     content, _, folder, _ = learners
-    content = {**content, "only": ["random"], "draws": [0], "seeds": [0], "order": [["oracle", "random"]]}
-    keys = ("trials", "seeds", "draws", "interval", "columns", "only", "order", "common", "reach")
+    changes = {"only": ["random"], "worlds": [["data.draw=0"]], "seeds": [0], "order": [["oracle", "random"]]}
+    content = {**content, **changes, "blocks": {"": []}}
+    keys = ("trials", "seeds", "worlds", "blocks", "interval", "columns", "only", "order", "common", "reach")
     words = [f"{key}={json.dumps(content[key])}" for key in keys]
     assert main(["table", "uplift-ml-100k", "--store", str(folder), "--cache", str(folder / "cache"), *words]) == 0
     text = capsys.readouterr().out
