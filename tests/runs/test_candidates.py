@@ -74,25 +74,27 @@ def test_all_is_refused_where_an_item_can_not_be_taken_again(tmp_path, capsys):
     assert "synthetic does not say what was recommended: use metrics.uplift.candidates=new" in capsys.readouterr().err
 
 
-PUBLISHED = {
+REVIEWED = {
     "oracle": ((0.355, 0.282, 18.93), (0.353, 0.280, 21.32)),
     "random": ((0.078, 0.078, 14.64), (0.098, 0.098, 17.74)),
     "popularity": ((-0.268, -0.078, 12.19), (-0.092, 0.045, 16.94)),
     "logged_propensity": ((-0.475, -0.200, 10.92), (-0.386, -0.030, 15.87)),
     "cubn": ((0.296, 0.219, 17.29), (0.295, 0.219, 19.76)),
 }
-"""cp@10, cp@100, cdcg on ``uplift-ml-100k``, of all items and of new ones, computed a second time without this code."""
+"""cp@10, cp@100, cdcg on ``uplift-ml-100k``, of all items and of new ones, as a reviewer found them on another log."""
 
 
 @pytest.mark.slow
-def test_the_numbers_of_both_rankings_are_those_of_a_second_implementation(tmp_path, cache, ml_100k):
+def test_the_numbers_of_both_rankings_are_those_of_a_review(tmp_path, cache, ml_100k):
     words = ["data=uplift-ml-100k", "metrics.names=[cp@10,cp@100,cdcg]", "metrics.interval.resamples=40"]
-    words += [f"store={tmp_path}", f"cache={cache}", "progress=false", f"model={','.join(PUBLISHED)}"]
+    words += [f"store={tmp_path}", f"cache={cache}", "progress=false", f"model={','.join(REVIEWED)}"]
     for candidates in ("all", "new"):
         assert main(["sweep", *words, f"metrics.uplift.candidates={candidates}"]) == 0
     for run in records(tmp_path):
-        expected = PUBLISHED[run["model"]][run["config"]["metrics"]["uplift"]["candidates"] == "new"]
-        random = run["model"] == "random"
+        candidates = run["config"]["metrics"]["uplift"]["candidates"]
+        expected = REVIEWED[run["model"]][candidates == "new"]
+        # These two rank by the world alone; popularity on four logs has cp@10 from -.269 to -.259.
+        of_log = candidates == "new" or run["model"] not in ("oracle", "logged_propensity")
         for (name, metric), value in zip(run["metrics"].items(), expected, strict=True):
-            size = 0.01 if name == "cdcg" else 0.001
-            assert metric["value"] == pytest.approx(value, abs=size * (4 if random else 1)), (run["model"], name)
+            size = (0.03 if of_log else 0.006) if name == "cdcg" else (0.01 if of_log else 0.0006)
+            assert metric["value"] == pytest.approx(value, abs=size), (run["model"], candidates, name)
