@@ -137,8 +137,8 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     ]
     if worlds > 1:
         sentences.append(
-            f"Intervals are over users and {worlds} worlds, each fitted anew and with logs of its own: the spread "
-            f"between worlds, with Student's t of {worlds} values, holds what fits, logs and seeds of training change."
+            f"Intervals are over users and {worlds} worlds: the spread between worlds, with Student's t of {worlds} "
+            "values, holds what their fits, their logs and the seeds of training change."
         )
     sentences += [sentence for block in definition.blocks for sentence in _leader(block, definition, cells)]
     return sentences + [
@@ -153,11 +153,12 @@ def _leader(block: str, definition: Options, cells: Sequence[Cell]) -> Iterator[
     first, criterion = definition.columns[0], in_full(definition.criterion)
     at = {(cell.row, cell.column): cell.value for cell in cells}
     values = {row: at[f"{block}{row}", first] for row in definition.rows if (f"{block}{row}", first) in at}
-    highest, best = max(((value, row) for row, value in values.items() if row != definition.ceiling), default=(0, ""))
-    if not best:
+    values.pop(definition.ceiling)
+    if not values:
         return
-    error = at[f"{next(iter(definition.blocks))}{best}", _error_of(criterion)]
-    close = [f"{row} ({highest - value:.3f})" for row, value in values.items() if 0 < highest - value < error]
+    best, *others = sorted(values, key=lambda row: -values[row])
+    highest, error = values[best], at[f"{next(iter(definition.blocks))}{best}", _error_of(criterion)]
+    close = [f"{row} ({highest - values[row]:.3f})" for row in others if highest - values[row] < error]
     within = f"the selection's own error, {error:.3f} (the standard error of {criterion} on one log)"
     yield f"{block}{best} has the highest {first} but the {definition.ceiling}'s, {highest:.3f}. " + (
         f"Closer to it than {within}: {', '.join(close)}; with another validation log the order may be another one."
