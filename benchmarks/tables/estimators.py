@@ -1,5 +1,6 @@
 """Tables of estimators against a known truth, over draws; the only trained model completes the rating matrix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -72,6 +73,14 @@ def _cell(definition: Options, row: str, column: str, value: float, low: float, 
     return Cell(row, column, value, low, high, *judged(definition, row, column, value), ())
 
 
+def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
+    """How many of the published cells are reproduced, and how many are no target."""
+    verdicts = [cell.verdict for cell in cells if cell.published is not None]
+    loose = verdicts.count("indicative")
+    counted = f"{verdicts.count('reproduced')} of {len(verdicts) - loose} published cells with a target are reproduced"
+    return [f"{counted}; {loose} published cells are indicative, no target."]
+
+
 def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:
     """The χ² interval of a standard deviation over normal draws."""
     tails = np.array([(1 + level) / 2, (1 - level) / 2])
@@ -79,4 +88,4 @@ def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-kind = TableKind("estimators", Options, estimator_cells)
+kind = TableKind("estimators", Options, estimator_cells, remarks)

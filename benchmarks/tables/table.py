@@ -25,12 +25,14 @@ from upliftlens.causal.errors import UpliftlensError, located, unknown
 class TableOptions:
     """What the definition of any table may state: its title, published numbers and tolerances, and remarks (``notes``).
 
-    ``published`` by row and column; ``tolerance`` by column, None: the published number is no target.
+    ``published`` by row and column; ``tolerance`` by column, None: the published number is no target. ``indicative``:
+    published numbers by row and column that are no target either, in columns where others are.
     """
 
     title: str
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     tolerance: Mapping[str, float | None] = field(default_factory=dict)
+    indicative: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -187,8 +189,10 @@ def checked(name: str, content: Mapping[str, Any], overrides: Sequence[str] = ()
 def judged(definition: TableOptions, row: str, column: str, value: float) -> tuple[float | None, str]:
     """The published number of a cell, and the verdict on its value.
 
-    "reproduced" within the column's tolerance, else "differs"; "indicative" if the column has no tolerance.
+    "reproduced" within the column's tolerance, else "differs"; "indicative" if it is no target.
     """
+    if (published := definition.indicative.get(row, {}).get(column)) is not None:
+        return published, "indicative"
     if (published := definition.published.get(row, {}).get(column)) is None:
         return None, ""
     if (tolerance := definition.tolerance.get(column)) is None:

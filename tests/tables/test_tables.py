@@ -13,7 +13,7 @@ from upliftlens.benchmarks.config.plugins import names as kinds
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
-from upliftlens.benchmarks.tables.estimators import estimator_cells
+from upliftlens.benchmarks.tables.estimators import estimator_cells, remarks
 from upliftlens.benchmarks.tables.run import planned
 from upliftlens.benchmarks.tables.table import Cell, Table, TableOptions, Where, judged, rendered
 from upliftlens.benchmarks.worlds.completion import complete
@@ -68,6 +68,8 @@ def test_the_verdict_is_by_the_stated_tolerance():
     assert judged(content, "a", "x", 1.0199) == (1.0, "reproduced")
     assert judged(content, "a", "x", 0.97) == (1.0, "differs")
     assert judged(content, "b", "x", 0.97) == (None, "")
+    loose = TableOptions(title="T", indicative={"b": {"x": 1.0}}, tolerance={"x": 0.02})
+    assert judged(loose, "b", "x", 1.0) == (1.0, "indicative")
 
 
 def test_formats():
@@ -178,11 +180,14 @@ def test_completion_fits_a_low_rank_truth():
 def test_estimators_on_a_small_world(tmp_path):
     """The truth lies where IPS and SNIPS are, not where naive is; spreads have closed forms."""
     content = {
-        **tables.definition("schnabel-1"), "data": WORLD, "draws": 20, "density": 0.1, "cutoff": 5,
+        **tables.definition("schnabel-1"), "published": {"ROTATED": {"true": 2.579, "naive": 9.0}},
+        "indicative": {"ROTATED": {"ips": 2.581}}, "data": WORLD, "draws": 20, "density": 0.1, "cutoff": 5,
         "completion": {"dim": 2, "init": 0.05, "l2": 5.0, "bias_penalty": 0.3, "lr": 0.03, "epochs": 5, "seed": 0},
     }  # fmt: skip
     cells = {(cell.row, cell.column): cell for cell in estimator_cells(options(content), where(tmp_path))}
     assert len(cells) == 5 * 2 * (1 + 3 + 3)
+    (said,) = remarks(options(content), list(cells.values()))
+    assert said == "1 of 2 published cells with a target are reproduced; 1 published cells are indicative, no target."
     ones = cells["ROTATED", "dcg5/true"]
     assert ones.value == pytest.approx(sum(1 / np.log2(1 + rank) for rank in range(1, 6)), rel=1e-6)
     with pytest.raises(UpliftlensError, match="can't be reached"):
