@@ -78,7 +78,7 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     verdicts = [cell.verdict for cell in cells if cell.published is not None]
     loose = verdicts.count("indicative")
     counted = f"{verdicts.count('reproduced')} of {len(verdicts) - loose} published cells with a target are reproduced"
-    return [f"{counted}; {loose} published cells are indicative, no target."]
+    return [f"{counted}; published, but no target: {loose}."]
 
 
 def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:

@@ -187,7 +187,7 @@ def test_estimators_on_a_small_world(tmp_path):
     cells = {(cell.row, cell.column): cell for cell in estimator_cells(options(content), where(tmp_path))}
     assert len(cells) == 5 * 2 * (1 + 3 + 3)
     (said,) = remarks(options(content), list(cells.values()))
-    assert said == "1 of 2 published cells with a target are reproduced; 1 published cells are indicative, no target."
+    assert said == "1 of 2 published cells with a target are reproduced; published, but no target: 1."
     ones = cells["ROTATED", "dcg5/true"]
     assert ones.value == pytest.approx(sum(1 / np.log2(1 + rank) for rank in range(1, 6)), rel=1e-6)
     with pytest.raises(UpliftlensError, match="can't be reached"):
