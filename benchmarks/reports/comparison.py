@@ -184,7 +184,7 @@ def p_in_words(decision: "Decided | Comparison", p: float) -> str:
 
 
 def differences(
-    pairs: Mapping[str, tuple[Replicated, Replicated]], metric: str, resampling: Resampling
+    pairs: Mapping[str, tuple[Replicated, Replicated]], higher_is_better: bool, resampling: Resampling
 ) -> dict[str, Decided]:
     """Paired differences of a family of comparisons on one metric.
 
@@ -197,7 +197,7 @@ def differences(
             f"{len(family)} comparisons corrected for their number need more than {resampling.resamples} resamples, "
             "or none could ever be told from chance: raise interval.resamples"
         )
-    return dict(zip(pairs, decided(family, choose(metric).metric.higher_is_better, resampling.level), strict=True))
+    return dict(zip(pairs, decided(family, higher_is_better, resampling.level), strict=True))
 
 
 def compare(
@@ -222,8 +222,9 @@ def compare(
         if not (first and second):
             raise UpliftlensError(f"comparison '{label}': it needs a run on both sides")
         sides[label] = replicated(first, name, resampling), replicated(second, name, resampling)
-    family = differences(sides, name, resampling)
-    sign = 1.0 if choose(name).metric.higher_is_better else -1.0
+    higher_is_better = choose(name).metric.higher_is_better
+    family = differences(sides, higher_is_better, resampling)
+    sign = 1.0 if higher_is_better else -1.0
     compared = {}
     for label, both in pairs.items():
         (left, right), decision = sides[label], family[label]

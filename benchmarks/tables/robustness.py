@@ -3,13 +3,16 @@
 Rows ``KNOB=VALUE`` change one knob of data=grid; the others stay at the definition's ``base``. Columns are the root
 mean squared errors of the estimators over draws of the observation, and ``bias/…`` their mean errors, both relative to
 the truth. Columns ``A vs B`` and ``bias/A vs B`` are the differences of the root mean squared errors and of the
-absolute mean errors over the same draws, with Holm's correction over the rows of a column. Intervals resample the
-draws. The figure shows the root mean squared errors, a panel per knob.
+absolute mean errors over the same draws, with Holm's correction over the rows of a column. The words beside a root mean
+squared error say how it differs from the least of its row, over the same draws. Intervals resample the draws. The
+figure shows the root mean squared errors, a panel per knob.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from typing import Annotated, Literal
 
 import jax
@@ -17,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data import configure
-from upliftlens.benchmarks.reports.comparison import Replicated, bounds, decided, difference, in_a_cell
+from upliftlens.benchmarks.reports.comparison import Replicated, bounds, differences, in_a_cell, p_in_words
 from upliftlens.benchmarks.reports.drawing import Line, panel_plot, save
 from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, judged
 from upliftlens.benchmarks.worlds.config import GridConfig
@@ -30,6 +33,7 @@ from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 from upliftlens.causal.worlds.grid import Grid, Knobs, capacity_of, observed_rows
 
 ROUNDING = 1e-6  # errors are computed in single precision
+LEAST, MORE = "least", "more"  # words beside an error
 Knob = Literal["propensity", "imputation", "confounding"]
 Estimator = Literal["naive", "ips", "snips", "clipped_ips", "eib", "dr", "sndr", "stable_dr"]
 
@@ -79,9 +83,11 @@ def robustness_cells(definition: Options, where: Where) -> list[Cell]:
             for prefix, summary in (("", _rmse), ("bias/", _mean)):
                 replicated = [_replicated(errors, summary, resampling) for errors in drawn]
                 by_estimator = dict(zip(definition.estimators, replicated, strict=True))
+                beside = {} if prefix else beside_the_least(by_estimator, resampling)
                 for name, side in by_estimator.items():
-                    verdict = judged(definition, row, prefix + name, side.mean)
-                    cells.append(Cell(row, prefix + name, side.mean, *bounds(side, resampling), *verdict, ()))
+                    published, verdict = judged(definition, row, prefix + name, side.mean)
+                    words = "; ".join(filter(None, (verdict, beside.get(name))))
+                    cells.append(Cell(row, prefix + name, side.mean, *bounds(side, resampling), published, words, ()))
                 for first, second in definition.compared:
                     family = families.setdefault(f"{prefix}{first} vs {second}", {})
                     family[row] = by_estimator[first], by_estimator[second]
@@ -106,15 +112,44 @@ def _panels(cells: Sequence[Cell], definition: Options) -> dict[str, list[Line]]
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """The estimator with the least error in each row."""
+    """The estimator with the least error in each row, and those that are not told apart from it."""
     sentences = []
     for row in dict.fromkeys(cell.row for cell in cells):
-        cells_of_row = [cell for cell in cells if cell.row == row and cell.column in definition.estimators]
-        best = min(cells_of_row, key=lambda cell: cell.value)
-        near = [cell.column for cell in cells_of_row if cell is not best and cell.lo <= best.hi + ROUNDING]
-        beside = f", not told apart from {', '.join(near)} (their intervals overlap)" if near else ""
-        sentences.append(f"{row}: least error {best.column}{beside}.")
-    return sentences
+        verdicts = {c.column: c.verdict for c in cells if c.row == row and c.column in definition.estimators}
+        (best,) = [name for name, verdict in verdicts.items() if verdict.endswith(LEAST)]
+        near = [name for name, verdict in verdicts.items() if name != best and MORE not in verdict]
+        beside = f", not told apart from {', '.join(near)}" if near else ""
+        sentences.append(f"{row}: least error {best}{beside}.")
+    n_pairs = math.comb(len(definition.estimators), 2)
+    return [
+        *sentences,
+        f"{LEAST}, {MORE}, undecided: an error's difference from the least of its row, paired over the draws; p is "
+        f"corrected for the {n_pairs} pairs of estimators of the row (Holm).",
+    ]
+
+
+def beside_the_least(sides: Mapping[str, Replicated], resampling: Resampling) -> dict[str, str]:
+    """Words on each error of a row: the least, or what its paired difference from the least says.
+
+    The least is chosen by the same draws, so p is corrected for all pairs: whichever had been the least, it holds.
+
+    Raises:
+        UpliftlensError: if there are too few resamples for so many pairs.
+    """
+    least = min(sides, key=lambda name: sides[name].mean)
+    pairs = {f"{first} vs {second}": (first, second) for first, second in combinations(sides, 2)}
+    decisions = differences(
+        {pair: (sides[first], sides[second]) for pair, (first, second) in pairs.items()}, False, resampling
+    )
+    words = {least: LEAST}
+    for pair, (first, second) in pairs.items():
+        if least in (first, second):
+            decision = decisions[pair]
+            said = "undecided" if decision.better == "undecided" else MORE
+            same = abs(decision.value) <= ROUNDING
+            chance = p_in_words(decision, decision.p_holm)
+            words[second if first == least else first] = "equal up to rounding" if same else f"{said} ({chance})"
+    return words
 
 
 def relative_errors(world: Grid, names: Sequence[str], draws: int, floor: float, seed: int) -> np.ndarray:
@@ -184,9 +219,9 @@ def _paired_cells(
     def size(side: Replicated) -> Replicated:
         return side._replace(values=abs(side.values), drawn=abs(side.drawn))
 
-    raw = [difference(row, size(first), size(second), resampling) for row, (first, second) in family.items()]
-    for (row, sides), decision in zip(family.items(), decided(raw, False, resampling.level), strict=True):
-        intervals = [bounds(side, resampling) for side in sides]
+    sizes = {row: (size(first), size(second)) for row, (first, second) in family.items()}
+    for row, decision in differences(sizes, False, resampling).items():
+        intervals = [bounds(side, resampling) for side in family[row]]
         # If both biases may be 0, which of them is larger in size is chance, even if their difference is significant.
         unbiased = column.startswith("bias/") and all(low <= 0 <= high for low, high in intervals)
         verdict = "undecided: neither can be told from 0" if unbiased else in_a_cell(decision)

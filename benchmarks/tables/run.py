@@ -14,6 +14,7 @@ from upliftlens.benchmarks.data import config_type, load
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import Replicated, bounds, differences, in_a_cell, replicated
 from upliftlens.benchmarks.reports.methods import evaluations
 from upliftlens.benchmarks.runs.fit import restore
@@ -137,7 +138,7 @@ def paired_cells(
         UpliftlensError: as ``differences``.
     """
     sides = {" ".join(names): (first.value, second.value) for names, (first, second) in pairs.items()}
-    decisions = differences(sides, metric, resampling).values()
+    decisions = differences(sides, choose(metric).metric.higher_is_better, resampling).values()
     for (names, (first, second)), decision in zip(pairs.items(), decisions, strict=True):
         runs = behind([*first.records, *second.records])
         yield Cell(*names, *decision[:3], None, in_a_cell(decision, *words), *runs)

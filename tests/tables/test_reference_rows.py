@@ -43,7 +43,10 @@ def test_all_forty_published_cells_of_schnabel_1_are_listed_and_the_sixteen_of_t
     loose = {(item.row, item.column) for item in published if item.verdict == "indicative"}
     rows, columns = ("REC_ONES", "REC_FOURS", "SKEWED", "COARSENED"), ("true", "ips", "snips", "naive")
     assert loose == {(row, f"dcg50/{column}") for row in rows for column in columns}
-    assert "24 of 24 published cells with a target are reproduced; published, but no target: 16." in (FOLDER / "schnabel-1.md").read_text()
+    assert (
+        "24 of 24 published cells with a target are reproduced; published, but no target: 16."
+        in (FOLDER / "schnabel-1.md").read_text()
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if tables.definition(name)["kind"] == "tuned"])

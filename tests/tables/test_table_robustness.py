@@ -1,5 +1,6 @@
 """The robustness table: its numbers against a plain second computation, its intervals, its figure."""
 
+import itertools
 import re
 
 import numpy as np
@@ -7,17 +8,26 @@ import pytest
 from test_tables import options
 
 from upliftlens.benchmarks.data import configure
+from upliftlens.benchmarks.reports.comparison import bounds
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.robustness import relative_errors, remarks, robustness_cells
+from upliftlens.benchmarks.tables.robustness import (
+    _replicated,
+    _rmse,
+    beside_the_least,
+    relative_errors,
+    remarks,
+    robustness_cells,
+)
 from upliftlens.benchmarks.tables.table import Where, rendered
 from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.intervals import Resampling, holm
 from upliftlens.causal.worlds.grid import Knobs, capacity_of, observed_rows
 
 SMALL = {
     **tables.definition("robustness"), "world": ["data.n_users=60", "data.density=0.1"],
     "draws": 12, "figure": ["svg"], "knobs": {"propensity": [0.0, 1.0]},
-    "interval": {"level": 0.95, "resamples": 100, "seed": 0},
+    "interval": {"level": 0.95, "resamples": 600, "seed": 0},
 }  # fmt: skip
 
 
@@ -71,6 +81,10 @@ def test_remarks_name_the_least_error_of_each_row(made):
         row, _, words = item.partition(": ")
         best = min((c for c in cells if c.row == row and c.column in SMALL["estimators"]), key=lambda c: c.value)
         assert words.startswith(f"least error {best.column}")
+        near = [c.column for c in cells if c.row == row and re.match("undecided|equal", c.verdict)]
+        near = [name for name in near if name in SMALL["estimators"]]
+        assert words == f"least error {best.column}{', not told apart from ' * bool(near)}{', '.join(near)}."
+    assert "paired over the draws; p is corrected for the 28 pairs" in said[2]
     text = rendered(tables.Table("T", cells, said, 0.95), "md")
     assert said[0] in text
 
@@ -78,7 +92,7 @@ def test_remarks_name_the_least_error_of_each_row(made):
 def test_p_values_are_corrected_for_the_rows_of_a_column(made):
     _, _, cells = made
     names, n = ["dr", "ips"], SMALL["draws"]
-    drawn = np.random.default_rng(0).integers(n, size=(100, n))
+    drawn = np.random.default_rng(0).integers(n, size=(600, n))
     raw = []
     for shift in SMALL["knobs"]["propensity"]:
         world = world_of(configure("grid", SMALL["world"]), Knobs(shift, 0.5, 0.0))
@@ -86,7 +100,7 @@ def test_p_values_are_corrected_for_the_rows_of_a_column(made):
         gap = np.sqrt(off.mean(axis=1))
         moved = np.sqrt(off[:, drawn].mean(axis=2))
         difference, replicated = gap[0] - gap[1], moved[0] - moved[1]
-        raw.append((1 + (abs(replicated - difference) >= abs(difference) - 1e-12).sum()) / 101)
+        raw.append((1 + (abs(replicated - difference) >= abs(difference) - 1e-12).sum()) / 601)
     least = int(np.argmin(raw))
     holm = {least: min(1, 2 * raw[least]), 1 - least: max(2 * raw[least], raw[1 - least])}
     said = [cell.verdict for cell in cells if cell.column == "dr vs ips"]
@@ -94,6 +108,35 @@ def test_p_values_are_corrected_for_the_rows_of_a_column(made):
         True,
         True,
     ], (said, raw)
+
+
+def test_errors_are_told_from_the_least_by_their_paired_differences_corrected_for_all_pairs_of_the_row():
+    """Two estimators that share their luck: far apart when paired, though their intervals overlap."""
+    resampling = Resampling(0.95, 1000, 0)
+    luck = np.random.default_rng(0).exponential(size=200)
+    errors = {"a": luck, "b": luck + 0.02, "c": luck + 1e-9, "d": 0.1 + np.random.default_rng(1).exponential(size=200)}
+    sides = {name: _replicated(error, _rmse, resampling) for name, error in errors.items()}
+    intervals = {name: bounds(side, resampling) for name, side in sides.items()}
+    assert intervals["b"][0] < intervals["a"][1], "the intervals overlap"
+    said = beside_the_least(sides, resampling)
+    drawn = np.random.default_rng(0).integers(200, size=(1000, 200))
+    value, moved = {}, {}
+    for name, error in errors.items():
+        value[name], moved[name] = np.sqrt((error**2).mean()), np.sqrt((error[drawn] ** 2).mean(axis=1))
+    raw = []
+    for first, second in itertools.combinations(errors, 2):
+        gap = value[first] - value[second]
+        far = abs(moved[first] - moved[second] - gap) >= abs(gap) - 1e-12
+        raw.append((1 + far.sum()) / 1001)
+    corrected = dict(zip(itertools.combinations(errors, 2), holm(raw), strict=True))
+    assert said == {
+        "a": "least",
+        "b": f"more (p ≤ {corrected['a', 'b']:.2g})",
+        "c": "equal up to rounding",
+        "d": f"undecided (p = {corrected['a', 'd']:.2g})",
+    }
+    with pytest.raises(UpliftlensError, match=r"6 comparisons .* raise interval\.resamples"):
+        beside_the_least(sides, Resampling(0.95, 100, 0))
 
 
 @pytest.mark.parametrize(

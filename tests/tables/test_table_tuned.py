@@ -93,7 +93,7 @@ def test_differences_are_those_of_compare(made):
     assert (cell.value, cell.lo, cell.hi) == pytest.approx((expected.difference, expected.lo, expected.hi))
     result = [replicated(side, "brier", resampling) for side in sides]
     # Twice the same comparison: Holm doubles the smaller p.
-    both = differences({"a": (result[0], result[1]), "b": (result[0], result[1])}, "brier", resampling)
+    both = differences({"a": (result[0], result[1]), "b": (result[0], result[1])}, False, resampling)
     assert both["a"].p == expected.p and both["a"].p_holm == pytest.approx(min(1.0, 2 * expected.p))
 
 
@@ -240,11 +240,11 @@ def test_too_few_resamples_for_so_many_comparisons_are_refused_and_no_number_is_
     users = np.arange(3)
     side = Replicated(np.zeros(2), drawn, (users, users), users)
     with pytest.raises(UpliftlensError, match=r"raise interval\.resamples"):
-        differences({str(i): (side, side) for i in range(6)}, "auc", few)
+        differences({str(i): (side, side) for i in range(6)}, True, few)
     unknown = side._replace(values=np.ones(2), drawn=np.where(np.arange(100) < 90, np.nan, drawn))
-    assert in_a_cell(differences({"a": (unknown, side)}, "auc", few)["a"], 0.95).startswith("undecided: the interval")
+    assert in_a_cell(differences({"a": (unknown, side)}, True, few)["a"], 0.95).startswith("undecided: the interval")
     with pytest.raises(UpliftlensError, match="1 runs against 2"):
-        differences({"a": (side._replace(users=(users,)), side)}, "auc", few)
+        differences({"a": (side._replace(users=(users,)), side)}, True, few)
 
 
 def test_differences_are_between_rows_trained_the_same_way(tmp_path):
