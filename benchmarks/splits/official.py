@@ -58,8 +58,10 @@ def _as_u_data(dataset: Dataset) -> bytes:
 
 
 def _kind(fold: str) -> SplitKind:
+    version = 1 if fold in ("ua", "ub") else 2  # version 1 of the others took their test rows for a random sample
+    sampling = Sampling(validation=True)
     return SplitKind(
-        fold, SplitOptions, lambda data, _: official_test_rows(data, fold), random_rows, Sampling(validation=True)
+        fold, SplitOptions, lambda data, _: official_test_rows(data, fold), random_rows, sampling, version=version
     )
 
 
