@@ -21,7 +21,8 @@ from upliftlens.benchmarks.reports.drawing import (
     scatter_plot,
 )
 from upliftlens.benchmarks.reports.methods import evaluations, finished, label, one_per_pairing, pairing, runs_of
-from upliftlens.benchmarks.reports.selection import once_per_fit, require_one_experiment
+from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
+from upliftlens.benchmarks.reports.selection import once_per_fit
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, list_records
 from upliftlens.causal.effects import qini
@@ -58,9 +59,12 @@ def figure_of(
         raise UpliftlensError(f"no finished run in {store.root}{' meets ' if where else ''}{' '.join(where)}")
     shown = [run for of_method in runs.values() for run in of_method]
     require_one_experiment(shown)
+    of_scatter = [x, y] if kind == "scatter" else []
+    require_one_world(shown, of_scatter)
     contenders = {name: evaluations(store, of_method) for name, of_method in runs.items()}
     interval = Resampling(**shown[0].config["metrics"]["interval"])
-    return figure(kind, contenders, x, y, interval), f"{len(contenders)} methods"
+    shows = "; ".join([f"{len(contenders)} methods", *of_worlds(shown, of_scatter)])
+    return figure(kind, contenders, x, y, interval), shows
 
 
 def figure(kind: str, contenders: Mapping[str, Sequence[Evaluation]], x: str, y: str, interval: Resampling) -> "Figure":

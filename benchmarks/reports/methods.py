@@ -7,7 +7,8 @@ from typing import NamedTuple
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.metrics.registry import choose, in_full
 from upliftlens.benchmarks.reports.comparison import Comparison, compare, in_words, meaning, p_in_words, verdict
-from upliftlens.benchmarks.reports.selection import once_per_fit, query, require_one_experiment, unmet
+from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
+from upliftlens.benchmarks.reports.selection import once_per_fit, query, unmet
 from upliftlens.benchmarks.runs.records import Record, dumps, plain
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -58,6 +59,7 @@ def compared(
     chosen = combinations(names, 2) if baseline is None else ((name, baseline) for name in names if name != baseline)
     runs = {pair: _paired(sides, *pair) for pair in chosen}
     every = {run.key: run for both in runs.values() for side in both for run in side}
+    require_one_world(list(every.values()), [metric])
     loaded = dict(zip(every, evaluations(store, list(every.values())), strict=True))
     interval = Resampling(**next(iter(every.values())).config["metrics"]["interval"])
     family = {
@@ -92,7 +94,8 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
             lines.append(f"  {first} − {second}: {difference}, {p_in_words(result, result.p_holm)}. {pair.verdict}")
         # Where one pair is about fits only, nothing is said about the seeds of all.
         lines += meaning(level, "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods")
-    runs = (run for pair in pairs for side in pair.runs for run in side)
+    runs = [run for pair in pairs for side in pair.runs for run in side]
+    lines += of_worlds(list({run.key: run for run in runs}.values()), [comparison.metric])
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]
     if choose(comparison.metric).metric.evidence in ("logged", "logged+history") and "estimated" in recorded:
         lines.append(

@@ -3,7 +3,6 @@
 import json
 import operator
 import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,6 @@ from upliftlens.causal.errors import UpliftlensError, did_you_mean, unknown
 
 IDENTITY = ("data", "split", "model", "loss", "objective")
 """The fields that identify a run, in the order of a table's columns."""
-
-REPETITIONS = ("split.fold", "split.seed")
-"""Options of a split that repeat one protocol; its name and its other options define the protocol."""
 
 _NO_COLUMN = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
 """Configuration that says nothing about what was trained, only where it was reported, how measured or searched for."""
@@ -80,7 +76,7 @@ def once_per_fit(records: Sequence[Record], metrics: Sequence[str]) -> list[Reco
     names = metrics or DEFAULT_METRICS
     by_metrics = sorted(records, key=lambda record: (sum(name in record.metrics for name in names), record.created))
     kept = {
-        (record.fit_key, record.trial, *_candidates(record)): id(record)
+        (record.fit_key, record.trial, *ranking_of(record)): id(record)
         for record in by_metrics
         if record.status == "done"
     }
@@ -140,57 +136,27 @@ def columns(records: Sequence[Record]) -> list[str]:
     different defaults of two models get none.
     """
     flat = [fields(record) for record in records]
-    identity = [name for name in IDENTITY if name == "model" or _differs(record.get(name) for record in flat)]
+    identity = [name for name in IDENTITY if name == "model" or differ(record.get(name) for record in flat)]
     same_identity: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record, names in zip(records, flat):
         config = {name: value for name, value in _flat(record.config, "") if not name.startswith(_NO_COLUMN)}
-        config |= _candidates(record)
+        config |= ranking_of(record)
         same_identity.setdefault(tuple(text(names.get(name)) for name in IDENTITY), []).append(config)
     varying = dict.fromkeys(
         name
         for group in same_identity.values()
         for name in dict.fromkeys(name for config in group for name in config)
-        if _differs(config.get(name) for config in group)
+        if differ(config.get(name) for config in group)
     )
     elsewhere = {"seed", *(f"{name}.name" for name in IDENTITY)}
-    seed = ["seed"] if _differs(record.seed for record in records) else []
+    seed = ["seed"] if differ(record.seed for record in records) else []
     return [*identity, *(name for name in varying if name not in elsewhere), *seed]
 
 
-def protocol(record: Record) -> str:
-    """How a run's data were split and ranked, apart from fold and seed: the split's name and other options."""
-    options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()} | _candidates(record)
-    options["split.name"] = record.split["name"]
-    return text({name: value for name, value in options.items() if name not in REPETITIONS})
-
-
-def _candidates(record: Record) -> dict[str, str]:
+def ranking_of(record: Record) -> dict[str, str]:
     """The option of a run that ranks all items; of others, which may be from before there was a choice, nothing."""
     options = record.config.get("metrics", {}).get("uplift") or {}
     return {_CANDIDATES: "all"} if options.get("candidates") == "all" else {}
-
-
-def require_one_experiment(records: Sequence[Record]) -> None:
-    """Refuses to pool runs of several data sets or split protocols: user 5 of one is not user 5 of the other.
-
-    Folds and seeds of one split are repetitions.
-
-    Raises:
-        UpliftlensError: with the conditions that choose one of them.
-    """
-    data_sets, protocols = {record.data["fingerprint"] for record in records}, {protocol(record) for record in records}
-    if len(data_sets) == len(protocols) == 1:
-        return
-    first = fields(records[0])
-    differing = [name for name in columns(records) if name.partition(".")[0] in ("data", "split", "metrics")]
-    chosen = [name for name in differing if name in first and name not in REPETITIONS]
-    if len(data_sets) > 1 and not any(name.startswith("data") for name in chosen):
-        chosen.insert(0, "data.fingerprint")
-    choice = shlex.join(f"{name}={text(first[name])}" for name in chosen)
-    raise UpliftlensError(
-        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split or rank, which must not be "
-        f"averaged: choose one, e.g. --where {choice}"
-    )
 
 
 def metric_names(records: Sequence[Record], chosen: Sequence[str]) -> list[str]:
@@ -219,7 +185,8 @@ def _flat(content: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-def _differs(values: Iterable[Any]) -> bool:
+def differ(values: Iterable[Any]) -> bool:
+    """Whether two of the values differ, as a user writes them."""
     return len({text(value) for value in values}) > 1
 
 

@@ -6,15 +6,20 @@ from typing import Any, Literal, NamedTuple
 
 from rich.table import Table
 
+from upliftlens.benchmarks.reports.pooling import (
+    REPETITIONS,
+    of_worlds,
+    protocol,
+    require_one_version,
+    require_one_world,
+)
 from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
 from upliftlens.benchmarks.reports.selection import (
-    REPETITIONS,
     asks_for,
     columns,
     fields,
     metric_names,
     once_per_fit,
-    protocol,
     query,
     require_fields,
     text,
@@ -94,6 +99,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         return Answer(dumps([to_json(record) for record in records]), remarks)
     else:
         sheet = runs(records, metrics)
+    remarks += of_worlds(records, sheet.metrics)
     if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
         over_what = "users × the runs averaged" if over else "the users of the test set"
         remarks.append(f"[lo, hi]: interval of the value over {over_what}, at the level metrics.interval.level.")
@@ -131,7 +137,7 @@ def summarise(
 
     Raises:
         UpliftlensError: for an unknown field, one that changes the protocol, or runs of a group with equal values of
-            ``over``.
+            ``over``, of different versions of a split or measured in different worlds.
     """
     if other := [name for name in over if name.split(".")[0] == "split" and name not in REPETITIONS]:
         raise UpliftlensError(
@@ -154,6 +160,8 @@ def summarise(
     rows = []
     for values, runs_of_group in members.items():
         _refuse_repeats(runs_of_group, over)
+        require_one_version(runs_of_group)
+        require_one_world(runs_of_group, names)
         cells_of_group = dict(zip(group, values)) | {"runs": str(len(runs_of_group))}
         rows.append(Row(cells_of_group, _means(runs_of_group, names, per_user)))
     return Sheet([*group, "runs"], names, rows)

@@ -39,6 +39,7 @@ from upliftlens.benchmarks.splits.uplift_parts import described, fitted_rows, up
 from upliftlens.benchmarks.system.environment import collect, fix_numerics, peak_memory
 from upliftlens.benchmarks.system.talk import Reporter, say_once
 from upliftlens.benchmarks.training.programs import compilations, keep_programs
+from upliftlens.benchmarks.worlds.frozen import identity_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import take
 
@@ -173,7 +174,8 @@ def _measured(
     dataset, parts = prepared.dataset, prepared.split
     log = uplift_part(dataset, parts, "test")
 
-    known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, simulated(plan, prepared, reporter.say))
+    semi = simulated(plan, prepared, reporter.say)
+    known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, semi)
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
     seen = fitted_rows(dataset, parts)
     if plan.metrics.uplift is not None and plan.metrics.uplift.candidates == "all":
@@ -189,6 +191,8 @@ def _measured(
     if cold := mostly_cold(evaluation.counts):
         say_once(f"{dataset.name}, split {parts.name}: {cold}", reporter.say)
     diagnostics: dict[str, Any] = {"evaluation": evaluation.counts, "absent": evaluation.absent}
+    if isinstance(semi, np.ndarray):
+        diagnostics["semi_world"] = identity_of(semi)
     if log is not None:
         cut = clipped(log, plan.metrics.uplift)
         diagnostics["recommendations"] = {**described(log, dataset), "clipped": cut}

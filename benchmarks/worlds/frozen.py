@@ -1,10 +1,11 @@
 """The semi-synthetic world of a rating data set or of a split of it, fitted once and kept in the cache folder."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +68,14 @@ def effects_for_test(split: SplitRows, config: SemiSyntheticConfig, cache: Path,
         return f"the semi-synthetic world of these ratings is refused: {reason}"
     with located("the semi-synthetic world"):
         return world_from(fitted, config).tau
+
+
+def identity_of(tau: np.ndarray) -> dict[str, Any]:
+    """What a record says of the world that its metrics /semi are measured in: code version, and a hash of its effects.
+
+    Two fits of one definition have different effects, even if by little.
+    """
+    return {"version": VERSION, "effects": hashlib.sha256(np.ascontiguousarray(tau).tobytes()).hexdigest()[:16]}
 
 
 MOST_GAP = 0.05

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stored import record
+from stored import METRICS, record
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.reports.selection import require_one_experiment
+from upliftlens.benchmarks.reports.figures import figure_of
+from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
 from upliftlens.benchmarks.reports.sheet import summarise
-from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.records import Record, Summary
 from upliftlens.benchmarks.runs.store import open_store, save_run
 from upliftlens.causal.errors import UpliftlensError
 
@@ -63,3 +64,88 @@ def test_two_worlds_or_two_protocols_are_not_compared_as_one(change, fix, tmp_pa
     assert main(["compare", "mf", "ease", "--metric", "rmse", f"--store={store.root}"]) == 1
     assert re.search(fix, capsys.readouterr().err, re.MULTILINE)
     require_one_experiment([of_split(RUN, "kfold", fold=fold, seed=seed) for fold in (0, 1) for seed in (0, 1)])
+
+
+def test_runs_of_two_versions_of_a_split_are_not_pooled_as_repetitions() -> None:
+    """Such as u1 before and after its test rows were known to be no random sample."""
+    old, new = of_split(RUN, "u1"), replace(of_split(RUN, "u1"), key="b0", seed=1)
+    new = replace(new, split={"name": "u1", "fingerprint": "v2"}, config={**new.config, "seed": 1})
+    words = r"runs a0u1.* and b0 are of different versions of split=u1.*--where split.fingerprint=v2$"
+    with pytest.raises(UpliftlensError, match=words):
+        require_one_experiment([old, new])
+    with pytest.raises(UpliftlensError, match=words):
+        summarise([old, new], ["split.fold", "seed"], ["rmse"], lambda this_name: ARRAYS)
+    require_one_experiment([old, replace(new, split=old.split)])
+    sample = replace(new, config={**new.config, "propensity": {"name": "naive_bayes"}})  # takes rows of the test set
+    require_one_experiment([old, sample])
+
+
+def in_world(one: Record, key: str, effects: str | None, **options: Any) -> Record:
+    """A run with a metric of a semi-synthetic world; ``effects`` None: of before records named their world."""
+    semi = Summary(0.1, 0.0, 0.2, 5)
+    diagnostics = {} if effects is None else {"semi_world": {"version": options.pop("version", 1), "effects": effects}}
+    seed = options.pop("seed", 0)
+    config = {**one.config, "seed": seed, "metrics": {**METRICS, "world": {"per_user": 6, "seed": 0, **options}}}
+    return replace(
+        one, key=key, fit_key=key, seed=seed, config=config, metrics={"cp@10/semi": semi}, diagnostics=diagnostics
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "choice"),
+    [
+        (in_world(RUN, "b", "f2"), "diagnostics.semi_world.effects=f1"),  # another fit
+        (in_world(RUN, "b", "f1", version=2), "diagnostics.semi_world.version=1"),
+        (in_world(RUN, "b", "f1", per_user=7), "metrics.world.per_user=6"),
+        (of_split(in_world(RUN, "b", "f2", version=2), "kfold", fold=1), "diagnostics.semi_world.version=1"),
+    ],
+)
+def test_values_of_different_worlds_are_not_pooled(other: Record, choice: str) -> None:
+    this = in_world(RUN, "a", "f1")
+    with pytest.raises(UpliftlensError, match=f"cp@10/semi: .* different semi-synthetic worlds.* --where {choice}$"):
+        require_one_world([this, other], ["rmse", "cp@10/semi"])
+    require_one_world([this, other], ["rmse"])  # which doesn't depend on a world
+    assert choice in of_worlds([this, other], ["cp@10/semi"])[0]
+
+
+def test_what_is_of_several_worlds_or_of_one_without_a_name_is_told() -> None:
+    folds = [of_split(in_world(RUN, f"a{fold}", f"f{fold}"), "kfold", fold=fold) for fold in (0, 1)]
+    require_one_world(folds, ["cp@10/semi"])
+    assert of_worlds(folds, ["cp@10/semi"]) == [
+        "cp@10/semi: a world is fitted to each split, so the values are of 2 worlds."
+    ]
+    before = [in_world(RUN, "a", "f1"), in_world(RUN, "b", None)]
+    require_one_world(before, ["cp@10/semi"])
+    assert of_worlds(before, ["cp@10/semi", "rmse"]) == [
+        "cp@10/semi: 1 of 2 records don't name their world: it may be another one."
+    ]
+    assert of_worlds([before[0], in_world(RUN, "c", "f1")], ["cp@10/semi"]) == []
+    assert of_worlds(before, ["rmse"]) == []
+
+
+def test_results_and_compare_say_what_they_do_with_several_worlds(tmp_path, capsys) -> None:
+    store = open_store(tmp_path / "runs")
+    semi = {"users": np.arange(5, dtype=np.int32), "cp@10/semi": np.ones((5, 2))}
+    for name, effects, seed in (("mf", "f1", 0), ("mf", "f2", 1), ("ease", "f1", 0), ("ease", "f1", 1)):
+        save_run(store, in_world(replace(RUN, model=name), f"{name}{seed}", effects, seed=seed), semi)
+    flags = ["--metric", "cp@10/semi", f"--store={store.root}"]
+    assert main(["compare", "mf", "ease", *flags]) == 1
+    assert "different semi-synthetic worlds" in capsys.readouterr().err
+    with pytest.raises(UpliftlensError, match="different semi-synthetic worlds"):
+        figure_of(store, "scatter", ["mf", "ease"], [], "rmse", "cp@10/semi")
+    assert main(["compare", "mf", "ease", *flags, "--where", "diagnostics.semi_world.effects=f1"]) == 0
+    assert "worlds" not in capsys.readouterr().out
+    for model in ("mf", "ease"):
+        fold = of_split(in_world(replace(RUN, model=model), f"{model}1", "f3"), "kfold", fold=1)
+        save_run(store, replace(fold, fit_key=fold.key), semi)
+    assert main(["compare", "mf", "ease", *flags, "--where", "key!=mf1"]) == 0
+    assert "a world is fitted to each split, so the values are of 2 worlds." in capsys.readouterr().out
+    assert main(["results", f"--store={store.root}"]) == 0
+    assert "different semi-synthetic worlds" in capsys.readouterr().err
+    assert main(["results", "--over", "seed", f"--store={store.root}"]) == 1
+    assert "different semi-synthetic worlds" in capsys.readouterr().err
+    assert (
+        main(["results", "--over", "seed", "--where", "model=ease", "--where", "split.fold=0", f"--store={store.root}"])
+        == 0
+    )
+    assert "worlds" not in capsys.readouterr().err

@@ -5,7 +5,7 @@ import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.worlds.frozen import memorised
+from upliftlens.benchmarks.worlds.frozen import VERSION, memorised
 from upliftlens.causal.interactions import interactions
 
 WORLD = ("metrics=uplift_semi", "metrics.world.per_user=6", "metrics.interval.resamples=50", "split.folds=3")
@@ -35,18 +35,22 @@ def test_a_world_fitted_without_the_test_rows_stands_beside_the_accuracy_of_plai
     (world,) = (folder / "cache" / "worlds").glob("*.npz")
     with np.load(world) as file:
         tau = 1 / (1 + np.exp(5.0 - file["ratings"])) - file["watched"]
-    values = {}
+    values, worlds = {}, set()
     for record in records(folder):
+        worlds.add(tuple(record["diagnostics"]["semi_world"].items()))
         assert {"cp@10/semi", "cp@100/semi", "cdcg/semi", "recall@10"} <= set(record["metrics"])
         semi = record["metrics"]["cp@10/semi"]
         assert tau.min() < semi["lo"] <= semi["value"] <= semi["hi"] < tau.max()
         values[record["model"]] = semi["value"]
     assert values["oracle"] > max(values["random"], values["popularity"]), "the best that a list can reach"
+    ((version, (_, effects)),) = worlds
+    assert version == ("version", VERSION) and len(effects) == 16, "all name the same world"
     before = world.stat().st_mtime_ns
     assert run(folder, "model=additive", "train.epochs=1", words=words) == 0
     assert world.stat().st_mtime_ns == before
     assert run(folder, "model=popularity", "split.fold=1", words=words) == 0
     assert len(list((folder / "cache" / "worlds").glob("*.npz"))) == 2, "another split, another world"
+    assert records(folder)[-1]["diagnostics"]["semi_world"]["effects"] != effects
 
 
 def test_a_world_that_learned_the_ratings_by_heart_is_refused(rated, capsys):
@@ -61,6 +65,7 @@ def test_a_world_that_learned_the_ratings_by_heart_is_refused(rated, capsys):
     assert run(folder, "model=oracle", "metrics.world.watched.steps=100", words=words) == 1
     assert "ranks by effects that are not known: the semi-synthetic world" in capsys.readouterr().err
     assert all(not any("/semi" in name for name in record["metrics"]) for record in records(folder)[-2:])
+    assert all("semi_world" not in record["diagnostics"] for record in records(folder)[-2:])
 
 
 def test_the_gates_of_a_world_by_hand():

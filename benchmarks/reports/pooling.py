@@ -1,0 +1,111 @@
+"""Which runs may be pooled: repetitions of one experiment, never several data sets, splits or worlds."""
+
+import shlex
+from collections.abc import Sequence
+
+from upliftlens.benchmarks.reports.selection import columns, differ, fields, ranking_of, text
+from upliftlens.benchmarks.runs.records import Record
+from upliftlens.causal.errors import UpliftlensError
+
+REPETITIONS = ("split.fold", "split.seed")
+"""Options of a split that repeat one protocol; its name and its other options define the protocol."""
+
+_WORLD = "diagnostics.semi_world"  # what names a record's semi-synthetic world (benchmarks/worlds/frozen.py)
+
+
+def protocol(record: Record) -> str:
+    """How a run's data were split and ranked, apart from fold and seed: the split's name and other options."""
+    options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()} | ranking_of(record)
+    options["split.name"] = record.split["name"]
+    return text({name: value for name, value in options.items() if name not in REPETITIONS})
+
+
+def require_one_experiment(records: Sequence[Record]) -> None:
+    """Refuses to pool runs of several data sets or split protocols: user 5 of one is not user 5 of the other.
+
+    Folds and seeds of one split are repetitions.
+
+    Raises:
+        UpliftlensError: with the conditions that choose one of them; and as ``require_one_version``.
+    """
+    data_sets, protocols = {record.data["fingerprint"] for record in records}, {protocol(record) for record in records}
+    if len(data_sets) == len(protocols) == 1:
+        return require_one_version(records)
+    first = fields(records[0])
+    differing = [name for name in columns(records) if name.partition(".")[0] in ("data", "split", "metrics")]
+    chosen = [name for name in differing if name in first and name not in REPETITIONS]
+    if len(data_sets) > 1 and not any(name.startswith("data") for name in chosen):
+        chosen.insert(0, "data.fingerprint")
+    choice = shlex.join(f"{name}={text(first[name])}" for name in chosen)
+    raise UpliftlensError(
+        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split or rank, which must not be "
+        f"averaged: choose one, e.g. --where {choice}"
+    )
+
+
+def require_one_version(records: Sequence[Record]) -> None:
+    """Refuses to pool runs whose options name the same rows of the same data, but which were split into others.
+
+    Raises:
+        UpliftlensError: with a condition that chooses a version of the split.
+    """
+    first: dict[str, Record] = {}
+    for record in records:
+        stated = text([record.data["fingerprint"], *(record.config.get(name) for name in ("split", "propensity"))])
+        other = first.setdefault(stated, record)
+        if other.split["fingerprint"] != record.split["fingerprint"]:
+            raise UpliftlensError(
+                f"runs {other.key[:8]} and {record.key[:8]} are of different versions of split={record.split['name']}, "
+                f"which must not be averaged: choose one, e.g. --where split.fingerprint={record.split['fingerprint']}"
+            )
+
+
+def require_one_world(records: Sequence[Record], metrics: Sequence[str]) -> None:
+    """Refuses to pool values of ``metrics`` that are measured in different semi-synthetic worlds (``/semi``).
+
+    Raises:
+        UpliftlensError: as ``mixed_worlds`` says.
+    """
+    if mixed := mixed_worlds(records, metrics):
+        raise UpliftlensError(mixed)
+
+
+def mixed_worlds(records: Sequence[Record], metrics: Sequence[str]) -> str | None:
+    """Why values of metrics ``/semi`` don't belong together, with a condition that chooses a world; None if they do.
+
+    They do if their worlds have one definition, and those of one split also the same effects. Records from before
+    worlds were named have a definition only.
+    """
+    names, measured = _in_worlds(records, metrics)
+    flat = [fields(record) for record in measured]
+    options = dict.fromkeys(name for each in flat for name in each if name.startswith("metrics.world."))
+    candidates = [(name, flat) for name in (*options, f"{_WORLD}.version")]
+    splits = dict.fromkeys(record.split["fingerprint"] for record in measured)
+    candidates += [(f"{_WORLD}.effects", [each for each in flat if each["split.fingerprint"] == at]) for at in splits]
+    for name, among in candidates:
+        values = [each[name] for each in among if name in each]
+        if differ(values):
+            return (
+                f"{', '.join(names)}: the runs are measured in different semi-synthetic worlds, whose values can't be "
+                f"compared or averaged: choose one, e.g. --where {shlex.quote(f'{name}={text(values[0])}')}"
+            )
+    return None
+
+
+def of_worlds(records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
+    """Sentences on the semi-synthetic worlds behind values of metrics ``/semi`` that stand beside each other."""
+    names, measured = _in_worlds(records, metrics)
+    sentences = [mixed] if (mixed := mixed_worlds(records, metrics)) else []
+    if (n := len({record.split["fingerprint"] for record in measured})) > 1:
+        sentences.append(f"{', '.join(names)}: a world is fitted to each split, so the values are of {n} worlds.")
+    if unnamed := sum("semi_world" not in record.diagnostics for record in measured):
+        sentences.append(
+            f"{', '.join(names)}: {unnamed} of {len(measured)} records don't name their world: it may be another one."
+        )
+    return sentences
+
+
+def _in_worlds(records: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str], list[Record]]:
+    """Those of the metrics that are measured in a semi-synthetic world, and the records that have one of them."""
+    names = [name for name in metrics if name.endswith("/semi")]
+    return names, [record for record in records if any(name in record.metrics for name in names)]
