@@ -24,6 +24,11 @@ argument of the compiled program.
 ``lbfgs`` brings its own line search and therefore needs the full batch; it ignores learning rate and schedule.
 """
 
+NOT_READ: dict[str, frozenset[str]] = {
+    "lbfgs": frozenset({"lr", "schedule", "batch_size", "tile_users", "everything_share"})
+}
+"""The options of ``train`` that an optimiser does not read; all are read by those without an entry."""
+
 
 class Descent(NamedTuple):
     """A name in ``OPTIMIZERS``, and how the learning rate changes over ``hp.train["steps"]`` steps."""

@@ -1,6 +1,6 @@
 """Do the parts of a plan go together? All that can be checked before the data are loaded is checked here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,11 +11,13 @@ import numpy as np
 
 from upliftlens.benchmarks.config.plugins import Entry, entries
 from upliftlens.benchmarks.config.typed import structural, traced_names
+from upliftlens.benchmarks.training.feed import READS, choose_layout
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective
-from upliftlens.models.contract import Backbone, TrainingData
+from upliftlens.models.contract import Backbone, Layout, TrainingData
+from upliftlens.models.descent import NOT_READ
 from upliftlens.models.gradient import module_offers
 
 
@@ -93,11 +95,36 @@ SOLVERS_READ = ("epochs", "patience", "monitor", "refit")
 def unread(overrides: Sequence[str]) -> list[str]:
     """The options among a run's overrides that a solver, which brings its own learning rule, does not read."""
     options = []
-    for name in (override.lstrip("+~").partition("=")[0] for override in overrides):
+    for name in _names(overrides):
         group, _, option = name.partition(".")
         if group in ("loss", "objective") or (group == "train" and option and option not in SOLVERS_READ):
             options.append(name)
     return options
+
+
+def idle(overrides: Sequence[str], learning: Learning, optimizer: str, layout: str) -> list[str]:
+    """The options of ``train`` among a run's overrides that a backbone's optimiser, layout or objective does not read.
+
+    The layout auto is known with the data only, so that what one of its layouts reads counts as read.
+    """
+    loss, objective = learning.loss.value, learning.objective.value
+    chosen: list[Layout] = ["pairs", "tiles"]
+    if loss.pairwise or layout != "auto":
+        chosen = [choose_layout(layout, loss.pairwise, False, 0, 0, 0)]
+    options = set(NOT_READ.get(optimizer, ()))
+    options |= frozenset().union(*READS.values()) - frozenset().union(*(READS[each] for each in chosen))
+    if "everything" not in objective.needs:
+        options.add("everything_share")
+    if len(chosen) == 1:
+        options.add("dense_cells")
+    if loss.pairwise:
+        options.add("layout")
+    return [name for name in _names(overrides) if name.removeprefix("train.") in options and name.startswith("train.")]
+
+
+def _names(overrides: Sequence[str]) -> Iterator[str]:
+    """The names of the options that overrides state."""
+    return (override.lstrip("+~").partition("=")[0] for override in overrides)
 
 
 def check_history(options: Any, feedback: str | None) -> None:

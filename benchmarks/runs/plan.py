@@ -4,7 +4,7 @@ A plan says what to load, split, train and measure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from upliftlens.benchmarks.runs.compatible import (
     check_exposure,
     check_history,
     check_learning,
+    idle,
     unread,
 )
 from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
@@ -86,7 +87,8 @@ class GeneralConfig:
 class Plan:
     """A run, typed. ``config`` is the same as plain data, as the record keeps it.
 
-    ``unread``: the options that the user stated and the model does not read.
+    ``unread``: the options that the user stated and the model, a solver, does not read. ``idle``: those that the
+    training of a backbone does not read, though they are part of the run's key.
     """
 
     config: Mapping[str, Any]
@@ -104,6 +106,7 @@ class Plan:
     cache: Path
     progress: bool
     unread: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
 
     @property
     def solver(self) -> bool:
@@ -164,9 +167,9 @@ def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
     feedback = getattr(data, "feedback", None)
     if typed_plan.solver:
         check_history(model, feedback)
-    else:
-        check_learning(learning, train.optimizer, train.layout, feedback, weighted)
-    return typed_plan
+        return typed_plan
+    check_learning(learning, train.optimizer, train.layout, feedback, weighted)
+    return replace(typed_plan, idle=tuple(idle(overrides, learning, train.optimizer, train.layout)))
 
 
 def options_of(config: Mapping[str, Any]) -> dict[str, type]:
@@ -213,6 +216,19 @@ def ignored(plan: Plan) -> str | None:
         return None
     name = plan.learning.model.value.name
     return f"model={name} learns by a rule of its own and does not read {', '.join(plan.unread)}"
+
+
+def without_effect(plan: Plan) -> str | None:
+    """A sentence on the options that the user stated and that change a run's key, but nothing else, or None."""
+    if not plan.idle:
+        return None
+    learning, train = plan.learning, plan.train
+    parts = {"model": learning.model, "loss": learning.loss, "objective": learning.objective}
+    names = [f"{group}={part.value.name}" for group, part in parts.items()]
+    return (
+        f"{', '.join(plan.idle)}: not read with {' '.join(names)} train.optimizer={train.optimizer} "
+        f"train.layout={train.layout}. Runs that differ in that only have different keys and the same result"
+    )
 
 
 def refuse_ignored(plan: Plan) -> Plan:

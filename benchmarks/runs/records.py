@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +69,32 @@ class Record:
     def trial(self) -> bool:
         """Whether it is a trial of a search: scored on validation rows, and never shown the test set."""
         return bool(self.config.get("trial"))
+
+
+_OF_THE_PROCESS = frozenset(
+    ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "hydra", "model.space", "metrics.block")
+)
+"""Options that say where a run is kept, how it was searched for or computed; no result depends on them."""
+
+
+def stored_otherwise(record: Record, config: Mapping[str, Any], aside: Collection[str] = ()) -> list[str]:
+    """``OPTION=VALUE`` of a record for each option that ``config`` states otherwise, though the key is the same.
+
+    ``aside``: sections that are not compared.
+    """
+    left_out = _OF_THE_PROCESS.union(aside)
+
+    def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str) -> Iterator[str]:
+        for name in ours.keys() & theirs.keys():
+            path, mine, kept = f"{prefix}{name}", ours[name], theirs[name]
+            if path in left_out or mine == kept:
+                continue
+            if isinstance(mine, Mapping) and isinstance(kept, Mapping):
+                yield from differing(mine, kept, f"{path}.")
+            else:
+                yield f"{path}={kept if isinstance(kept, str) else json.dumps(kept)}"
+
+    return sorted(differing(_plain(config, infinite=True), record.config, ""))
 
 
 def now() -> str:

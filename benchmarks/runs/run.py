@@ -30,9 +30,9 @@ from upliftlens.benchmarks.runs.fit import (
     tracked,
     train,
 )
-from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.runs.plan import Plan, without_effect
 from upliftlens.benchmarks.runs.prepare import Prepared, exposure, prepare
-from upliftlens.benchmarks.runs.records import Record, Summary, now
+from upliftlens.benchmarks.runs.records import Record, Summary, now, stored_otherwise
 from upliftlens.benchmarks.runs.tracking import track
 from upliftlens.benchmarks.splits.kinds import save_split
 from upliftlens.benchmarks.splits.uplift_parts import described, fitted_rows, uplift_part
@@ -68,8 +68,11 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         raise
     except (Exception, SystemExit) as error:
         raise unprepared(store, plan, error) from error
+    if remark := without_effect(plan):
+        say_once(remark, reporter.say)
     stored = stores.load_record(store, prepared.key)
     if stored is not None and stored.status == "done":
+        _tell_stored(plan, stored, reporter)
         return stored, True
     if unwritable is not None:
         raise unwritable
@@ -79,6 +82,7 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
     with stores.claim(store, "runs", prepared.key, reporter.say, record):
         stored = stores.load_record(store, prepared.key)
         if stored is not None and stored.status == "done":
+            _tell_stored(plan, stored, reporter)
             return stored, True
         with track(plan.logger, record) as tracker:
             record = replace(record, status="failed")  # whatever happens, until it is stored
@@ -96,6 +100,16 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
             finally:
                 tracker.finish(record)
     return record, False
+
+
+def _tell_stored(plan: Plan, stored: Record, reporter: Reporter) -> None:
+    """Says which options of a looked-up run are not the plan's: its key doesn't depend on them."""
+    aside = ("train", "loss", "objective") if plan.solver else ()  # which of them apply, ``ignored`` says
+    if options := stored_otherwise(stored, plan.config, (*aside, *(["metrics"] if plan.trial else []))):
+        say_once(
+            f"the run is stored with {', '.join(options)}: its key does not depend on that, so this record stands",
+            reporter.say,
+        )
 
 
 def _compute(

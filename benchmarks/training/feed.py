@@ -33,6 +33,14 @@ FEEDS: Mapping[Layout, Callable[[TrainingData, Link, int | None, Wants], Feed]] 
 }
 """The builder of every layout's feed."""
 
+READS: Mapping[Layout, frozenset[str]] = {
+    "pairs": frozenset({"batch_size", "everything_share"}),
+    "tiles": frozenset({"tile_users"}),
+    "triples": frozenset({"batch_size"}),
+    "full": frozenset(),
+}
+"""The options of ``train`` about the size of batches that a layout reads."""
+
 
 def choose_layout(layout: str, pairwise: bool, dense: bool, n_users: int, n_items: int, dense_cells: int) -> Layout:
     """The layout for ``train.layout``, with the rule of "auto".

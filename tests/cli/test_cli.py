@@ -252,12 +252,6 @@ def test_what_hydra_would_stumble_over_is_an_error_of_a_line(words, message, tmp
     assert message in said and len(said) < 1000 and not records(tmp_path / "runs")
 
 
-def test_in_a_sweep_options_that_a_solver_does_not_read_are_told_once(tmp_path, capsys):
-    assert call("sweep", tmp_path, "model=popularity", "objective=naive,ips", "propensity=popularity", "seed=0,1") == 0
-    assert capsys.readouterr().err.count("does not read objective") == 1
-    assert len(records(tmp_path)) == 2
-
-
 def test_a_run_that_measures_nothing_fails_with_the_reason(tmp_path, capsys):
     assert call("run", tmp_path, "model=popularity", "metrics.names=[rmse]") == 1
     said = capsys.readouterr().err
