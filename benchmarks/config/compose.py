@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_module
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -15,9 +14,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.upliftlens.launcher import InProcess
-from upliftlens.benchmarks.config.choices import CONFIGS, groups, packaged
+from upliftlens.benchmarks.config.choices import CONFIGS, groups
 from upliftlens.benchmarks.config.installed import register_installed
-from upliftlens.benchmarks.config.overrides import quoted, refuse_no_choice, refuse_unreadable, swept, with_model_files
+from upliftlens.benchmarks.config.overrides import (
+    choices_of,
+    quoted,
+    refuse_no_choice,
+    refuse_unreadable,
+    swept,
+    with_model_files,
+)
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 
@@ -103,13 +109,9 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
 
 
 def _all_choices() -> str:
-    """A line per config group with its choices; Hydra's own list would include the shared parts."""
-    lines = []
-    for group in sorted(groups() - {"table"}):
-        installed = (file.removesuffix(".yaml") for file in ConfigStore.instance().repo.get(group, {}))
-        if choices := {*packaged(group), *installed}:
-            lines.append(f"{group}: {', '.join(sorted(choices))}")
-    return "\n".join(lines)
+    """A line per config group with its choices."""
+    choices = {group: choices_of(group) for group in sorted(groups() - {"table"})}
+    return "\n".join(f"{group}: {', '.join(names)}" for group, names in choices.items() if names)
 
 
 def explained(error: Exception, overrides: Sequence[str], primary: str = "config") -> UpliftlensError:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
 from upliftlens.benchmarks.config.choices import NEEDED, groups, packaged
@@ -110,7 +112,7 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
             continue
         try:
             parsed = parser.parse_override(argument)
-            values = sum(1 for _ in islice(parsed.sweep_iterator(), MOST_JOBS + 1)) if parsed.is_sweep_override() else 1
+            values = _number_of_values(parsed)
         except HydraException as error:
             if "LexerNoViableAlt" not in str(error):  # Hydra explains the others itself
                 continue
@@ -127,6 +129,32 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
         jobs *= values
     if jobs > MOST_JOBS:
         raise UpliftlensError(f"this sweep has more than {MOST_JOBS:,} jobs: start it in parts")
+
+
+def _number_of_values(parsed: Override) -> int:
+    """How many values an override has, at most one more than ``MOST_JOBS``.
+
+    Raises:
+        ValueError: for a pattern among the choices of what is no group, or that no choice fits.
+    """
+    if not parsed.is_sweep_override():
+        return 1
+    pattern, group = parsed.value(), parsed.key_or_group
+    if not isinstance(pattern, Glob):
+        return sum(1 for _ in islice(parsed.sweep_iterator(), MOST_JOBS + 1))
+    if group not in groups():
+        raise ValueError(
+            f"glob chooses among the files of a group, and {group} is none: name its values, as in seed=0,1"
+        )
+    if not (fitting := pattern.filter(choices_of(group))):
+        raise ValueError(f"no choice of {group} fits. There is: {', '.join(choices_of(group))}")
+    return len(fitting)
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a config group, packaged and installed ones; Hydra's own list would include the shared parts."""
+    installed = (file.removesuffix(".yaml") for file in ConfigStore.instance().repo.get(group, {}))
+    return sorted({*packaged(group), *installed})
 
 
 def swept(override: str) -> bool:

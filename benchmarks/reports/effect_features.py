@@ -15,7 +15,7 @@ import pandas as pd
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.options import Above, AtLeast, Within
+from upliftlens.causal.options import Above, AtLeast, Distinct, Within
 
 ACTIVITY = "activity"
 
@@ -25,7 +25,7 @@ class EffectsOptions:
     """What ``upliftlens effects`` estimates; configs/effects.yaml says what each option is."""
 
     estimator: Literal["naive", "ips", "snips", "dr"]
-    features: tuple[str, ...] | None
+    features: Annotated[tuple[str, ...] | None, Distinct(empty=True)]
     bins: Annotated[int, AtLeast(2)]
     max_levels: Annotated[int, AtLeast(2)]
     min_users: Annotated[int, AtLeast(2)]

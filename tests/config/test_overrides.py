@@ -91,3 +91,24 @@ def test_a_configuration_says_where_data_are_from_anywhere(tmp_path, monkeypatch
 def test_a_change_that_is_no_value_is_an_error_with_its_name(change, message):
     with pytest.raises(UpliftlensError, match=f"{re.escape(change)}.*{message}"):
         changed(composed([], resolve=False), [change])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["seed=glob(*)"], "glob chooses among the files of a group, and seed is none"),
+        (["model=glob(zz*)"], "no choice of model fits. There is: additive, cibn"),
+        (
+            ["model=mf,mlp", "--cfg", "job"],
+            "--cfg shows the configuration of one run, and a sweep has several",
+        ),
+    ],
+)
+def test_sweeps_of_nothing_and_of_one_run_are_refused(words, message, tmp_path, capsys):
+    assert main(["sweep", *words, f"store={tmp_path}/runs"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_pattern_chooses_among_the_files_of_a_group(tmp_path):
+    assert call("sweep", tmp_path, "model=glob(pop*)") == 0
+    assert [record["model"] for record in records(tmp_path)] == ["popularity"]

@@ -249,6 +249,7 @@ def test_the_verb_writes_every_format_and_the_figure(tmp_path, capsys):
         (["estimator=drr"], "did you mean 'dr'"),
         (["level=2"], "level must lie in (0, 1), got 2"),
         (["features=[groop]"], "did you mean 'group'"),
+        (["features=[activity,activity]"], "features lists activity more than once"),
         (["--plot", "f.txt"], "a figure is written as .png, .svg, .pdf"),
     ],
 )
