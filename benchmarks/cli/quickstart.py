@@ -82,9 +82,10 @@ def title(records: Sequence[Record], stands_in: bool) -> str:
     splits = " and ".join(dict.fromkeys(map(_split_of, records)))
     seeds = len({record.seed for record in records})
     count = f"{_NUMBERS[seeds] if seeds < len(_NUMBERS) else seeds} seed{'s' if seeds > 1 else ''}"
-    level = f"{100 * records[0].config['metrics']['interval']['level']:.3g} %"
+    interval = records[0].config["metrics"]["interval"]
+    level, over = f"{100 * interval['level']:.3g} %", interval.get("over", "users").replace("-", " × ")
     data = "SYNTHETIC world (ML-100K could not be loaded)" if stands_in else names
-    return f"{data}, {splits}, {count}; {level} intervals over users{' × seeds' if seeds > 1 else ''}"
+    return f"{data}, {splits}, {count}; {level} intervals over {over}{' × seeds' if seeds > 1 else ''}"
 
 
 def _split_of(record: Record) -> str:

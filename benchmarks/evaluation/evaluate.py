@@ -10,7 +10,7 @@ import numpy as np
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
 from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
 from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
-from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks
+from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks, crossed_sums
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
@@ -91,7 +91,8 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
     chosen = list(map(choose, config.names))
     absent = {choice.name: reason for choice in chosen if (reason := _impossible(choice, method, exam, config))}
     possible = [choice for choice in chosen if choice.name not in absent]
-    statistics = _measure(method, state, data, _with_outcome(exam, method, data, possible, config), possible, config)
+    exam = _with_outcome(exam, method, data, possible, config)
+    statistics = _measure(method, state, data, exam, possible, config, config.interval.over == "users-items")
     for name in [name for name, statistic in statistics.items() if not np.isfinite(value(statistic))]:
         del statistics[name]
         absent[name] = _undefined(choose(name).metric)
@@ -189,9 +190,17 @@ def _with_outcome(
 
 
 def _measure(
-    method: Method, state: Any, data: TrainingData, exam: _Exam, chosen: Sequence[Chosen], config: MetricsConfig
+    method: Method,
+    state: Any,
+    data: TrainingData,
+    exam: _Exam,
+    chosen: Sequence[Chosen],
+    config: MetricsConfig,
+    by_item: bool = False,
 ) -> dict[str, Statistic]:
-    """Statistics of the chosen metrics; only the evidence that they need is computed."""
+    """Statistics of the chosen metrics, with ``by_item`` for intervals over users and items; only the evidence that
+    they need is computed.
+    """
     kinds, users = {choice.metric.evidence for choice in chosen}, exam.targets.users
     state, data = jax.device_put((state, data))  # once, not once per block
     evidence: dict[Evidence, Any] = {}
@@ -212,16 +221,12 @@ def _measure(
     if of_effects := kinds & set(KINDS):
         scores = score_matrix(method.score, state, data, exam.targets, config.block)
         evidence |= gathered(of_effects, exam.held.effects, config.uplift, users, scores, config.tie_seed)
-    units = users.astype(np.int64)
-    return {
-        choice.name: Statistic(
-            units,
-            choice.metric.sums(evidence[choice.metric.evidence], choice.cutoff),
-            choice.metric.reduce,
-            choice.metric.without,
-        )
-        for choice in chosen
-    }
+    units, statistics = users.astype(np.int64), {}
+    for name, metric, cutoff, _ in chosen:
+        known = evidence[metric.evidence]
+        sums, crossed = crossed_sums(metric, known, cutoff) if by_item else (metric.sums(known, cutoff), None)
+        statistics[name] = Statistic(units, sums, metric.reduce, metric.without, crossed)
+    return statistics
 
 
 def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: MetricsConfig) -> Pairs:
@@ -238,6 +243,7 @@ def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: 
         rows.n_users * rows.n_items,
         config.debiased,
         exam.cold,
+        np.asarray(rows.item, np.int64),
     )
 
 

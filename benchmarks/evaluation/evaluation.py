@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from upliftlens.benchmarks.metrics.registry import choose
+from upliftlens.causal.crossed import Crossed
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import (
     Resampling,
@@ -73,6 +74,8 @@ def to_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
         else:
             parts = ("data", "indices", "indptr", "shape")
             arrays |= {f"{name}:{part}": np.asarray(getattr(statistic.sums, part)) for part in parts}
+        if statistic.crossed is not None:
+            arrays |= {f"{name}:{part}": array for part, array in statistic.crossed._asdict().items()}
     return arrays
 
 
@@ -92,7 +95,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray], diagnostics: Mapping[str, Any]
         if part:
             csr = tuple(arrays[f"{name}:{part}"] for part in ("data", "indices", "indptr"))
             sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
-        metric = choose(name).metric
-        statistics[name] = Statistic(units, sums, metric.reduce, metric.without)
+        metric, by_item = choose(name).metric, [f"{name}:{part}" for part in Crossed._fields]
+        crossed = Crossed(*(arrays[part] for part in by_item)) if by_item[0] in arrays else None
+        statistics[name] = Statistic(units, sums, metric.reduce, metric.without, crossed)
     absent, random = diagnostics.get("absent", {}), diagnostics.get("random", True)
     return Evaluation(arrays["users"], statistics, {}, absent, {}, random)

@@ -146,6 +146,7 @@ def _metric(kind: _Kind, name: str) -> Metric:
         limits=(-np.inf if name in ("dr", "sndr") and not rooted else 0.0, np.inf),
         weighted=name != "eib",
         debiased=name not in ("ips", "snips"),
+        by_pair="no" if not weighed else "all" if name == "snips" else "numerator",
     )
 
 

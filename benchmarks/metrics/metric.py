@@ -12,7 +12,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
+from upliftlens.causal.crossed import Crossed, crossed
 from upliftlens.causal.effects.outcome_means import AdditiveMeans
 from upliftlens.causal.effects.qini import groups
 from upliftlens.causal.effects.treatment import UpliftLog, overlap
@@ -31,6 +33,7 @@ class Pairs(NamedTuple):
     relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and
     highest value. ``propensity`` f64[N], for metrics that are ``weighted``: P(the pair is among the test pairs), or
     None; ``n_pairs``: users × items. ``options`` of debiased values, or None. ``cold`` bool[N]: see ``cold.py``.
+    ``item`` i64[N]: indices of the items, for intervals over users and items.
     """
 
     row: np.ndarray
@@ -43,6 +46,7 @@ class Pairs(NamedTuple):
     n_pairs: int = 0
     options: "DebiasOptions | None" = None
     cold: np.ndarray | None = None
+    item: np.ndarray | None = None
 
 
 class Imputed(NamedTuple):
@@ -168,6 +172,8 @@ class Metric(NamedTuple):
     ``links``: the links of the methods that the metric is defined for.
     ``without``: see ``causal.intervals.Statistic``. ``weighted``: needs the test pairs' propensities. ``debiased``:
     reads ``metrics.debiased``. ``version`` is bumped when the metric's numbers change.
+    ``by_pair``, of evidence "pairs": whether its ``sums`` of single pairs, each in place of a user, add up to those of
+    all; "numerator": only the first does, the second total is |D|. Then intervals can be over users and items.
     """
 
     name: str
@@ -183,6 +189,18 @@ class Metric(NamedTuple):
     weighted: bool = False
     debiased: bool = False
     version: int = 1
+    by_pair: Literal["all", "numerator", "no"] = "no"
+
+
+def crossed_sums(metric: Metric, pairs: Pairs, cutoff: float) -> tuple[sparse.csr_array, Crossed]:
+    """As ``metric.sums``, but by user, item and total (``causal.crossed``), for a metric that has them ``by_pair``."""
+    assert pairs.item is not None
+    n = len(pairs.row)
+    terms = metric.sums(pairs._replace(row=np.arange(n), n_users=n), cutoff)
+    fixed = np.zeros(terms.shape[1])
+    if metric.by_pair == "numerator":
+        terms, fixed[1] = terms[:, :1], pairs.n_pairs
+    return crossed(terms, pairs.row, pairs.item, pairs.n_users, fixed)
 
 
 def run_starts(*columns: np.ndarray) -> np.ndarray:

@@ -90,27 +90,33 @@ def _area_per_user(pairs: Pairs, cutoff: float) -> np.ndarray:
     return mean_of(ratio(wins, n_positive * n_negative), n_positive * n_negative > 0)
 
 
-rmse = Metric(
-    "rmse", "pairs", partial(_pooled, squared_errors), _root, "pooled", False, (0.0, np.inf), "never", _RATING
-)
+def _of_errors(
+    name: str,
+    errors: Callable[[Pairs], np.ndarray],
+    reduce: Callable[[np.ndarray], np.ndarray],
+    most: float,
+    links: frozenset[Link],
+) -> Metric:
+    """A function of the mean error over pairs."""
+    sums = partial(_pooled, errors)
+    return Metric(name, "pairs", sums, reduce, "pooled", False, (0.0, most), "never", links, by_pair="all")
+
+
+rmse = _of_errors("rmse", squared_errors, _root, np.inf, _RATING)
 """√(Σ (r − clip(r̂))² / n); predictions are clipped to the scale first. Methods that predict ratings only."""
 
-mae = Metric(
-    "mae", "pairs", partial(_pooled, absolute_errors), quotient, "pooled", False, (0.0, np.inf), "never", _RATING
-)
+mae = _of_errors("mae", absolute_errors, quotient, np.inf, _RATING)
 """Σ |r − clip(r̂)| / n; predictions are clipped to the scale first. Methods that predict ratings only."""
 
-logloss = Metric(
-    "logloss", "pairs", partial(_pooled, log_errors), quotient, "pooled", False, (0.0, np.inf), "never", _PROBABILITY
-)
+logloss = _of_errors("logloss", log_errors, quotient, np.inf, _PROBABILITY)
 """−Σ [y ln p̂ + (1 − y) ln(1 − p̂)] / n in nats, p̂ kept in [1e-7, 1 − 1e-7]. Methods that predict probabilities only."""
 
-brier = Metric(
-    "brier", "pairs", partial(_pooled, brier_errors), quotient, "pooled", False, (0.0, 1.0), "never", _PROBABILITY
-)
+brier = _of_errors("brier", brier_errors, quotient, 1.0, _PROBABILITY)
 """Σ (y − p̂)² / n (Brier 1950, for one of the two classes). Methods that predict probabilities only."""
 
-auc = Metric("auc", "pairs", _score_table, _area, "recomputed", True, (0.0, 1.0), "never", _RATING | _PROBABILITY)
+auc = Metric(
+    "auc", "pairs", _score_table, _area, "recomputed", True, (0.0, 1.0), "never", _RATING | _PROBABILITY, by_pair="all"
+)
 """Pooled over all test pairs, of all users: (#{r̂⁺ > r̂⁻} + ½ #{r̂⁺ = r̂⁻}) / (#positive · #negative), Mann & Whitney's U.
 
 It compares predictions of *different* users, so it isn't defined for scores that only order a user's items (link

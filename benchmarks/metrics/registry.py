@@ -15,7 +15,7 @@ from upliftlens.benchmarks.config.plugins import Entry, entries, names, opened
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Interval
 from upliftlens.causal.options import AtLeast, Distinct
 
 
@@ -24,18 +24,32 @@ class MetricsConfig:
     """Config group ``metrics/``; every default is in its YAML.
 
     ``names``: the metrics to report, in this order. ``block``: users scored at once; changes memory and speed only.
-    ``tie_seed``: the order of items with equal scores. ``interval``: of every reported value, over users.
+    ``tie_seed``: the order of items with equal scores. ``interval``: of every reported value.
     ``debiased``: how errors on a log missing not at random are estimated. ``uplift``: how uplift is estimated from logs
     of recommendations. ``world``: the definition of the frozen world of the metrics ``/semi``.
+
+    Raises:
+        UpliftlensError: for intervals over users and items of metrics that are no sums over pairs.
     """
 
     names: Annotated[tuple[str, ...], Distinct()]
     block: Annotated[int, AtLeast(1)]
     tie_seed: Annotated[int, AtLeast(0)]
-    interval: Resampling
+    interval: Interval
     uplift: UpliftOptions | None = None
     world: SemiSyntheticConfig | None = None
     debiased: DebiasOptions | None = None
+
+    def __post_init__(self) -> None:
+        if self.interval.over == "users":
+            return
+        if others := [name for name in self.names if choose(name).metric.by_pair == "no"]:
+            can = [name for name, entry in registry().items() if entry.value.by_pair != "no"]
+            raise UpliftlensError(
+                f"metrics.interval.over=users-items is for sums over pairs, and {', '.join(others)} "
+                f"{'is none' if len(others) == 1 else 'are none'}: name in metrics.names only {', '.join(can)}, "
+                "or leave it at users"
+            )
 
 
 class Chosen(NamedTuple):

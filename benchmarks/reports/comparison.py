@@ -5,8 +5,8 @@ lucky split cancels out. The replicates of a method are therefore computed once,
 the difference of their replicates. Interval and p come from the same widths (``difference_of``). A difference is
 claimed if its p, corrected by Holm for all differences of its family, is at most 1 − level.
 
-It is about new users and new seeds. Items, training rows and the split are those of the runs: with others the
-difference may be another one.
+It is about new users and new seeds, and about new items where the runs have metrics.interval.over=users-items. Training
+rows, the split and else the items are those of the runs: with others the difference may be another one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class Comparison(NamedTuple):
     ``differs``: whether the difference is claimed. ``margin``: the least difference that matters to the user, or None;
     ``within_margin``: whether the interval lies inside ±margin. It is usually ``about`` the methods, and ``better``
     names the better of the two. If a side has a single run of a method that depends on the seed, it is about these two
-    fits only, and ``better`` is "undecided".
+    fits only, and ``better`` is "undecided". ``over``: what was resampled.
     """
 
     metric: str
@@ -88,6 +88,7 @@ class Comparison(NamedTuple):
     differs: bool
     margin: float | None = None
     about: Literal["methods", "fits"] = "methods"
+    over: Literal["users", "users-items"] = "users"
 
     @property
     def within_margin(self) -> bool:
@@ -209,8 +210,8 @@ def compare(
     """Compare several pairs of methods on one metric; the p-values are corrected for the number of pairs (Holm).
 
     Each side of a pair is the runs of a method, one per seed or fold, in the same order. The effect is d / (√n · SD of
-    d over resamples of users): for a metric that is a mean of per-user values this is Cohen's d_z, the mean over the
-    standard deviation of the per-user differences.
+    d over resamples): for a metric that is a mean of per-user values this is Cohen's d_z, the mean over the standard
+    deviation of the per-user differences; where items are resampled, too, it is smaller than that.
 
     Raises:
         UpliftlensError: as ``differences``, if a run lacks the metric, or for a margin that is not above 0.
@@ -248,6 +249,7 @@ def compare(
             differs=decision.better != "undecided",
             margin=margin,
             about="fits" if of_fits else "methods",
+            over="users" if statistic_of(pairs[label][0][0], name).crossed is None else "users-items",
         )
     return compared
 
@@ -281,15 +283,17 @@ def in_words(comparison: Comparison, first: str, second: str, level: float) -> l
         f"  {second:<24} {comparison.second:.4f}",
         f"  {'difference':<24} {difference}, {chance}, effect {comparison.effect:+.2f}",
         verdict(comparison, first, second, level),
-        *meaning(level, comparison.about),
+        *meaning(level, comparison.about, comparison.over),
     ]
 
 
-def meaning(level: float, about: str) -> list[str]:
-    """What the words of a comparison mean, in lines for a reader."""
-    others, fixed = ("other users and seeds", "items") if about == "methods" else ("other users", "seeds, items")
+def meaning(level: float, about: str, over: str) -> list[str]:
+    """What the words of a comparison mean, in lines for a reader; ``about``, ``over``: as in ``Comparison``."""
+    new = ["users", *["items"] * (over == "users-items"), *["seeds"] * (about == "methods")]
+    fixed = ", ".join([*(word for word in ("seeds", "items") if word not in new), "training rows and split"])
     return [
         f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the",
         "difference over the spread of the users' differences, above 0 where the first is better; 0.2 is small.",
-        f"All this is about {others}; {fixed}, training rows and split are taken as they are.",
+        f"All this is about other {' and '.join(filter(None, (', '.join(new[:-1]), new[-1])))}; "
+        f"{fixed} are taken as they are.",
     ]

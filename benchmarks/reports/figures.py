@@ -27,7 +27,7 @@ from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, list_records
 from upliftlens.causal.effects import qini
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.intervals import Resampling, bounds, draws, pooled
+from upliftlens.causal.intervals import Interval, Resampling, bounds, draws, pooled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def figure_of(
     of_scatter = [x, y] if kind == "scatter" else []
     require_one_world(shown, of_scatter)
     contenders = {name: evaluations(store, of_method) for name, of_method in runs.items()}
-    interval = Resampling(**shown[0].config["metrics"]["interval"])
+    interval = Interval(**shown[0].config["metrics"]["interval"])
     shows = "; ".join([f"{len(contenders)} methods", *of_worlds(shown, of_scatter)])
     return figure(kind, contenders, x, y, interval), shows
 

@@ -12,7 +12,7 @@ from upliftlens.benchmarks.reports.selection import once_per_fit, query, unmet
 from upliftlens.benchmarks.runs.records import Record, dumps, plain
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Interval
 
 
 class Compared(NamedTuple):
@@ -61,7 +61,7 @@ def compared(
     every = {run.key: run for both in runs.values() for side in both for run in side}
     require_one_world(list(every.values()), [metric])
     loaded = dict(zip(every, evaluations(store, list(every.values())), strict=True))
-    interval = Resampling(**next(iter(every.values())).config["metrics"]["interval"])
+    interval = Interval(**next(iter(every.values())).config["metrics"]["interval"])
     family = {
         f"{first} against {second}": ([loaded[run.key] for run in left], [loaded[run.key] for run in right])
         for (first, second), (left, right) in runs.items()
@@ -93,7 +93,8 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
             difference = f"{result.difference:+.4f} [{result.lo:+.4f}, {result.hi:+.4f}]"
             lines.append(f"  {first} − {second}: {difference}, {p_in_words(result, result.p_holm)}. {pair.verdict}")
         # Where one pair is about fits only, nothing is said about the seeds of all.
-        lines += meaning(level, "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods")
+        about = "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods"
+        lines += meaning(level, about, comparison.over)
     runs = [run for pair in pairs for side in pair.runs for run in side]
     lines += of_worlds(list({run.key: run for run in runs}.values()), [comparison.metric])
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]

@@ -101,10 +101,22 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         sheet = runs(records, metrics)
     remarks += of_worlds(records, sheet.metrics)
     if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
-        over_what = "users × the runs averaged" if over else "the users of the test set"
-        remarks.append(f"[lo, hi]: interval of the value over {over_what}, at the level metrics.interval.level.")
-        remarks.append("Items, training rows and split are taken as they are: with others, a value may lie outside.")
+        remarks += _of_intervals(records, bool(over))
+        if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
+            remarks.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
     return Answer(render(sheet, form), remarks)
+
+
+def _of_intervals(records: Sequence[Record], averaged: bool) -> list[str]:
+    """What the intervals of a table of runs are over, and what they take as it is."""
+    over = {record.config.get("metrics", {}).get("interval", {}).get("over", "users") for record in records}
+    users = "users" if over == {"users"} else "users × items" if over == {"users-items"} else "users (some × items)"
+    where = f"{users} × the runs averaged" if averaged else f"the {users} of the test set"
+    items = "Training rows" if over == {"users-items"} else "Items, training rows"
+    return [
+        f"[lo, hi]: interval of the value over {where}, at the level metrics.interval.level.",
+        f"{items} and split are taken as they are: with others, a value may lie outside.",
+    ]
 
 
 def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
@@ -218,7 +230,7 @@ def _means(
 ) -> dict[str, Summary]:
     from upliftlens.benchmarks.evaluation.evaluation import from_arrays
     from upliftlens.benchmarks.reports.comparison import over_seeds
-    from upliftlens.causal.intervals import Resampling
+    from upliftlens.causal.intervals import Interval
 
     loaded = [per_user(record) for record in records]
     evaluations = [from_arrays(arrays, {}) for arrays in loaded if "users" in arrays]
@@ -227,7 +239,7 @@ def _means(
         if not all(name in record.metrics for record in records):
             continue
         if len(evaluations) == len(records) and all(name in run.statistics for run in evaluations):
-            means[name] = over_seeds(evaluations, name, Resampling(**records[0].config["metrics"]["interval"]))
+            means[name] = over_seeds(evaluations, name, Interval(**records[0].config["metrics"]["interval"]))
         else:
             value = sum(record.metrics[name].value for record in records) / len(records)
             means[name] = Summary(value, math.nan, math.nan, 0)

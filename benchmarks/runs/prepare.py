@@ -61,8 +61,12 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
         fitted["uplift"] = {name: value for name, value in uplift.items() if name != "candidates"}  # those of the test
     fit_key = canonical_key(fitted)
     versions = {chosen.name: chosen.code for chosen in map(choose, plan.metrics.names)}
-    metrics = asdict(plan.metrics) | {"block": None, "uplift": uplift}
-    measured = {} if plan.trial else {"metrics": metrics, "versions": versions}
+    metrics = asdict(plan.metrics) | {
+        "block": None,
+        "interval": identity_of(plan.metrics.interval),
+        "uplift": uplift,
+    }
+    measured: dict[str, Any] = {} if plan.trial else {"metrics": metrics, "versions": versions}
     if measured and not any(map(is_debiased, plan.metrics.names)):
         del measured["metrics"]["debiased"]  # read by none of them
     if plan.weighted and measured:

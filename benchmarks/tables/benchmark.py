@@ -28,7 +28,7 @@ from upliftlens.benchmarks.system.talk import say
 from upliftlens.benchmarks.tables.run import Runs, behind, measured, runs_of
 from upliftlens.benchmarks.tables.table import Cell, Table
 from upliftlens.causal.errors import UpliftlensError, located, unknown
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Interval
 from upliftlens.causal.options import Above, AtLeast
 
 NAMED = ("model", "loss", "objective")
@@ -75,7 +75,7 @@ def benchmark(arguments: Sequence[str]) -> tuple[Table, Options]:
     if metric not in asked:
         raise UpliftlensError(f"metric={metric} is not among metrics.names: add it, as in 'metrics.names=[{metric}]'")
     n_pairs = len(names) - 1 if options.baseline is not None else len(names) * (len(names) - 1) // 2
-    interval = Resampling(**composed(combined[0])["metrics"]["interval"])
+    interval = Interval(**composed(combined[0])["metrics"]["interval"])
     if n_pairs / (interval.resamples + 1) > 1 - interval.level:
         raise UpliftlensError(
             f"{n_pairs} comparisons need more than {interval.resamples} resamples to be corrected for their number: "
@@ -146,7 +146,7 @@ def _method(name: str, overrides: list[str], fixed: list[str], seeds: int) -> Me
 
 def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
     first = methods[0].runs.records[0]
-    interval = Resampling(**first.config["metrics"]["interval"])
+    interval = Interval(**first.config["metrics"]["interval"])
     cells = []
     for name, _, _, runs in methods:
         for column in dict.fromkeys([metric, *default_metrics(runs.records[0].metrics)]):

@@ -18,7 +18,7 @@ from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, registry
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, interactions, take
-from upliftlens.causal.intervals import Resampling, value
+from upliftlens.causal.intervals import Interval, value
 from upliftlens.models.contract import Method, TrainingData
 
 SHAPE = (13, 20)
@@ -56,7 +56,7 @@ def split():
 
 
 def config(*names):
-    return MetricsConfig(names, 4, 20, Resampling(0.95, 50, 0))
+    return MetricsConfig(names, 4, 20, Interval(0.95, 50, 0))
 
 
 def run(method, state, *names):
@@ -71,7 +71,7 @@ def standard():
 
 def test_the_standard_config_is_typed_complete_and_runs():
     loaded = standard()
-    assert isinstance(loaded, MetricsConfig) and isinstance(loaded.interval, Resampling)
+    assert isinstance(loaded, MetricsConfig) and isinstance(loaded.interval, Interval)
     data, test, seen = split()
     result = evaluate(factor_method("rating"), factors(0), data, HeldOut(test, seen, 4.0, (1, 5), "explicit"), loaded)
     # A rating is no probability, and these rows come without propensities.

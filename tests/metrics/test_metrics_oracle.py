@@ -17,7 +17,7 @@ from upliftlens.benchmarks.metrics import published as published_metrics
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, registry
 from upliftlens.causal.interactions import interactions, padded
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Interval
 from upliftlens.models.contract import Method, TrainingData
 
 N_USERS, N_ITEMS, RELEVANCE, SCALE, TIE_SEED = 37, 60, 4.0, (1.0, 5.0), 20
@@ -63,7 +63,7 @@ def problem(seed: int, ties: bool):
 
 
 def config(names, block=16):
-    return MetricsConfig(tuple(names), block, TIE_SEED, Resampling(0.95, 40, 0))
+    return MetricsConfig(tuple(names), block, TIE_SEED, Interval(0.95, 40, 0))
 
 
 def sorted_candidates(scores, excluded):

@@ -15,7 +15,7 @@ from upliftlens.benchmarks.metrics.pairs import METRICS as PAIR_METRICS
 from upliftlens.benchmarks.metrics.ranking import METRICS as RANKING_METRICS
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, registry
 from upliftlens.causal.interactions import interactions, take
-from upliftlens.causal.intervals import Resampling, Statistic, informative, value
+from upliftlens.causal.intervals import Interval, Statistic, informative, value
 from upliftlens.models.contract import Method, TrainingData
 
 RANKING = sorted(metric.name for metric in RANKING_METRICS)
@@ -86,7 +86,7 @@ def random_scores():
     )
     data = TrainingData(seen, seen.value, np.zeros((n_users, 0), np.float32), np.zeros((n_items, 0), np.float32))
     names = [f"{name}@10" for name in RANKING] + ["mrr", "map", "ndcg", "coverage@10", "gini@10", "popularity@10"]
-    config = MetricsConfig(tuple(names), 500, 20, Resampling(0.999, 2000, 0))
+    config = MetricsConfig(tuple(names), 500, 20, Interval(0.999, 2000, 0))
     scores = rng.random((n_users, n_items)).astype(np.float32)
     return seen, evaluate(MATRIX, scores, data, HeldOut(test, seen, 4.0, (1, 5), "explicit"), config)
 
@@ -191,7 +191,7 @@ def test_block_size_row_order_and_affine_scores_change_nothing(seed, block, offs
     data = TrainingData(known, known.value, np.zeros((9, 0), np.float32), np.zeros((14, 0), np.float32))
 
     def run(scores, rows, block):
-        config = MetricsConfig(tuple(NAMES), block, 3, Resampling(0.9, 20, 0))
+        config = MetricsConfig(tuple(NAMES), block, 3, Interval(0.9, 20, 0))
         return evaluate(MATRIX, scores, data, HeldOut(rows, known, 4.0, (1, 5), "explicit"), config)
 
     first = run(scores, rows, 9)
@@ -216,7 +216,7 @@ def test_relabelling_the_users_changes_no_value():
         rows = interactions(*np.nonzero(which), values[mine][which], *shape)
         none = take(rows, np.zeros(0, int))
         data = TrainingData(none, none.value, np.zeros((12, 0), np.float32), np.zeros((15, 0), np.float32))
-        config = MetricsConfig(tuple(NAMES), 5, 3, Resampling(0.9, 20, 0))
+        config = MetricsConfig(tuple(NAMES), 5, 3, Interval(0.9, 20, 0))
         results.append(evaluate(MATRIX, scores[mine], data, HeldOut(rows, none, 4.0, (1, 5), "explicit"), config))
     for name in NAMES:
         assert results[0].summaries[name].value == pytest.approx(results[1].summaries[name].value, rel=1e-12)

@@ -276,6 +276,7 @@ def test_a_fit_that_was_measured_twice_is_one_experiment(tmp_path, capsys):
     assert usual.out.splitlines()[1].split(",")[0] != expected.out.splitlines()[1].split(",")[0]
     assert len(json.loads(shown("--format=json").out)) == 3
     assert shown("--over", "seed", "--format=csv").out.count("additive") == 1
+    assert "A row of one run takes that run as it is" in shown("--over", "seed").err
     assert main(["compare", "additive", "popularity", "--metric", "recall@10", f"--store={tmp_path}"]) == 0
     assert call("run", tmp_path, "model=additive", "loss=logistic") == 0  # has no error of ratings
     assert main(["compare", "additive", "additive/squared", "--metric", "mae", f"--store={tmp_path}"]) == 0

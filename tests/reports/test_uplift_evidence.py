@@ -15,7 +15,7 @@ from upliftlens.benchmarks.metrics.metric import UpliftOptions
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, at, choose
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.interactions import interactions
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Interval
 from upliftlens.causal.worlds.potential import realised
 from upliftlens.models.contract import Method, TrainingData
 
@@ -49,7 +49,7 @@ def result(case):
     known = interactions(seen[:, 0], seen[:, 1], np.ones(len(seen)), USERS, ITEMS)
     nothing = (np.zeros((n, 0), np.float32) for n in (USERS, ITEMS))
     seen_data = TrainingData(known, np.ones(len(known), np.float32), *nothing)
-    config = MetricsConfig(NAMES, 5, TIES, Resampling(0.95, 40, 0), UpliftOptions(CHI, ITEMS * USERS, SHRINKAGE))
+    config = MetricsConfig(NAMES, 5, TIES, Interval(0.95, 40, 0), UpliftOptions(CHI, ITEMS * USERS, SHRINKAGE))
     effects = Effects(log, history, World(potential=world, test_seed=3), frozen)
     return evaluate(
         MATRIX, jax.numpy.asarray(scores), seen_data, HeldOut(test, known, 1.0, (0, 1), "implicit", effects), config
@@ -84,7 +84,7 @@ def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(ca
         ("uplift@3/snips", "auuc", "uplift@3/true", "cp@3"),
         5,
         TIES,
-        Resampling(0.95, 40, 0),
+        Interval(0.95, 40, 0),
         UpliftOptions(CHI, 9, 1.0),
     )
     effects = Effects(certain, history, World(potential=world, test_seed=3))

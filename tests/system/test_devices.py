@@ -13,7 +13,7 @@ from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, eval
 from upliftlens.benchmarks.metrics.registry import MetricsConfig
 from upliftlens.benchmarks.evaluation.ranking import rank, targets
 from upliftlens.causal.interactions import interactions
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Interval
 from upliftlens.models.contract import Method, TrainingData
 n_users, n_items, sharded = 64, 40, {sharded}
 assert len(jax.devices()) == {devices}
@@ -45,7 +45,7 @@ predict = lambda s, d, u, i: (s[0][u] * s[1][i]).sum(axis=-1)
 method = Method(None, None, score, predict, "full", "rating")
 weights = PairWeights(rng.uniform(0.1, 0.9, len(test)).astype(np.float32), "")
 held = HeldOut(test, seen, 4, (1.0, 5.0), "explicit", weights=weights)
-found = evaluate(method, state, data, held, MetricsConfig(names, 16, 0, Resampling(0.95, 100, 0)))
+found = evaluate(method, state, data, held, MetricsConfig(names, 16, 0, Interval(0.95, 100, 0)))
 assert not found.absent, found.absent
 print({name: tuple(map(float, one)) for name, one in found.summaries.items()})
 """

@@ -7,6 +7,7 @@ from test_tables import options
 from upliftlens.benchmarks.reports.comparison import Replicated
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.coverage import coverage_cells
+from upliftlens.benchmarks.tables.coverage_items import coverage_items_cells
 from upliftlens.benchmarks.tables.same_method import _called_different, _independent, same_method_cells
 from upliftlens.benchmarks.tables.table import Where
 
@@ -19,13 +20,15 @@ def small(name, tmp_path, **changes):
 
 
 def test_intervals_know_how_few_the_runs_are(tmp_path):
-    changes = {"runs": [2, 10], "seed_sd": [0.0, 3.0], "noise": [0.0], "users": 60, "trials": 100}
+    changes = {"runs": [2, 10, 1], "seed_sd": [0.0, 3.0], "noise": [0.0], "users": 60, "trials": 100}
     at = {(cell.row, cell.column): cell for cell in coverage_cells(*small("coverage", tmp_path, **changes))}
-    assert len(at) == 8
-    for (_, column), cell in at.items():
+    assert len(at) == 18
+    for (row, column), cell in at.items():
         assert cell.lo <= cell.value <= cell.hi
-        if column == "coverage":
+        if column.startswith("coverage") and row != "1 run, seed sd 3, noise 0":
             assert cell.value > 0.87, cell
+    for column in ("coverage", "coverage of a value"):
+        assert at["1 run, seed sd 3, noise 0", column].value < 0.7, "a single run says nothing about others"
     seeds_few, seeds_many = (at[f"{runs} runs, seed sd 3, noise 0", "width"].value for runs in (2, 10))
     assert seeds_few > 2 > 1.2 > seeds_many, "two runs say little about their spread, ten say a lot"
     assert at["10 runs, seed sd 0, noise 0", "width"].value == pytest.approx(1, abs=0.1)
@@ -58,3 +61,15 @@ def test_the_interval_of_a_share_is_clopper_and_pearsons():
     for events, pairs in ((0, 6), (3, 30), (12, 12)):
         expected = stats.binomtest(events, pairs).proportion_ci(method="exact")
         np.testing.assert_allclose(_independent(events / pairs, pairs), tuple(expected))
+
+
+def test_intervals_of_new_items_need_resampled_items(tmp_path):
+    """Users resampled alone hold the truth too seldom where errors vary by item; users and items do not."""
+    changes = {"user_share": [0.0], "item_share": [0.3], "users": 100, "items": 60, "per_user": 8, "trials": 60}
+    cells = coverage_items_cells(*small("coverage-items", tmp_path, **changes))
+    at = {cell.column: cell for cell in cells}
+    assert len(at) == len(cells) == 9
+    for name in ("rmse", "mae", "auc"):
+        assert at[f"{name}, users"].value < 0.92 and at[f"{name}, users × items"].value >= 0.93, at
+        assert at[f"{name}, wider"].value > 1.2
+    assert at["rmse, users"].verdict == "misses"
