@@ -10,7 +10,8 @@ from upliftlens.benchmarks.system.talk import console
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens plot``."""
     parser.add_argument(
-        "kind", help="uplift or qini (a curve per method), scatter (a point per method), overlap (of propensities)"
+        "kind",
+        help="uplift, qini, reliability (a curve per method), scatter (a point per method), overlap (of propensities)",
     )
     parser.add_argument("methods", nargs="*", metavar="METHOD", help="as in compare; default: all in the store")
     parser.add_argument("--out", required=True, metavar="FILE", help=".png, .svg or .pdf")

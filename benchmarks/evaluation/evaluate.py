@@ -1,6 +1,7 @@
 """Evaluation: predict the test pairs, rank all items, keep sums per user, reduce, and put an interval on each value."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
 from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
 from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
-from upliftlens.benchmarks.metrics.metric import Evidence, Imputed, Lists, Metric, Pairs, Ranks, crossed_sums
+from upliftlens.benchmarks.metrics.metric import SECTIONS, Evidence, Imputed, Lists, Metric, Pairs, Ranks, crossed_sums
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
@@ -165,8 +166,9 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConf
         return "the test set is empty"
     if metric.weighted and exam.held.weights.propensity is None:
         return exam.held.weights.missing
-    if metric.debiased and config.debiased is None:
-        return "it needs the options metrics.debiased.floor and metrics.debiased.shrinkage"
+    if metric.reads is not None and getattr(config, metric.reads) is None:
+        options = (f"metrics.{metric.reads}.{field.name}" for field in fields(SECTIONS[metric.reads]))
+        return f"it needs the options {' and '.join(options)}"
     if metric.evidence in ("pairs", "imputed") and exam.held.feedback == "implicit":
         return "an implicit log has no negative or graded pairs to predict"
     if method.link not in metric.links:
@@ -244,6 +246,7 @@ def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: 
         config.debiased,
         exam.cold,
         np.asarray(rows.item, np.int64),
+        config.calibration,
     )
 
 

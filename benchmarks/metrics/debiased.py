@@ -145,8 +145,8 @@ def _metric(kind: _Kind, name: str) -> Metric:
         kind="recomputed" if reduce is _robust else kind.plain.kind,
         limits=(-np.inf if name in ("dr", "sndr") and not rooted else 0.0, np.inf),
         weighted=name != "eib",
-        debiased=name not in ("ips", "snips"),
         by_pair="no" if not weighed else "all" if name == "snips" else "numerator",
+        reads=None if name in ("ips", "snips") else "debiased",
     )
 
 

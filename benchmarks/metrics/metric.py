@@ -1,7 +1,8 @@
 """The contract of a metric: sums per user, and one reduction of their total.
 
 Built-in metrics are defined in ``pairs.py`` (predictions of the test pairs), ``debiased.py`` (the same on a log missing
-not at random), ``published.py`` (conventions of published tables), ``ranking.py`` (ranks of the relevant items),
+not at random), ``calibration.py`` (are probabilities right?), ``published.py`` (conventions of published tables),
+``ranking.py`` (ranks of the relevant items),
 ``cold.py`` (cold and warm rows apart), ``lists.py`` (recommended items) and ``uplift.py`` (effects of recommendations).
 An installed package adds a ``Metric`` through the entry-point group ``upliftlens.metrics``.
 """
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from upliftlens.causal.calibration import Binning
 from upliftlens.causal.crossed import Crossed, crossed
 from upliftlens.causal.effects.outcome_means import AdditiveMeans
 from upliftlens.causal.effects.qini import groups
@@ -33,7 +35,8 @@ class Pairs(NamedTuple):
     relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and
     highest value. ``propensity`` f64[N], for metrics that are ``weighted``: P(the pair is among the test pairs), or
     None; ``n_pairs``: users × items. ``options`` of debiased values, or None. ``cold`` bool[N]: see ``cold.py``.
-    ``item`` i64[N]: indices of the items, for intervals over users and items.
+    ``item`` i64[N]: indices of the items, for intervals over users and items. ``calibration``: the options of the bins,
+    or None.
     """
 
     row: np.ndarray
@@ -47,6 +50,7 @@ class Pairs(NamedTuple):
     options: "DebiasOptions | None" = None
     cold: np.ndarray | None = None
     item: np.ndarray | None = None
+    calibration: "CalibrationOptions | None" = None
 
 
 class Imputed(NamedTuple):
@@ -98,6 +102,18 @@ class DebiasOptions:
 
     floor: Annotated[float, Within(0, 1, "(]")]
     shrinkage: Annotated[float, Above(0)]
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """The bins of calibration: their number, and whether they hold equally many test pairs or are equally wide."""
+
+    bins: Annotated[int, AtLeast(1)]
+    binning: Binning
+
+
+SECTIONS = {"debiased": DebiasOptions, "calibration": CalibrationOptions}
+"""The sections of ``metrics`` that only some metrics read."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +186,8 @@ class Metric(NamedTuple):
     any other function of totals. All three are recomputed in every resample of users, except those with ``without``.
     ``at``: whether the name takes a cut-off, as in "recall@10"; it comes before the first slash: "uplift@10/snips".
     ``links``: the links of the methods that the metric is defined for.
-    ``without``: see ``causal.intervals.Statistic``. ``weighted``: needs the test pairs' propensities. ``debiased``:
-    reads ``metrics.debiased``. ``version`` is bumped when the metric's numbers change.
+    ``without``: see ``causal.intervals.Statistic``. ``weighted``: needs the test pairs' propensities. ``reads``:
+    the section of ``metrics`` whose options it needs. ``version`` is bumped when the metric's numbers change.
     ``by_pair``, of evidence "pairs": whether its ``sums`` of single pairs, each in place of a user, add up to those of
     all; "numerator": only the first does, the second total is |D|. Then intervals can be over users and items.
     """
@@ -187,7 +203,7 @@ class Metric(NamedTuple):
     links: frozenset[Link] = frozenset({"rating", "probability", "rank"})
     without: Callable[[Sums], np.ndarray] | None = None
     weighted: bool = False
-    debiased: bool = False
+    reads: Literal["debiased", "calibration"] | None = None
     version: int = 1
     by_pair: Literal["all", "numerator", "no"] = "no"
 

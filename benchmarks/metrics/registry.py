@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
@@ -12,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 from upliftlens.benchmarks.config.choices import first_sentence
 from upliftlens.benchmarks.config.plugins import Entry, entries, names, opened
-from upliftlens.benchmarks.metrics.metric import DebiasOptions, Metric, UpliftOptions
+from upliftlens.benchmarks.metrics.metric import SECTIONS, CalibrationOptions, DebiasOptions, Metric, UpliftOptions
 from upliftlens.benchmarks.worlds.config import SemiSyntheticConfig
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Interval
@@ -25,8 +26,9 @@ class MetricsConfig:
 
     ``names``: the metrics to report, in this order. ``block``: users scored at once; changes memory and speed only.
     ``tie_seed``: the order of items with equal scores. ``interval``: of every reported value.
-    ``debiased``: how errors on a log missing not at random are estimated. ``uplift``: how uplift is estimated from logs
-    of recommendations. ``world``: the definition of the frozen world of the metrics ``/semi``.
+    ``debiased``: how errors on a log missing not at random are estimated. ``calibration``: its bins. ``uplift``: how
+    uplift is estimated from logs of recommendations. ``world``: the definition of the frozen world of the metrics
+    ``/semi``.
 
     Raises:
         UpliftlensError: for intervals over users and items of metrics that are no sums over pairs.
@@ -39,6 +41,7 @@ class MetricsConfig:
     uplift: UpliftOptions | None = None
     world: SemiSyntheticConfig | None = None
     debiased: DebiasOptions | None = None
+    calibration: CalibrationOptions | None = None
 
     def __post_init__(self) -> None:
         if self.interval.over == "users":
@@ -125,9 +128,10 @@ def is_weighted(name: str) -> bool:
     return name != "auto" and choose(name).metric.weighted
 
 
-def is_debiased(name: str) -> bool:
-    """Whether a metric reads ``metrics.debiased``; "auto", of ``train.monitor``, does not."""
-    return name != "auto" and choose(name).metric.debiased
+def sections_read(names: Iterable[str]) -> list[str]:
+    """Those of ``SECTIONS`` that some of the metrics read; "auto", of ``train.monitor``, reads none."""
+    read = {choose(name).metric.reads for name in names if name != "auto"}
+    return [section for section in SECTIONS if section in read]
 
 
 def abouts() -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""How figures are drawn: forest plots, lines with bands, points with intervals, histograms; to .png, .svg or .pdf.
+"""How figures are drawn: forest plots, lines with bands, points with intervals, reliability curves, histograms;
+to .png, .svg or .pdf.
 
 No display is needed. Colours are Okabe & Ito's without yellow, which colour-blind readers can distinguish; lines also
 differ in their dashes, points in their shape. matplotlib is imported when the first figure is drawn.
@@ -56,6 +57,16 @@ class Histogram(NamedTuple):
     edges: np.ndarray
     observed: np.ndarray
     everything: np.ndarray
+
+
+class Reliability(NamedTuple):
+    """f64[B] each, of the bins that hold pairs: mean prediction, share of positives with its interval, test pairs."""
+
+    predicted: np.ndarray
+    share: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+    pairs: np.ndarray
 
 
 def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure":
@@ -120,6 +131,26 @@ def panel_plot(panels: Mapping[str, Sequence[Line]], title: str, y_label: str) -
     row[0].set_ylabel(y_label)
     figure.legend(*row[0].get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def reliability_plot(curves: Mapping[str, Reliability], title: str) -> "Figure":
+    """A curve per method beside the diagonal, each bin with its interval; below, how many pairs the bins hold."""
+    figure = _figure(6.2, 7.0)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--", label="calibrated")
+    for place, (label, curve) in enumerate(curves.items()):
+        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
+        ends = np.abs(np.stack([curve.lo, curve.hi]) - curve.share)
+        upper.errorbar(curve.predicted, curve.share, yerr=ends, color=colour, marker=marker, markersize=4, label=label)
+        lower.plot(curve.predicted, curve.pairs, color=colour, marker=marker, markersize=4)
+    upper.set_title(title, fontsize=10)
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    lower.set_ylim(bottom=0)
+    lower.set_ylabel("test pairs")
+    _finish(upper, "", "share of positive pairs")
+    lower.set_xlabel("predicted probability, mean of the bin")
     return figure
 
 

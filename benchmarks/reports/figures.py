@@ -1,8 +1,10 @@
-"""``upliftlens plot``, figures of finished runs: uplift and Qini curves, accuracy against uplift, overlap.
+"""``upliftlens plot``, figures of finished runs: uplift and Qini curves, reliability curves, accuracy
+against uplift, overlap.
 
-A run keeps the sums behind its curves per user (the metric ``auuc``), so its curves are drawn afterwards, with bands
-from the resamples of users that gave the run its intervals. Several runs of a method (seeds, folds) are averaged. The
-overlap plot of propensities shows the histograms that records keep (``benchmarks.propensities.diagnostics``).
+A run keeps the sums behind its curves per user (the metrics ``auuc`` and ``ece``), so its curves are drawn afterwards,
+with bands from the resamples of users that gave the run its intervals. Several runs of a method (seeds, folds) are
+averaged. The overlap plot of propensities shows the histograms that records keep
+(``benchmarks.propensities.diagnostics``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistic_of
+from upliftlens.benchmarks.metrics import calibration
 from upliftlens.benchmarks.metrics.registry import in_full
 from upliftlens.benchmarks.reports.comparison import over_seeds
 from upliftlens.benchmarks.reports.drawing import (
     Histogram,
     Line,
+    Reliability,
     histogram_plot,
     line_plot,
+    reliability_plot,
     scatter_plot,
 )
 from upliftlens.benchmarks.reports.methods import evaluations, finished, label, one_per_pairing, pairing, runs_of
@@ -32,7 +37,9 @@ from upliftlens.causal.intervals import Interval, Resampling, bounds, draws, poo
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("uplift", "qini", "scatter", "overlap")
+KINDS = ("uplift", "qini", "scatter", "reliability", "overlap")
+_READ = {"uplift": ["auuc"], "qini": ["auuc"], "reliability": ["ece"]}
+"""The metrics whose sums a kind draws; a scatter plot draws those that the user names."""
 
 
 def figure_of(
@@ -50,7 +57,7 @@ def figure_of(
     if kind == "overlap":
         chosen = [run for name in methods for run in runs_of(records, name)] if methods else records
         return overlap_figure(chosen), f"propensities of {len(chosen)} runs"
-    records = once_per_fit(records, [x, y] if kind == "scatter" else ["auuc"])
+    records = once_per_fit(records, _READ.get(kind, [x, y]))
     runs = {}
     for name in methods or sorted({"/".join(label(record)) for record in records}):
         named = runs_of(records, name)
@@ -61,14 +68,28 @@ def figure_of(
     require_one_experiment(shown)
     of_scatter = [x, y] if kind == "scatter" else []
     require_one_world(shown, of_scatter)
+    if kind == "reliability":
+        _require_same_bins(shown)
     contenders = {name: evaluations(store, of_method) for name, of_method in runs.items()}
     interval = Interval(**shown[0].config["metrics"]["interval"])
     shows = "; ".join([f"{len(contenders)} methods", *of_worlds(shown, of_scatter)])
     return figure(kind, contenders, x, y, interval), shows
 
 
+def _require_same_bins(records: Sequence[Record]) -> None:
+    """Refuses runs whose reliability curves have other bins.
+
+    Raises:
+        UpliftlensError: with the conditions that choose the same ones.
+    """
+    bins = [record.config["metrics"]["calibration"] for record in records if "ece" in record.metrics]
+    if bins and any(other != bins[0] for other in bins):
+        choice = " ".join(f"metrics.calibration.{name}={value}" for name, value in bins[0].items())
+        raise UpliftlensError(f"the runs have different bins: choose them, e.g. --where {choice}")
+
+
 def figure(kind: str, contenders: Mapping[str, Sequence[Evaluation]], x: str, y: str, interval: Resampling) -> "Figure":
-    """The figure of a kind: ``uplift`` and ``qini`` curves, or a ``scatter`` of the metrics ``x`` and ``y``.
+    """The figure of a kind: ``uplift``, ``qini``, ``reliability`` curves, or a ``scatter`` of the metrics ``x``, ``y``.
 
     ``contenders``: the finished runs of each method, by the name that the figure gives it.
 
@@ -78,6 +99,9 @@ def figure(kind: str, contenders: Mapping[str, Sequence[Evaluation]], x: str, y:
     if kind == "scatter":
         points = {name: [over_seeds(runs, metric, interval) for metric in (x, y)] for name, runs in contenders.items()}
         return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)
+    if kind == "reliability":
+        title = f"Reliability on the test pairs ({interval.level:.0%} intervals over users and runs)"
+        return reliability_plot({name: _reliability(runs, interval) for name, runs in contenders.items()}, title)
     curves, label = {
         "uplift": (qini.uplift_curves, "outcomes changed, per logged row"),
         "qini": (qini.qini_curves, "incremental outcomes per user"),
@@ -101,19 +125,29 @@ def _line(
     colour: int,
     interval: Resampling,
 ) -> Line:
-    """``curves``: totals f64[5·G, R] -> share and value, f64[G + 1, R]."""
-    values, drawn = [], []
+    """``curves``: totals f64[S, R] of the metric's sums -> x and y, f64[G, R]. Both are averaged over the runs."""
+    places, values, drawn = [], [], []
     for run in runs:
         sums = statistic_of(run, metric).sums
         assert isinstance(sums, np.ndarray)
         scale = 1.0 / len(sums) if curves is qini.qini_curves else 1.0
         share, value = curves(sums.sum(axis=0)[:, None])
         resampled = [curves(sums.T @ weights)[1] for weights in draws(len(sums), interval, 100)]
+        places.append(share[:, 0])
         values.append(scale * value[:, 0])
         drawn.append(scale * np.concatenate(resampled, axis=1))
     points = [pooled(*point) for point in zip(np.stack(values, axis=1), np.stack(drawn, axis=1), strict=True)]
     low, high = np.transpose([bounds(point, interval.level) for point in points])
-    return Line(name, share[:, 0], np.mean(values, axis=0), colour, low, high)
+    return Line(name, np.mean(places, axis=0), np.mean(values, axis=0), colour, low, high)
+
+
+def _reliability(runs: Sequence[Evaluation], interval: Resampling) -> Reliability:
+    """The bins of the metric ``ece`` that hold pairs in every run, averaged over the runs."""
+    line = _line("", runs, "ece", calibration.curve, 0, interval)
+    counts = [np.split(np.asarray(statistic_of(run, "ece").sums.sum(axis=0)), 3)[0] for run in runs]
+    filled = np.isfinite(line.y)
+    columns = (line.x, line.y, line.lo, line.hi, np.mean(counts, axis=0))
+    return Reliability(*(np.asarray(column)[filled] for column in columns))
 
 
 def overlap_figure(records: Sequence[Record]) -> "Figure":

@@ -12,7 +12,7 @@ from upliftlens.benchmarks.config.choices import NEEDED, packaged
 from upliftlens.benchmarks.config.plugins import entry, model_entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import config_type
-from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, is_debiased, is_weighted
+from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, is_weighted, sections_read
 from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.runs.compatible import (
     SOLVERS_READ,
@@ -276,8 +276,9 @@ def fit_identity(plan: Plan) -> dict[str, Any]:
     }
     if plan.weighted and ("propensity" in plan.needs or is_weighted(plan.train.monitor)):
         identity["propensity"] = propensities.identity(plan.propensity)
-    if is_debiased(plan.train.monitor) and plan.metrics.debiased is not None:
-        identity["debiased"] = asdict(plan.metrics.debiased)
+    for section in sections_read([plan.train.monitor]):
+        if (options := getattr(plan.metrics, section)) is not None:
+            identity[section] = asdict(options)
     if plan.solver:
         return {**identity, "train": {name: getattr(plan.train, name) for name in SOLVERS_READ}}
     return {

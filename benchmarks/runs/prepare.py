@@ -9,7 +9,8 @@ import numpy as np
 
 from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.metrics.registry import choose, is_debiased
+from upliftlens.benchmarks.metrics.metric import SECTIONS
+from upliftlens.benchmarks.metrics.registry import choose, sections_read
 from upliftlens.benchmarks.propensities.diagnostics import verdict
 from upliftlens.benchmarks.propensities.exposure import Exposure, expose, identity, without_sample
 from upliftlens.benchmarks.runs.compatible import check_candidates, check_exposure
@@ -67,8 +68,8 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
         "uplift": uplift,
     }
     measured: dict[str, Any] = {} if plan.trial else {"metrics": metrics, "versions": versions}
-    if measured and not any(map(is_debiased, plan.metrics.names)):
-        del measured["metrics"]["debiased"]  # read by none of them
+    for section in SECTIONS.keys() - sections_read(plan.metrics.names) if measured else ():
+        del measured["metrics"][section]  # read by none of them
     if plan.weighted and measured:
         measured["propensity"] = identity(plan.propensity)
     return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))

@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from upliftlens.causal.calibration import bins_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array
 from upliftlens.causal.risk import check_propensity
@@ -128,11 +129,7 @@ def calibration_error(propensity: Array, observed: Array, bins: int) -> float:
     p, o = np.asarray(propensity, np.float64).ravel(), np.asarray(observed, np.float64).ravel()
     if p.shape != o.shape or not p.size:
         raise UpliftlensError(f"calibration needs p and o of the same pairs, got {p.size} and {o.size}")
-    # The bin of a p is that of the middle of its equals in sorted order: so few distinct values still get bins apart.
-    ordered = np.sort(p)
-    middle = (np.searchsorted(ordered, p, side="left") + np.searchsorted(ordered, p, side="right")) / 2
-    index = (middle / p.size * bins).astype(int)
-    return float(np.abs(np.bincount(index, weights=p - o)).sum() / p.size)
+    return float(np.abs(np.bincount(bins_of(p, bins, "equal-mass"), weights=p - o)).sum() / p.size)
 
 
 def balance(propensity: Array, observed: Array, features: Array) -> float:

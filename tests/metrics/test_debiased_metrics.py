@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import foldnorm
 
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Imputed, Pairs
-from upliftlens.benchmarks.metrics.registry import choose, is_debiased, is_weighted
+from upliftlens.benchmarks.metrics.registry import choose, is_weighted, sections_read
 from upliftlens.causal import risk
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
@@ -219,7 +219,8 @@ def test_the_pooled_auc_goes_by_the_published_name_too():
 
 def test_names():
     assert is_weighted("rmse/snips") and is_weighted("rmse/dr") and not is_weighted("rmse/eib")
-    assert is_debiased("mae/clipped") and is_debiased("mae/eib") and not is_debiased("mae/snips")
+    assert sections_read(["mae/clipped"]) == sections_read(["mae/snips", "mae/eib"]) == ["debiased"]
+    assert sections_read(["mae/snips", "auto"]) == []
     assert not is_weighted("rmse") and not is_weighted("auto")
     assert choose("ndcg@5/test-items").cutoff == 5
     with pytest.raises(UpliftlensError, match="needs a cut-off"):
