@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.propensities.diagnostics import ExposureFit, balance, calibration_error, diagnose, imbalance
+from upliftlens.causal.propensities.diagnostics import (
+    Calibration,
+    ExposureFit,
+    balance,
+    calibration,
+    calibration_error,
+    diagnose,
+    imbalance,
+)
 from upliftlens.causal.propensities.propensity import Propensity
 
 BINS = 20  # of equally many pairs, for the calibration error; of equal width in log p, for the overlap plot
@@ -19,8 +27,20 @@ BALANCED = 200_000  # pairs for the balance measure, which needs a row of featur
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float) -> dict[str, Any]:
+class HeldOut(NamedTuple):
+    """How a fit without a ``share`` of the rows predicts which of the pairs that it has not seen are observed."""
+
+    share: float
+    unseen: Calibration
+
+
+def diagnostics(
+    p: Propensity, log: Interactions, dataset: Dataset, floor: float, held_out: HeldOut | None = None
+) -> dict[str, Any]:
     """A clipped propensity, not normalised, in a record: its description, ``diagnose``, the histogram of overlap.
+
+    ``held_out``: how a fit without a share of the rows does on pairs it has not seen; the same numbers in sample, on
+    all pairs, stand beside it.
 
     Raises:
         UpliftlensError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
@@ -29,17 +49,23 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
     n_pairs = log.n_users * log.n_items
     fit = ExposureFit()
     overlap: dict[str, Any] = {}
+    judged: dict[str, Any] = {}
     if p.rating_free:
         rng = np.random.default_rng(SEED)
-        cells = np.arange(n_pairs) if n_pairs <= CALIBRATED else rng.integers(0, n_pairs, CALIBRATED)
+        cells = cells_of(n_pairs, rng)
         users, items = np.divmod(cells, log.n_items)
-        if len(cells) == n_pairs:
-            everywhere = p.everywhere(np.arange(log.n_users)).ravel()
-        else:
-            everywhere = p.pairs(users, items, np.zeros(len(cells), np.float32))
-        keys = np.unique(np.asarray(log.user, np.int64) * log.n_items + log.item)
-        observed = keys[np.minimum(np.searchsorted(keys, cells), len(keys) - 1)] == cells
+        everywhere = probabilities(p, log, cells)
+        observed = among(np.unique(np.asarray(log.user, np.int64) * log.n_items + log.item), cells)
         fit = fit._replace(ece=calibration_error(everywhere, observed, BINS))
+        if held_out is not None:
+            fit = fit._replace(unseen=held_out.unseen)
+            judged = {
+                "held_out": {
+                    "share": held_out.share,
+                    "unseen": held_out.unseen._asdict(),
+                    "seen": calibration(everywhere, observed, BINS)._asdict(),
+                }
+            }
         sample = rng.permutation(len(cells))[:BALANCED]
         if ((everywhere[sample] > 0) & (everywhere[sample] < 1)).all():
             fit = _balanced(fit, everywhere[sample], observed[sample], users[sample], items[sample], dataset)
@@ -57,7 +83,26 @@ def diagnostics(p: Propensity, log: Interactions, dataset: Dataset, floor: float
         "rating_free": p.rating_free,
         **asdict(diagnose(seen, n_pairs, floor, fit)),
         "overlap": overlap,
+        **judged,
     }
+
+
+def cells_of(n_pairs: int, rng: np.random.Generator) -> np.ndarray:
+    """user·n_items + item of all pairs, or of ``CALIBRATED`` that are drawn from them; i64[C]."""
+    return np.arange(n_pairs) if n_pairs <= CALIBRATED else rng.integers(0, n_pairs, CALIBRATED)
+
+
+def probabilities(p: Propensity, log: Interactions, cells: np.ndarray) -> np.ndarray:
+    """p f32[C] of ``cells``."""
+    users, items = np.divmod(cells, log.n_items)
+    if log.n_users * log.n_items <= CALIBRATED:  # the products of whole rows are faster
+        return p.everywhere(np.arange(log.n_users))[users, items]
+    return p.pairs(users, items, np.zeros(len(cells), np.float32))
+
+
+def among(pairs: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """bool[C]: which ``cells`` are among the sorted, distinct ``pairs``."""
+    return pairs[np.minimum(np.searchsorted(pairs, cells), len(pairs) - 1)] == cells
 
 
 def _balanced(
@@ -88,9 +133,22 @@ def verdict(diagnostics: Mapping[str, Any]) -> str:
             f"  weights 1/p: {d['n_observed']:,} rows count as {d['effective_sample_size']:,.0f} equally weighted ones "
             f"(effective sample), the largest is {largest}, {d['clip_rate']:.1%} are clipped at the floor",
             f"  {', '.join(fit)}",
+            *_unseen_lines(d.get("held_out")),
             *overlap_lines(d["overlap"]),
         ]
     )
+
+
+def _unseen_lines(held_out: Mapping[str, Any] | None) -> list[str]:
+    if held_out is None:
+        return []
+    unseen, seen = held_out["unseen"], held_out["seen"]
+    gains = [f"{abs(side['gain']):.1%} {'below' if side['gain'] >= 0 else 'above'}" for side in (unseen, seen)]
+    return [
+        f"  fitted without {held_out['share']:.0%} of the rows, on the pairs it has not seen: calibration error "
+        f"{unseen['error']:.0%} of the exposure rate, {unseen['by_chance']:.0%} by chance alone (in sample "
+        f"{seen['error']:.0%}), log loss {gains[0]} that of a constant (in sample {gains[1]})"
+    ]
 
 
 _FIT_WORDS = {

@@ -19,6 +19,7 @@ import numpy as np
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.propensities.diagnostics import diagnostics
+from upliftlens.benchmarks.propensities.held_out import held_out
 from upliftlens.benchmarks.propensities.kinds import Known, PropensityChoice, PropensityKind, PropensityOptions
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.errors import UpliftlensError, located
@@ -70,7 +71,8 @@ class Exposure(NamedTuple):
 def identity(options: PropensityChoice) -> dict[str, Any]:
     """The options that change numbers, for keys; the content of a sample is in the split's fingerprint."""
     kind, source, _ = entry("propensities", options.name)
-    stated = {name: value for name, value in asdict(options).items() if name not in kind.files}
+    left_out = (*kind.files, "held_out")  # which judges the propensity and does not change it
+    stated = {name: value for name, value in asdict(options).items() if name not in left_out}
     return {**stated, "version": kind.version, **({"source": source} if source else {})}
 
 
@@ -102,7 +104,8 @@ def expose(
     assert kind.fit is not None, "there is nothing to weigh by"
     log = concatenate(parts.train, parts.validation)
     with located("propensity"):
-        p = kind.fit(options, Known(log, dataset, sample, truth))
+        known = Known(log, dataset, sample, truth)
+        p = kind.fit(options, known)
         if not isinstance(p, Propensity):
             raise UpliftlensError(f"fit of '{kind.name}' must give a Propensity, not a {type(p).__name__}")
         if kind.whole_log:
@@ -115,5 +118,6 @@ def expose(
             p = scaled(p, len(log) / len(dataset.log))
         p = clipped(p, options.floor)
         # Before it is normalised, which would hide a wrong total and the clipped rows.
-        quality = diagnostics(p, log, dataset, options.floor)
+        unseen = held_out(kind, options, known) if options.held_out else None
+        quality = diagnostics(p, log, dataset, options.floor, unseen)
         return Exposure(normalised(p, log) if options.normalise else p, parts.shares, quality)

@@ -4,7 +4,7 @@ A kind is a ``PropensityKind``, registered by an entry point of the group ``upli
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -30,11 +30,13 @@ class PropensityOptions(PropensityChoice):
 
     ``name`` is the kind's: an installed kind gives it, and all other options, a default; those of the built-in ones
     are in ``configs/propensity/NAME.yaml``. ``floor``: lowest propensity after clipping; ``normalise``: scale p so that
-    Σ 1/p over the log is |D|.
+    Σ 1/p over the log is |D|. ``held_out``: share of the observed pairs by which a fit to the others is judged, 0
+    for none; the estimate itself is fitted to all.
     """
 
     floor: Annotated[float, Within(0, 1)]
     normalise: bool
+    held_out: Annotated[float, Within(0, 1, "[)")] = field(default=0.0, kw_only=True)
 
 
 class Known(NamedTuple):

@@ -72,6 +72,8 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
         del measured["metrics"][section]  # read by none of them
     if plan.weighted and measured:
         measured["propensity"] = identity(plan.propensity)
+        if plan.propensity.held_out:
+            measured["held_out"] = plan.propensity.held_out  # for the record's diagnostics; the fit is the same
     return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))
 
 

@@ -13,6 +13,12 @@ With w = 1/p over the N observed pairs of |D|:
                             over sd: how many sd the weighted means of observed and unobserved pairs are apart where
                             both sets of weights sum to |D| (else the total is in it, too)
 
+On pairs that the fit has not seen, all relative to what the mean of o gives everywhere:
+
+    error                   ECE as a share of the mean of o
+    by chance               the same, expected of the true p: √(2/π)·Σ_bins √(Σ p(1 − p)) / Σ o, nearly
+    gain                    1 − log loss of p / log loss of the mean of o: below 0 where p is worse than a constant
+
 ECE, BMSE and imbalance need p on all of D and are absent for a propensity that is not defined there.
 """
 
@@ -37,13 +43,29 @@ MISCALIBRATED = (0.10, 0.50)  # ECE as a share of the mean of o
 IMBALANCED = (0.10, 0.25)  # standardised difference of a feature: Austin (2009) | Rubin (2001)
 
 
+LEAST = 1e-7  # log losses keep p in [1e-7, 1 − 1e-7]
+NO_GAIN = (0.01, 0.10)  # log loss above that of a constant, as a share of it
+
+
+class Calibration(NamedTuple):
+    """The three numbers of the module's second table."""
+
+    error: float
+    by_chance: float
+    gain: float
+
+
 class ExposureFit(NamedTuple):
-    """How p fits the exposure on all of D; None if not known. ``feature``: the one with the largest imbalance."""
+    """How p fits the exposure on all of D; None if not known. ``feature``: the one with the largest imbalance.
+
+    ``unseen``: of a fit without a share of the rows, on the pairs it has not seen.
+    """
 
     ece: float | None = None
     bmse: float | None = None
     imbalance: float | None = None
     feature: str | None = None
+    unseen: Calibration | None = None
 
 
 NO_FIT = ExposureFit()
@@ -102,6 +124,12 @@ def diagnose(propensity: Array, n_pairs: int, floor: float, fit: ExposureFit = N
     if fit.imbalance is not None:
         words = f"weighted, observed and unobserved pairs still differ by {fit.imbalance:.2f} sd in {fit.feature}"
         findings.append((fit.imbalance, IMBALANCED, words))
+    if fit.unseen is not None:
+        beyond, loss = fit.unseen.error - fit.unseen.by_chance, -fit.unseen.gain
+        findings += [
+            (beyond, MISCALIBRATED, f"on unseen pairs its calibration error is {fit.unseen.error:.0%} of the rate"),
+            (loss, NO_GAIN, f"on unseen pairs its log loss is {loss:.0%} above a constant's"),
+        ]
     verdict, reason = _judge(findings)
     return Diagnostics(
         len(p),
@@ -130,6 +158,21 @@ def calibration_error(propensity: Array, observed: Array, bins: int) -> float:
     if p.shape != o.shape or not p.size:
         raise UpliftlensError(f"calibration needs p and o of the same pairs, got {p.size} and {o.size}")
     return float(np.abs(np.bincount(bins_of(p, bins, "equal-mass"), weights=p - o)).sum() / p.size)
+
+
+def calibration(propensity: Array, observed: Array, bins: int) -> Calibration:
+    """The module's second table for p f[N] and o in {0, 1} f[N], of which some is 1; bins as of ``calibration_error``.
+
+    Raises:
+        UpliftlensError: as ``calibration_error``.
+    """
+    p, o = np.asarray(propensity, np.float64), np.asarray(observed, np.float64)
+    error, rate = calibration_error(p, o, bins), o.mean()
+    spread = np.sqrt(np.bincount(bins_of(p, bins, "equal-mass"), p * (1 - p)))
+    inside = np.clip(p, LEAST, 1 - LEAST)
+    losses = [-(o * np.log(q) + (1 - o) * np.log1p(-q)).mean() for q in (inside, np.clip(rate, LEAST, 1 - LEAST))]
+    by_chance = np.sqrt(2 / np.pi) * spread.sum() / o.sum()
+    return Calibration(error / float(rate), float(by_chance), float(1 - losses[0] / losses[1]))
 
 
 def balance(propensity: Array, observed: Array, features: Array) -> float:

@@ -22,7 +22,7 @@ PLUGINS = {  # of every group: name, attribute, source, what chooses it, what it
         "kind",
         PROPENSITY,
         "propensity=by_user",
-        {"floor": 0.001, "normalise": False, "power": 1.0},
+        {"floor": 0.001, "normalise": False, "power": 1.0, "held_out": 0.0},
     ),
     "splits": ("every_nth", "kind", SPLIT, "split=every_nth", {"validation": 0.1, "seed": 0, "n": 4}),
     "data": ("borrowed", "source", DATA, "data=borrowed", {"draw": 0, "span": [1.0, 2.0]}),
@@ -236,7 +236,7 @@ def test_an_installed_propensity_is_a_choice_whose_code_is_in_the_key(install, t
     install("propensities", "by_user", "kind", PROPENSITY.replace("0.001", "0.001  # edited"))
     assert call("run", tmp_path, *words) == 0
     plain, root, edited = records(tmp_path)
-    assert plain["config"]["propensity"] == {"name": "by_user", "floor": 0.001, "normalise": False, "power": 1.0}
+    assert plain["config"]["propensity"] == {"name": "by_user", **PLUGINS["propensities"][-1]}
     assert len({item["fit_key"] for item in (plain, root, edited)}) == 3
     assert plain["metrics"] == edited["metrics"] != root["metrics"]
     assert plain["diagnostics"]["propensity"]["inverse_ratio"] == pytest.approx(1, abs=0.1)
