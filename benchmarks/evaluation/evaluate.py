@@ -1,6 +1,6 @@
 """Evaluation: predict the test pairs, rank all items, keep sums per user, reduce, and put an interval on each value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -17,6 +17,7 @@ from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_mean
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array, Interactions, take
 from upliftlens.causal.intervals import Statistic, value
+from upliftlens.causal.propensities.trimming import Kept
 from upliftlens.models.contract import Method, TrainingData
 
 _PAIRS = 8192  # test pairs predicted per call: one compiled program whatever their number; changes no result
@@ -37,10 +38,14 @@ _SELECT = (
 
 
 class PairWeights(NamedTuple):
-    """``propensity`` f32[N]: P(the pair is among the rows) of each row, or None and ``missing``: why not."""
+    """``propensity`` f32[N]: P(the pair is among the rows) of each row, or None and ``missing``: why not.
+
+    ``kept``: the pairs that trimming leaves, None for all.
+    """
 
     propensity: np.ndarray | None
     missing: str
+    kept: Kept | None = None
 
 
 class HeldOut(NamedTuple):
@@ -210,6 +215,7 @@ def _measure(
         evidence["pairs"] = _pairs(method, state, data, exam, config)
     if "imputed" in kinds:
         evidence["imputed"] = _imputed(method, state, data, exam, evidence["pairs"])
+    weighted = evidence if (kept := exam.held.weights.kept) is None else _trimmed(evidence, exam.held.rows, kept)
     if kinds & {"ranks", "lists"}:
         length = int(max((choice.cutoff for choice in chosen if choice.metric.evidence == "lists"), default=0))
         ranking = rank(method.score, state, data, exam.targets, config.block, config.tie_seed, length)
@@ -225,7 +231,7 @@ def _measure(
         evidence |= gathered(of_effects, exam.held.effects, config.uplift, users, scores, config.tie_seed)
     units, statistics = users.astype(np.int64), {}
     for name, metric, cutoff, _ in chosen:
-        known = evidence[metric.evidence]
+        known = (weighted if metric.weighted else evidence)[metric.evidence]
         sums, crossed = crossed_sums(metric, known, cutoff) if by_item else (metric.sums(known, cutoff), None)
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without, crossed)
     return statistics
@@ -248,6 +254,18 @@ def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: 
         np.asarray(rows.item, np.int64),
         config.calibration,
     )
+
+
+def _trimmed(evidence: Mapping[Evidence, Any], rows: Interactions, kept: Kept) -> dict[Evidence, Any]:
+    """The evidence on pairs without those that trimming leaves out."""
+    inside = kept.of(rows.user, rows.item)
+    result: dict[Evidence, Any] = {}
+    if "pairs" in evidence:
+        result["pairs"] = evidence["pairs"].take(inside)._replace(n_pairs=kept.n_pairs)
+    if "imputed" in evidence:
+        imputed = evidence["imputed"]
+        result["imputed"] = imputed._replace(pairs=result["pairs"], item=imputed.item[inside], kept=kept)
+    return result
 
 
 def _imputed(method: Method, state: Any, data: TrainingData, exam: _Exam, pairs: Pairs) -> Imputed:

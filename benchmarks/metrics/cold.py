@@ -28,9 +28,7 @@ def _part(evidence: Pairs | Ranks, cold: bool) -> Pairs | Ranks:
     if isinstance(evidence, Ranks):
         relevant = np.bincount(row, minlength=len(evidence.relevant)).astype(np.float64)
         return Ranks(row, evidence.rank[kept], relevant)
-    return evidence._replace(
-        row=row, value=evidence.value[kept], positive=evidence.positive[kept], prediction=evidence.prediction[kept]
-    )
+    return evidence.take(kept)
 
 
 def _sums(sums: Callable[[Any, float], Sums], cold: bool, evidence: Pairs | Ranks, cutoff: float) -> Sums:

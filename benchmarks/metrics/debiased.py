@@ -19,6 +19,9 @@ denominator and each user's part of Σ_D ê are recomputed in every resample of 
 test row are divided equally among the test users. StableDR's p' is solved for once, on the whole test log, and kept in
 resamples.
 
+Where the propensity is trimmed (``propensity.trim``) the weighted ones are sums over the pairs that are kept, and
+estimate the plain metric over all of these; eib stays one over D.
+
 ê is the expected error of the prediction r̂ under the outcome model ``causal.effects.outcome_means.additive_means``,
 fitted to the method's training rows: values N(g, σ²), with (g − r̂)² + σ² and E|N(g − r̂, σ²)|; labels with
 probability g clipped to [0, 1]. A doubly-robust estimate of a positive mean may be negative; its root is undefined.
@@ -103,7 +106,8 @@ def _imputed_errors(kind: _Kind, known: Imputed) -> tuple[np.ndarray, np.ndarray
     for start in range(0, n_users, step):
         users = np.arange(start, min(start + step, n_users))
         means = known.outcome.of(users[:, None], np.arange(n_items))
-        total[users] = expected(known.prediction[users], means).sum(axis=1)
+        counted = True if known.kept is None else known.kept.everywhere(users)
+        total[users] = expected(known.prediction[users], means).sum(axis=1, where=counted)
     tested = total[known.users]
     return errors, tested + (total.sum() - tested.sum()) / len(tested)
 

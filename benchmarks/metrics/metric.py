@@ -25,6 +25,7 @@ from upliftlens.causal.intervals import Sums
 from upliftlens.causal.intervals import mean_of as mean_of  # what a metric needs comes from one module
 from upliftlens.causal.intervals import quotient as quotient
 from upliftlens.causal.options import Above, AtLeast, Before, Within
+from upliftlens.causal.propensities.trimming import Kept
 from upliftlens.models.contract import Link
 
 
@@ -52,13 +53,19 @@ class Pairs(NamedTuple):
     item: np.ndarray | None = None
     calibration: "CalibrationOptions | None" = None
 
+    def take(self, chosen: np.ndarray) -> "Pairs":
+        """Those of the pairs that bool[N] chooses; every user stays."""
+        columns = ("row", "value", "positive", "prediction", "propensity", "cold", "item")
+        known = {name: column for name in columns if (column := getattr(self, name)) is not None}
+        return self._replace(**{name: column[chosen] for name, column in known.items()})
+
 
 class Imputed(NamedTuple):
     """Evidence "imputed": the test pairs, and the predictions of the method and of an outcome model for *every* pair.
 
     ``users`` i64[U]: indices of the test users; ``item`` i64[N]: of the test pairs' items. ``prediction``
     f32[n_users, n_items]. ``outcome``, fitted to training rows only: of values for methods that predict ratings, of
-    "value ≥ relevance" for those that predict probabilities.
+    "value ≥ relevance" for those that predict probabilities. ``kept``: the pairs of D that count, None for all.
     """
 
     pairs: Pairs
@@ -66,6 +73,7 @@ class Imputed(NamedTuple):
     item: np.ndarray
     prediction: np.ndarray
     outcome: AdditiveMeans
+    kept: Kept | None = None
 
 
 class Ranks(NamedTuple):

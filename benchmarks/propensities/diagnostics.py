@@ -18,6 +18,7 @@ from upliftlens.causal.propensities.diagnostics import (
     imbalance,
 )
 from upliftlens.causal.propensities.propensity import Propensity
+from upliftlens.causal.propensities.trimming import Kept
 
 BINS = 20  # of equally many pairs, for the calibration error; of equal width in log p, for the overlap plot
 CALIBRATED = 5_000_000  # pairs for the calibration error: all of D, or so many drawn from it
@@ -35,17 +36,25 @@ class HeldOut(NamedTuple):
 
 
 def diagnostics(
-    p: Propensity, log: Interactions, dataset: Dataset, floor: float, held_out: HeldOut | None = None
+    p: Propensity,
+    log: Interactions,
+    dataset: Dataset,
+    floor: float,
+    held_out: HeldOut | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, Any]:
     """A clipped propensity, not normalised, in a record: its description, ``diagnose``, the histogram of overlap.
 
     ``held_out``: how a fit without a share of the rows does on pairs it has not seen; the same numbers in sample, on
-    all pairs, stand beside it.
+    all pairs, stand beside it. ``kept``: the pairs that trimming leaves: the numbers of weights are theirs.
 
     Raises:
         UpliftlensError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
     """
     seen = p.pairs(log.user, log.item, log.value)
+    counted, estimated = np.ones(len(log), bool), log.n_users * log.n_items
+    if kept is not None:
+        counted, estimated = kept.of(log.user, log.item), kept.n_pairs
     n_pairs = log.n_users * log.n_items
     fit = ExposureFit()
     overlap: dict[str, Any] = {}
@@ -81,9 +90,19 @@ def diagnostics(
         "assumes": p.assumes,
         "uses_mar_data": p.uses_mar_data,
         "rating_free": p.rating_free,
-        **asdict(diagnose(seen, n_pairs, floor, fit)),
+        **asdict(diagnose(seen[counted], estimated, floor, fit)),
         "overlap": overlap,
         **judged,
+        **({} if kept is None else {"trimmed": _trimmed(kept, counted, n_pairs)}),
+    }
+
+
+def _trimmed(kept: Kept, counted: np.ndarray, n_pairs: int) -> dict[str, Any]:
+    """The threshold, and how many of how many rows and pairs lie below it."""
+    return {
+        "threshold": kept.threshold,
+        "rows": [int((~counted).sum()), len(counted)],
+        "pairs": [n_pairs - kept.n_pairs, n_pairs],
     }
 
 
@@ -133,10 +152,21 @@ def verdict(diagnostics: Mapping[str, Any]) -> str:
             f"  weights 1/p: {d['n_observed']:,} rows count as {d['effective_sample_size']:,.0f} equally weighted ones "
             f"(effective sample), the largest is {largest}, {d['clip_rate']:.1%} are clipped at the floor",
             f"  {', '.join(fit)}",
+            *_trimmed_lines(d.get("trimmed")),
             *_unseen_lines(d.get("held_out")),
             *overlap_lines(d["overlap"]),
         ]
     )
+
+
+def _trimmed_lines(trimmed: Mapping[str, Any] | None) -> list[str]:
+    if trimmed is None:
+        return []
+    rows, pairs = ("{:,} of {:,}".format(*trimmed[what]) for what in ("rows", "pairs"))
+    return [
+        f"  trimmed: {rows} rows and {pairs} pairs have p < {trimmed['threshold']:g} and leave all that is weighted by "
+        "1/p, which now estimates the mean over the other pairs, not over all"
+    ]
 
 
 def _unseen_lines(held_out: Mapping[str, Any] | None) -> list[str]:

@@ -2,7 +2,8 @@
 
 A propensity is that of the rows that a run may learn from, training and validation together. An estimated propensity
 is fitted to them and never sees the test set; one that is given for the whole log is scaled to their share of it. Then
-it is clipped, then normalised. If each part is a random share of the log, then with f the share of validation rows
+it is trimmed (by its value before it is clipped), clipped, normalised. If each part is a random share of the log, then
+with f the share of validation rows
 
     p_training = (1 − f)·p        p_validation = f·p        p_test = p·(test rows / other rows)
 
@@ -11,7 +12,6 @@ propensity, and weighting its rows is refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,19 +24,23 @@ from upliftlens.benchmarks.propensities.kinds import Known, PropensityChoice, Pr
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, concatenate
+from upliftlens.causal.options import identity_of
 from upliftlens.causal.propensities.propensity import Propensity, clipped, normalised, scaled
+from upliftlens.causal.propensities.trimming import Kept, trimmed
 from upliftlens.causal.risk import check_propensity
 
 
 class Exposure(NamedTuple):
     """A propensity of the training and validation rows together, each part's share of it, and its diagnostics.
 
-    ``shares``: by part, the factor of p, or why the part's rows have no propensity.
+    ``shares``: by part, the factor of p, or why the part's rows have no propensity. ``kept``: the pairs that trimming
+    leaves in what is weighted, None for all.
     """
 
     propensity: Propensity
     shares: Mapping[Part, float | str]
     diagnostics: Mapping[str, Any]
+    kept: Kept | None = None
 
     def of(self, part: Part, rows: Interactions) -> np.ndarray:
         """p f32[N] of a part's rows; 1 for padding.
@@ -72,7 +76,7 @@ def identity(options: PropensityChoice) -> dict[str, Any]:
     """The options that change numbers, for keys; the content of a sample is in the split's fingerprint."""
     kind, source, _ = entry("propensities", options.name)
     left_out = (*kind.files, "held_out")  # which judges the propensity and does not change it
-    stated = {name: value for name, value in asdict(options).items() if name not in left_out}
+    stated = {name: value for name, value in identity_of(options).items() if name not in left_out}
     return {**stated, "version": kind.version, **({"source": source} if source else {})}
 
 
@@ -116,8 +120,13 @@ def expose(
                     "rows"
                 )
             p = scaled(p, len(log) / len(dataset.log))
+        kept = trimmed(p, log, options.trim) if options.trim else None
+        if kept is not None and options.normalise:
+            raise UpliftlensError(
+                "normalise makes the weights sum to all pairs, which trim reduces: choose one of them"
+            )
         p = clipped(p, options.floor)
         # Before it is normalised, which would hide a wrong total and the clipped rows.
         unseen = held_out(kind, options, known) if options.held_out else None
-        quality = diagnostics(p, log, dataset, options.floor, unseen)
-        return Exposure(normalised(p, log) if options.normalise else p, parts.shares, quality)
+        quality = diagnostics(p, log, dataset, options.floor, unseen, kept)
+        return Exposure(normalised(p, log) if options.normalise else p, parts.shares, quality, kept)

@@ -13,7 +13,7 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.splits.kinds import Split
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
-from upliftlens.causal.options import Within
+from upliftlens.causal.options import Before, Within
 from upliftlens.causal.propensities.propensity import Propensity
 
 
@@ -31,12 +31,14 @@ class PropensityOptions(PropensityChoice):
     ``name`` is the kind's: an installed kind gives it, and all other options, a default; those of the built-in ones
     are in ``configs/propensity/NAME.yaml``. ``floor``: lowest propensity after clipping; ``normalise``: scale p so that
     Σ 1/p over the log is |D|. ``held_out``: share of the observed pairs by which a fit to the others is judged, 0
-    for none; the estimate itself is fitted to all.
+    for none; the estimate itself is fitted to all. ``trim``: pairs with a lower propensity leave what is weighted
+    by it, see ``causal.propensities.trimming``; 0: none does.
     """
 
     floor: Annotated[float, Within(0, 1)]
     normalise: bool
     held_out: Annotated[float, Within(0, 1, "[)")] = field(default=0.0, kw_only=True)
+    trim: Annotated[float, Within(0, 1, "[)"), Before(0.0)] = field(default=0.0, kw_only=True)
 
 
 class Known(NamedTuple):

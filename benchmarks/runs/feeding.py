@@ -76,7 +76,8 @@ def feed_of(plan: Plan, prepared: Prepared, exposed: Exposure | None, method: Me
             exposure = exposed.everywhere(part, data.n_users)
         with located(f"objective={learning.objective.value.name}"):
             triples = draws and draws(logged(data), asdict(learning.objective_options))
-        wants = Wants(p, everything, train.everything_share, "recommendations" in needs, triples, exposure)
+        kept = exposed.kept if weighted and exposed is not None else None
+        wants = Wants(p, everything, train.everything_share, "recommendations" in needs, triples, exposure, kept)
         return feed(data, method.layout, method.link, batch_size, tile_users, wants)
 
     depends = (

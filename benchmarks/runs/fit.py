@@ -218,4 +218,4 @@ def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *name
         return PairWeights(None, "there is no propensity: add propensity=popularity, or another")
     if isinstance(why := exposed.shares[part], str):
         return PairWeights(None, why)
-    return PairWeights(exposed.of(part, rows), "")
+    return PairWeights(exposed.of(part, rows), "", exposed.kept)

@@ -207,6 +207,14 @@ def _measured(
     diagnostics: dict[str, Any] = {"evaluation": evaluation.counts, "absent": evaluation.absent}
     if isinstance(semi, np.ndarray):
         diagnostics["semi_world"] = identity_of(semi)
+    if weights.kept is not None:
+        below = int((~weights.kept.of(parts.test.user, parts.test.item)).sum())
+        diagnostics["evaluation"]["trimmed_test_pairs"] = below
+        say_once(
+            f"{dataset.name}, split {parts.name}: {below:,} of {len(parts.test):,} test rows have p < "
+            f"{weights.kept.threshold:g} (propensity.trim) and leave the metrics that are weighted by 1/p",
+            reporter.say,
+        )
     if log is not None:
         cut = clipped(log, plan.metrics.uplift)
         diagnostics["recommendations"] = {**described(log, dataset), "clipped": cut}

@@ -33,7 +33,10 @@ def pairs(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
         if not wants.everything:
             return picked
         ends = (data.n_users, data.n_items)
-        return (picked, *(rng.integers(0, end, (n_steps, drawn), np.int32) for end in ends))
+        users, items = (rng.integers(0, end, (n_steps, drawn), np.int32) for end in ends)
+        while wants.kept is not None and len(left := np.flatnonzero(~wants.kept.of(users.ravel(), items.ravel()))):
+            users.flat[left], items.flat[left] = (rng.integers(0, end, len(left), np.int32) for end in ends)
+        return picked, users, items
 
     # Four 4-byte columns in one row: a shuffled gather then touches one cache line per pair instead of four.
     packed = jnp.asarray(np.stack(columns, axis=1))

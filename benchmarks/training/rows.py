@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.objectives.triples import DrawTriples
+from upliftlens.causal.propensities.trimming import Kept
 from upliftlens.causal.sample import Batch
 from upliftlens.models.contract import Array, Link, TrainingData
 
@@ -38,7 +40,7 @@ class Wants(NamedTuple):
     D, all users × items; ``share``: pairs drawn from D per observed row where D isn't summed exactly.
     ``exposure`` f32[U, I]: the propensity of every pair, for objectives that read it off O, or None.
     ``recommendations``: the rows are those of the log of recommendations, with their treatments and propensities;
-    ``triples`` draws from that log for a pairwise loss.
+    ``triples`` draws from that log for a pairwise loss. ``kept``: the pairs of O and D that trimming leaves; None: all.
     """
 
     propensity: np.ndarray | None = None
@@ -47,6 +49,7 @@ class Wants(NamedTuple):
     recommendations: bool = False
     triples: DrawTriples | None = None
     exposure: np.ndarray | None = None
+    kept: Kept | None = None
 
 
 NOTHING = Wants()
@@ -77,6 +80,10 @@ def rows_of(data: TrainingData, link: Link, wants: Wants) -> Rows:
     log = data.log
     target = log.value if link == "rating" else data.positive
     user, item, weight = (np.asarray(column) for column in (log.user, log.item, log.weight))
+    if wants.kept is not None:
+        weight = weight * wants.kept.of(user, item)
+        if not weight.any():
+            raise UpliftlensError("propensity.trim leaves no training row to weigh: lower it")
     return Rows(user, item, np.asarray(target), weight, wants.propensity, None)
 
 
@@ -86,8 +93,13 @@ def steps_of(n_rows: int, size: int | None) -> tuple[int, int]:
     return n_steps, -(-n_rows // n_steps)
 
 
+def n_pairs_of(data: TrainingData, wants: Wants) -> int:
+    """|D|, or the number of its pairs that trimming leaves."""
+    return data.n_users * data.n_items if wants.kept is None else wants.kept.n_pairs
+
+
 def density_of(data: TrainingData, rows: Rows, wants: Wants) -> Array | None:
-    """f32[]: the share of D, all users × items, that is observed; None where the objective doesn't read it."""
+    """f32[]: the share of D, all users × items, that is observed; None where it isn't read. Trimming leaves K of D."""
     if wants.propensity is None and not wants.everything:
         return None
-    return jnp.float32(rows.weight.sum() / (data.n_users * data.n_items))
+    return jnp.float32(rows.weight.sum() / n_pairs_of(data, wants))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.training.rows import Feed, Order, Wants, density_of, rows_of, steps_of
+from upliftlens.benchmarks.training.rows import Feed, Order, Wants, density_of, n_pairs_of, rows_of, steps_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.sample import Batch, Sample
 from upliftlens.models.contract import Array, Link, TrainingData
@@ -54,7 +54,9 @@ def tiles(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
         treated = np.zeros_like(weights)
         treated[cells] = rows.treated[real]
     if wants.everything:
-        background = np.full(data.n_users + 1, n_steps / (data.n_users * data.n_items), np.float32)
+        background = np.full((data.n_users + 1, 1), n_steps / n_pairs_of(data, wants), np.float32)
+        if wants.kept is not None:
+            background = background * np.pad(wants.kept.everywhere(np.arange(data.n_users)), ((0, 1), (0, 0)))
         background[-1] = 0
 
     def order(rng: np.random.Generator) -> Order:
@@ -71,8 +73,7 @@ def _cut(arrays: _Tiles, index: Array) -> Batch:
     target, weight, propensity, exposure, treated, background, _ = cut
     everything = None
     if background is not None:
-        shares = jnp.broadcast_to(background[:, None], weight.shape)
-        everything = Sample(users, None, target, shares, propensity=exposure)
+        everything = Sample(users, None, target, jnp.broadcast_to(background, weight.shape), propensity=exposure)
     propensity = propensity if exposure is None else exposure
     observed = Sample(users, None, target, weight, propensity=propensity, treated=treated)
     return Batch(observed, everything, arrays.density)

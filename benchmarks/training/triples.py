@@ -18,6 +18,10 @@ def triples(data: TrainingData, link: Link, size: int | None, wants: Wants) -> F
     """
     if wants.triples is not None:
         return _drawn(data, size, wants)
+    if wants.kept is not None:
+        raise UpliftlensError(
+            "propensity.trim is of pairs, and this loss is of two pairs at once: use propensity.trim=0"
+        )
     log, propensity = data.log, wants.propensity
     rows = np.flatnonzero(np.asarray(data.positive) * np.asarray(log.weight) > 0)
     # The number of steps comes from the padded log, so that fits with and without validation rows share a program.

@@ -12,6 +12,8 @@ from upliftlens.causal.objectives import dr as objective_dr
 from upliftlens.causal.objectives import implicit as objective_implicit
 from upliftlens.causal.objectives import ips as objective_ips
 from upliftlens.causal.objectives.objective import View, naive
+from upliftlens.causal.propensities.propensity import given
+from upliftlens.causal.propensities.trimming import trimmed
 from upliftlens.causal.sample import Batch, Sample
 
 DATA = training_data()
@@ -69,6 +71,42 @@ def test_tiles_add_up_to_the_full_gradient(objective):
         np.testing.assert_allclose(mean, value, atol=2e-6)
         if name == "prediction":
             assert np.abs(value).max() > 1e-3
+
+
+KEPT = trimmed(given(TRUE, "true"), DATA.log, 0.4)
+
+
+@pytest.mark.parametrize("objective", LINEAR[1:], ids=lambda item: item.name)
+def test_trimmed_tiles_add_up_to_the_full_gradient_of_the_kept_pairs(objective):
+    whole = full()
+    o, d = whole.observed, whole.everything
+    rows, pairs = KEPT.of(o.users, o.items), KEPT.of(d.users, d.items)
+    assert 0 < rows.sum() < len(rows) and pairs.sum() == KEPT.n_pairs
+    observed = Sample(*(column[rows] for column in (o.users, o.items, o.target, o.weight)), None, o.propensity[rows])
+    observed = observed._replace(weight=observed.weight / observed.weight.sum())
+    everything = Sample(d.users[pairs], d.items[pairs], d.target[pairs], np.full(KEPT.n_pairs, 1 / KEPT.n_pairs))
+    expected = gradient(objective, Batch(observed, everything, jnp.float32(rows.sum() / KEPT.n_pairs)))
+    parts = [gradient(objective, batch) for batch in batches("tiles", WANTS._replace(kept=KEPT))]
+    for name, value in expected.items():
+        np.testing.assert_allclose(np.mean([part[name] for part in parts], axis=0), value, atol=2e-6)
+    assert np.abs(expected["prediction"] - gradient(objective, whole)["prediction"]).max() > 1e-3
+
+
+def test_trimmed_pairs_draw_from_the_kept_pairs_alike():
+    total, wants = np.zeros((USERS, ITEMS)), WANTS._replace(kept=KEPT)
+    for seed in range(200):
+        for batch in batches("pairs", wants, seed=seed):
+            o, d = batch.observed, batch.everything
+            counted = np.asarray(o.weight) > 0
+            assert KEPT.of(np.asarray(o.users)[counted], np.asarray(o.items)[counted]).all()
+            np.add.at(total, (np.asarray(d.users), np.asarray(d.items)), 1)
+    assert float(batch.density) == pytest.approx(KEPT.of(USER, ITEM).sum() / KEPT.n_pairs)
+    inside = KEPT.everywhere(np.arange(USERS))
+    assert (total[~inside] == 0).all()
+    mean = total.sum() / KEPT.n_pairs
+    assert np.abs(total[inside] - mean).max() < 5 * np.sqrt(mean)
+    sums = [float(batch.observed.weight.sum()) for batch in batches("pairs", wants)]
+    assert np.mean(sums) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.4])

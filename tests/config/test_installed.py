@@ -22,7 +22,7 @@ PLUGINS = {  # of every group: name, attribute, source, what chooses it, what it
         "kind",
         PROPENSITY,
         "propensity=by_user",
-        {"floor": 0.001, "normalise": False, "power": 1.0, "held_out": 0.0},
+        {"floor": 0.001, "normalise": False, "power": 1.0, "held_out": 0.0, "trim": 0.0},
     ),
     "splits": ("every_nth", "kind", SPLIT, "split=every_nth", {"validation": 0.1, "seed": 0, "n": 4}),
     "data": ("borrowed", "source", DATA, "data=borrowed", {"draw": 0, "span": [1.0, 2.0]}),
