@@ -23,7 +23,7 @@ VERBS = {
     "compare": "methods, paired over users and seeds                   upliftlens compare mf mlp --metric recall@10",
     "table": "a paper's table beside the published numbers           upliftlens table schnabel-1 --format md",
     "effects": "whom does recommending help: by feature                upliftlens effects data=uplift-log data.path=F",
-    "plot": "uplift and Qini curves, accuracy against uplift        upliftlens plot uplift mf random --out f.png",
+    "plot": "curves of uplift, Qini, reliability; scatter plots     upliftlens plot uplift mf random --out f.png",
     "recommend": "a user's top items, RUN being a run's key              upliftlens recommend RUN --user 42 -k 10",
     "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",
     "list": "what there is to choose                                upliftlens list models",
