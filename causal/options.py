@@ -5,6 +5,7 @@ built from a configuration (``check_ranges``), not in its constructor: inside of
 floats are tracers.
 """
 
+import copy
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -101,6 +102,20 @@ def identity_of(options: Any) -> dict[str, Any]:
     hints = get_type_hints(type(options), include_extras=True)
     marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: value for name, value in asdict(options).items() if Before(value) not in marks[name]}
+
+
+def traced_names(kind: type) -> tuple[str, ...]:
+    """The options of a dataclass that are marked ``Traced``: arguments of the compiled program."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(name for name, hint in hints.items() if get_origin(hint) is Annotated and TRACED in hint.__metadata__)
+
+
+def structural(options: T) -> T:
+    """The options with every traced float set to 0: what a program is compiled for."""
+    copied = copy.copy(options)
+    for name in traced_names(type(options)):
+        object.__setattr__(copied, name, 0.0)  # not dataclasses.replace, which would check the options again
+    return copied
 
 
 SEEDS = Within(0, 2**32 - 1)

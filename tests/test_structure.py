@@ -10,7 +10,7 @@ import pytest
 from rooms import ROOMS, TOPS
 from worlds import LOSSES
 
-from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.compose import composed, configured
 from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.models.contract import Backbone, Solver
@@ -130,8 +130,8 @@ def test_every_choice_composes_into_a_plan(group):
             links = entry("objectives", path.stem).value.links
             loss = next(name for name, this_loss in LOSSES.items() if this_loss.link in links)
             beside = ["propensity=constant", "model=mlp", f"loss={loss}"]
-        content = composed([f"{group}={path.stem}", *beside])
-        assert plan(content).config == content
+        configuration = configured([f"{group}={path.stem}", *beside])
+        assert plan(configuration).config == configuration.content
 
 
 def test_the_namespace_is_importable_by_one_name_only():

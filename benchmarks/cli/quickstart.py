@@ -1,13 +1,13 @@
 """``upliftlens quickstart``: the sweep of configs/sweep/quickstart.yaml, its table, and what to type next."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
-from typing import Any
 
 from upliftlens.benchmarks.config.choices import default
 from upliftlens.benchmarks.reports.sheet import Sheet, render, summarise
+from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.system.talk import out, say, say_styled, table_console
@@ -34,15 +34,28 @@ def run(arguments: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
-    from upliftlens.benchmarks.config.compose import composed, prepare_overrides
     from upliftlens.benchmarks.config.overrides import swept
-    from upliftlens.benchmarks.sweeps.app import run_app
+    from upliftlens.benchmarks.data import DataUnavailable, load
+    from upliftlens.benchmarks.sweeps.jobs import run_jobs
 
-    overrides = prepare_overrides(["sweep=quickstart", "group=quickstart", *arguments])
-    config = composed([override for override in overrides if not swept(override)])
-    chosen = not any(swept(word) and word.startswith("data=") for word in arguments) and config["data"]["name"]
-    stands_in = chosen == _REAL and not _loadable(config)
-    done = run_app("sweep", [*overrides, f"data={_STAND_IN}"] if stands_in else overrides)
+    words = ["sweep=quickstart", "group=quickstart", *arguments]
+    plans: list[Plan] = []
+
+    def ready(jobs: Sequence[Plan]) -> None:
+        plans[:] = jobs
+        if all(job.data.name == _REAL for job in jobs):
+            load(jobs[0].data, jobs[0].cache, say)
+
+    try:
+        done, stands_in = run_jobs("sweep", words, ready), False
+    except DataUnavailable as error:
+        say_styled((str(error), "yellow"))
+        warning = "ML-100K can't be loaded here. What follows is the built-in SYNTHETIC world, not real data."
+        say_styled((warning, "bold yellow"))
+        done, stands_in = run_jobs("sweep", [*words, f"data={_STAND_IN}"], ready), True
+    if not plans:  # a flag such as --cfg job
+        return 0
+    config = plans[0].config
     records = list({record.key: record for record in done}.values())
     store = Store(Path(config["store"]).expanduser())
     sheet = summarise(records, ["seed"], [], lambda record: load_per_user(store, record.key))
@@ -57,23 +70,6 @@ def run(arguments: Sequence[str]) -> int:
     for line in (*_explained(sheet), *_next(records, sheet, split, elsewhere)):
         out.print(line, markup=False)
     return 0
-
-
-def _loadable(config: Mapping[str, Any]) -> bool:
-    """Whether the data can be loaded; fetches them, and says why if they can't be."""
-    from upliftlens.benchmarks import data
-    from upliftlens.benchmarks.config.typed import typed
-    from upliftlens.benchmarks.data.config import DataConfig
-
-    options: DataConfig = typed(data.config_type(config["data"]), config["data"], "data")
-    try:
-        data.load(options, Path(config["cache"]).expanduser(), say)
-    except data.DataUnavailable as error:
-        say_styled((str(error), "yellow"))
-        warning = "ML-100K can't be loaded here. What follows is the built-in SYNTHETIC world, not real data."
-        say_styled((warning, "bold yellow"))
-        return False
-    return True
 
 
 def title(records: Sequence[Record], stands_in: bool) -> str:

@@ -7,9 +7,8 @@ from upliftlens.benchmarks.cli.parser import refuse_sweep
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the configuration that the overrides choose."""
-    from upliftlens.benchmarks.config.compose import prepare_overrides
-    from upliftlens.benchmarks.sweeps.app import run_app
+    from upliftlens.benchmarks.sweeps.jobs import run_jobs
 
     refuse_sweep(arguments)
-    run_app("run", prepare_overrides(arguments))
+    run_jobs("run", arguments)
     return 0

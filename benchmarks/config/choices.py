@@ -9,7 +9,7 @@ import yaml
 
 CONFIGS = "upliftlens.configs"
 
-NEEDED = ("data", "split", "train", "model", "loss", "objective", "propensity", "metrics", "logger")
+NEEDED = ("data", "split", "model", "loss", "objective", "propensity", "train", "metrics", "logger")
 """The config groups that every run has a choice of."""
 
 

@@ -1,4 +1,4 @@
-"""Configurations: composed by Hydra from overrides, and changed by values without being composed again."""
+"""Configurations: composed by Hydra from overrides, typed, and changed by values without being composed again."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_module
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
@@ -24,6 +26,8 @@ from upliftlens.benchmarks.config.overrides import (
     swept,
     with_model_files,
 )
+from upliftlens.benchmarks.config.sections import SECTIONS, Configuration, configuration_of, section_of
+from upliftlens.benchmarks.config.typed import allowed
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 
@@ -47,18 +51,40 @@ def _composed(overrides: Sequence[str], primary: str, resolve: bool = True) -> d
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module(CONFIGS, version_base="1.3"):
-            return plain(compose(primary, overrides=list(overrides)), resolve)
+            config = compose(primary, overrides=list(overrides), return_hydra_config=True)
+            HydraConfig.instance().set_config(config)  # for a store such as runs/${hydra:job.name}
+            return plain(config, resolve)
     finally:
         GlobalHydra.instance().hydra = running
 
 
-def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """The resolved configuration with other values, ``NAME=VALUE`` each; ``content``: of ``composed``, not resolved.
+def configured(arguments: Sequence[str]) -> Configuration:
+    """The configuration of one run, from the words of a command.
+
+    Raises:
+        UpliftlensError: if it can't be composed or typed.
+    """
+    overrides = prepare_overrides(arguments)
+    return configuration_of(composed(overrides), overrides)
+
+
+def of_job(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> Configuration:
+    """The configuration of one job of a sweep; ``config``: of the command.
+
+    Raises:
+        UpliftlensError: if it can't be typed; Hydra's errors if it can't be composed.
+    """
+    job = loader.load_sweep_config(config, list(overrides))
+    return configuration_of(plain(job), job.hydra.overrides.task)
+
+
+def changed(content: Mapping[str, Any], changes: Sequence[str], overrides: Sequence[str] = ()) -> Configuration:
+    """The configuration with other values, ``NAME=VALUE`` each; ``content``: of ``composed``, not resolved.
 
     A change never chooses from a group (``model=mf``), so nothing has to be composed again.
 
     Raises:
-        UpliftlensError: for an unknown option.
+        UpliftlensError: for an unknown option, and as ``configuration_of``.
     """
     config = deepcopy(dict(content))
     parser = OverridesParser.create()
@@ -79,9 +105,10 @@ def changed(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any
             section = within
         section[name] = parsed.value()
     try:
-        return plain(OmegaConf.create(config))
+        resolved = plain(OmegaConf.create(config))
     except OmegaConfBaseException as error:
         raise UpliftlensError(_first_line(error)) from None
+    return configuration_of(resolved, overrides)
 
 
 def _first_line(error: Exception) -> str:
@@ -95,7 +122,8 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
         UpliftlensError: for a model file, a path or a choice that is not valid.
     """
     register_installed()
-    OmegaConf.register_new_resolver("upliftlens.choices", _all_choices, replace=True)  # for --help
+    for name, text in (("choices", _all_choices), ("options", _all_options), ("allowed", _all_allowed)):  # for --help
+        OmegaConf.register_new_resolver(f"upliftlens.{name}", text, replace=True)
     plugins = Plugins.instance()  # the first call reloads Hydra's modules: import subclasses afterwards
     from hydra_plugins.upliftlens.sweeper import Product
 
@@ -112,6 +140,30 @@ def _all_choices() -> str:
     """A line per config group with its choices."""
     choices = {group: choices_of(group) for group in sorted(groups() - {"table"})}
     return "\n".join(f"{group}: {', '.join(names)}" for group, names in choices.items() if names)
+
+
+def _all_options(*, _root_: DictConfig) -> str:
+    """A composed configuration for people: in the order of its files, a line for each option but long lists."""
+    return yaml.dump(plain(_root_), Dumper=_Inline, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Inline(yaml.SafeDumper):
+    """YAML whose lists are on one line, as they are typed: shares: [0.5, 0.5]."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        return super().represent_sequence(tag, sequence, flow_style=True)
+
+
+def _all_allowed(*, _root_: DictConfig) -> str:
+    """A line per option of a composed configuration that has a range or a fixed set of values, or what is wrong."""
+    config = plain(_root_)
+    try:
+        parts = [(*section_of(config, group), group) for group in SECTIONS]
+    except UpliftlensError as error:
+        return str(error)
+    lines = [line for part in parts for line in allowed(*part)]
+    width = max(len(option) for option, _ in lines)
+    return "\n".join(f"{option:<{width}}  {words}" for option, words in lines)
 
 
 def explained(error: Exception, overrides: Sequence[str], primary: str = "config") -> UpliftlensError:
@@ -136,18 +188,6 @@ def plain(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
     content = OmegaConf.to_container(job, resolve=resolve, throw_on_missing=resolve)
     assert isinstance(content, dict)
     return {str(name): value for name, value in content.items()}
-
-
-def in_yaml(config: Mapping[str, Any]) -> str:
-    """A configuration for people: in the order of its files, a line for each option but long lists."""
-    return yaml.dump(config, Dumper=_Inline, sort_keys=False, allow_unicode=True, width=100)
-
-
-class _Inline(yaml.SafeDumper):
-    """YAML whose lists are on one line, as they are typed: shares: [0.5, 0.5]."""
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
-        return super().represent_sequence(tag, sequence, flow_style=True)
 
 
 def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:

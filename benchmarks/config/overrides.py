@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from upliftlens.benchmarks.config.choices import NEEDED, groups, packaged
 from upliftlens.benchmarks.config.installed import as_choice
 from upliftlens.benchmarks.config.plugins import from_file
+from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 PATHS = ("data.path", "store", "cache", "logger.dir")
@@ -129,6 +130,11 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
         jobs *= values
     if jobs > MOST_JOBS:
         raise UpliftlensError(f"this sweep has more than {MOST_JOBS:,} jobs: start it in parts")
+
+
+def sweep_name(verb: str, overrides: Sequence[str]) -> str:
+    """The name of a sweep or search: the same command has the same name, however often it is continued."""
+    return f"{verb}-{canonical_key({'overrides': sorted(overrides)})[:8]}"
 
 
 def _number_of_values(parsed: Override) -> int:

@@ -211,9 +211,20 @@ def _from_file(path: Path, content_hash: str) -> Entry:
     return Entry(model, content_hash, str(path))
 
 
-def model_entry(name: str, file: str | None) -> Entry:
-    """A model by its file where one is given, else by its name."""
-    return from_file(Path(file).resolve()) if file else entry("models", name)
+def chosen(config: str, section: Mapping[str, Any]) -> Entry:
+    """The plugin that a section of a configuration chooses, by its name; a model with a file by that, data by a format.
+
+    Raises:
+        UpliftlensError: as ``entry``, or ``from_file``.
+    """
+    if config == "model" and section.get("file"):
+        return from_file(Path(section["file"]).resolve())
+    key = "format" if config == "data" and "format" in section else "name"
+    name, groups = str(section[key]), (group for group, kind in GROUPS.items() if kind.config == config)
+    known = {point: group for group in groups for point in names(group)}
+    if name not in known:
+        raise unknown(f"data.{key}" if config == "data" else config, name, known)
+    return entry(known[name], name)
 
 
 def place_in(file: str, error: BaseException) -> str:

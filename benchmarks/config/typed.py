@@ -1,6 +1,5 @@
 """Options as typed records: from a YAML mapping to a frozen dataclass, or a clear error; allowed values in words."""
 
-import copy
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from omegaconf import BooleanNode, FloatNode, IntegerNode, OmegaConf, StringNode
 from omegaconf.errors import ValidationError
 
 from upliftlens.causal.errors import UpliftlensError, located, unknown
-from upliftlens.causal.options import TRACED, Range, check_ranges
+from upliftlens.causal.options import Range, check_ranges
 
 T = TypeVar("T")
 
@@ -46,20 +45,6 @@ def typed(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     check_ranges(kind, options, where)
     with located(where):
         return kind(**options)
-
-
-def traced_names(kind: type) -> tuple[str, ...]:
-    """The options of a dataclass that are marked ``Traced``: arguments of the compiled program."""
-    hints = get_type_hints(kind, include_extras=True)
-    return tuple(name for name, hint in hints.items() if get_origin(hint) is Annotated and TRACED in hint.__metadata__)
-
-
-def structural(options: T) -> T:
-    """The options with every traced float set to 0: what a program is compiled for."""
-    copied = copy.copy(options)
-    for name in traced_names(type(options)):
-        object.__setattr__(copied, name, 0.0)  # not dataclasses.replace, which would check the options again
-    return copied
 
 
 def allowed(kind: type, section: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:

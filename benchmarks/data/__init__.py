@@ -11,7 +11,6 @@ from upliftlens.benchmarks.data.obtain import DataUnavailable
 from upliftlens.benchmarks.data.problems import BadData, Problem
 from upliftlens.benchmarks.data.registry import (
     check,
-    config_type,
     configure,
     guess,
     listing,
@@ -29,7 +28,6 @@ __all__ = [
     "World",
     "card",
     "check",
-    "config_type",
     "configure",
     "guess",
     "listing",

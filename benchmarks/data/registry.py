@@ -1,6 +1,5 @@
 """The list of data sets, built in or from plugins, and how they are configured, loaded and checked."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +8,8 @@ import pandas as pd
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.config.installed import choices, register_installed
-from upliftlens.benchmarks.config.plugins import Entry, entry
-from upliftlens.benchmarks.config.plugins import names as registered
-from upliftlens.benchmarks.config.typed import typed
+from upliftlens.benchmarks.config.plugins import Entry, chosen
+from upliftlens.benchmarks.config.sections import typed_section
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.files import open_files
@@ -21,7 +19,6 @@ from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError, unknown
 
-_GROUPS = ("data", "worlds")  # of entry points
 _NAME_OF_FILE = {
     "u.data": "ml-100k",
     "train.ascii": "coat",
@@ -58,21 +55,12 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
         if option.lstrip("+~").partition(".")[0] != "data":  # of a run: a data set alone has none of it
             section = composed([f"data={name}"], "_data")["data"]
             raise unknown("option", option, map(str, pd.json_normalize({"data": section})))
-    section = composed([f"data={name}", *overrides], "_data")["data"]
-    return typed(config_type(section), section, "data")
-
-
-def config_type(options: Mapping[str, Any]) -> type:
-    """The dataclass that the composed group ``data`` must fit, for ``benchmarks.config.typed.typed``.
-
-    Raises:
-        UpliftlensError: if its name or format is not known.
-    """
-    return _source(options).value.options
+    content = composed([f"data={name}", *overrides], "_data")
+    return typed_section(content, "data")
 
 
 def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
-    """The data set of typed options (see ``config_type``), from the cache folder or one of its sources.
+    """The data set of typed options (see ``configure``), from the cache folder or one of its sources.
 
     ``say`` takes one line for the user; with it, downloads also draw a bar on a terminal's standard error.
 
@@ -82,7 +70,7 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
         UpliftlensError: for anything else that the user can fix.
     """
     fix_numerics()
-    dataset: Dataset = _source(_named(config)).value.load(config, Path(cache).expanduser(), say)
+    dataset: Dataset = _source(config).value.load(config, Path(cache).expanduser(), say)
     if say is not None and dataset.treatment is not None:
         e = dataset.treatment.propensity
         if out := int(((e <= 0) | (e >= 1)).sum()):
@@ -92,20 +80,12 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
 
 def source_file(config: Any) -> str:
     """The file of the plugin that loads a data set of typed options; "" for a built-in one."""
-    return _source(_named(config)).file
+    return _source(config).file
 
 
-def _named(config: Any) -> dict[str, str]:
-    return {key: getattr(config, key) for key in ("format", "name") if hasattr(config, key)}
-
-
-def _source(options: Mapping[str, Any]) -> Entry:
-    """The DataSource that the options' ``format`` names or, where they have none, their ``name``."""
-    key = "format" if "format" in options else "name"
-    name, known = str(options[key]), {source: group for group in _GROUPS for source in registered(group)}
-    if name not in known:
-        raise unknown(f"data.{key}", name, known)
-    return entry(known[name], name)
+def _source(config: Any) -> Entry:
+    """The DataSource of typed options: their ``format`` names it or, where they have none, their ``name``."""
+    return chosen("data", {key: getattr(config, key) for key in ("format", "name") if hasattr(config, key)})
 
 
 def check(path: Path, config: DataConfig) -> BadData | None:
@@ -114,7 +94,7 @@ def check(path: Path, config: DataConfig) -> BadData | None:
     Raises:
         UpliftlensError: if there is no such file or archive, or the data set is not read from files.
     """
-    read = _source(_named(config)).value.read
+    read = _source(config).value.read
     if read is None:
         raise UpliftlensError(f"data set '{config.name}' is not read from files: there is nothing to check")
     files = open_files(Path(path).expanduser())

@@ -9,6 +9,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from upliftlens.causal.errors import UpliftlensError
+
 
 class InProcess(Launcher):
     """Runs a multirun's jobs one after the other in this process, where they share data and compiled programs."""
@@ -19,11 +21,21 @@ class InProcess(Launcher):
         self.jobs: Any = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Hands the jobs to ``Jobs.launch``; a return per job."""
-        values = self.jobs.launch(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
+        """Runs the jobs, once all are composed, typed and planned; a return per job, with its validation value.
+
+        Raises:
+            UpliftlensError: before anything starts, for the first job whose configuration is wrong.
+        """
+        loader, plans = self.hydra_context.config_loader, []
+        try:
+            for overrides in job_overrides:
+                plans.append(self.jobs.planned(self.jobs.configured(loader, self.config, overrides)))
+        except UpliftlensError as error:
+            job = initial_job_idx + len(plans)
+            raise UpliftlensError(f"{error}\nNothing was started (job {job})") from None
         return [
             JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
-            for overrides, value in zip(job_overrides, values, strict=True)
+            for overrides, value in zip(job_overrides, self.jobs.run(plans), strict=True)
         ]
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from upliftlens.benchmarks.config.sections import typed_section
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.data import config_type, load
+from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset, Treatment
 from upliftlens.benchmarks.reports.effect_features import EffectsOptions, Feature, features
 from upliftlens.causal.effects import heterogeneity as tests
@@ -77,10 +78,10 @@ def effects(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
         if override.lstrip("+~").partition("=")[0].partition(".")[0] in _IDLE:
             raise UpliftlensError(f"{override}: effects are estimated from the log as it is, so leave that out")
     config = composed(prepare_overrides(overrides), "effects")
-    data, cache = config["data"], Path(config["cache"]).expanduser()
+    cache = Path(config["cache"]).expanduser()
     kept = {name: content for name, content in config.items() if name not in (*_IDLE, "data", "cache")}
     options = typed(EffectsOptions, kept, "")
-    dataset = load(typed(config_type(data), data, "data"), cache, say)
+    dataset = load(typed_section(config, "data"), cache, say)
     if dataset.treatment is None:
         raise UpliftlensError(
             f"{dataset.name} does not say what was recommended, so nothing can be said of effects: "

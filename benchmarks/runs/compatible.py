@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.config.plugins import Entry, entries
-from upliftlens.benchmarks.config.typed import structural, traced_names
 from upliftlens.benchmarks.training.feed import READS, choose_layout
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective
+from upliftlens.causal.options import structural, traced_names
 from upliftlens.models.contract import Backbone, Layout, TrainingData
 from upliftlens.models.descent import NOT_READ
 from upliftlens.models.gradient import module_offers

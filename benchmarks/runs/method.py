@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from upliftlens.benchmarks.config.typed import structural, traced_names
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.system.environment import available_memory
 from upliftlens.benchmarks.training.feed import choose_layout
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.options import structural, traced_names
 from upliftlens.models.checks import check_agreement, check_method, check_module, shapes_of
 from upliftlens.models.contract import Hyper, Method, Solver, TrainingData
 from upliftlens.models.gradient import gradient_method, module_offers

@@ -1,17 +1,14 @@
-"""From a composed configuration to a typed plan, checked before anything starts.
+"""From a typed configuration to a plan, checked before anything starts.
 
 A plan says what to load, split, train and measure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from upliftlens.benchmarks.config.choices import NEEDED, packaged
-from upliftlens.benchmarks.config.plugins import entry, model_entry
-from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.data import config_type
+from upliftlens.benchmarks.config.sections import Configuration
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, is_weighted, sections_read
 from upliftlens.benchmarks.propensities import exposure as propensities
 from upliftlens.benchmarks.runs.compatible import (
@@ -23,10 +20,10 @@ from upliftlens.benchmarks.runs.compatible import (
     idle,
     unread,
 )
-from upliftlens.benchmarks.runs.tracking import LoggerConfig, logger_type
+from upliftlens.benchmarks.runs.tracking import LoggerConfig
 from upliftlens.benchmarks.splits.kinds import SplitOptions
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.options import SEEDS, Above, AtLeast, Traced, identity_of
+from upliftlens.causal.options import Above, AtLeast, Traced, identity_of
 from upliftlens.models.contract import Solver
 from upliftlens.models.descent import Optimizer, Schedule
 
@@ -62,25 +59,6 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.monitor != "auto":
             choose(self.monitor)
-
-
-@dataclass(frozen=True)
-class GeneralConfig:
-    """The options outside of the groups: see configs/config.yaml."""
-
-    seed: Annotated[int, SEEDS]
-    trial: bool
-    group: str | None
-    store: str
-    cache: str
-    budget: Annotated[int, AtLeast(1)]
-    tune_seed: Annotated[int, SEEDS]
-    progress: bool
-
-    def __post_init__(self) -> None:
-        for name in ("store", "cache"):  # an interpolation may be empty, which no look at overrides shows
-            if not getattr(self, name).strip():
-                raise UpliftlensError(f"{name}= is empty: name a folder, or leave it out")
 
 
 @dataclass(frozen=True)
@@ -132,82 +110,36 @@ class Plan:
         return f"{self.data.name} {self.split.name}{fold} {method} seed={self.seed}"
 
 
-def plan(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> Plan:
-    """The typed plan of a resolved configuration; ``overrides``: the options that the user stated.
+def plan(configuration: Configuration) -> Plan:
+    """The plan of a typed configuration.
 
     Raises:
-        UpliftlensError: for anything unknown, missing, of a wrong type, out of range, or that doesn't go together.
+        UpliftlensError: for an unknown metric, and for what doesn't go together.
     """
-    _require_groups(config)
-    options = {group: _typed(config, group, kind) for group, kind in options_of(config).items()}
-    general, model, objective = options.pop(""), options.pop("model"), options.pop("objective")
+    content, overrides, plugins, general, options = configuration
     for name in options["metrics"].names:
         choose(name)  # a typo in a name is refused before anything starts
-    learning = Learning(
-        model_entry(config["model"]["name"], config["model"].get("file")),
-        model,
-        entry("losses", config["loss"]["name"]),
-        entry("objectives", config["objective"]["name"]),
-        objective,
-    )
-    typed_plan = Plan(
-        config=config,
-        **options,
-        learning=learning,
+    model, objective = options["model"], options["objective"]
+    this_plan = Plan(
+        config=content,
+        **{name: kind for name, kind in options.items() if name not in ("model", "objective")},
+        learning=Learning(plugins["model"], model, plugins["loss"], plugins["objective"], objective),
         seed=general.seed,
         trial=general.trial,
         group=general.group,
         store=Path(general.store).expanduser().absolute(),
         cache=Path(general.cache).expanduser().absolute(),
         progress=general.progress,
-        unread=tuple(unread(overrides)) if isinstance(learning.model.value, Solver) else (),
+        unread=tuple(unread(overrides)) if isinstance(plugins["model"].value, Solver) else (),
     )
-    data, train, weighted = typed_plan.data, typed_plan.train, typed_plan.weighted
-    check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, typed_plan.needs)
+    data, train, weighted = this_plan.data, this_plan.train, this_plan.weighted
+    check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, this_plan.needs)
     feedback = getattr(data, "feedback", None)
-    if typed_plan.solver:
+    if this_plan.solver:
         check_history(model, feedback)
-        return typed_plan
-    check_learning(learning, train.optimizer, train.layout, feedback, weighted)
-    return replace(typed_plan, idle=tuple(idle(overrides, learning, train.optimizer, train.layout)))
-
-
-def options_of(config: Mapping[str, Any]) -> dict[str, type]:
-    """The options class of each section of a resolved configuration; "" names that of the options outside of them.
-
-    Raises:
-        UpliftlensError: for an unknown name.
-    """
-    model = config["model"]
-    return {
-        "": GeneralConfig,
-        "data": config_type(config["data"]),
-        "split": entry("splits", config["split"]["name"]).value.options,
-        "model": model_entry(model["name"], model.get("file")).value.options,
-        "objective": entry("objectives", config["objective"]["name"]).value.options,
-        "propensity": entry("propensities", config["propensity"]["name"]).value.options,
-        "train": TrainConfig,
-        "metrics": MetricsConfig,
-        "logger": logger_type(config["logger"]),
-    }
-
-
-def general(config: Mapping[str, Any]) -> GeneralConfig:
-    """The typed options outside of the groups.
-
-    Raises:
-        UpliftlensError: for one that is unknown, missing, of a wrong type, or out of range.
-    """
-    return typed(GeneralConfig, {name: value for name, value in config.items() if name not in NEEDED}, "")
-
-
-def _typed(config: Mapping[str, Any], group: str, kind: type) -> Any:
-    if not group:
-        return general(config)
-    described = {"model": ("name", "file", "space"), "objective": ("name",)}.get(
-        group, ()
-    )  # what is no option of theirs
-    return typed(kind, {name: value for name, value in config[group].items() if name not in described}, group)
+        return this_plan
+    check_learning(this_plan.learning, train.optimizer, train.layout, feedback, weighted)
+    return replace(this_plan, idle=tuple(idle(overrides, this_plan.learning, train.optimizer, train.layout)))
 
 
 def ignored(plan: Plan) -> str | None:
@@ -242,17 +174,6 @@ def refuse_ignored(plan: Plan) -> Plan:
     if idle := ignored(plan):
         raise UpliftlensError(f"{idle}: leave that out, or choose a backbone such as model=mf")
     return plan
-
-
-def _require_groups(config: Mapping[str, Any]) -> None:
-    for group in NEEDED:
-        section = config.get(group)
-        named = group in ("train", "metrics") or (isinstance(section, Mapping) and section.get("name"))
-        if not isinstance(section, Mapping) or not named:
-            raise UpliftlensError(
-                f"the configuration states no {group if named else f'{group}.name'}: "
-                f"choose one with {group}=…, from {', '.join(packaged(group))}"
-            )
 
 
 def fit_identity(plan: Plan) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from upliftlens.benchmarks.config.sections import configuration_of
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.runs import fit as fitting
-from upliftlens.benchmarks.runs.plan import Plan, plan
+from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store
@@ -62,7 +63,7 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
     """
     if k < 1:
         raise UpliftlensError(f"-k {k}: ask for at least one item")
-    planned: Plan = plan({**record.config, **overrides})
+    planned = plan(configuration_of({**record.config, **overrides}))
     keep_programs(planned.cache)
     prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from upliftlens.benchmarks.runs.records import Record, plain
 from upliftlens.benchmarks.system.talk import Say, say
-from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.errors import UpliftlensError
 
 _CONNECT = 20.0  # seconds to reach the W&B server, after which the run is tracked offline
 _UPLOAD = 300.0  # seconds to upload a run's rest at its end, after which `wandb sync` has to
@@ -40,17 +40,6 @@ class WandbConfig(LoggerConfig):
 
 
 KINDS: dict[str, type[LoggerConfig]] = {"none": LoggerConfig, "wandb": WandbConfig}
-
-
-def logger_type(options: Mapping[str, Any]) -> type[LoggerConfig]:
-    """The dataclass that the composed group ``logger`` must fit.
-
-    Raises:
-        UpliftlensError: for an unknown name.
-    """
-    if options["name"] not in KINDS:
-        raise unknown("logger", str(options["name"]), KINDS)
-    return KINDS[options["name"]]
 
 
 class Tracker:

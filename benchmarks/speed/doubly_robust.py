@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.runs.feeding import feed_of, rows
 from upliftlens.benchmarks.runs.method import hyper, method_of
 from upliftlens.benchmarks.runs.plan import plan
@@ -37,7 +37,7 @@ RATIOS = [
 
 def epoch(overrides: list[str]) -> Callable[[], float]:
     """A function that trains one epoch and returns its seconds; the program is compiled already."""
-    planned = plan(composed(["data=ml-100k", "propensity=popularity", *overrides]))
+    planned = plan(configured(["data=ml-100k", "propensity=popularity", *overrides]))
     prepared = prepare(planned, quiet)
     data = rows(prepared, refit=False).device
     method = method_of(planned, data)

@@ -1,19 +1,32 @@
-"""The jobs of one ``run`` or ``sweep``, from Hydra's configurations to plans, runs, and the lines printed of them."""
+"""``run`` and ``sweep``: the jobs of a command, from its words to plans, runs, and the lines printed of them."""
 
-from collections.abc import Sequence
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hydra.core.config_loader import ConfigLoader
+from hydra import initialize_config_module
+from hydra import main as hydra_main
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.upliftlens.launcher import node
-from upliftlens.benchmarks.config.compose import plain
+from upliftlens.benchmarks.config.choices import CONFIGS
+from upliftlens.benchmarks.config.compose import configured, explained, of_job, plain, prepare_overrides
+from upliftlens.benchmarks.config.overrides import sweep_name
+from upliftlens.benchmarks.config.sections import Configuration, configuration_of
 from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.tell import tell_done, tell_failure, tell_remark
 from upliftlens.causal.errors import UpliftlensError
+
+Ready = Callable[[Sequence[Plan]], object]
+"""Gets the plans of a command before the first one starts."""
 
 
 @dataclass
@@ -21,35 +34,20 @@ class Jobs:
     """The jobs of a command that are done or failed so far. It is Hydra's task function, too."""
 
     sweep: bool
+    ready: Ready
     done: list[Record] = field(default_factory=list)
     failed: list[UpliftlensError] = field(default_factory=list)
 
-    def launch(
-        self, loader: ConfigLoader, config: DictConfig, job_overrides: Sequence[Sequence[str]], first: int
-    ) -> list[float]:
-        """Runs the jobs of a multirun in order, once all are composed and planned; their validation values.
+    configured = staticmethod(of_job)  # what our launcher, which lies below config, composes a job by
 
-        ``config``: of the command; ``first``: the number of the first job.
-
-        Raises:
-            UpliftlensError: before anything starts, for the first job whose configuration is wrong.
-        """
-        plans = []
-        for number, overrides in enumerate(job_overrides, start=first):
-            job = loader.load_sweep_config(config, list(overrides))
-            try:
-                plans.append(self._planned(job, job.hydra.overrides.task))
-            except UpliftlensError as error:
-                raise UpliftlensError(f"{error}\nNothing was started (job {number})") from None
-        return self._run(plans)
-
-    def _planned(self, config: DictConfig, overrides: Sequence[str]) -> Plan:
+    def planned(self, configuration: Configuration) -> Plan:
         """The plan of a job. Options that its model does not read are an error of a run, a remark of a sweep."""
-        job = plan(plain(config), overrides)
+        job = plan(configuration)
         return job if self.sweep else refuse_ignored(job)
 
-    def _run(self, plans: Sequence[Plan]) -> list[float]:
-        """Runs the jobs and prints a line of each; their validation values, NaN for a job without one."""
+    def run(self, plans: Sequence[Plan]) -> list[float]:
+        """Runs jobs and prints a line of each; their validation values, NaN for a job without one."""
+        self.ready(plans)
         for sentence in dict.fromkeys(filter(None, map(ignored, plans))):
             tell_remark(sentence)
         values: list[float] = []
@@ -66,7 +64,7 @@ class Jobs:
         return values
 
     def __call__(self, config: DictConfig) -> float:
-        """Runs the job that Hydra hands over: that of a ``run``, or of a launcher that is not ours.
+        """Runs a job that Hydra composed: that of a launcher that is not ours, or of a ``run`` with Hydra's flags.
 
         Raises:
             UpliftlensError: if it failed in another launcher, whose job may be in another process. In a ``run`` Hydra
@@ -74,7 +72,7 @@ class Jobs:
         """
         hydra, failures, value = HydraConfig.get(), len(self.failed), float("nan")
         try:
-            (value,) = self._run([self._planned(config, hydra.overrides.task)])
+            (value,) = self.run([self.planned(configuration_of(plain(config), hydra.overrides.task))])
         except UpliftlensError as error:
             self.failed.append(error)
         if self.failed[failures:] and hydra.launcher._target_ != node["_target_"]:
@@ -94,3 +92,44 @@ class Jobs:
             jobs = len(self.failed) + len(self.done)
             raise UpliftlensError(f"{len(self.failed)} of {jobs} runs failed, see the lines above. {kept}".strip())
         return self.done
+
+
+def run_jobs(verb: str, arguments: Sequence[str], ready: Ready = bool) -> list[Record]:
+    """Runs ``upliftlens run`` or ``upliftlens sweep`` with the words of a command.
+
+    Returns the records of all jobs, computed or looked up. In a sweep a failed job is printed when it fails.
+
+    Raises:
+        UpliftlensError: for a configuration that can't be composed, and for a run that failed; in a sweep after its
+            last job.
+    """
+    jobs = Jobs(verb == "sweep", ready)
+    flags = any(text.startswith(("-", "hydra.mode=")) for text in arguments)  # --help, --cfg job, ...
+    if not (jobs.sweep or flags):
+        jobs.run([jobs.planned(configured(arguments))])
+        return jobs.finished()
+    overrides = prepare_overrides(arguments)
+    if jobs.sweep and not any(override.startswith("group=") for override in overrides):
+        overrides = [f"group={sweep_name('sweep', overrides)}", *overrides]  # first: a flag such as --help may follow
+    try:
+        if flags:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints an error of its own and exits
+            sys.argv = [f"upliftlens {verb}", *["--multirun"] * jobs.sweep, *overrides]
+            hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(jobs)()
+            return jobs.finished()
+        with initialize_config_module(CONFIGS, version_base="1.3"):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            hydra.multirun("config", jobs, overrides)  # Hydra's own command line would compose once more
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from None
+    except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there
+        if not jobs.sweep or error.errno == errno.EPIPE:
+            raise
+        store = next((override for override in reversed(overrides) if override.startswith("store=")), "store=runs")
+        raise UpliftlensError(
+            f"the sweep can't write {error.filename or 'into the folder sweeps'} of its store ({store}; "
+            f"{error.strerror}): free some space there, or choose another with store=FOLDER.\n"
+            "Nothing was started; finished runs are safe"
+        ) from None
+    return jobs.finished()

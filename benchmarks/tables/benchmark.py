@@ -14,16 +14,16 @@ from typing import Annotated, Literal, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import composed, configured, prepare_overrides
 from upliftlens.benchmarks.config.overrides import swept
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.metrics.registry import in_full
 from upliftlens.benchmarks.reports.comparison import bounds, compare, in_a_cell, verdict
-from upliftlens.benchmarks.runs.plan import Plan, general, plan
+from upliftlens.benchmarks.runs.plan import Plan, plan
 from upliftlens.benchmarks.runs.records import default_metrics
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
-from upliftlens.benchmarks.sweeps.tune import searched
+from upliftlens.benchmarks.sweeps.tune import changeable, searched
 from upliftlens.benchmarks.system.talk import say
 from upliftlens.benchmarks.tables.run import Runs, behind, measured, runs_of
 from upliftlens.benchmarks.tables.table import Cell, Table
@@ -68,14 +68,14 @@ def benchmark(arguments: Sequence[str]) -> tuple[Table, Options]:
         words.append(f"train.monitor={metric}")
     overrides = prepare_overrides(words)
     combined = list(_combinations(overrides))
-    names = _names([plan(composed(words), words) for words in combined], combined, overrides)
+    plans = [plan(configured(words)) for words in combined]
+    names = _names(plans, combined, overrides)
     if options.baseline is not None and options.baseline not in names:
         raise unknown("baseline", options.baseline, names)
-    asked = composed(combined[0])["metrics"]["names"]
-    if metric not in asked:
+    if metric not in plans[0].metrics.names:
         raise UpliftlensError(f"metric={metric} is not among metrics.names: add it, as in 'metrics.names=[{metric}]'")
     n_pairs = len(names) - 1 if options.baseline is not None else len(names) * (len(names) - 1) // 2
-    interval = Interval(**composed(combined[0])["metrics"]["interval"])
+    interval = plans[0].metrics.interval
     if n_pairs / (interval.resamples + 1) > 1 - interval.level:
         raise UpliftlensError(
             f"{n_pairs} comparisons need more than {interval.resamples} resamples to be corrected for their number: "
@@ -123,16 +123,10 @@ def _names(plans: Sequence[Plan], combined: Sequence[list[str]], overrides: Sequ
 
 def _method(name: str, overrides: list[str], fixed: list[str], seeds: int) -> Method:
     """Searches a method's space and runs its best trial with every seed; ``fixed``: the words that all share."""
-    content = composed(overrides, resolve=False)
-    config = changed(content, ())
-    settings = general(config)
-    group = [] if settings.group else ["group=benchmark"]
-
-    def planned(changes: Sequence[str]) -> Plan:
-        return plan(changed(content, [*changes, *group]), overrides)
-
+    configuration, planned = changeable(overrides, "benchmark")
+    config, settings = configuration.content, configuration.general
     with located(name):
-        space = searched(config, overrides)
+        space = searched(configuration)
         tried = search(planned, config, space, sample, settings.budget, settings.tune_seed, say, watched=True)
         changes = tried.trials[tried.best].changes
         best = " ".join(changes) or "as configured"

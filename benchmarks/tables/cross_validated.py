@@ -79,7 +79,7 @@ def _winner(definition: Options, options: Sequence[str], criterion: str, where: 
 
     trials, best = search(
         lambda changes: planned(split, [*changes, *run], where),
-        configured(split, run, where),
+        configured(split, run, where).content,
         {name: {"choices": values} for name, values in definition.grid.items()},
         grid,
         budget=0,  # all points

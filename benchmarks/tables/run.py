@@ -8,9 +8,8 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
-from upliftlens.benchmarks.config.plugins import entry
-from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.data import config_type, load
+from upliftlens.benchmarks.config.sections import Configuration, typed_section
+from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation
@@ -66,11 +65,10 @@ def dataset_of(options: Sequence[str], where: Where) -> Dataset:
     Raises:
         UpliftlensError: for data that can't be loaded.
     """
-    data = composed(options)["data"]
-    return load(typed(config_type(data), data, "data"), where.cache, where.say)
+    return load(typed_section(composed(options), "data"), where.cache, where.say)
 
 
-def configured(options: Sequence[str], changes: Sequence[str], where: Where) -> dict[str, Any]:
+def configured(options: Sequence[str], changes: Sequence[str], where: Where) -> Configuration:
     """The configuration composed from ``options`` and then changed by ``changes``, both ``NAME=VALUE``.
 
     Options may choose from groups (``model=mf``); changes only set values, so that nothing is composed again.
@@ -78,7 +76,8 @@ def configured(options: Sequence[str], changes: Sequence[str], where: Where) -> 
     Raises:
         UpliftlensError: for what can't be composed.
     """
-    return changed(_composed((*options, f"store={where.store}", f"cache={where.cache}")), changes)
+    content = _composed((*options, f"store={where.store}", f"cache={where.cache}"))
+    return changed(content, changes, [*options, *changes])
 
 
 def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Plan:
@@ -92,9 +91,8 @@ def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Pla
 
 def fits(options: Sequence[str], where: Where) -> bool:
     """Whether the objective of a configuration allows the link function of its loss."""
-    config = configured(options, (), where)
-    objective = entry("objectives", config["objective"]["name"]).value
-    return entry("losses", config["loss"]["name"]).value.link in objective.links
+    plugins = configured(options, (), where).plugins
+    return plugins["loss"].value.link in plugins["objective"].value.links
 
 
 def runs_of(plans: Sequence[Plan], everywhere: bool = False) -> Runs:

@@ -189,7 +189,7 @@ def winner_of(
     """
     trials, best = search(
         lambda changes: planned(options, changes, where),
-        configured(options, (), where),
+        configured(options, (), where).content,
         space,
         spread,
         n_trials,

@@ -81,7 +81,7 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
     started = time.perf_counter()
     definition = _chosen(definition)
     criterion, names = in_full(definition.criterion), {*definition.columns, definition.ordered_by}
-    known = configured(definition.common, (), where)["metrics"]["names"]
+    known = configured(definition.common, (), where).sections["metrics"].names
     for name in sorted({*names, criterion}.difference(known)):
         raise unknown("column of the table (metrics.names)", name, known)
     options = {
@@ -180,13 +180,13 @@ def _chosen(definition: Options) -> Options:
 def _winner(row: str, options: Sequence[str], definition: Options, where: Where) -> list[str]:
     """Changes of the row's best trial by its criterion on the first world's validation log, if it has a space."""
     fixed = [*definition.worlds[0], f"seed={definition.seeds[0]}"]
-    config = configured(options, fixed, where)
-    space = searched(config, [*options, *fixed])
+    configuration = configured(options, fixed, where)
+    space = searched(configuration)
     if definition.trials < 2 or not space:
         return []
     trials, best = search(
         lambda changes: planned(options, [*fixed, *changes], where),
-        config,
+        configuration.content,
         space,
         sample,
         definition.trials,
@@ -195,7 +195,9 @@ def _winner(row: str, options: Sequence[str], definition: Options, where: Where)
     )
     chosen = trials[best].changes
     settings = " ".join(chosen) or "as configured"
-    where.say(f"{row}: {settings}, by {config['train']['monitor']} on validation rows, {len(trials)} trials")
+    where.say(
+        f"{row}: {settings}, by {configuration.sections['train'].monitor} on validation rows, {len(trials)} trials"
+    )
     return list(chosen)
 
 

@@ -12,12 +12,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
-from upliftlens.benchmarks.config.compose import composed
-from upliftlens.benchmarks.config.typed import structural, traced_names, typed
+from upliftlens.benchmarks.config.compose import composed, configured
+from upliftlens.benchmarks.config.sections import GeneralConfig, configuration_of, section_of
+from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.reports.effect_features import EffectsOptions
-from upliftlens.benchmarks.runs.plan import GeneralConfig, options_of, plan
+from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.options import Above, AtLeast, Range, Within, check_ranges
+from upliftlens.causal.options import Above, AtLeast, Range, Within, check_ranges, structural, traced_names
 from upliftlens.causal.worlds.potential import EXPOSURES
 from upliftlens.causal.worlds.potential_generated import GeneratedOptions
 from upliftlens.models.backbones.mf import MFOptions
@@ -98,13 +99,6 @@ def outside(kind, limits):
     return [kind(item) for item in wrong] + ([math.nan, math.inf, -math.inf] if kind is float else [])
 
 
-def section_of(config, group):
-    """(options class, its part of a configuration) of a group."""
-    skipped = {"model": ("name", "file", "space"), "objective": ("name",), "": NEEDED}.get(group, ())
-    content = config[group] if group else config
-    return options_of(config)[group], {name: value for name, value in content.items() if name not in skipped}
-
-
 def check_group(kind, section, where):
     """Every option refuses what is outside of its range, by its name; the options without one."""
     assert typed(kind, section, where) == typed(kind, deepcopy(section), where)
@@ -171,7 +165,7 @@ def test_no_reason_is_left_over():
 )
 def test_a_plan_is_refused_with_the_option_as_it_is_written(words, message):
     with pytest.raises(UpliftlensError, match=f"^{re.escape(message)}"):
-        plan(composed(words))
+        plan(configured(words))
 
 
 def test_ranges_hold_where_they_say_and_say_it_in_words():
@@ -219,7 +213,7 @@ def test_each_place_of_a_tuple_and_each_key_and_value_of_a_mapping_is_checked(va
 
 def test_what_a_program_is_compiled_for_may_lie_outside_of_the_range():
     """EASE refuses l2 = 0, which is what stands for any l2 in its structure."""
-    options = plan(composed(["model=ease"])).learning.options
+    options = plan(configured(["model=ease"])).learning.options
     assert traced_names(type(options)) == ("l2",)
     assert structural(options) == structural(replace(options, l2=7.0)) != options
 
@@ -283,9 +277,8 @@ class Free:
     "change", ["train.schedule=null", "train.layout=null", "train.optimizer=null", "data.exposure=null"]
 )
 def test_null_is_no_choice_unless_the_type_says_so(change):
-    config = composed(["data=uplift-synthetic", "split=draws", "objective=dlce", "loss=bpr", change])
     with pytest.raises(UpliftlensError, match=f"{change.partition('=')[0]} 'null'"):
-        plan(config)
+        configured(["data=uplift-synthetic", "split=draws", "objective=dlce", "loss=bpr", change])
     check_ranges(Free, {"choice": None, "number": None})
     with pytest.raises(UpliftlensError, match="unknown strict 'null'"):
         check_ranges(Free, {"strict": None})
@@ -294,4 +287,4 @@ def test_null_is_no_choice_unless_the_type_says_so(change):
 @pytest.mark.parametrize("name", ["store", "cache"])
 def test_an_empty_folder_is_refused_wherever_it_comes_from(name):
     with pytest.raises(UpliftlensError, match=f"{name}= is empty: name a folder"):
-        plan({**composed([]), name: " "})
+        configuration_of({**composed([]), name: " "})

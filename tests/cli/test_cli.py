@@ -9,7 +9,7 @@ import pytest
 from shell import TINY, call, records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.tracking import Tracker
 from upliftlens.causal.errors import UpliftlensError
@@ -108,7 +108,7 @@ def test_flags_that_do_not_exist_are_usage_errors(capsys):
 
 def test_losses_that_see_what_was_not_observed_take_implicit_data():
     for words in (["loss=bpr"], ["loss=logistic", "objective=rel_mf", "propensity=popularity"], ["model=ials"]):
-        assert plan(composed(["data.feedback=implicit", *words])).data.feedback == "implicit"
+        assert plan(configured(["data.feedback=implicit", *words])).data.feedback == "implicit"
 
 
 def test_output_that_cannot_be_written_is_said(store):
@@ -158,11 +158,13 @@ def test_recommend_excludes_what_the_run_was_fitted_on_and_nothing_else(store, c
     lines = json.loads(capsys.readouterr().out)
     scores = [line["score"] for line in lines]
     assert scores == sorted(scores, reverse=True) and len({line["item"] for line in lines}) == len(lines) < 30
+    from upliftlens.benchmarks.config.sections import configuration_of
     from upliftlens.benchmarks.runs.plan import plan
     from upliftlens.benchmarks.runs.prepare import prepare
     from upliftlens.benchmarks.system.talk import quiet
 
-    parts = prepare(plan(next(record["config"] for record in records(store) if record["model"] == "mf")), quiet).split
+    config = next(record["config"] for record in records(store) if record["model"] == "mf")
+    parts = prepare(plan(configuration_of(config)), quiet).split
     seen = {int(item) for part in (parts.train, parts.validation) for item in part.item[part.user == 3]}
     assert seen and len(lines) == 30 - len(seen)
     shown = {int(line["item"]) for line in lines}

@@ -6,7 +6,7 @@ from shell import records
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.data import obtain
 from upliftlens.benchmarks.data.fetch import FetchFailed
-from upliftlens.benchmarks.sweeps import app
+from upliftlens.benchmarks.sweeps import jobs
 
 SMALL = (
     *("model=additive", "seed=0", "train.epochs=2", "metrics.interval.resamples=50", "progress=false"),
@@ -33,8 +33,12 @@ def offline(monkeypatch):
 def test_without_a_way_to_get_the_data_a_world_stands_in_and_says_so(offline, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     world = ("data.n_users=40", "data.n_items=200", "data.ratings_per_user=12", "data.test_per_user=4")
-    start = app.run_app
-    monkeypatch.setattr(app, "run_app", lambda verb, words: start(verb, [*words, *world]))  # else it is a large one
+    start = jobs.run_jobs
+
+    def small(verb, words, ready):  # else the world is a large one
+        return start(verb, [*words, *world * (words[-1] == "data=synthetic")], ready)
+
+    monkeypatch.setattr(jobs, "run_jobs", small)
     places = (f"store={tmp_path}/runs", f"cache={tmp_path}/cache", f"logger.dir={tmp_path}")
     assert main(["quickstart", *SMALL, *places]) == 0
     out, err = capsys.readouterr()

@@ -17,7 +17,7 @@ from worlds import ITEMS, USERS, training_data
 
 from upliftlens.benchmarks.cli import list as list_verb
 from upliftlens.benchmarks.cli.main import VERBS, parser_of
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured, prepare_overrides
 from upliftlens.benchmarks.config.plugins import from_file
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.tables.benchmark import Options
@@ -103,9 +103,9 @@ def test_every_command_parses(line, monkeypatch, tmp_path):
         rest = [value_of(override) for override in prepare_overrides(rest)]
         if line in DELIBERATE:
             with pytest.raises(Exception, match=re.escape(DELIBERATE[line])):
-                plan(composed(rest))
+                plan(configured(rest))
         else:
-            plan(composed([part for part in rest if not part.startswith("sweep=")]))
+            plan(configured([part for part in rest if not part.startswith("sweep=")]))
     elif verb not in ("quickstart",):
         flags = parser_of(verb).parse_args(rest)
         if verb == "list":

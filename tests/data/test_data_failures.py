@@ -11,7 +11,7 @@ from shell import TINY, records
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config import plugins as installed
-from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.data import registry
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.causal.errors import UpliftlensError
@@ -120,7 +120,7 @@ DRAWN = ("synthetic", "grid", "schnabel-ml-100k", "uplift-synthetic", "uplift-ml
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_draw_below_zero_is_refused(name):
     with pytest.raises(UpliftlensError, match=r"data\.draw must be at least 0, got -1"):
-        plan(composed([f"data={name}", "data.draw=-1"]))
+        plan(configured([f"data={name}", "data.draw=-1"]))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_draw_below_zero_is_refused(name):
 )
 def test_what_a_world_is_made_of_has_its_ranges(words, sentence):
     with pytest.raises(UpliftlensError, match=sentence):
-        plan(composed(words))
+        plan(configured(words))
 
 
 def test_no_drawn_data_set_is_left_out():

@@ -10,7 +10,7 @@ from uplift_logs import file_of, loaded, rows
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.data.card import rows_of as rows_of_card
 from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.recommendations import with_absent
@@ -225,7 +225,7 @@ def test_a_propensity_of_being_observed_is_refused_before_the_log_is_read(words,
 def test_a_propensity_of_being_observed_is_refused_for_a_plugins_log(tmp_path, monkeypatch):
     monkeypatch.setattr(UpliftLogConfig, "recommendations", False)
     words = ["data=uplift-log", f"data.path={file_of(tmp_path / 'log.csv', rows(), True)}", "model=popularity"]
-    planned = plans.plan(composed(prepare_overrides([*words, "propensity=popularity", f"cache={tmp_path}"])))
+    planned = plans.plan(configured([*words, "propensity=popularity", f"cache={tmp_path}"]))
     with pytest.raises(UpliftlensError, match="log is a log of recommendations"):
         prepare(planned, quiet)
 

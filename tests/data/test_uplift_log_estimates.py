@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from uplift_logs import file_of, loaded, rows
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import Prepared, prepare, training_data
 from upliftlens.benchmarks.splits.at_random import KFoldOptions
@@ -20,7 +20,7 @@ KFOLD = KFoldOptions("kfold", 0.1, 0, folds=5, fold=0)
 
 def prepared(path: Path, *words: str, reporter: Reporter = quiet) -> Prepared:
     common = ["data=uplift-log", f"data.path={path}", "model=cubn", "split.folds=5", "split.validation=0.1"]
-    return prepare(plan(composed(prepare_overrides([*common, f"cache={path.parent}", *words]))), reporter)
+    return prepare(plan(configured([*common, f"cache={path.parent}", *words])), reporter)
 
 
 def test_who_was_recommended_what_in_the_test_rows_enters_no_other_weight(tmp_path):
@@ -87,6 +87,6 @@ def test_other_rows_that_are_not_enough_are_named(tmp_path):
     path.write_text("\n".join(["user,item,treated,outcome,when", *lines]) + "\n")
     share = np.mean([row[2] for row in table]) + 0.01
     words = ["data=uplift-log", f"data.path={path}", "data.columns.time=when", "model=cubn", f"cache={tmp_path}"]
-    temporal = plan(composed(prepare_overrides([*words, "split=temporal", f"split.share={share:.3f}"])))
+    temporal = plan(configured([*words, "split=temporal", f"split.share={share:.3f}"]))
     with pytest.raises(UpliftlensError, match=r"without the test rows of split temporal: 0% .* Fix: record them"):
         prepare(temporal, quiet)

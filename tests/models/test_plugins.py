@@ -15,7 +15,7 @@ from worlds import ITEMS, USERS, training_data
 
 from upliftlens import models
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.runs.method import hyper as planned_hyper
 from upliftlens.benchmarks.runs.method import method_of
@@ -111,7 +111,7 @@ def padding_that_looks_real(data):
 @pytest.mark.parametrize("name", names("models"))
 def test_every_model_keeps_the_contract(name):
     """Shapes, finiteness, block invariance, seeds as arguments, the same bits for the same key, padding ignored."""
-    planned = plan(composed([f"model={name}", *TINY]))
+    planned = plan(configured([f"model={name}", *TINY]))
     treated, _ = random_log(USERS, ITEMS, 0)
     data = replace(training_data(), recommendations=recommendations(treated, 512))
     method = method_of(planned, data)

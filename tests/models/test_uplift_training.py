@@ -13,7 +13,7 @@ from test_gradient import BACKBONES
 from uplift_logs import random_log
 from worlds import LOSSES, hyper, training_data
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.config.plugins import entry, names
 from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.runs import run as experiment
@@ -190,7 +190,7 @@ SMALL = ("model=mf", "model.dim=2")
 
 def run(tmp_path, *words: str):
     words = (*WORLD, *words, f"store={tmp_path}", f"cache={tmp_path}/cache")
-    return experiment.run(plan(composed(prepare_overrides(list(words)))), quiet)[0]
+    return experiment.run(plan(configured(list(words))), quiet)[0]
 
 
 FAST = {"dlce", "s-learner", "ials", "cubn-o", "popularity"}  # a row of each kind
@@ -244,6 +244,6 @@ def test_plain_ratings_have_no_uplift_to_learn(tmp_path):
     words = ["data=synthetic", "data.n_users=30", "data.n_items=20", "data.ratings_per_user=8"]
     words += ["data.test_per_user=4", "progress=false"]
     for name in ("dlce", "dr_learner"):
-        config = composed([*words, f"objective={name}", f"store={tmp_path}"])
+        this_plan = plan(configured([*words, f"objective={name}", f"store={tmp_path}"]))
         with pytest.raises(UpliftlensError, match=f"objective={name} learns from what was recommended"):
-            experiment.run(plan(config), quiet)
+            experiment.run(this_plan, quiet)

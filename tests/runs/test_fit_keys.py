@@ -2,7 +2,7 @@
 
 import pytest
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.metrics import registry
 from upliftlens.benchmarks.runs import feeding
 from upliftlens.benchmarks.runs.plan import fit_identity, plan
@@ -14,7 +14,7 @@ MONITORS = ("rmse", "logloss", "rmse/snips", "logloss/snips", "ndcg@10", "uplift
 
 
 def planned(*words: str):
-    return plan(composed(prepare_overrides(["data=synthetic", "model=mf", "progress=false", *words])))
+    return plan(configured(["data=synthetic", "model=mf", "progress=false", *words]))
 
 
 @pytest.mark.parametrize("monitor", MONITORS)

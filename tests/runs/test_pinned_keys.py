@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pinned_runs import REAL, RUNS, write_files
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.system.talk import quiet
@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 
 
 def keys(words, cache):
-    prepared = prepare(plan(composed(prepare_overrides(["progress=false", f"cache={cache}", *words]))), quiet)
+    prepared = prepare(plan(configured(["progress=false", f"cache={cache}", *words])), quiet)
     return {
         "data": prepared.dataset.fingerprint[:16],
         "split": prepared.split.fingerprint[:16],

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from shell import records
 
-from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import composed, configured, prepare_overrides
+from upliftlens.benchmarks.config.plugins import chosen as plugin_of
 from upliftlens.benchmarks.data.world import TruthRead, World, hidden
 from upliftlens.benchmarks.metrics.registry import at, registry
 from upliftlens.benchmarks.runs import run as experiment
@@ -53,7 +53,7 @@ def values(store) -> dict[str, dict[str, float]]:
 
 
 def planned(*words: str):
-    return plan(composed(prepare_overrides([*WORLD, *words])))
+    return plan(configured([*WORLD, *words]))
 
 
 def test_every_model_has_every_uplift_metric_with_its_interval(store):
@@ -219,7 +219,7 @@ def test_nothing_is_selected_by_a_frozen_world(name, tmp_path):
     """Not even where the test has one."""
     words = [*RATED, *SEMI, "model=additive", "train.epochs=1", f"train.monitor={name}", f"store={tmp_path}"]
     for trial in ("true", "false"):
-        this_planned = plan(composed(prepare_overrides([*words, f"trial={trial}", f"cache={tmp_path}"])))
+        this_planned = plan(configured([*words, f"trial={trial}", f"cache={tmp_path}"]))
         with pytest.raises(experiment.RunFailed, match=f"can't select by {name}: a frozen world is for tests"):
             experiment.run(this_planned, quiet)
 
@@ -253,10 +253,9 @@ def test_what_does_not_go_together_is_said(words, message, tmp_path):
         else []
     )
     with pytest.raises(UpliftlensError, match=message):
-        config = composed(prepare_overrides([*base, *words, *small, f"store={tmp_path}"]))
-        experiment.run(plan(config), quiet)
+        experiment.run(plan(configured([*base, *words, *small, f"store={tmp_path}"])), quiet)
 
 
 def test_options_of_worlds_are_known_by_their_format():
     assert main(["data", "card", "uplift-synthetic", "data.n_users=20", "data.n_items=10", "data.per_user=3"]) == 0
-    assert data.config_type({"name": "x", "format": "uplift-ratings"}).__name__ == "UpliftRatingsConfig"
+    assert plugin_of("data", {"name": "x", "format": "uplift-ratings"}).value.options.__name__ == "UpliftRatingsConfig"

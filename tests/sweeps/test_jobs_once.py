@@ -12,7 +12,7 @@ from shell import TINY, call, records
 from test_table_tuned import SMALL, WORLD
 from test_tables import options, where
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.data import DataUnavailable
 from upliftlens.benchmarks.runs import many
 from upliftlens.benchmarks.runs import plan as plans
@@ -87,7 +87,7 @@ def test_a_grid_plans_its_points_only_in_each_fold(counted, tmp_path):
 
 
 def planned(folder, *words):
-    return plan(composed(prepare_overrides([*TINY, f"store={folder}", f"cache={folder}/cache", *words])))
+    return plan(configured([*TINY, f"store={folder}", f"cache={folder}/cache", *words]))
 
 
 def test_outcomes_are_plain_and_name_what_is_stored(tmp_path):
@@ -112,9 +112,9 @@ def test_data_that_cannot_be_had_are_tried_once(tmp_path, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(many.experiment, "run", run)
-    config = planned(tmp_path, "model=popularity").config
-    missing = composed(["data=ml-1m", "model=popularity"])
-    group = [plan(item, ["train.lr=1"]) for item in (missing, config, missing, config)]
+    words = ["model=popularity", "train.lr=1"]
+    there, missing = planned(tmp_path, *words), plan(configured(["data=ml-1m", *words]))
+    group = [missing, there, missing, there]
     outcomes = list(run_many(group))
     assert tried == ["ml-1m", "synthetic", "synthetic"]
     assert [outcome.status for outcome in outcomes] == ["no data", "failed", "no data", "failed"]
@@ -131,7 +131,7 @@ def stub(tmp_path, monkeypatch):
 
     def outcome(run, **options):
         monkeypatch.setattr(many.experiment, "run", run)
-        return list(run_many([plan(composed(["data=synthetic", "model=popularity"]))], **options))
+        return list(run_many([plan(configured(["data=synthetic", "model=popularity"]))], **options))
 
     return outcome
 

@@ -43,5 +43,5 @@ def test_an_error_of_a_run_of_a_table_names_the_run():
 
 
 def test_runs_of_tables_are_a_group_and_show_no_bar(tmp_path):
-    config = configured(["data=synthetic", "model=popularity"], ["seed=3"], where(tmp_path))
+    config = configured(["data=synthetic", "model=popularity"], ["seed=3"], where(tmp_path)).content
     assert (config["group"], config["progress"], config["seed"]) == ("table", False, 3)

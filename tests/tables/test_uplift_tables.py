@@ -9,7 +9,7 @@ from shell import records
 from test_tables import options, where
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.system.talk import quiet
@@ -208,12 +208,8 @@ def test_wrong_definitions_are_answered(change, sentence, learners):
 
 @pytest.mark.parametrize("row", LEARNERS["rows"])
 def test_every_row_of_the_table_is_a_run(row):
-    config = composed(
-        prepare_overrides([*LEARNERS["common"], *LEARNERS["rows"][row], *LEARNERS["worlds"][1], "seed=2"])
-    )
-    assert plan(config).config == config
-    read = {*LEARNERS["columns"], LEARNERS["ordered_by"], LEARNERS["criterion"]}
-    assert read == set(config["metrics"]["names"])
+    this_plan = plan(configured([*LEARNERS["common"], *LEARNERS["rows"][row], *LEARNERS["worlds"][1], "seed=2"]))
+    assert {*LEARNERS["columns"], LEARNERS["ordered_by"], LEARNERS["criterion"]} == set(this_plan.metrics.names)
 
 
 def test_the_verb_prints_the_small_version(learners, capsys):

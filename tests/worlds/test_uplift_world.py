@@ -8,7 +8,7 @@ from numpy_neighbours import cubn
 from scipy.special import expit
 from uplift_logs import dense
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.runs.plan import plan
@@ -153,7 +153,7 @@ def test_progress_is_told_from_the_start_to_the_end_of_either_fit() -> None:
 def test_the_shipped_options_are_the_definition_whose_gates_are_checked():
     assert configure("uplift-ml-100k").world == ML_100K
     words = ["data=synthetic", "model=popularity", "metrics=uplift_semi"]
-    assert plan(composed(prepare_overrides(words))).metrics.world == ML_100K
+    assert plan(configured(words)).metrics.world == ML_100K
 
 
 @pytest.mark.parametrize(("exposure", "cap"), [("rank", 1.0), ("capped", 0.6)])

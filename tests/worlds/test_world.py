@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shell import TINY
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.data import TruthRead, World, configure, load
 from upliftlens.benchmarks.data.world import hidden
 from upliftlens.benchmarks.runs.plan import plan
@@ -66,7 +66,7 @@ def test_a_generated_world_is_behind_the_door_and_not_in_the_fingerprint(name, m
 @pytest.mark.parametrize("part", ["propensity", "ratings"])
 def test_a_learner_that_opens_the_door_is_stopped(part, tmp_path):
     words = [*TINY, "model=random", "propensity=oracle", f"store={tmp_path}", f"cache={tmp_path}"]
-    honest = plan(composed(prepare_overrides([*words, "split=given"])))
+    honest = plan(configured([*words, "split=given"]))
     world = prepare(honest, quiet).dataset.world
 
     def peeking(options):
