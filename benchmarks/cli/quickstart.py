@@ -11,6 +11,7 @@ from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, load_per_user
 from upliftlens.benchmarks.system.talk import out, say, say_styled, table_console
+from upliftlens.causal.errors import UpliftlensError
 
 _REAL, _STAND_IN = "ml-100k", "synthetic"
 _IN_FULL = {_REAL: "MovieLens 100K"}
@@ -34,6 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
+    if flags := [word for word in arguments if word.startswith("-")]:
+        raise UpliftlensError(f"{flags[0]}: quickstart takes options (NAME=VALUE) and --help only")
     from upliftlens.benchmarks.config.overrides import swept
     from upliftlens.benchmarks.data import DataUnavailable, load
     from upliftlens.benchmarks.sweeps.jobs import run_jobs
@@ -53,8 +56,6 @@ def run(arguments: Sequence[str]) -> int:
         warning = "ML-100K can't be loaded here. What follows is the built-in SYNTHETIC world, not real data."
         say_styled((warning, "bold yellow"))
         done, stands_in = run_jobs("sweep", [*words, f"data={_STAND_IN}"], ready), True
-    if not plans:  # a flag such as --cfg job
-        return 0
     config = plans[0].config
     records = list({record.key: record for record in done}.values())
     store = Store(Path(config["store"]).expanduser())

@@ -53,10 +53,9 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
     register_installed("data")
     for option in (override.split("=")[0] for override in overrides):
         if option.lstrip("+~").partition(".")[0] != "data":  # of a run: a data set alone has none of it
-            section = composed([f"data={name}"], "_data")["data"]
-            raise unknown("option", option, map(str, pd.json_normalize({"data": section})))
-    content = composed([f"data={name}", *overrides], "_data")
-    return typed_section(content, "data")
+            known = pd.json_normalize({"data": composed([f"data={name}"], "_data")["data"]})
+            raise unknown("option", option, map(str, known))
+    return typed_section(composed([f"data={name}", *overrides], "_data"), "data")
 
 
 def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:

@@ -31,8 +31,7 @@ class InProcess(Launcher):
             for overrides in job_overrides:
                 plans.append(self.jobs.planned(self.jobs.configured(loader, self.config, overrides)))
         except UpliftlensError as error:
-            job = initial_job_idx + len(plans)
-            raise UpliftlensError(f"{error}\nNothing was started (job {job})") from None
+            raise UpliftlensError(f"{error}\nNothing was started (job {initial_job_idx + len(plans)})") from None
         return [
             JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
             for overrides, value in zip(job_overrides, self.jobs.run(plans), strict=True)

@@ -78,10 +78,9 @@ def effects(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
         if override.lstrip("+~").partition("=")[0].partition(".")[0] in _IDLE:
             raise UpliftlensError(f"{override}: effects are estimated from the log as it is, so leave that out")
     config = composed(prepare_overrides(overrides), "effects")
-    cache = Path(config["cache"]).expanduser()
     kept = {name: content for name, content in config.items() if name not in (*_IDLE, "data", "cache")}
     options = typed(EffectsOptions, kept, "")
-    dataset = load(typed_section(config, "data"), cache, say)
+    dataset = load(typed_section(config, "data"), Path(config["cache"]), say)
     if dataset.treatment is None:
         raise UpliftlensError(
             f"{dataset.name} does not say what was recommended, so nothing can be said of effects: "

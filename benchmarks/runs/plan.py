@@ -119,11 +119,12 @@ def plan(configuration: Configuration) -> Plan:
     content, overrides, plugins, general, options = configuration
     for name in options["metrics"].names:
         choose(name)  # a typo in a name is refused before anything starts
-    model, objective = options["model"], options["objective"]
     this_plan = Plan(
         config=content,
         **{name: kind for name, kind in options.items() if name not in ("model", "objective")},
-        learning=Learning(plugins["model"], model, plugins["loss"], plugins["objective"], objective),
+        learning=Learning(
+            plugins["model"], options["model"], plugins["loss"], plugins["objective"], options["objective"]
+        ),
         seed=general.seed,
         trial=general.trial,
         group=general.group,
@@ -136,7 +137,7 @@ def plan(configuration: Configuration) -> Plan:
     check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, this_plan.needs)
     feedback = getattr(data, "feedback", None)
     if this_plan.solver:
-        check_history(model, feedback)
+        check_history(options["model"], feedback)
         return this_plan
     check_learning(this_plan.learning, train.optimizer, train.layout, feedback, weighted)
     return replace(this_plan, idle=tuple(idle(overrides, this_plan.learning, train.optimizer, train.layout)))

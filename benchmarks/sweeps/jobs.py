@@ -22,19 +22,20 @@ from upliftlens.benchmarks.config.sections import Configuration, configuration_o
 from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.sweeps.tell import tell_done, tell_failure, tell_remark
+from upliftlens.benchmarks.sweeps.tell import tell_done
+from upliftlens.benchmarks.system.talk import say_styled
 from upliftlens.causal.errors import UpliftlensError
-
-Ready = Callable[[Sequence[Plan]], object]
-"""Gets the plans of a command before the first one starts."""
 
 
 @dataclass
 class Jobs:
-    """The jobs of a command that are done or failed so far. It is Hydra's task function, too."""
+    """The jobs of a command that are done or failed so far. It is Hydra's task function, too.
+
+    ``ready(plans)`` is called before the first of them starts.
+    """
 
     sweep: bool
-    ready: Ready
+    ready: Callable[[Sequence[Plan]], object]
     done: list[Record] = field(default_factory=list)
     failed: list[UpliftlensError] = field(default_factory=list)
 
@@ -49,7 +50,7 @@ class Jobs:
         """Runs jobs and prints a line of each; their validation values, NaN for a job without one."""
         self.ready(plans)
         for sentence in dict.fromkeys(filter(None, map(ignored, plans))):
-            tell_remark(sentence)
+            say_styled(("note", "yellow"), f"  {sentence}: such jobs of the sweep are one run")
         values: list[float] = []
         for job, outcome in zip(plans, run_many(plans, watched=True), strict=True):
             value = None
@@ -59,7 +60,7 @@ class Jobs:
             else:
                 self.failed.append(UpliftlensError(outcome.message))
                 if self.sweep:
-                    tell_failure(job, outcome)
+                    say_styled(("failed", "red"), f"  {job.label}: {outcome.message}")
             values.append(float("nan") if value is None else float(value))
         return values
 
@@ -94,8 +95,10 @@ class Jobs:
         return self.done
 
 
-def run_jobs(verb: str, arguments: Sequence[str], ready: Ready = bool) -> list[Record]:
-    """Runs ``upliftlens run`` or ``upliftlens sweep`` with the words of a command.
+def run_jobs(
+    verb: str, arguments: Sequence[str], ready: Callable[[Sequence[Plan]], object] = lambda plans: None
+) -> list[Record]:
+    """Runs ``upliftlens run`` or ``upliftlens sweep`` with the words of a command; ``ready``: see ``Jobs``.
 
     Returns the records of all jobs, computed or looked up. In a sweep a failed job is printed when it fails.
 
@@ -116,11 +119,11 @@ def run_jobs(verb: str, arguments: Sequence[str], ready: Ready = bool) -> list[R
             os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints an error of its own and exits
             sys.argv = [f"upliftlens {verb}", *["--multirun"] * jobs.sweep, *overrides]
             hydra_main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name="config")(jobs)()
-            return jobs.finished()
-        with initialize_config_module(CONFIGS, version_base="1.3"):
-            hydra = GlobalHydra.instance().hydra
-            assert hydra is not None
-            hydra.multirun("config", jobs, overrides)  # Hydra's own command line would compose once more
+        else:
+            with initialize_config_module(CONFIGS, version_base="1.3"):
+                hydra = GlobalHydra.instance().hydra
+                assert hydra is not None
+                hydra.multirun("config", jobs, overrides)  # Hydra's own command line would compose once more
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides) from None
     except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there

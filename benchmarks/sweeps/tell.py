@@ -1,4 +1,4 @@
-"""The lines that are printed of runs that are done or have failed."""
+"""The line that is printed of a run that is done."""
 
 from upliftlens.benchmarks.runs.many import Outcome, record_of
 from upliftlens.benchmarks.runs.plan import Plan
@@ -18,16 +18,6 @@ def tell_done(plan: Plan, outcome: Outcome) -> Record:
         how = "found" if plan.logger.name == "none" else f"found, so {plan.logger.name} gets no new run"
     say_styled(("done", "green"), f"  {plan.label}  {described(record)}  ", (f"{record.key} ({how})", "dim"))
     return record
-
-
-def tell_failure(plan: Plan, outcome: Outcome) -> None:
-    """Prints that a job of a sweep failed, and why."""
-    say_styled(("failed", "red"), f"  {plan.label}: {outcome.message}")
-
-
-def tell_remark(remark: str) -> None:
-    """Prints that some jobs of a sweep are the same run, and why."""
-    say_styled(("note", "yellow"), f"  {remark}: such jobs of the sweep are one run")
 
 
 def described(record: Record) -> str:

@@ -76,8 +76,8 @@ def configured(options: Sequence[str], changes: Sequence[str], where: Where) -> 
     Raises:
         UpliftlensError: for what can't be composed.
     """
-    content = _composed((*options, f"store={where.store}", f"cache={where.cache}"))
-    return changed(content, changes, [*options, *changes])
+    words = (*options, f"store={where.store}", f"cache={where.cache}")
+    return changed(_composed(words), changes, [*words, *changes])
 
 
 def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Plan:

@@ -73,6 +73,11 @@ def test_what_it_prints_is_of_the_data_that_were_chosen(offline, tmp_path, capsy
     assert not any(word in out for word in ("MovieLens", "fold", "W&B", "predict ratings", "cp@10/semi"))
 
 
+def test_flags_of_hydra_are_refused(capsys):
+    assert main(["quickstart", "--cfg", "job"]) == 1
+    assert "--cfg: quickstart takes options" in capsys.readouterr().err
+
+
 def test_runs_of_wandb_are_named_where_there_are_some_and_found_runs_get_none(offline, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small = ("data.n_users=40", "data.n_items=60", "data.ratings_per_user=12", "data.test_per_user=4")

@@ -1,8 +1,9 @@
 """The way of an option's value from the command line to the compiled step: it is never handed up, only given back.
 
-The path of calls to the compiled step passes every room once. `config` lies beside it: it is asked by `cli` for the
-text of overrides, by `sweeps` for composed configurations, by `runs` for types, and gives back what it made. Hydra is a
-library here, and so is the shell in which it finds us: in a sweep it calls the jobs back.
+The path of calls to the compiled step passes every room once. `config` lies beside it: `sweeps` asks it for typed
+configurations before anything is planned, and nobody asks it again. Hydra is a library here, and so is the shell in
+which it finds us: in a sweep it calls the jobs back. The trials of `tune` and the rows of a table are configurations
+that `config` changes by values, so there it is asked again for each of them.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ WORDS = (
 )
 
 
-MAIN = ("cli", "config", "sweeps", "runs", "training")
+MAIN = ("cli", "sweeps", "config", "runs", "training")
 
 
 def level(top, room):
@@ -115,5 +116,13 @@ def test_no_room_hands_a_value_up(option, walked):
     steps = calls[option]
     climbs = {(caller, room) for caller, room in steps if caller is not None and level(*caller) < level(*room)}
     assert not climbs
-    first = list(dict.fromkeys(room for _, room in steps if room[1] in MAIN))
-    assert first[:4] == [("benchmarks", room) for room in MAIN[:4]], "typed, composed, planned, in this order"
+
+
+@pytest.mark.parametrize("option", VALUES)
+def test_config_is_passed_once_between_sweeps_and_runs(option, walked):
+    """It is entered from `sweeps` alone, and all of that comes before `runs` has met the value."""
+    calls, _ = walked
+    steps = [(caller and caller[1], room) for caller, (top, room) in calls[option] if room in MAIN]
+    entered = without_repeats([(caller, room) for caller, room in steps if caller != room])
+    assert entered[:4] == [(None, "cli"), ("cli", "sweeps"), ("sweeps", "config"), ("sweeps", "runs")]
+    assert without_repeats([room for _, room in steps]).count("config") == 1, "visited again, after another room"

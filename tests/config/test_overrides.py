@@ -81,6 +81,10 @@ def test_a_configuration_says_where_data_are_from_anywhere(tmp_path, monkeypatch
     assert composed(prepare_overrides(["data=csv", "data.path=null"]))["data"]["path"] is None
 
 
+def test_a_store_may_be_named_by_hydra():
+    assert composed(["store=runs/${hydra:job.config_name}"])["store"] == "runs/config"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -57,6 +57,12 @@ def test_a_job_of_a_sweep_is_composed_and_planned_once(words, composed, counted,
     assert counted == {"composed": composed, "planned": 4} and len(records(tmp_path)) == 4
 
 
+def test_the_quickstart_composes_and_plans_what_it_runs(counted, tmp_path):
+    words = ("model=popularity,random", "seed=0", "metrics=standard", "logger=none")
+    assert call("quickstart", tmp_path, *words) == 0
+    assert counted == {"composed": 1 + 2, "planned": 2} and len(records(tmp_path)) == 2
+
+
 def test_trials_are_planned_once_and_composed_with_the_command(counted, tmp_path):
     assert call("tune", tmp_path, "model=additive", "budget=3", "+model.space={train.l2:{low:1,high:2}}") == 0
     assert counted == {"composed": 1, "planned": 3 + 1} and len(records(tmp_path)) == 4
