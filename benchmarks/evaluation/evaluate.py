@@ -11,11 +11,12 @@ import numpy as np
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
 from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
 from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
+from upliftlens.benchmarks.metrics.cold import is_cold
 from upliftlens.benchmarks.metrics.metric import SECTIONS, Evidence, Imputed, Lists, Metric, Pairs, Ranks, crossed_sums
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Array, Interactions, take
+from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import Statistic, value
 from upliftlens.causal.propensities.trimming import Kept
 from upliftlens.models.contract import Method, TrainingData
@@ -150,18 +151,9 @@ def _prepare(held: HeldOut, data: TrainingData) -> _Exam:
     log = held.effects.log
     to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
     row = np.searchsorted(to_rank.users, np.asarray(rows.user))
-    cold = _cold(data, rows.user, rows.item)
-    cold_targets = _cold(data, to_rank.users[to_rank.row], to_rank.item)
+    cold = is_cold(data.log, rows.user, rows.item)
+    cold_targets = is_cold(data.log, to_rank.users[to_rank.row], to_rank.item)
     return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, cold, cold_targets)
-
-
-def _cold(data: TrainingData, user: Array, item: Array) -> np.ndarray:
-    """bool[N]: pairs (user i[N], item i[N]) whose user, or whose item, has no row in the training data."""
-    trained = np.asarray(data.log.weight) > 0
-    users, items = (np.asarray(column)[trained] for column in (data.log.user, data.log.item))
-    known_users, known_items = np.zeros(data.log.n_users, bool), np.zeros(data.log.n_items, bool)
-    known_users[users], known_items[items] = True, True
-    return ~(known_users[np.asarray(user)] & known_items[np.asarray(item)])
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:

@@ -17,7 +17,17 @@ import numpy as np
 
 from upliftlens.benchmarks.metrics import pairs, ranking
 from upliftlens.benchmarks.metrics.metric import Metric, Pairs, Ranks
+from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.intervals import Sums
+
+
+def is_cold(log: Interactions, user: Array, item: Array) -> np.ndarray:
+    """bool[N]: pairs (user i[N], item i[N]) whose user, or whose item, has no row in the training log."""
+    trained = np.asarray(log.weight) > 0
+    users, items = (np.asarray(column)[trained] for column in (log.user, log.item))
+    known_users, known_items = np.zeros(log.n_users, bool), np.zeros(log.n_items, bool)
+    known_users[users], known_items[items] = True, True
+    return ~(known_users[np.asarray(user)] & known_items[np.asarray(item)])
 
 
 def _part(evidence: Pairs | Ranks, cold: bool) -> Pairs | Ranks:
