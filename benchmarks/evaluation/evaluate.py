@@ -16,7 +16,7 @@ from upliftlens.benchmarks.metrics.metric import SECTIONS, Evidence, Imputed, Li
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, take
+from upliftlens.causal.interactions import Array, Interactions, take
 from upliftlens.causal.intervals import Statistic, value
 from upliftlens.causal.propensities.trimming import Kept
 from upliftlens.models.contract import Method, TrainingData
