@@ -121,7 +121,7 @@ def plan(configuration: Configuration) -> Plan:
         choose(name)  # a typo in a name is refused before anything starts
     this_plan = Plan(
         config=content,
-        **{name: kind for name, kind in options.items() if name not in ("model", "objective")},
+        **{name: of_group for name, of_group in options.items() if name not in ("model", "objective")},
         learning=Learning(
             plugins["model"], options["model"], plugins["loss"], plugins["objective"], options["objective"]
         ),

@@ -71,7 +71,8 @@ class Options(RunsOptions):
 
     ``alike``: groups of objectives that minimise the same function here.
 
-    ``budgets``: numbers of trials, named by a prefix of the row; a larger one repeats the trials of a smaller one.
+    ``budgets``: numbers of trials, named by a prefix of the row; with ``refining`` 0 a larger one repeats the trials of
+    a smaller one.
     ``variants``: options of all runs, trials too (of what is known of the propensities, for instance), by a prefix.
     ``blocks``: the options of variants of the final runs (with and without the training rows whose pair is tested, for
     instance), named by a prefix of the row. ``everywhere``: the columns are over all pairs of a world with known

@@ -159,8 +159,8 @@ def _leader(block: str, definition: Options, cells: Sequence[Cell]) -> Iterator[
     best, *others = sorted(values, key=lambda row: -values[row])
     highest, error = values[best], at[f"{next(iter(definition.blocks))}{best}", _error_of(criterion)]
     close = [f"{row} ({highest - values[row]:.3f})" for row in others if highest - values[row] < error]
-    within = f"the selection's own error, {error:.3f} (the standard error of {criterion} on one log)"
-    yield f"{block}{best} has the highest {first} but the {definition.ceiling}'s, {highest:.3f}. " + (
+    within = f"the error of such a selection, {error:.3f} (the standard error of {criterion} on one test log)"
+    yield f"{block}{best} has the highest {first} after the {definition.ceiling}'s, {highest:.3f}. " + (
         f"Closer to it than {within}: {', '.join(close)}; with another validation log the order may be another one."
         if close
         else f"No other row is closer to it than {within}."

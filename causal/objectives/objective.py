@@ -48,7 +48,8 @@ class Phase(NamedTuple):
 class Objective(NamedTuple):
     """An objective.
 
-    ``modules``: "prediction" and whatever else it trains. ``needs``: "everything" where it sums over D, "propensity"
+    ``modules``: "prediction" and whatever else it trains; the score of one called "propensity" is a logit of being
+    observed, and its loss a mean over D, which its λ is of. ``needs``: "everything" where it sums over D, "propensity"
     where it divides by P(observed), "everywhere" where it reads P(observed) of all pairs, "recommendations" where
     ``batch.observed`` samples a log of recommendations (all logged pairs, recommended or not) instead of the consumed
     pairs.
