@@ -7,7 +7,7 @@ import pytest
 from shell import call, records
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.compose import composed
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays, to_arrays
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Pairs, crossed_sums
 from upliftlens.benchmarks.metrics.registry import registry
@@ -96,9 +96,9 @@ def test_sums_by_item_are_stored_and_do_not_mix_with_others():
 
 def test_metrics_that_can_not_are_refused_with_those_that_can():
     with pytest.raises(UpliftlensError, match=r"and recall@10, auc/user are none: .* only .*rmse, mae.*, or leave"):
-        plan(composed([*WORDS, "metrics.names=[rmse,recall@10,auc/user]"]))
+        plan(configured([*WORDS, "metrics.names=[rmse,recall@10,auc/user]"]))
     with pytest.raises(UpliftlensError, match="did you mean 'users'"):
-        plan(composed([*WORDS, "metrics.interval.over=user"]))
+        plan(configured([*WORDS, "metrics.interval.over=user"]))
 
 
 def test_runs_and_comparisons_say_what_they_are_over(tmp_path, capsys):

@@ -3,7 +3,7 @@
 import pytest
 from shell import call, records
 
-from upliftlens.benchmarks.config.compose import composed, prepare_overrides
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.system.talk import say_once
 
@@ -42,7 +42,7 @@ def test_options_that_training_does_not_read_are_told_once_and_change_nothing_bu
     ],
 )
 def test_what_training_does_not_read_follows_from_its_optimiser_layout_and_objective(words, idle):
-    assert plan(composed(prepare_overrides(words)), words).idle == tuple(f"train.{name}" for name in idle)
+    assert plan(configured(words)).idle == tuple(f"train.{name}" for name in idle)
 
 
 def test_options_outside_the_key_that_a_stored_run_has_otherwise_are_told(tmp_path, capsys):

@@ -10,6 +10,7 @@ from test_tables import options, where
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import configured
+from upliftlens.benchmarks.config.sections import configuration_of
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.system.talk import quiet
@@ -123,7 +124,7 @@ def test_blocks_measure_the_same_fits(learners):
         assert [run["fit_key"] for run in left_out] == [run["fit_key"] for run in everything]
         assert not {run["key"] for run in left_out} & {run["key"] for run in everything}
     best = at["all-items/oracle", "cp@10"]
-    worlds = [prepare(plan(stored[key]["config"]), quiet).dataset.world for key in best.keys]
+    worlds = [prepare(plan(configuration_of(stored[key]["config"])), quiet).dataset.world for key in best.keys]
     assert best.value == pytest.approx(np.mean([-np.sort(-world.tau)[:, :10] for world in worlds]), rel=1e-6)
     assert at["oracle", "cp@10"].value < best.value, "some of the best were taken"
 
