@@ -197,11 +197,11 @@ def balanced_propensity(propensity: Array, imputed: Array, imputed_mean: Array, 
     return lib.where(exists, 1 / inverse((low + high) / 2), lib.nan)
 
 
-def by_user(terms: Terms, user: Array, n_users: int, pairs_per_user: float) -> tuple[Array, Array]:
+def by_user(terms: Terms, user: Array, n_users: int, pairs_per_user: Array | float) -> tuple[Array, Array]:
     """Numerators f[n_users] and denominators f[n_users] of an estimate: its value is the ratio of their sums.
 
-    ``pairs_per_user``: each user's share of |D|, the number of items where these are all users. Resampling users and
-    taking the ratio again gives the estimate's interval.
+    ``pairs_per_user``: each user's share of |D|, the number of items where these are all users, or f[n_users] where
+    users differ. Resampling users and taking the ratio again gives the estimate's interval.
     """
     lib = _library(*terms, user)
     sums = [

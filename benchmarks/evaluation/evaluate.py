@@ -73,7 +73,7 @@ class _Exam(NamedTuple):
     """Held out rows without padding (``held``): which are positive, their user's position, and what to rank.
 
     ``cold`` bool[N], of the rows, and ``cold_targets`` bool[P], of the relevant pairs: no row of the user, or of the
-    item, was trained on.
+    item, was trained on. ``inside`` bool[N]: the rows that trimming leaves, None for all.
     """
 
     held: HeldOut
@@ -82,6 +82,7 @@ class _Exam(NamedTuple):
     targets: Targets
     cold: np.ndarray
     cold_targets: np.ndarray
+    inside: np.ndarray | None
     outcome: AdditiveMeans | None = None
 
 
@@ -153,7 +154,8 @@ def _prepare(held: HeldOut, data: TrainingData) -> _Exam:
     row = np.searchsorted(to_rank.users, np.asarray(rows.user))
     cold = is_cold(data.log, rows.user, rows.item)
     cold_targets = is_cold(data.log, to_rank.users[to_rank.row], to_rank.item)
-    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, cold, cold_targets)
+    inside = None if weights.kept is None else weights.kept.of(rows.user, rows.item)
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, cold, cold_targets, inside)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
@@ -207,7 +209,7 @@ def _measure(
         evidence["pairs"] = _pairs(method, state, data, exam, config)
     if "imputed" in kinds:
         evidence["imputed"] = _imputed(method, state, data, exam, evidence["pairs"])
-    weighted = evidence if (kept := exam.held.weights.kept) is None else _trimmed(evidence, exam.held.rows, kept)
+    weighted = evidence if exam.inside is None else _trimmed(evidence, exam, exam.inside)
     if kinds & {"ranks", "lists"}:
         length = int(max((choice.cutoff for choice in chosen if choice.metric.evidence == "lists"), default=0))
         ranking = rank(method.score, state, data, exam.targets, config.block, config.tie_seed, length)
@@ -248,12 +250,12 @@ def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: 
     )
 
 
-def _trimmed(evidence: Mapping[Evidence, Any], rows: Interactions, kept: Kept) -> dict[Evidence, Any]:
+def _trimmed(evidence: Mapping[Evidence, Any], exam: _Exam, inside: np.ndarray) -> dict[Evidence, Any]:
     """The evidence on pairs without those that trimming leaves out."""
-    inside = kept.of(rows.user, rows.item)
-    result: dict[Evidence, Any] = {}
-    if "pairs" in evidence:
-        result["pairs"] = evidence["pairs"].take(inside)._replace(n_pairs=kept.n_pairs)
+    kept, result = exam.held.weights.kept, dict[Evidence, Any]()
+    if kept is not None and "pairs" in evidence:
+        counts = {"n_pairs": kept.n_pairs, "user_pairs": kept.shared_out(exam.targets.users)}
+        result["pairs"] = evidence["pairs"].take(inside)._replace(**counts)
     if "imputed" in evidence:
         imputed = evidence["imputed"]
         result["imputed"] = imputed._replace(pairs=result["pairs"], item=imputed.item[inside], kept=kept)

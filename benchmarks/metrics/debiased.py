@@ -19,8 +19,9 @@ denominator and each user's part of Σ_D ê are recomputed in every resample of 
 test row are divided equally among the test users. StableDR's p' is solved for once, on the whole test log, and kept in
 resamples.
 
-Where the propensity is trimmed (``propensity.trim``) the weighted ones are sums over the pairs that are kept, and
-estimate the plain metric over all of these; eib stays one over D.
+Where the propensity is trimmed (``propensity.trim``) the weighted ones are sums over the pairs that are kept, K, and
+estimate the plain metric over all of these; eib stays one over D. |K_u| differs by user, so K is not divided equally:
+each test user brings |K_u| of his own; only the pairs of users without a test row are divided equally.
 
 ê is the expected error of the prediction r̂ under the outcome model ``causal.effects.outcome_means.additive_means``,
 fitted to the method's training rows: values N(g, σ²), with (g − r̂)² + σ² and E|N(g − r̂, σ²)|; labels with
@@ -82,7 +83,7 @@ _KINDS = (
 def _by_user(estimator: risk.WeightedRisk, errors: np.ndarray, p: np.ndarray | None, pairs: Pairs) -> np.ndarray:
     """Numerator and denominator of each test user, f64[U, 2]."""
     terms = estimator.terms(np.asarray(errors, np.float64), None if p is None else np.asarray(p, np.float64))
-    return np.stack(risk.by_user(terms, pairs.row, pairs.n_users, pairs.n_pairs / pairs.n_users), axis=1)
+    return np.stack(risk.by_user(terms, pairs.row, pairs.n_users, pairs.pairs_per_user), axis=1)
 
 
 def _weighted_sums(kind: _Kind, name: str, pairs: Pairs, cutoff: float) -> np.ndarray:
@@ -123,7 +124,7 @@ def _imputed_sums(kind: _Kind, name: str, known: Imputed, cutoff: float) -> np.n
             return np.full((pairs.n_users, 2), np.nan)
         return _by_user(risk.snips, errors, balanced, pairs)
     estimator = {"eib": risk.observed_part, "dr": risk.ips, "sndr": risk.snips}[name]
-    n_pairs = np.full(pairs.n_users, pairs.n_pairs / pairs.n_users)
+    n_pairs = np.full(pairs.n_users, pairs.pairs_per_user)
     return np.column_stack([everywhere, n_pairs, _by_user(estimator, errors - imputed, p, pairs)])
 
 

@@ -35,7 +35,9 @@ class Pairs(NamedTuple):
     ``row`` i64[N]: position among the U = ``n_users`` test users; ``value`` f64[N]; ``positive`` bool[N], value ≥
     relevance; ``prediction`` f64[N] as predicted (float32), in the unit of the method's link; ``scale``: lowest and
     highest value. ``propensity`` f64[N], for metrics that are ``weighted``: P(the pair is among the test pairs), or
-    None; ``n_pairs``: users × items. ``options`` of debiased values, or None. ``cold`` bool[N]: see ``cold.py``.
+    None; ``n_pairs``: users × items, or those of them that trimming leaves. Then ``user_pairs`` f64[U] is each test
+    user's part of them; None: all parts are equal. ``options`` of debiased values, or None. ``cold`` bool[N]: see
+    ``cold.py``.
     ``item`` i64[N]: indices of the items, for intervals over users and items. ``calibration``: the options of the bins,
     or None.
     """
@@ -52,6 +54,12 @@ class Pairs(NamedTuple):
     cold: np.ndarray | None = None
     item: np.ndarray | None = None
     calibration: "CalibrationOptions | None" = None
+    user_pairs: np.ndarray | None = None
+
+    @property
+    def pairs_per_user(self) -> np.ndarray | float:
+        """Each test user's part of ``n_pairs``: it is drawn with the user in every resample of users."""
+        return self.n_pairs / self.n_users if self.user_pairs is None else self.user_pairs
 
     def take(self, chosen: np.ndarray) -> "Pairs":
         """Those of the pairs that bool[N] chooses; every user stays."""
@@ -217,7 +225,10 @@ class Metric(NamedTuple):
 
 
 def crossed_sums(metric: Metric, pairs: Pairs, cutoff: float) -> tuple[sparse.csr_array, Crossed]:
-    """As ``metric.sums``, but by user, item and total (``causal.crossed``), for a metric that has them ``by_pair``."""
+    """As ``metric.sums``, but by user, item and total (``causal.crossed``), for a metric that has them ``by_pair``.
+
+    The total |D| is the same in every resample. That of the pairs that trimming leaves is not: a plan refuses it.
+    """
     assert pairs.item is not None
     n = len(pairs.row)
     terms = metric.sums(pairs._replace(row=np.arange(n), n_users=n), cutoff)

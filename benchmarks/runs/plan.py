@@ -134,6 +134,7 @@ def plan(configuration: Configuration) -> Plan:
         unread=tuple(unread(overrides)) if isinstance(plugins["model"].value, Solver) else (),
     )
     data, train, weighted = this_plan.data, this_plan.train, this_plan.weighted
+    _check_intervals(this_plan)
     check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, this_plan.needs)
     feedback = getattr(data, "feedback", None)
     if this_plan.solver:
@@ -141,6 +142,22 @@ def plan(configuration: Configuration) -> Plan:
         return this_plan
     check_learning(this_plan.learning, train.optimizer, train.layout, feedback, weighted)
     return replace(this_plan, idle=tuple(idle(overrides, this_plan.learning, train.optimizer, train.layout)))
+
+
+def _check_intervals(plan: Plan) -> None:
+    """Refuses intervals over users and items of metrics that divide by |K|, which changes with the items.
+
+    Raises:
+        UpliftlensError: naming the metrics.
+    """
+    if plan.metrics.interval.over == "users" or not getattr(plan.propensity, "trim", 0):
+        return
+    if names := [name for name in plan.metrics.names if choose(name).metric.by_pair == "numerator"]:
+        raise UpliftlensError(
+            f"{', '.join(names)} with propensity.trim: how many pairs are left changes with the items that are drawn, "
+            "which metrics.interval.over=users-items does not know: leave it at users, choose /snips, or "
+            "propensity.trim=0"
+        )
 
 
 def ignored(plan: Plan) -> str | None:

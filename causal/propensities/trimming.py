@@ -19,11 +19,24 @@ _CELLS = 2_000_000  # pairs whose p are held at once
 
 
 class Kept(NamedTuple):
-    """K, for a propensity that is neither clipped nor scaled to a part of the log; ``n_pairs`` is |K|."""
+    """K, for a propensity that is neither clipped nor scaled to a part of the log.
+
+    ``by_user`` i64[n_users] is |K_u|, the number of a user's pairs that are in K.
+    """
 
     propensity: Propensity
     threshold: float
-    n_pairs: int
+    by_user: np.ndarray
+
+    @property
+    def n_pairs(self) -> int:
+        """|K|."""
+        return int(self.by_user.sum())
+
+    def shared_out(self, users: Array) -> np.ndarray:
+        """f64[U]: |K_u| of some users, and to each an equal part of the pairs of all others; their sum is |K|."""
+        mine = self.by_user[users]
+        return mine + (self.n_pairs - mine.sum()) / len(mine)
 
     def of(self, users: Array, items: Array) -> np.ndarray:
         """bool[N]: whether the pairs are in K."""
@@ -49,8 +62,8 @@ def trimmed(propensity: Propensity, log: Interactions, threshold: float) -> Kept
         )
     step = max(1, _CELLS // log.n_items)
     blocks = (np.arange(start, min(start + step, log.n_users)) for start in range(0, log.n_users, step))
-    kept = Kept(propensity, threshold, 0)
-    kept = kept._replace(n_pairs=sum(int(kept.everywhere(users).sum()) for users in blocks))
+    kept = Kept(propensity, threshold, np.zeros(0, np.int64))
+    kept = kept._replace(by_user=np.concatenate([kept.everywhere(users).sum(axis=1) for users in blocks]))
     if not kept.of(log.user, log.item).any():
         largest = propensity.pairs(log.user, log.item, log.value).max()
         raise UpliftlensError(

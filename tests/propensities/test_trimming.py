@@ -9,8 +9,10 @@ from scipy.stats import foldnorm
 from shell import call, records
 from test_metrics_oracle import METHODS, N_ITEMS, N_USERS, RELEVANCE, SCALE, config, problem
 
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, evaluate
 from upliftlens.benchmarks.metrics.metric import DebiasOptions
+from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.causal import risk
 from upliftlens.causal.effects.outcome_means import additive_means
 from upliftlens.causal.errors import UpliftlensError
@@ -91,6 +93,39 @@ def test_weighted_metrics_are_those_of_the_kept_pairs_and_the_others_stay():
     assert result["mae/sndr"] == pytest.approx(mean + ((error - at) / weight).sum() / (1 / weight).sum(), rel=1e-6)
     balanced = risk.balanced_propensity(weight, at, mean)
     assert result["mae/stable-dr"] == pytest.approx((error / balanced).sum() / (1 / balanced).sum(), rel=1e-5)
+
+
+def judged(p, threshold, names):
+    """Method, scores, data, held out rows and options of a test with the propensity p[users, items], trimmed."""
+    data, rows, _, _, _, scores = problem(3, ties=False)
+    weights = PairWeights(
+        p[rows.user, rows.item].astype(np.float32), "", trimmed(models.given(p, "p"), data.log, threshold)
+    )
+    held = HeldOut(rows, data.log, RELEVANCE, SCALE, "explicit", weights=weights)
+    return METHODS["rating"], 3 + scores, data, held, replace(config(names), debiased=DebiasOptions(0.005, 5.0))
+
+
+def test_each_user_brings_his_own_kept_pairs_to_the_denominator_and_the_untested_are_shared_out():
+    p = np.random.default_rng(5).uniform(0.05, 0.5, (N_USERS, 1)) + np.linspace(0, 0.4, N_ITEMS)
+    result = evaluate(*judged(p, 0.4, [f"mae/{name}" for name in ("ips", "clipped", "dr", "sndr", "eib")]))
+    inside, tested = p.astype(np.float32) >= 0.4, result.users
+    untested = np.setdiff1d(np.arange(N_USERS), tested)
+    expected = inside[tested].sum(axis=1) + inside[untested].sum() / len(tested)
+    assert len(untested) and len(np.unique(expected)) > 5, "users differ"
+    sums = {name: each.sums for name, each in result.statistics.items()}
+    for name, column in (("mae/ips", 1), ("mae/clipped", 1), ("mae/dr", 1), ("mae/dr", 3), ("mae/sndr", 1)):
+        np.testing.assert_allclose(sums[name][:, column], expected, rtol=1e-12, err_msg=f"{name}, total {column}")
+        assert sums[name][:, column].sum() == pytest.approx(inside.sum(), rel=1e-12)
+    np.testing.assert_array_equal(sums["mae/eib"][:, 1], N_USERS * N_ITEMS / len(tested))  # over D
+
+
+def test_intervals_over_users_and_items_are_refused_where_the_denominator_changes_with_the_items():
+    words = ["model=popularity", "propensity=popularity", "metrics.interval.over=users-items"]
+    names = "metrics.names=[rmse,rmse/ips,mae/clipped,rmse/snips]"
+    with pytest.raises(UpliftlensError, match=r"rmse/ips, mae/clipped with propensity\.trim: .* leave it at users"):
+        plan(configured([*words, names, "propensity.trim=0.1"]))
+    plan(configured([*words, "metrics.names=[rmse,rmse/snips]", "propensity.trim=0.1"]))
+    plan(configured([*words, names]))
 
 
 def test_a_run_says_what_left_and_only_its_key_changes(tmp_path, capsys):
