@@ -165,6 +165,8 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConf
         return "the test set is empty"
     if metric.weighted and exam.held.weights.propensity is None:
         return exam.held.weights.missing
+    if metric.weighted and exam.inside is not None and not exam.inside.any():
+        return "propensity.trim leaves out all test rows"
     if metric.reads is not None and getattr(config, metric.reads) is None:
         options = (f"metrics.{metric.reads}.{field.name}" for field in fields(SECTIONS[metric.reads]))
         return f"it needs the options {' and '.join(options)}"

@@ -10,7 +10,7 @@ from shell import call, records
 from test_metrics_oracle import METHODS, N_ITEMS, N_USERS, RELEVANCE, SCALE, config, problem
 
 from upliftlens.benchmarks.config.compose import configured
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, evaluate, monitor
 from upliftlens.benchmarks.metrics.metric import DebiasOptions
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.causal import risk
@@ -117,6 +117,19 @@ def test_each_user_brings_his_own_kept_pairs_to_the_denominator_and_the_untested
         np.testing.assert_allclose(sums[name][:, column], expected, rtol=1e-12, err_msg=f"{name}, total {column}")
         assert sums[name][:, column].sum() == pytest.approx(inside.sum(), rel=1e-12)
     np.testing.assert_array_equal(sums["mae/eib"][:, 1], N_USERS * N_ITEMS / len(tested))  # over D
+
+
+def test_a_part_without_a_kept_row_has_no_weighted_metric_and_can_not_select_by_one():
+    _, rows, *_ = problem(3, ties=False)
+    p = np.full((N_USERS, N_ITEMS), 0.9)
+    p[rows.user, rows.item] = 0.1
+    names = [f"rmse/{name}" for name in ("ips", "clipped", "snips", "dr", "sndr", "stable-dr")]
+    method, scores, data, held, options = judged(p, 0.3, ["rmse", *names])
+    result = evaluate(method, scores, data, held, options)
+    assert list(result.summaries) == ["rmse"]
+    assert result.absent == dict.fromkeys(names, "propensity.trim leaves out all test rows")
+    with pytest.raises(UpliftlensError, match=r"by rmse/ips: propensity\.trim leaves out all validation rows"):
+        monitor(method, data, held, "rmse/ips", options)
 
 
 def test_intervals_over_users_and_items_are_refused_where_the_denominator_changes_with_the_items():
