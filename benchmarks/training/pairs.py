@@ -34,7 +34,8 @@ def pairs(data: TrainingData, link: Link, size: int | None, wants: Wants) -> Fee
             return picked
         ends = (data.n_users, data.n_items)
         users, items = (rng.integers(0, end, (n_steps, drawn), np.int32) for end in ends)
-        while wants.kept is not None and len(left := np.flatnonzero(~wants.kept.of(users.ravel(), items.ravel()))):
+        left = np.arange(users.size)  # pairs that were just drawn: only they may lie outside of K
+        while wants.kept is not None and len(left := left[~wants.kept.of(users.flat[left], items.flat[left])]):
             users.flat[left], items.flat[left] = (rng.integers(0, end, len(left), np.int32) for end in ends)
         return picked, users, items
 

@@ -1,5 +1,8 @@
 """Batches for objectives that divide by propensities or sum over all pairs: exact in tiles, unbiased where drawn."""
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,6 +93,28 @@ def test_trimmed_tiles_add_up_to_the_full_gradient_of_the_kept_pairs(objective):
     for name, value in expected.items():
         np.testing.assert_allclose(np.mean([part[name] for part in parts], axis=0), value, atol=2e-6)
     assert np.abs(expected["prediction"] - gradient(objective, whole)["prediction"]).max() > 1e-3
+
+
+def test_only_pairs_that_were_just_drawn_are_asked_for():
+    asked = []
+
+    class Asked(NamedTuple):
+        n_pairs: int
+
+        def of(self, users, items):
+            asked.append(len(users))
+            return KEPT.of(users, items)
+
+    def order(kept):
+        return feed(DATA, "pairs", "rating", 50, 6, WANTS._replace(kept=kept)).order(np.random.default_rng(2))
+
+    drawn = order(Asked(KEPT.n_pairs))
+    n_rows, first, *again = asked
+    assert (n_rows, first) == (len(DATA.log), drawn[1].size) and first > again[0] > 0
+    assert all(before >= after for before, after in pairwise(again))
+    assert KEPT.of(drawn[1].ravel(), drawn[2].ravel()).all()
+    for mine, other in zip(drawn, order(KEPT), strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_trimmed_pairs_draw_from_the_kept_pairs_alike():
