@@ -81,7 +81,7 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
         if not chosen:
             continue
         place, value = [at for at, _ in chosen], np.array([row.value for _, row in chosen])
-        ends = np.abs(np.array([(row.lo, row.hi) for _, row in chosen]).T - value)
+        ends = _bars(value, *np.array([(row.lo, row.hi) for _, row in chosen]).T)
         colour, face = COLOURS[1 if marked else 0], None if marked else "white"
         axes.errorbar(
             value, place, xerr=ends, color=colour, mfc=face, fmt="o", markersize=4.5, elinewidth=1.2, label=name
@@ -141,7 +141,7 @@ def reliability_plot(curves: Mapping[str, Reliability], title: str) -> "Figure":
     upper.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--", label="calibrated")
     for place, (label, curve) in enumerate(curves.items()):
         colour, marker = COLOURS[place % len(COLOURS)], MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
-        ends = np.abs(np.stack([curve.lo, curve.hi]) - curve.share)
+        ends = _bars(curve.share, curve.lo, curve.hi)
         upper.errorbar(curve.predicted, curve.share, yerr=ends, color=colour, marker=marker, markersize=4, label=label)
         lower.plot(curve.predicted, curve.pairs, color=colour, marker=marker, markersize=4)
     upper.set_title(title, fontsize=10)
@@ -159,7 +159,7 @@ def scatter_plot(points: Mapping[str, Sequence[Summary]], title: str, x_label: s
     figure, axes = _axes(title, 7.0, 4.8)
     for place, (label, (x, y)) in enumerate(points.items()):
         ends = [
-            None if np.isnan((side.lo, side.hi)).any() else np.abs(np.array((side.lo, side.hi)) - side.value)[:, None]
+            None if np.isnan((side.lo, side.hi)).any() else _bars(*np.array([[side.value], [side.lo], [side.hi]]))
             for side in (x, y)
         ]
         axes.errorbar(
@@ -191,6 +191,11 @@ def histogram_plot(panels: Sequence[Histogram], x_label: str) -> "Figure":
     axes.set_xlabel(x_label)
     figure.tight_layout()
     return figure
+
+
+def _bars(value: np.ndarray, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
+    """f64[2, N]: how far error bars reach below and above; 0 on a side where the interval leaves out the value."""
+    return np.maximum(0, np.stack([value - lo, hi - value]))
 
 
 def _band(axes: "Axes", line: Line, colour: str) -> None:

@@ -7,6 +7,7 @@ from shell import records
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.evaluation.evaluation import from_arrays
+from upliftlens.benchmarks.reports.drawing import Reliability, reliability_plot
 from upliftlens.benchmarks.reports.figures import figure
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.intervals import Resampling
@@ -44,6 +45,14 @@ def test_every_bin_is_where_its_pairs_are(store):
     assert count.sum() == 400 and len(count) == 4
     ends = np.array([segment[:, 1] for segment in points.lines[2][0].get_segments()])
     assert (ends[:, 0] < share).all() and (share < ends[:, 1]).all()
+
+
+def test_an_interval_that_leaves_out_its_point_has_no_bar_beyond_it():
+    at = np.array([0.2, 0.6, 0.9])
+    curve = Reliability(at, at, np.array([0.3, 0.1, 0.8]), np.array([0.5, 0.4, 1.0]), np.full(3, 9.0))
+    bars = reliability_plot({"m": curve}, "").axes[0].containers[0].lines[2][0]
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends, [[0.2, 0.5], [0.1, 0.6], [0.8, 1.0]])
 
 
 def test_the_verb_and_what_it_refuses(store, tmp_path, capsys):
