@@ -7,7 +7,9 @@ Minimises, for each phase of the objective,
 over the parameters θ of the modules that the phase moves; penalty is ‖θ‖², or what the module's own ``penalty()``
 says; s is the share of λ that the objective's options state for the module (``Phase.l2``; 1 where they state none); λ
 is ``train.l2``, N = |O| the number of training rows, so that λ means the same in every layout and batch size (it is
-the λ of Σ_O e + λ‖θ‖²). The loss of a module called "propensity" is a mean over all pairs: there N = |D|. Where pairs
+the λ of Σ_O e + λ‖θ‖²). The loss of a module called "propensity" is a mean over all pairs: there N = |D|. With
+``propensity.trim`` weighted losses are means over O∩K and K (``causal.propensities.trimming``) and N stays |O| and |D|:
+it is then the λ of |O|/|O∩K|·Σ_{O∩K} e + λ‖θ‖², so that trimming alone does not regularise more. Where pairs
 of a log of recommendations are summed over, |O| is the number of logged rows; for
 triples it is always that of the positives. Each module's score gets a learned, unregularised constant, which starts
 at the mean target or its logit (``_start``).
