@@ -235,4 +235,5 @@ stable_dr = _stable("stable_dr", from_density, _EVERYTHING, 5)
 """SNIPS with propensities learned so that it gives the imputed errors their true mean."""
 
 stable_dr_given = _stable("stable_dr_given", from_given, frozenset({*_BOTH, "everywhere"}), 1)
-"""StableDR whose propensities are learned from given ones on; with z held at 0 it is SNIPS with the given p."""
+"""StableDR whose propensities are learned from given ones on; with z held at 0 it is SNIPS with the given p where
+p ≥ ``floor``, and with the floor elsewhere."""
