@@ -29,7 +29,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class HeldOut(NamedTuple):
-    """How a fit without a ``share`` of the rows predicts which of the pairs that it has not seen are observed."""
+    """How a fit without a ``share`` of the observed pairs predicts which of the pairs it has not seen are observed."""
 
     share: float
     unseen: Calibration
@@ -45,8 +45,8 @@ def diagnostics(
 ) -> dict[str, Any]:
     """A clipped propensity, not normalised, in a record: its description, ``diagnose``, the histogram of overlap.
 
-    ``held_out``: how a fit without a share of the rows does on pairs it has not seen; the same numbers in sample, on
-    all pairs, stand beside it. ``kept``: the pairs that trimming leaves: the numbers of weights are theirs.
+    ``held_out``: how a fit without a share of the observed pairs does on pairs it has not seen; the same numbers in
+    sample, on all pairs, stand beside it. ``kept``: the pairs that trimming leaves: the numbers of weights are theirs.
 
     Raises:
         UpliftlensError: if the log is empty, or a row's propensity is not in (0, 1] or can't be known.
@@ -164,8 +164,8 @@ def _trimmed_lines(trimmed: Mapping[str, Any] | None) -> list[str]:
         return []
     rows, pairs = ("{:,} of {:,}".format(*trimmed[what]) for what in ("rows", "pairs"))
     return [
-        f"  trimmed: {rows} rows and {pairs} pairs have p < {trimmed['threshold']:g} and leave all that is weighted by "
-        "1/p, which now estimates the mean over the other pairs, not over all"
+        f"  trimmed: {rows} rows and {pairs} pairs have p < {trimmed['threshold']:g} and are left out of losses and "
+        "metrics weighted by 1/p, which then estimate the mean over the other pairs, not over all"
     ]
 
 
@@ -175,9 +175,9 @@ def _unseen_lines(held_out: Mapping[str, Any] | None) -> list[str]:
     unseen, seen = held_out["unseen"], held_out["seen"]
     gains = [f"{abs(side['gain']):.1%} {'below' if side['gain'] >= 0 else 'above'}" for side in (unseen, seen)]
     return [
-        f"  fitted without {held_out['share']:.0%} of the rows, on the pairs it has not seen: calibration error "
-        f"{unseen['error']:.0%} of the exposure rate, {unseen['by_chance']:.0%} by chance alone (in sample "
-        f"{seen['error']:.0%}), log loss {gains[0]} that of a constant (in sample {gains[1]})"
+        f"  fitted without {held_out['share']:.0%} of the observed pairs, on the pairs it has not seen: "
+        f"calibration error {unseen['error']:.0%} of the exposure rate, {unseen['by_chance']:.0%} by chance alone "
+        f"(in sample {seen['error']:.0%}), log loss {gains[0]} that of a constant (in sample {gains[1]})"
     ]
 
 

@@ -31,8 +31,8 @@ class PropensityOptions(PropensityChoice):
     ``name`` is the kind's: an installed kind gives it, and all other options, a default; those of the built-in ones
     are in ``configs/propensity/NAME.yaml``. ``floor``: lowest propensity after clipping; ``normalise``: scale p so that
     Σ 1/p over the log is |D|. ``held_out``: share of the observed pairs by which a fit to the others is judged, 0
-    for none; the estimate itself is fitted to all. ``trim``: pairs with a lower propensity leave what is weighted
-    by it, see ``causal.propensities.trimming``; 0: none does.
+    for none; the estimate itself is fitted to all. ``trim``: pairs with a lower propensity are left out of losses and
+    metrics weighted by it, see ``causal.propensities.trimming``; 0: none is.
     """
 
     floor: Annotated[float, Within(0, 1)]

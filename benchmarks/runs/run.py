@@ -212,7 +212,7 @@ def _measured(
         diagnostics["evaluation"]["trimmed_test_pairs"] = below
         say_once(
             f"{dataset.name}, split {parts.name}: {below:,} of {len(parts.test):,} test rows have p < "
-            f"{weights.kept.threshold:g} (propensity.trim) and leave the metrics that are weighted by 1/p",
+            f"{weights.kept.threshold:g} (propensity.trim): they are left out of metrics weighted by 1/p",
             reporter.say,
         )
     if log is not None:

@@ -58,7 +58,7 @@ class Calibration(NamedTuple):
 class ExposureFit(NamedTuple):
     """How p fits the exposure on all of D; None if not known. ``feature``: the one with the largest imbalance.
 
-    ``unseen``: of a fit without a share of the rows, on the pairs it has not seen.
+    ``unseen``: of a fit without a share of the observed pairs, on the pairs it has not seen.
     """
 
     ece: float | None = None

@@ -88,7 +88,7 @@ def test_the_true_propensity_is_as_good_as_chance_allows_and_what_was_learned_by
     assert said["held_out"]["unseen"] == learned.unseen._asdict()
     assert said["held_out"]["seen"]["gain"] > 0.9, "in sample nothing shows it"
     assert said["verdict"] == "poor" and "on unseen pairs its log loss is" in said["reason"]
-    line = next(line for line in verdict(said).splitlines() if "fitted without 20% of the rows" in line)
+    line = next(line for line in verdict(said).splitlines() if "fitted without 20% of the observed pairs" in line)
     assert "that of a constant (in sample" in line and "above that" in line
     assert "held_out" not in diagnostics(fitted, known.log, known.dataset, 0.0)
 
@@ -124,7 +124,7 @@ def test_a_run_is_judged_anew_and_not_trained_anew(tmp_path, capsys):
     words += ("data.test_per_user=10", "split=given", "metrics.names=[rmse]", "propensity=popularity", "objective=ips")
     assert call("run", tmp_path, *words) == 0
     assert call("run", tmp_path, *words, "propensity.held_out=0.25") == 0
-    assert "fitted without 25% of the rows" in " ".join(capsys.readouterr().err.split())
+    assert "fitted without 25% of the observed pairs" in " ".join(capsys.readouterr().err.split())
     first, second = sorted(records(tmp_path), key=lambda record: record["created"])
     assert first["fit_key"] == second["fit_key"] and first["key"] != second["key"]
     assert second["diagnostics"]["propensity"]["held_out"]["share"] == 0.25
