@@ -14,16 +14,21 @@ from scipy import sparse
 
 from upliftlens.causal.errors import UpliftlensError
 
+CHOICE = "by --where config.metrics.interval.over=users-items or --where 'config.metrics.interval.over!=users-items'"
+"""The conditions that choose runs of one kind; != also finds records from before there were two."""
+
 
 class Crossed(NamedTuple):
     """The C columns of a statistic's sums f64[U, C]: column c is of item ``item[c]`` and adds to total ``total[c]``.
 
-    ``item``, ``total`` i64[C]; ``fixed`` f64[S] is added to the S totals in every resample.
+    ``item``, ``total`` i64[C]; ``fixed`` f64[S] is added to the S totals in every resample. ``items`` i64[I]: what is
+    drawn from, the items of all pairs, ascending, also those whose sums are 0: two methods draw the same.
     """
 
     item: np.ndarray
     total: np.ndarray
     fixed: np.ndarray
+    items: np.ndarray
 
     def resampled(self, columns: np.ndarray, items: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """f64[S, R]: the totals in R resamples that hold ``items`` i64[I], ascending, ``counts`` f64[I, R] times."""
@@ -44,7 +49,7 @@ def crossed(
     pair, total = entries.coords
     codes, column = np.unique(total.astype(np.int64) * n_items + item[pair], return_inverse=True)
     sums = sparse.csr_array((entries.data, (row[pair], column)), shape=(n_users, len(codes)))
-    return sums, Crossed(codes % n_items, codes // n_items, fixed)
+    return sums, Crossed(codes % n_items, codes // n_items, fixed, np.unique(item).astype(np.int64))
 
 
 def items_of(tables: Sequence[Crossed | None]) -> np.ndarray | None:
@@ -53,10 +58,10 @@ def items_of(tables: Sequence[Crossed | None]) -> np.ndarray | None:
     Raises:
         UpliftlensError: if the sums of some are by item, and of others not.
     """
-    by_item = [table.item for table in tables if table is not None]
+    by_item = [table.items for table in tables if table is not None]
     if len(by_item) not in (0, len(tables)):
         raise UpliftlensError(
-            "some of these runs have metrics.interval.over=users-items, others users: run all with the same, "
-            "or choose by --where config.metrics.interval.over=users"
+            "some of these runs have metrics.interval.over=users-items, others users: run all with the same, or choose "
+            + CHOICE
         )
     return np.unique(np.concatenate(by_item)) if by_item else None

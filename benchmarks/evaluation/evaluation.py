@@ -95,8 +95,11 @@ def from_arrays(arrays: Mapping[str, np.ndarray], diagnostics: Mapping[str, Any]
         if part:
             csr = tuple(arrays[f"{name}:{part}"] for part in ("data", "indices", "indptr"))
             sums = sparse.csr_array(csr, shape=tuple(arrays[f"{name}:shape"]))
-        metric, by_item = choose(name).metric, [f"{name}:{part}" for part in Crossed._fields]
-        crossed = Crossed(*(arrays[part] for part in by_item)) if by_item[0] in arrays else None
+        metric, crossed = choose(name).metric, None
+        if f"{name}:item" in arrays:
+            item, total, fixed = (arrays[f"{name}:{part}"] for part in ("item", "total", "fixed"))
+            # Records from before all items were kept have those with sums.
+            crossed = Crossed(item, total, fixed, arrays.get(f"{name}:items", np.unique(item)))
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without, crossed)
     absent, random = diagnostics.get("absent", {}), diagnostics.get("random", True)
     return Evaluation(arrays["users"], statistics, {}, absent, {}, random)

@@ -16,6 +16,7 @@ import numpy as np
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistic_of
 from upliftlens.benchmarks.metrics.registry import choose
+from upliftlens.causal.crossed import CHOICE, items_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import (
     Difference,
@@ -36,12 +37,14 @@ class Replicated(NamedTuple):
     """A metric over the S runs of a method: its ``values`` f64[S], and ``drawn`` f64[S, R], R replicates per run.
 
     ``users[s]`` i64[U]: the users of run s; ``defined`` i64[U]: those for whom the metric is defined in some run.
+    ``items`` i64[I]: the items that were resampled, too, those of all runs; None: users alone.
     """
 
     values: np.ndarray
     drawn: np.ndarray
     users: tuple[np.ndarray, ...]
     defined: np.ndarray
+    items: np.ndarray | None = None
 
     @property
     def mean(self) -> float:
@@ -105,8 +108,8 @@ def replicated(runs: Sequence[Evaluation], metric: str, resampling: Resampling) 
     statistics = [statistic_of(run, metric) for run in runs]
     drawn, _ = replicates(statistics, resampling)
     defined = np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics]))
-    users = tuple(statistic.units for statistic in statistics)
-    return Replicated(np.array([value(statistic) for statistic in statistics]), drawn, users, defined)
+    users, items = tuple(each.units for each in statistics), items_of([each.crossed for each in statistics])
+    return Replicated(np.array([value(statistic) for statistic in statistics]), drawn, users, defined, items)
 
 
 def over_seeds(runs: Sequence[Evaluation], metric: str, resampling: Resampling) -> Summary:
@@ -132,7 +135,8 @@ def difference(label: str, first: Replicated, second: Replicated, resampling: Re
     """First − second; with several runs their spread counts too, so the interval is about methods, not these runs.
 
     Raises:
-        UpliftlensError: if the two sides don't have the same users, run by run.
+        UpliftlensError: if the two sides don't have the same users, run by run, or were not resampled alike: one over
+            users and one over users and items, or over other items.
     """
     if len(first.users) != len(second.users):
         raise UpliftlensError(
@@ -144,6 +148,16 @@ def difference(label: str, first: Replicated, second: Replicated, resampling: Re
             raise UpliftlensError(
                 f"comparison '{label}': run {number} of each side has different test users; compare runs of one split"
             )
+    if (first.items is None) != (second.items is None):
+        raise UpliftlensError(
+            f"comparison '{label}': one side is resampled over users and items, the other over users, so they are not "
+            f"paired: run both with the same metrics.interval.over, or choose {CHOICE}"
+        )
+    if first.items is not None and second.items is not None and not np.array_equal(first.items, second.items):
+        raise UpliftlensError(
+            f"comparison '{label}': the sides have different test items, so their resamples of items are not paired: "
+            "compare runs of one split"
+        )
     n = len(np.union1d(first.defined, second.defined))
     return difference_of(pooled(first.values - second.values, first.drawn - second.drawn), n, resampling.level)
 
@@ -249,51 +263,6 @@ def compare(
             differs=decision.better != "undecided",
             margin=margin,
             about="fits" if of_fits else "methods",
-            over="users" if statistic_of(pairs[label][0][0], name).crossed is None else "users-items",
+            over="users" if left.items is None else "users-items",
         )
     return compared
-
-
-def verdict(comparison: Comparison, first: str, second: str, level: float) -> str:
-    """The result of the comparison in a sentence; ``level`` in (0, 1)."""
-    at = f"at level {level:.0%}"
-    if comparison.family > 1:
-        at += f", after Holm's correction for {comparison.family} comparisons"
-    inside = f"the {level:.0%} interval lies inside ±{comparison.margin or 0:g}"
-    if comparison.about == "fits":
-        differ = "differ" if comparison.differs else "can't be told apart"
-        return f"these two fits {differ} ({at}); what other seeds would give, one run can't say."
-    if comparison.better == "undecided":
-        if comparison.within_margin:
-            return f"the same: {inside}."
-        beyond = "" if comparison.margin is None else f", and the interval reaches beyond ±{comparison.margin:g}"
-        return f"undecided: the difference may be chance {at}{beyond}."
-    better = first if comparison.better == "first" else second
-    if comparison.within_margin:
-        return f"{better} is better, but by less than the margin: the difference is not chance {at}; {inside}."
-    return f"{better} is better: the difference is not chance {at}."
-
-
-def in_words(comparison: Comparison, first: str, second: str, level: float) -> list[str]:
-    """Lines for a reader: both values, their difference with its interval, the verdict, and what the words mean."""
-    difference = f"{comparison.difference:+.4f} [{comparison.lo:+.4f}, {comparison.hi:+.4f}]"
-    chance = p_in_words(comparison, comparison.p)
-    return [
-        f"  {first:<24} {comparison.first:.4f}",
-        f"  {second:<24} {comparison.second:.4f}",
-        f"  {'difference':<24} {difference}, {chance}, effect {comparison.effect:+.2f}",
-        verdict(comparison, first, second, level),
-        *meaning(level, comparison.about, comparison.over),
-    ]
-
-
-def meaning(level: float, about: str, over: str) -> list[str]:
-    """What the words of a comparison mean, in lines for a reader; ``about``, ``over``: as in ``Comparison``."""
-    new = ["users", *["items"] * (over == "users-items"), *["seeds"] * (about == "methods")]
-    fixed = ", ".join([*(word for word in ("seeds", "items") if word not in new), "training rows and split"])
-    return [
-        f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the",
-        "difference over the spread of the users' differences, above 0 where the first is better; 0.2 is small.",
-        f"All this is about other {' and '.join(filter(None, (', '.join(new[:-1]), new[-1])))}; "
-        f"{fixed} are taken as they are.",
-    ]

@@ -65,7 +65,7 @@ def figure_of(
     if not runs:
         raise UpliftlensError(f"no finished run in {store.root}{' meets ' if where else ''}{' '.join(where)}")
     shown = [run for of_method in runs.values() for run in of_method]
-    require_one_experiment(shown)
+    require_one_experiment(shown, _READ.get(kind, [x, y]))
     of_scatter = [x, y] if kind == "scatter" else []
     require_one_world(shown, of_scatter)
     if kind == "reliability":
@@ -98,7 +98,9 @@ def figure(kind: str, contenders: Mapping[str, Sequence[Evaluation]], x: str, y:
     """
     if kind == "scatter":
         points = {name: [over_seeds(runs, metric, interval) for metric in (x, y)] for name, runs in contenders.items()}
-        return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over users and runs)", x, y)
+        first = next(iter(contenders.values()))[0]  # all are of one protocol, which holds metrics.interval.over
+        over = "users" if statistic_of(first, x).crossed is None else "users, items"
+        return scatter_plot(points, f"{y} against {x} ({interval.level:.0%} intervals over {over} and runs)", x, y)
     if kind == "reliability":
         title = f"Reliability on the test pairs ({interval.level:.0%} intervals over users and runs)"
         return reliability_plot({name: _reliability(runs, interval) for name, runs in contenders.items()}, title)

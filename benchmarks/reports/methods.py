@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.metrics.registry import choose, in_full
-from upliftlens.benchmarks.reports.comparison import Comparison, compare, in_words, meaning, p_in_words, verdict
+from upliftlens.benchmarks.reports.comparison import Comparison, compare, p_in_words
 from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
-from upliftlens.benchmarks.reports.selection import once_per_fit, query, unmet
+from upliftlens.benchmarks.reports.selection import measured_as, once_per_fit, query, text, unmet
+from upliftlens.benchmarks.reports.sentences import in_words, meaning, verdict
 from upliftlens.benchmarks.runs.records import Record, dumps, plain
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -57,7 +58,7 @@ def compared(
         raise UpliftlensError(f"{twice[0]} is named more than once")
     sides = {name: _measured(runs_of(records, name), metric) for name in names}
     chosen = combinations(names, 2) if baseline is None else ((name, baseline) for name in names if name != baseline)
-    runs = {pair: _paired(sides, *pair) for pair in chosen}
+    runs = {pair: _paired(sides, *pair, metric) for pair in chosen}
     every = {run.key: run for both in runs.values() for side in both for run in side}
     require_one_world(list(every.values()), [metric])
     loaded = dict(zip(every, evaluations(store, list(every.values())), strict=True))
@@ -70,12 +71,28 @@ def compared(
     return [Compared(pair, runs[pair], result, interval.level) for pair, result in zip(runs, results, strict=True)]
 
 
-def _paired(sides: Mapping[str, Sequence[Record]], first: str, second: str) -> tuple[list[Record], list[Record]]:
+def _paired(
+    sides: Mapping[str, Sequence[Record]], first: str, second: str, metric: str
+) -> tuple[list[Record], list[Record]]:
     shared = sorted(set(map(pairing, sides[first])) & set(map(pairing, sides[second])))
     if not shared:
         raise UpliftlensError(f"{first} and {second} share no data, split and seed: run both on the same ones")
-    require_one_experiment([run for run in (*sides[first], *sides[second]) if pairing(run) in shared])
+    both = [[run for run in sides[name] if pairing(run) in shared] for name in (first, second)]
+    left, right = ({_way(run, metric) for run in side} for side in both)
+    if not left & right:
+        raise UpliftlensError(
+            f"{first} and {second} were never measured alike: {' or '.join(sorted(left))} against "
+            f"{' or '.join(sorted(right))}: run one of them again with the options of the other"
+        )
+    # First those measured in a way that both sides have: the one that the error would name.
+    every = sorted([*both[0], *both[1]], key=lambda run: _way(run, metric) not in left & right)
+    require_one_experiment(every, [metric])
     return one_per_pairing(sides[first], shared, first), one_per_pairing(sides[second], shared, second)
+
+
+def _way(record: Record, metric: str) -> str:
+    """The options by which a run measured a metric in another way than the usual one, in words."""
+    return ", ".join(f"{name}={text(value)}" for name, value in measured_as(record, [metric]).items()) or "the defaults"
 
 
 def as_text(pairs: Sequence[Compared]) -> list[str]:

@@ -1,9 +1,10 @@
 """Which runs may be pooled: repetitions of one experiment, never several data sets, splits or worlds."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from upliftlens.benchmarks.reports.selection import columns, differ, fields, ranking_of, text
+from upliftlens.benchmarks.reports.selection import MEASURED, columns, differ, fields, measured_as, text
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.causal.errors import UpliftlensError
 
@@ -13,34 +14,51 @@ REPETITIONS = ("split.fold", "split.seed")
 _WORLD = "diagnostics.semi_world"  # what names a record's semi-synthetic world (benchmarks/worlds/frozen.py)
 
 
-def protocol(record: Record) -> str:
-    """How a run's data were split and ranked, apart from fold and seed: the split's name and other options."""
-    options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()} | ranking_of(record)
+def protocol(record: Record, metrics: Sequence[str] = ()) -> str:
+    """How a run's data were split and measured, apart from fold and seed: the split's name and other options.
+
+    ``metrics``: those that are read, empty for any, see ``measured_as``.
+    """
+    options = {f"split.{name}": value for name, value in record.config.get("split", {}).items()}
+    options |= measured_as(record, metrics)
     options["split.name"] = record.split["name"]
     return text({name: value for name, value in options.items() if name not in REPETITIONS})
 
 
-def require_one_experiment(records: Sequence[Record]) -> None:
-    """Refuses to pool runs of several data sets or split protocols: user 5 of one is not user 5 of the other.
+def require_one_experiment(records: Sequence[Record], metrics: Sequence[str] = ()) -> None:
+    """Refuses to pool runs of several data sets or protocols: user 5 of one is not user 5 of the other.
 
-    Folds and seeds of one split are repetitions.
+    Folds and seeds of one split are repetitions. The choice that the error names is that of the first record.
 
     Raises:
         UpliftlensError: with the conditions that choose one of them; and as ``require_one_version``.
     """
-    data_sets, protocols = {record.data["fingerprint"] for record in records}, {protocol(record) for record in records}
+    data_sets = {record.data["fingerprint"] for record in records}
+    protocols = {protocol(record, metrics) for record in records}
     if len(data_sets) == len(protocols) == 1:
         return require_one_version(records)
     first = fields(records[0])
-    differing = [name for name in columns(records) if name.partition(".")[0] in ("data", "split", "metrics")]
+    differing = [name for name in columns(records) if name.partition(".")[0] in ("data", "split")]
     chosen = [name for name in differing if name in first and name not in REPETITIONS]
     if len(data_sets) > 1 and not any(name.startswith("data") for name in chosen):
         chosen.insert(0, "data.fingerprint")
-    choice = shlex.join(f"{name}={text(first[name])}" for name in chosen)
+    conditions = [f"{name}={text(first[name])}" for name in chosen]
+    choice = shlex.join([*conditions, *_measured_alike([measured_as(record, metrics) for record in records])])
     raise UpliftlensError(
-        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split or rank, which must not be "
+        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split or measure, which must not be "
         f"averaged: choose one, e.g. --where {choice}"
     )
+
+
+def _measured_alike(ways: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Conditions that choose the first of some ``measured_as``; != also finds records that lack the option."""
+    conditions = []
+    for name in MEASURED:
+        if differ(way.get(name) for way in ways):
+            others = dict.fromkeys(text(way[name]) for way in ways if name in way)
+            chosen = ways[0].get(name)
+            conditions += [f"{name}!={other}" for other in others] if chosen is None else [f"{name}={text(chosen)}"]
+    return conditions
 
 
 def require_one_version(records: Sequence[Record]) -> None:

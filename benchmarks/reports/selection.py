@@ -15,7 +15,8 @@ IDENTITY = ("data", "split", "model", "loss", "objective")
 _NO_COLUMN = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
 """Configuration that says nothing about what was trained, only where it was reported, how measured or searched for."""
 
-_CANDIDATES = "metrics.uplift.candidates"  # another ranking is tested, so its numbers are not the others'
+MEASURED = {"metrics.uplift.candidates": "new", "metrics.interval.over": "users", "propensity.trim": 0}
+"""Options of measuring, with their defaults, that make numbers of another kind: other rankings, resamples, pairs."""
 
 _VALUES = 12  # the most values of a field that a message lists
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -70,13 +71,13 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
 def once_per_fit(records: Sequence[Record], metrics: Sequence[str]) -> list[Record]:
     """The records, with one finished run for each fit: a fit that was measured twice is one experiment.
 
-    Kept is the run that has most of the ``metrics`` (the usual ones if empty), the latest in a tie. Two rankings of it,
-    of all items and of new ones, are two experiments.
+    Kept is the run that has most of the ``metrics`` (the usual ones if empty), the latest in a tie. Two ways to measure
+    it (``measured_as``) are two experiments.
     """
     names = metrics or DEFAULT_METRICS
     by_metrics = sorted(records, key=lambda record: (sum(name in record.metrics for name in names), record.created))
     kept = {
-        (record.fit_key, record.trial, *ranking_of(record)): id(record)
+        (record.fit_key, record.trial, text(measured_as(record, metrics))): id(record)
         for record in by_metrics
         if record.status == "done"
     }
@@ -140,7 +141,7 @@ def columns(records: Sequence[Record]) -> list[str]:
     same_identity: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record, names in zip(records, flat):
         config = {name: value for name, value in _flat(record.config, "") if not name.startswith(_NO_COLUMN)}
-        config |= ranking_of(record)
+        config |= measured_as(record)
         same_identity.setdefault(tuple(text(names.get(name)) for name in IDENTITY), []).append(config)
     varying = dict.fromkeys(
         name
@@ -153,10 +154,26 @@ def columns(records: Sequence[Record]) -> list[str]:
     return [*identity, *(name for name in varying if name not in elsewhere), *seed]
 
 
-def ranking_of(record: Record) -> dict[str, str]:
-    """The option of a run that ranks all items; of others, which may be from before there was a choice, nothing."""
-    options = record.config.get("metrics", {}).get("uplift") or {}
-    return {_CANDIDATES: "all"} if options.get("candidates") == "all" else {}
+def measured_as(record: Record, metrics: Sequence[str] = ()) -> dict[str, Any]:
+    """Those of a run's options ``MEASURED`` that aren't the default: a record from before there was a choice has none.
+
+    ``propensity.trim`` counts where one of the ``metrics`` is weighted; empty: as if one were.
+    """
+    flat = dict(_flat(record.config, ""))
+    chosen = {name: flat[name] for name, usual in MEASURED.items() if flat.get(name) not in (usual, None)}
+    if "propensity.trim" in chosen and metrics and not any(map(_may_be_weighted, metrics)):
+        del chosen["propensity.trim"]
+    return chosen
+
+
+def _may_be_weighted(metric: str) -> bool:
+    """Whether a metric is weighted, as far as is known: a name that means none here counts as one that is."""
+    from upliftlens.benchmarks.metrics.registry import is_weighted  # few listings need it, and it takes its time
+
+    try:
+        return is_weighted(metric)
+    except UpliftlensError:
+        return True
 
 
 def metric_names(records: Sequence[Record], chosen: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from upliftlens.benchmarks.reports.pooling import (
 )
 from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
 from upliftlens.benchmarks.reports.selection import (
+    MEASURED,
     asks_for,
     columns,
     fields,
@@ -155,6 +156,10 @@ def summarise(
         raise UpliftlensError(
             f"--over {other[0]} would average different ways to split: give --over {' '.join(REPETITIONS)}, which "
             "averages the folds of one, and see a row for each split"
+        )
+    if measured := [name for name in over if name.removeprefix("config.") in MEASURED]:
+        raise UpliftlensError(
+            f"--over {measured[0]} would average different ways to measure: leave it out, and see a row for each"
         )
     done = [record for record in records if record.status == "done"]
     require_fields([fields(record) for record in done], over)

@@ -18,7 +18,8 @@ from upliftlens.benchmarks.config.compose import composed, configured, prepare_o
 from upliftlens.benchmarks.config.overrides import swept
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.metrics.registry import in_full
-from upliftlens.benchmarks.reports.comparison import bounds, compare, in_a_cell, verdict
+from upliftlens.benchmarks.reports.comparison import bounds, compare, in_a_cell
+from upliftlens.benchmarks.reports.sentences import verdict
 from upliftlens.benchmarks.runs.plan import Plan, plan
 from upliftlens.benchmarks.runs.records import default_metrics
 from upliftlens.benchmarks.sweeps.search import search

@@ -11,6 +11,8 @@ from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays, to_arrays
 from upliftlens.benchmarks.metrics.metric import DebiasOptions, Pairs, crossed_sums
 from upliftlens.benchmarks.metrics.registry import registry
+from upliftlens.benchmarks.reports.comparison import compare, difference, replicated
+from upliftlens.benchmarks.reports.figures import figure
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Interval, Statistic, draws, replicates, value
@@ -92,6 +94,39 @@ def test_sums_by_item_are_stored_and_do_not_mix_with_others():
     by_user = Statistic(np.arange(USERS), metric.sums(known, np.inf), metric.reduce)
     with pytest.raises(UpliftlensError, match="run all with the same"):
         replicates([both, by_user], SPEC)
+    before = to_arrays(Evaluation(np.arange(USERS), {"auc": both}, {}, {}, {}))
+    del before["auc:items"]
+    old = from_arrays(before, {}).statistics["auc"].crossed
+    np.testing.assert_array_equal(old.items, both.crossed.items)
+
+
+def test_an_item_without_errors_is_drawn_like_any_other():
+    """Of rmse/ips, which has no sums beside those of the errors."""
+    known = pairs()
+    right = known._replace(prediction=np.where(known.item == 2, known.value, known.prediction))
+    perfect, usual = statistic("rmse/ips", right), statistic("rmse/ips", known)
+    first, second = (Evaluation(np.arange(USERS), {"rmse/ips": each}, {}, {}, {}) for each in (perfect, usual))
+    alone, other = (replicated([each], "rmse/ips", SPEC) for each in (first, second))
+    np.testing.assert_array_equal(alone.items, np.arange(ITEMS))
+    np.testing.assert_array_equal(alone.drawn[0], replicates([perfect, usual], SPEC)[0][0])
+    assert difference("x", alone, other, SPEC).value == pytest.approx(value(perfect) - value(usual))
+
+
+def test_sides_that_were_not_resampled_alike_are_not_compared():
+    known = pairs()
+    by_user = Statistic(np.arange(USERS), registry()["rmse"].value.sums(known, np.inf), registry()["rmse"].value.reduce)
+    both, users = (
+        [Evaluation(np.arange(USERS), {"rmse": each}, {}, {}, {})] for each in (statistic("rmse", known), by_user)
+    )
+    for sides in ((both, users), (users, both)):
+        with pytest.raises(UpliftlensError, match=r"over users and items, the other over users.* --where 'config.metr"):
+            compare({"x": sides}, "rmse", SPEC)
+    for over, side in (("users, items", both), ("users", users)):
+        (axes,) = figure("scatter", {"mf": side}, "rmse", "rmse", SPEC).axes
+        assert f"(90% intervals over {over} and runs)" in axes.get_title()
+    side = replicated(both, "rmse", SPEC)
+    with pytest.raises(UpliftlensError, match="different test items"):
+        difference("x", side, side._replace(items=side.items[1:]), SPEC)
 
 
 def test_metrics_that_can_not_are_refused_with_those_that_can():
@@ -111,9 +146,19 @@ def test_runs_and_comparisons_say_what_they_are_over(tmp_path, capsys):
     assert wide["value"] == pytest.approx(narrow["value"], rel=1e-12)
     assert wide["hi"] - wide["lo"] > narrow["hi"] - narrow["lo"]
     capsys.readouterr()
+    store, choice = f"--store={tmp_path}", "metrics.interval.over=users-items"
+    assert main(["compare", "mf", "additive", "--metric", "rmse", store]) == 1
+    assert f"choose one, e.g. --where {choice}\n" in capsys.readouterr().err
+    assert main(["compare", f"model=mf,{choice.removesuffix('-items')}", "additive", "--metric", "rmse", store]) == 1
+    assert f"never measured alike: the defaults against {choice}: run one" in capsys.readouterr().err
+    assert main(["results", "--metrics", "rmse", "--format", "csv", store]) == 0
+    assert "metrics.interval.over" in (shown := capsys.readouterr().out) and len(shown.splitlines()) == 4
+    assert main(["results", "--over", "seed", "--over", "metrics.interval.over", store]) == 1
+    assert "would average different ways to measure" in capsys.readouterr().err
     where = ["--where", "config.metrics.interval.over=users-items", "--metric", "auc", f"--store={tmp_path}"]
     assert main(["compare", "mf", "additive", *where]) == 0
-    assert "other users and items; seeds, training rows and split are taken" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "other users and items; seeds, training rows and split are taken" in said and "0.2 is no measure" in said
     assert main(["compare", "mf", "additive", *where, "--format=json"]) == 0
     assert json.loads(capsys.readouterr().out)["over"] == "users-items"
     assert main(["results", *where[:2], f"--store={tmp_path}"]) == 0

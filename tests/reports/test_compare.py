@@ -6,7 +6,8 @@ from scipy import stats
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays, to_arrays
 from upliftlens.benchmarks.metrics.registry import registry
-from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell, in_words, verdict
+from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell
+from upliftlens.benchmarks.reports.sentences import in_words, verdict
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Difference, Resampling, Statistic
 

@@ -11,6 +11,7 @@ from stored import METRICS, record
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.reports.figures import figure_of
 from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
+from upliftlens.benchmarks.reports.selection import once_per_fit, query
 from upliftlens.benchmarks.reports.sheet import summarise
 from upliftlens.benchmarks.runs.records import Record, Summary
 from upliftlens.benchmarks.runs.store import open_store, save_run
@@ -78,6 +79,37 @@ def test_runs_of_two_versions_of_a_split_are_not_pooled_as_repetitions() -> None
     require_one_experiment([old, replace(new, split=old.split)])
     sample = replace(new, config={**new.config, "propensity": {"name": "naive_bayes"}})  # takes rows of the test set
     require_one_experiment([old, sample])
+
+
+@pytest.mark.parametrize(
+    ("section", "fix"),
+    [
+        (
+            {"metrics": {**METRICS, "interval": {**METRICS["interval"], "over": "users-items"}}},
+            "interval.over!=users-items",
+        ),
+        ({"propensity": {"name": "popularity", "trim": 0.1}}, "'propensity.trim!=0.1'"),
+    ],
+)
+def test_two_ways_to_measure_a_fit_are_two_experiments(section, fix) -> None:
+    """The conditions also find records from before there was a choice, which lack the option."""
+    new = replace(RUN, key="b0", created="2025", config={**RUN.config, **section}, fit_key=RUN.fit_key)
+    assert once_per_fit([RUN, new], ["rmse/snips"]) == [RUN, new]
+    with pytest.raises(UpliftlensError, match=f"2 ways to split or measure.* --where .*{fix}"):
+        require_one_experiment([RUN, new], ["rmse/snips"])
+    name, other = fix.strip("'").split("!=")
+    name = name if name.startswith("propensity") else "config.metrics.interval.over"
+    assert query([RUN, new], [f"{name}!={other}"]) == [RUN] and query([RUN, new], [f"{name}={other}"]) == [new]
+    rows = summarise([RUN, new], ["split.fold"], ["rmse"], lambda this_name: ARRAYS).rows
+    assert [row.cells["runs"] for row in rows] == ["1", "1"]
+    with pytest.raises(UpliftlensError, match="average different ways to measure"):
+        summarise([RUN, new], ["config.propensity.trim"], ["rmse"], lambda this_name: ARRAYS)
+
+
+def test_trimming_is_of_weighted_metrics_only() -> None:
+    new = replace(RUN, key="b0", created="2025", config={**RUN.config, "propensity": {"trim": 0.1}})
+    assert once_per_fit([RUN, new], ["rmse"]) == [new] and once_per_fit([RUN, new], ["no metric"]) == [RUN, new]
+    require_one_experiment([RUN, new], ["rmse"])
 
 
 def in_world(one: Record, key: str, effects: str | None, **options: Any) -> Record:

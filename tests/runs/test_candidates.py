@@ -58,10 +58,10 @@ def test_both_rankings_of_a_fit_are_listed_and_never_mixed(store, capsys):
     assert sum("all" in line.split(",") for line in lines) == 2
     words = ["compare", "oracle", "popularity", "--metric", "cp@10", f"--store={store}"]
     assert main(words) == 1
-    assert "2 ways to split or rank, which must not be averaged: choose one, e.g. --where metrics" in (
-        capsys.readouterr().err
-    )
-    assert main([*words, "--where", ALL]) == 0
+    said = "2 ways to split or measure, which must not be averaged: choose one, e.g. --where 'metrics.uplift."
+    assert said + "candidates!=all'" in capsys.readouterr().err
+    for condition in (ALL, "metrics.uplift.candidates!=all"):
+        assert main([*words, "--where", condition]) == 0
 
 
 def test_all_is_refused_where_an_item_can_not_be_taken_again(tmp_path, capsys):
