@@ -31,7 +31,7 @@ Shares = Annotated[tuple[Annotated[float, Within(0, 0.5, "[)")], ...], Distinct(
 class Options(TableOptions):
     """The rows ``user_share`` (a) × ``item_share`` (b) of the variance; see the module for the world.
 
-    ``correlation``: ρ. ``least``: the coverage that is asked for.
+    ``correlation``: ρ.
     """
 
     user_share: Shares
@@ -44,7 +44,6 @@ class Options(TableOptions):
     trials: Annotated[int, AtLeast(2)]
     seed: Annotated[int, SEEDS]
     interval: Resampling
-    least: Annotated[float, Within(0, 1)]
 
 
 def _drawn(definition: Options, user_share: float, item_share: float, rng: np.random.Generator) -> Pairs:
@@ -80,6 +79,11 @@ def _truth(definition: Options) -> Mapping[str, float]:
     return {"rmse": 1.0, "mae": float(np.sqrt(2 / np.pi)), "auc": float(auc)}
 
 
+def covers(low: float, high: float, level: float) -> str:
+    """The verdict on a share of trials with the interval [low, high]: what the trials can tell from ``level``."""
+    return "misses" if high < level else "too wide" if low > level else "holds"
+
+
 def coverage_items_cells(definition: Options, where: Where) -> list[Cell]:
     """Coverage of both kinds of interval, and how much wider the second is, for every metric and world."""
     cells, truth = [], np.array([_truth(definition)[name] for name in _METRICS])
@@ -97,7 +101,7 @@ def coverage_items_cells(definition: Options, where: Where) -> list[Cell]:
             for over, times in zip(("users", "users × items"), held[:, place], strict=True):
                 share = int(times) / definition.trials
                 low, high = map(float, stats.binomtest(int(times), definition.trials).proportion_ci())
-                verdict = "holds" if share >= definition.least else "misses"
+                verdict = covers(low, high, definition.interval.level)
                 cells.append(Cell(row, f"{name}, {over}", share, low, high, None, verdict, ()))
             middle, low, high = map(float, np.quantile(width[1, :, place] / width[0, :, place], (0.5, 0.025, 0.975)))
             cells.append(Cell(row, f"{name}, wider", middle, low, high, None, "", ()))

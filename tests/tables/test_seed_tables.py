@@ -1,5 +1,8 @@
 """The tables about seeds: coverage with few runs, and a method against itself."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from test_tables import options
@@ -7,7 +10,7 @@ from test_tables import options
 from upliftlens.benchmarks.reports.comparison import Replicated
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.coverage import coverage_cells
-from upliftlens.benchmarks.tables.coverage_items import coverage_items_cells
+from upliftlens.benchmarks.tables.coverage_items import coverage_items_cells, covers
 from upliftlens.benchmarks.tables.same_method import _called_different, _independent, same_method_cells
 from upliftlens.benchmarks.tables.table import Where
 
@@ -73,3 +76,20 @@ def test_intervals_of_new_items_need_resampled_items(tmp_path):
         assert at[f"{name}, users"].value < 0.92 and at[f"{name}, users × items"].value >= 0.93, at
         assert at[f"{name}, wider"].value > 1.2
     assert at["rmse, users"].verdict == "misses"
+
+
+@pytest.mark.parametrize(
+    ("held", "verdict"), [(365, "misses"), (371, "holds"), (380, "holds"), (388, "holds"), (390, "too wide")]
+)
+def test_a_share_misses_or_is_too_wide_only_beyond_what_chance_makes_of_it(held, verdict):
+    from scipy import stats
+
+    assert covers(*stats.binomtest(held, 400).proportion_ci(), 0.95) == verdict
+
+
+def test_committed_verdicts_follow_from_the_committed_shares():
+    level = tables.definition("coverage-items")["interval"]["level"]
+    cells = json.loads((Path(__file__).parents[2] / "results" / "coverage-items.json").read_text())
+    for cell in cells:
+        expected = "" if cell["column"].endswith("wider") else covers(cell["lo"], cell["hi"], level)
+        assert cell["verdict"] == expected, cell
