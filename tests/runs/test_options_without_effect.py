@@ -1,11 +1,14 @@
 """Options that change nothing are told: those that a model does not read, those that a stored run has otherwise."""
 
+import numpy as np
 import pytest
 from shell import call, records
 
 from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.system.talk import say_once
+from upliftlens.benchmarks.training.feed import READS
+from upliftlens.models.descent import NOT_READ
 
 
 def test_in_a_sweep_options_that_a_solver_does_not_read_are_told_once(tmp_path, capsys):
@@ -43,6 +46,52 @@ def test_options_that_training_does_not_read_are_told_once_and_change_nothing_bu
 )
 def test_what_training_does_not_read_follows_from_its_optimiser_layout_and_objective(words, idle):
     assert plan(configured(words)).idle == tuple(f"train.{name}" for name in idle)
+
+
+OTHER = {
+    "lr": 0.5, "schedule": "constant", "layout": "tiles", "dense_cells": 1, "batch_size": 7, "tile_users": 7,
+    "everything_share": 0.9,
+}  # fmt: skip
+
+
+def trained(folder, *words):
+    """The arrays of a run's trained state."""
+    assert call("run", folder, "train.epochs=2", "metrics.names=[rmse]", *words) == 0
+    (record,) = records(folder)
+    with np.load(folder / "fits" / record["fit_key"] / "state.npz") as state:
+        return {name: state[name] for name in state.files}
+
+
+@pytest.mark.parametrize(
+    ("words", "layout", "read"),
+    [
+        (("model=mf", "train.layout=pairs"), "pairs", "train.batch_size=9"),
+        (("model=mf", "train.layout=tiles"), "tiles", "train.tile_users=9"),
+        (("model=mf", "train.layout=tiles", "objective=eib"), "tiles", "train.tile_users=9"),
+        (("model=mf", "loss=bpr", "metrics.names=[recall@10]"), "triples", "train.batch_size=9"),
+        (("model=additive", "train.layout=pairs"), "pairs", "train.l2=9"),
+        (("model=additive", "train.layout=tiles"), "tiles", "train.l2=9"),
+    ],
+)
+def test_what_is_told_to_be_unread_changes_no_fit(words, layout, read, tmp_path):
+    """All that ``idle`` tells, varied at once: the lists READS and NOT_READ are what training does."""
+    given = ["layout"] if "loss=bpr" not in words else []  # else it would change what is read
+    every = [f"train.{name}={value}" for name, value in OTHER.items() if name not in given]
+    idle = plan(configured([*words, *every])).idle
+    unread = frozenset().union(*READS.values()) - READS[layout]
+    unread |= NOT_READ["lbfgs"] if words[0] == "model=additive" else frozenset()
+    assert {f"train.{name}" for name in unread} <= set(idle)
+    usual, other, changed = (
+        trained(tmp_path / name, *words, *more)
+        for name, more in (
+            ("usual", ()),
+            ("other", [option for option in every if option.partition("=")[0] in idle]),
+            ("changed", [read]),
+        )
+    )
+    for name, array in usual.items():
+        np.testing.assert_array_equal(array, other[name])
+    assert any(not np.array_equal(array, changed[name]) for name, array in usual.items())
 
 
 def test_options_outside_the_key_that_a_stored_run_has_otherwise_are_told(tmp_path, capsys):
