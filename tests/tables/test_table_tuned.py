@@ -209,7 +209,8 @@ def test_a_small_version_of_every_row_runs(backbone, tmp_path, quick_compilation
     """Every row of the coat table, one of each kind on labels, too, each with a trial of all that it searches."""
     on_labels = ["naive", "ips", "dr_jl", "cvib", "escm2_dr", "escm2_dr_given"]
     content = {
-        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "budgets": {"": 2}, "refining": 1,
+        **FULL, "common": [*WORLD, "train.epochs=2"], "backbones": [backbone], "objectives": list(FULL["objective"]),
+        "budgets": {"": 2}, "refining": 1,
         "seeds": [0], "validation_seeds": [0], "blocks": {"": []}, "baseline": f"{backbone}/naive",
         "compared": ["auc"], "interval": {"level": 0.95, "resamples": 200, "seed": 0},
         "training": {**FULL["training"], "labels": {**FULL["training"]["labels"], "objectives": on_labels}},
