@@ -70,8 +70,8 @@ def test_trials_are_planned_once_and_composed_with_the_command(counted, tmp_path
 
 def test_runs_of_a_table_are_planned_once_and_composed_once_for_each_row_and_block(counted, tmp_path):
     there = where(tmp_path)
-    content = options({**SMALL, "trials": 3, "refining": 1})
-    n = len(list(rows(content, there)))
+    content = options({**SMALL, "budgets": {"": 3}, "refining": 1})
+    n = len(list(rows(content, (), there)))
     tables._composed.cache_clear()
     counted.clear()
     tuned_cells(content, there)
