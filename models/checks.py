@@ -17,13 +17,14 @@ from flax import nnx
 
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.objectives.objective import Objective, Phase
-from upliftlens.models.contract import Backbone, Hyper, Method, Solver, TrainingData, split
+from upliftlens.models.contract import Backbone, Hyper, Method, Query, Solver, TrainingData, split
 
 _RESERVED = ("name", "file", "space")  # other keys in the configuration of a model
 _PAIRS = 512  # on which both ways to score are compared, about
 _USERS = 8
 _TOLERANCE = 1e-4  # of the largest score: far above rounding in float32, far below a forgotten bias
 _ROWS = 3
+_LENGTH = 5  # of a history, where a method reads all of it
 _SCALARS = {int: "a whole number", bool: "True or False"}
 
 
@@ -195,10 +196,20 @@ def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> No
     key, ids = jax.random.key(0), jax.ShapeDtypeStruct((_rows(data),), jnp.int32)
     i32 = f"i32{list(ids.shape)}"
     state = jax.eval_shape(method.init, key, data, hp)
-    score = jax.eval_shape(method.score, state, data, ids)
-    _require_shape(where, f"score(state, data, users {i32})", score, (*ids.shape, data.n_items))
-    predicted = jax.eval_shape(method.predict, state, data, ids, ids)
-    _require_shape(where, f"predict(state, data, users {i32}, items {i32})", predicted, ids.shape)
+    for reach in (method.history, method.new_users):
+        if reach is None:
+            continue
+        if reach != "all" and (type(reach) is not int or reach < 0):
+            raise BrokenContract(
+                f'{where}: history and new_users must be a number of interactions or "all", got {reach!r}'
+            )
+        length = _LENGTH if reach == "all" else reach
+        past = [jax.ShapeDtypeStruct((*ids.shape, length), kind) for kind in (jnp.int32, jnp.float32, jnp.float32)]
+        score = jax.eval_shape(method.score, state, data, Query(ids, *past))
+        query = f"Query of {ids.shape[0]} users and {length} interactions"
+        _require_shape(where, f"score(state, data, {query})", score, (*ids.shape, data.n_items))
+        predicted = jax.eval_shape(method.predict, state, data, Query(ids, *past), ids)
+        _require_shape(where, f"predict(state, data, {query}, items {i32})", predicted, ids.shape)
     if method.layout != "full":
         return
     stepped, loss = jax.eval_shape(method.step, state, data, None, key, hp)

@@ -13,6 +13,8 @@ from flax import nnx
 
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.options import Traced as Traced  # what a plugin needs comes from one module
+from upliftlens.models.query import Query as Query
+from upliftlens.models.query import Reach
 
 Array = jax.Array
 State = Any  # a pytree that only its own method reads
@@ -94,23 +96,27 @@ class Method(NamedTuple):
     init(key, data, hp) -> state
     step(state, data, batch, key, hp) -> (state, loss f32[])   one batch; the harness scans steps into an epoch.
         ``batch`` is a ``causal.sample.Batch`` of the kind that ``layout`` names, None for "full".
-    score(state, data, users i32[B]) -> f32[B, n_items]        higher is better
-    predict(state, data, users i32[B], items i32[B]) -> f32[B] in the unit that ``link`` names
+    score(state, data, at: Query) -> f32[B, n_items]           higher is better
+    predict(state, data, at: Query, items i32[B]) -> f32[B]    in the unit that ``link`` names
     layout   how the data is wanted
     link     the unit of ``predict``
     max_epochs  None, or the number of epochs after which nothing changes any more (1 for a closed form)
     random   whether the seed (``key``) changes the fit. Of a random method one run is one draw: only several seeds say
         something about the method
+    history  how many interactions before the moment a query holds for a user who was trained on
+    new_users  None if the method can score no other user, else what ``history`` is for one; then ``at.user`` is −1
     """
 
     init: Callable[[Array, TrainingData, Hyper], State]
     step: Callable[[State, TrainingData, Any, Array, Hyper], tuple[State, Array]]
-    score: Callable[[State, TrainingData, Array], Array]
-    predict: Callable[[State, TrainingData, Array, Array], Array]
+    score: Callable[[State, TrainingData, Query], Array]
+    predict: Callable[[State, TrainingData, Query, Array], Array]
     layout: Layout
     link: Link
     max_epochs: int | None = None
     random: bool = True
+    history: Reach = 0
+    new_users: Reach | None = None
 
 
 class Solver(NamedTuple):

@@ -28,7 +28,17 @@ from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective, Phase, View
 from upliftlens.causal.sample import Batch, Sample
-from upliftlens.models.contract import Array, Backbone, Hyper, Layout, Method, Recommendations, TrainingData, split
+from upliftlens.models.contract import (
+    Array,
+    Backbone,
+    Hyper,
+    Layout,
+    Method,
+    Query,
+    Recommendations,
+    TrainingData,
+    split,
+)
 from upliftlens.models.descent import Descent, Schedule, descend, start_state
 
 
@@ -166,16 +176,16 @@ def _phase_value(
     return value, rest
 
 
-def _score(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array) -> Array:
+def _score(recipe: _Recipe, learner: Learner, data: TrainingData, at: Query) -> Array:
     view = _trained(recipe, learner, data)
-    sample = _every_item(users, data.n_items, hasattr(view.module("prediction"), "score_all"))
+    sample = _every_item(at.user, data.n_items, hasattr(view.module("prediction"), "score_all"))
     rank = recipe.objective.rank or _prediction
-    return rank(view, sample, learner.objective).reshape(users.shape[0], data.n_items)
+    return rank(view, sample, learner.objective).reshape(at.user.shape[0], data.n_items)
 
 
-def _predict(recipe: _Recipe, learner: Learner, data: TrainingData, users: Array, items: Array) -> Array:
-    view, ones = _trained(recipe, learner, data), jnp.ones(users.shape)
-    sample = Sample(users, items, ones, ones)
+def _predict(recipe: _Recipe, learner: Learner, data: TrainingData, at: Query, items: Array) -> Array:
+    view, ones = _trained(recipe, learner, data), jnp.ones(items.shape)
+    sample = Sample(at.user, items, ones, ones)
     if recipe.objective.link is None:
         return view.predict(view.score("prediction", sample))
     return (recipe.objective.rank or _prediction)(view, sample, learner.objective)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -11,17 +10,16 @@ import numpy as np
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
 from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
 from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
+from upliftlens.benchmarks.evaluation.scoring import Moments, moments, predictions
 from upliftlens.benchmarks.metrics.cold import is_cold
 from upliftlens.benchmarks.metrics.metric import SECTIONS, Evidence, Imputed, Lists, Metric, Pairs, Ranks, crossed_sums
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose
 from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Array, Interactions, take
+from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import Statistic, value
 from upliftlens.causal.propensities.trimming import Kept
 from upliftlens.models.contract import Method, TrainingData
-
-_PAIRS = 8192  # test pairs predicted per call: one compiled program whatever their number; changes no result
 
 
 def _undefined(metric: Metric) -> str:
@@ -57,7 +55,8 @@ class HeldOut(NamedTuple):
     row is. ``scale``: lowest and highest possible value.
     ``effects``: what is known of the effects of recommendations. With a log of recommendations its users are ranked
     for as well, and no seen item is a candidate: the candidates must not depend on the held out outcomes.
-    ``weights``: of the rows, for metrics that are weighted by propensities.
+    ``weights``: of the rows, for metrics that are weighted by propensities. ``shown``: rows before the moment of users
+    whom the method was not trained on; then all users are such users.
     """
 
     rows: Interactions
@@ -67,10 +66,12 @@ class HeldOut(NamedTuple):
     feedback: Literal["explicit", "implicit"]
     effects: Effects = Effects()
     weights: PairWeights = PairWeights(None, "the rows come without propensities")
+    shown: Interactions | None = None
 
 
 class _Exam(NamedTuple):
-    """Held out rows without padding (``held``): which are positive, their user's position, and what to rank.
+    """Held out rows without padding (``held``): which are positive, their user's position, what to rank, and what the
+    method knows of the users.
 
     ``cold`` bool[N], of the rows, and ``cold_targets`` bool[P], of the relevant pairs: no row of the user, or of the
     item, was trained on. ``inside`` bool[N]: the rows that trimming leaves, None for all.
@@ -83,6 +84,7 @@ class _Exam(NamedTuple):
     cold: np.ndarray
     cold_targets: np.ndarray
     inside: np.ndarray | None
+    known: Moments
     outcome: AdditiveMeans | None = None
 
 
@@ -95,7 +97,7 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
     Raises:
         UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
     """
-    exam = _prepare(test, data)
+    exam = _prepare(test, method, data)
     chosen = list(map(choose, config.names))
     absent = {choice.name: reason for choice in chosen if (reason := _impossible(choice, method, exam, config))}
     possible = [choice for choice in chosen if choice.name not in absent]
@@ -128,7 +130,7 @@ def monitor(
         UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
     """
     chosen = choose(name)
-    exam = _prepare(validation, data)
+    exam = _prepare(validation, method, data)
     if reason := _impossible(chosen, method, exam, config):
         raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
     exam = _with_outcome(exam, method, data, [chosen], config)
@@ -142,20 +144,24 @@ def monitor(
     return monitored
 
 
-def _prepare(held: HeldOut, data: TrainingData) -> _Exam:
+def _prepare(held: HeldOut, method: Method, data: TrainingData) -> _Exam:
     real = np.asarray(held.rows.weight) > 0
     rows, weights = take(held.rows, real), held.weights
     if weights.propensity is not None:
         weights = weights._replace(propensity=weights.propensity[real].astype(np.float64))
-    implicit = held.feedback == "implicit"
-    positive = np.ones(len(rows), bool) if implicit else np.asarray(rows.value) >= held.relevance
+
+    def relevant(part: Interactions) -> np.ndarray:
+        return np.ones(len(part), bool) if held.feedback == "implicit" else np.asarray(part.value) >= held.relevance
+
+    positive = relevant(rows)
     log = held.effects.log
     to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
     row = np.searchsorted(to_rank.users, np.asarray(rows.user))
-    cold = is_cold(data.log, rows.user, rows.item)
-    cold_targets = is_cold(data.log, to_rank.users[to_rank.row], to_rank.item)
+    cold = is_cold(data.log, rows.user, rows.item, held.shown)
+    cold_targets = is_cold(data.log, to_rank.users[to_rank.row], to_rank.item, held.shown)
     inside = None if weights.kept is None else weights.kept.of(rows.user, rows.item)
-    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, cold, cold_targets, inside)
+    known = moments(method, data, to_rank.users, held.shown, None if held.shown is None else relevant(held.shown))
+    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, cold, cold_targets, inside, known)
 
 
 def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
@@ -214,7 +220,7 @@ def _measure(
     weighted = evidence if exam.inside is None else _trimmed(evidence, exam, exam.inside)
     if kinds & {"ranks", "lists"}:
         length = int(max((choice.cutoff for choice in chosen if choice.metric.evidence == "lists"), default=0))
-        ranking = rank(method.score, state, data, exam.targets, config.block, config.tie_seed, length)
+        ranking = rank(method.score, state, data, exam.known, exam.targets, config.block, config.tie_seed, length)
         row = exam.targets.row
         order = np.lexsort((ranking.rank, row))
         relevant = np.bincount(row, minlength=len(users)).astype(np.float64)
@@ -223,7 +229,7 @@ def _measure(
             popularity = np.bincount(np.asarray(data.log.item), np.asarray(data.log.weight) > 0, data.log.n_items)
             evidence["lists"] = Lists(ranking.lists, popularity)
     if of_effects := kinds & set(KINDS):
-        scores = score_matrix(method.score, state, data, exam.targets, config.block)
+        scores = score_matrix(method.score, state, data, exam.known, exam.targets, config.block)
         evidence |= gathered(of_effects, exam.held.effects, config.uplift, users, scores, config.tie_seed)
     units, statistics = users.astype(np.int64), {}
     for name, metric, cutoff, _ in chosen:
@@ -241,7 +247,7 @@ def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: 
         len(exam.targets.users),
         np.asarray(rows.value, np.float64),
         exam.positive,
-        _predictions(method, state, data, rows.user, rows.item, np.float64),
+        predictions(method, state, data, exam.known, rows.user, rows.item, np.float64),
         exam.held.scale,
         exam.held.weights.propensity,
         rows.n_users * rows.n_items,
@@ -269,31 +275,7 @@ def _imputed(method: Method, state: Any, data: TrainingData, exam: _Exam, pairs:
     assert exam.outcome is not None
     rows = exam.held.rows
     users, items = np.divmod(np.arange(pairs.n_pairs), rows.n_items)
-    everywhere = _predictions(method, state, data, users, items, np.float32).reshape(rows.n_users, rows.n_items)
+    everywhere = predictions(method, state, data, exam.known, users, items, np.float32).reshape(
+        rows.n_users, rows.n_items
+    )
     return Imputed(pairs, exam.targets.users, np.asarray(rows.item, np.int64), everywhere, exam.outcome)
-
-
-@partial(jax.jit, static_argnums=0)
-def _predict(
-    predict: Callable[..., jax.Array], state: Any, data: TrainingData, users: jax.Array, items: jax.Array
-) -> jax.Array:
-    return predict(state, data, users, items)
-
-
-def _predictions(
-    method: Method, state: Any, data: TrainingData, user: Array, item: Array, dtype: type[np.floating[Any]]
-) -> np.ndarray:
-    """f[N] of the pairs (user i[N], item i[N]), from the method's float32."""
-    out = np.empty(len(user), dtype)
-    for start in range(0, len(user), _PAIRS):
-        rows = slice(start, start + _PAIRS)
-        users, items = (np.resize(ids[rows], _PAIRS).astype(np.int32) for ids in (user, item))
-        out[rows] = np.asarray(_predict(method.predict, state, data, users, items))[: len(user) - start]
-    bad = np.flatnonzero(~np.isfinite(out))
-    if len(bad):
-        where = f"user index {user[bad[0]]} and item index {item[bad[0]]}"
-        raise UpliftlensError(
-            f"the model's prediction for {where} is {out[bad[0]]}.\n"
-            "Has training diverged? Try a smaller train.lr or more regularisation."
-        )
-    return out

@@ -23,9 +23,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upliftlens.benchmarks.evaluation.scoring import Moments
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions
-from upliftlens.models.contract import TrainingData
+from upliftlens.models.contract import Query, TrainingData
 
 _CHUNK = 512  # positives per call: one compiled program whatever their number; changes no result
 
@@ -98,6 +99,7 @@ def rank(
     score: Callable[..., jax.Array],
     state: Any,
     data: TrainingData,
+    known: Moments,
     to_rank: Targets,
     block: int,
     tie_seed: int,
@@ -105,8 +107,9 @@ def rank(
 ) -> Ranking:
     """Ranks of the relevant pairs and, for ``length`` > 0, the top lists.
 
-    ``score`` is a Method's: each (score, block, shapes of state and data) compiles once in a process, since the state
-    is an argument. Put ``state`` and ``data`` on the device beforehand where this is called often.
+    ``score`` is a Method's and ``known`` what it is told of the users. Each (score, block, shapes of state, data
+    and queries) compiles once in a process, since the state is an argument. Put ``state`` and ``data`` on the
+    device beforehand where this is called often.
 
     Raises:
         UpliftlensError: if a score is NaN or +inf, naming the pair.
@@ -117,7 +120,7 @@ def rank(
     length = min(length, n_items)
     ranks = np.empty(len(to_rank.row))
     lists = np.full((n_users, length), -1, np.int32)
-    for start, scores in _blocks(score, state, data, to_rank, block):
+    for start, scores in _blocks(score, state, data, known, to_rank, block):
         first, last = np.searchsorted(to_rank.row, (start, start + block))
         for at in range(first, last, _CHUNK):
             chunk = slice(at, min(at + _CHUNK, last))
@@ -130,17 +133,17 @@ def rank(
 
 
 def score_matrix(
-    score: Callable[..., jax.Array], state: Any, data: TrainingData, to_rank: Targets, block: int
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, known: Moments, to_rank: Targets, block: int
 ) -> np.ndarray:
     """f32[U, n_items]: all scores, −inf where an item is left out; same arguments and errors as ``rank``."""
     out = np.empty((len(to_rank.users), data.n_items), np.float32)
-    for start, scores in _blocks(score, state, data, to_rank, block):
+    for start, scores in _blocks(score, state, data, known, to_rank, block):
         out[start : start + block] = np.asarray(scores)[: len(out) - start]
     return out
 
 
 def _blocks(
-    score: Callable[..., jax.Array], state: Any, data: TrainingData, to_rank: Targets, block: int
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, known: Moments, to_rank: Targets, block: int
 ) -> Iterator[tuple[int, jax.Array]]:
     """(first user's position, scores f32[block, n_items], −inf where an item is left out) of each block of users."""
     for start in range(0, len(to_rank.users), block):
@@ -148,17 +151,18 @@ def _blocks(
         hidden = slice(*np.searchsorted(to_rank.hidden_row, (start, start + block)))
         mask = np.zeros((block, data.n_items), bool)
         mask[to_rank.hidden_row[hidden] - start, to_rank.hidden_item[hidden]] = True
-        scores, sound = _masked_scores(score, state, data, users, mask)
+        at = known.query(users)
+        scores, sound = _masked_scores(score, state, data, at, mask)
         if not sound:
-            raise _unsound(score, state, data, users)
+            raise _unsound(score, state, data, at, users)
         yield start, scores
 
 
 @partial(jax.jit, static_argnums=0)
 def _masked_scores(
-    score: Callable[..., jax.Array], state: Any, data: TrainingData, users: jax.Array, mask: jax.Array
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, at: Query, mask: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    scores = score(state, data, users).astype(jnp.float32)
+    scores = score(state, data, at).astype(jnp.float32)
     scores = jnp.where(scores == 0, 0.0, scores)  # top_k would put +0 before −0
     return jnp.where(mask, -jnp.inf, scores), ~(jnp.isnan(scores) | (scores == jnp.inf)).any()
 
@@ -193,8 +197,10 @@ def _first(scores: jax.Array, first_item: jax.Array, length: int) -> jax.Array:
     return jax.lax.map(list_of, scores, batch_size=_at_once(len(scores)))
 
 
-def _unsound(score: Callable[..., jax.Array], state: Any, data: TrainingData, users: np.ndarray) -> UpliftlensError:
-    scores = np.asarray(score(state, data, jnp.asarray(users)), np.float32)
+def _unsound(
+    score: Callable[..., jax.Array], state: Any, data: TrainingData, at: Query, users: np.ndarray
+) -> UpliftlensError:
+    scores = np.asarray(score(state, data, jax.tree.map(jnp.asarray, at)), np.float32)
     bad = np.argwhere(np.isnan(scores) | (scores == np.inf))
     where = f" for user index {users[bad[0, 0]]} and item index {bad[0, 1]}" if len(bad) else ""
     what = scores[tuple(bad[0])] if len(bad) else "NaN or infinite"

@@ -23,7 +23,7 @@ from upliftlens.benchmarks.propensities.held_out import held_out
 from upliftlens.benchmarks.propensities.kinds import Known, PropensityChoice, PropensityKind, PropensityOptions
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.errors import UpliftlensError, located
-from upliftlens.causal.interactions import Interactions, concatenate
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.options import identity_of
 from upliftlens.causal.propensities.propensity import Propensity, clipped, normalised, scaled
 from upliftlens.causal.propensities.trimming import Kept, trimmed
@@ -106,7 +106,7 @@ def expose(
     """
     kind: PropensityKind = entry("propensities", options.name).value
     assert kind.fit is not None, "there is nothing to weigh by"
-    log = concatenate(parts.train, parts.validation)
+    log = parts.fit
     with located("propensity"):
         known = Known(log, dataset, sample, truth)
         p = kind.fit(options, known)

@@ -139,6 +139,24 @@ def check_history(options: Any, feedback: str | None) -> None:
         )
 
 
+def check_new_users(split: str, model: Entry, options: Any) -> None:
+    """Refuses a model that has no score for users whom it was not trained on, where a ``split`` tests such users.
+
+    Raises:
+        UpliftlensError: with what to choose instead.
+    """
+    solver = model.value
+    if isinstance(solver, Backbone) or solver.method(structural(options)).new_users is None:
+        raise UpliftlensError(
+            f"split={split} tests users whom a model was not trained on, and model={solver.name} has no score for "
+            f"them: use model={', '.join(FOR_NEW_USERS)}, or split=kfold"
+        )
+
+
+FOR_NEW_USERS = ("ease", "ials", "item_knn", "popularity", "random", "rp3beta", "user_knn")
+"""The built-in models that can."""
+
+
 def check_exposure(data: str, treated: bool, weighted: bool, needs: frozenset[str]) -> None:
     """Refuses a propensity of being observed for a log of recommendations (``treated``).
 

@@ -23,7 +23,7 @@ from upliftlens.benchmarks.system.talk import Epoch, Reporter, Say
 from upliftlens.benchmarks.training.loop import FitResult, Stopping, fit
 from upliftlens.benchmarks.worlds.frozen import SplitRows, effects_for_test
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions
+from upliftlens.causal.interactions import Interactions, concatenate
 from upliftlens.models.contract import Method, Solver, TrainingData
 
 NAMES = {"epoch": "epoch", "loss": "train/loss", "seconds": "train/seconds"}
@@ -152,6 +152,8 @@ def simulated(plan: Plan, prepared: Prepared, say: Say) -> np.ndarray | str | No
     """
     dataset, parts = prepared.dataset, prepared.split
     asked = any(choice.metric.evidence == "semi" for choice in map(choose, plan.metrics.names))
+    if parts.shown is not None and asked:
+        return f"the world is fitted to training rows, and split={parts.name} tests users who have none"
     if not asked or plan.metrics.world is None or dataset.treatment is not None or dataset.feedback != "explicit":
         return None
     rows = SplitRows(dataset.fingerprint, parts.fingerprint, fitted_rows(dataset, parts), parts.test)
@@ -194,22 +196,28 @@ def _stopping(
     plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str, exposed: Exposure | None
 ) -> Stopping:
     dataset, parts = prepared.dataset, prepared.split
-    validation = held_out(
-        dataset,
-        parts.validation,
-        consumed(dataset, parts.train),
-        Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "training")),
-        pair_weights(exposed, "validation", parts.validation, name),
-    )
+    effects = Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "training"))
+    weights = pair_weights(exposed, "validation", parts.validation, name)
+    shown = None if parts.shown is None else parts.shown.validation
+    validation = held_out(dataset, parts.validation, consumed(dataset, parts.train), effects, weights, shown)
     watch = monitor(method, data, validation, name, plan.metrics)
     return Stopping(watch, not choose(name).metric.higher_is_better, plan.train.patience)
 
 
 def held_out(
-    dataset: Dataset, rows: Interactions, seen: Interactions, effects: Effects, weights: PairWeights
+    dataset: Dataset,
+    rows: Interactions,
+    seen: Interactions,
+    effects: Effects,
+    weights: PairWeights,
+    shown: Interactions | None,
 ) -> HeldOut:
-    """Rows of a part as they are evaluated; of a log of recommendations, those with an outcome above 0."""
-    return HeldOut(consumed(dataset, rows), seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights)
+    """Rows of a part as they are evaluated; of a log of recommendations, those with an outcome above 0.
+
+    What is ``shown`` of new users has been seen, too.
+    """
+    rows, seen = consumed(dataset, rows), seen if shown is None else concatenate(seen, shown)
+    return HeldOut(rows, seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights, shown)
 
 
 def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *names: str) -> PairWeights:

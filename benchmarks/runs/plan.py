@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.config.sections import Configuration
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, is_weighted, sections_read
 from upliftlens.benchmarks.propensities import exposure as propensities
@@ -17,6 +18,7 @@ from upliftlens.benchmarks.runs.compatible import (
     check_exposure,
     check_history,
     check_learning,
+    check_new_users,
     idle,
     unread,
 )
@@ -136,6 +138,8 @@ def plan(configuration: Configuration) -> Plan:
     data, train, weighted = this_plan.data, this_plan.train, this_plan.weighted
     _check_intervals(this_plan)
     check_exposure(f"data={data.name}", getattr(data, "recommendations", False), weighted, this_plan.needs)
+    if entry("splits", this_plan.split.name).value.shown is not None:
+        check_new_users(this_plan.split.name, this_plan.learning.model, options["model"])
     feedback = getattr(data, "feedback", None)
     if this_plan.solver:
         check_history(options["model"], feedback)

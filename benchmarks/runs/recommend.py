@@ -1,26 +1,29 @@
-"""Top-N lists from a finished run: what the trained model would recommend to one user, beyond what it was fitted on.
+"""Top-N lists from a finished run: what the trained model would recommend to a user, beyond what it knows of them.
 
 As in evaluation, items that the user has only in the test set may be in the list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
 from upliftlens.benchmarks.config.sections import configuration_of
-from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.evaluation.ranking import tie_order
+from upliftlens.benchmarks.evaluation.scoring import Moments, moments
 from upliftlens.benchmarks.runs import fit as fitting
-from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.runs.prepare import prepare
+from upliftlens.benchmarks.runs.compatible import FOR_NEW_USERS
+from upliftlens.benchmarks.runs.lookup import item_indices, user_index
+from upliftlens.benchmarks.runs.plan import Plan, plan
+from upliftlens.benchmarks.runs.prepare import Prepared, prepare
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.system.talk import Reporter
 from upliftlens.benchmarks.training.programs import keep_programs
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import concatenate, interactions
 
 
 class Recommended(NamedTuple):
@@ -61,6 +64,58 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
     Raises:
         UpliftlensError: for an unknown user, ``k`` below 1, or data that have changed since the run.
     """
+    opened = _opened(record, overrides, k, reporter)
+    index, parts = user_index(opened.prepared.dataset, user), opened.prepared.split
+    rows = parts.fit if parts.shown is None else concatenate(parts.fit, parts.shown.test)
+    trained = opened.trained(reporter)
+    return _best(opened, trained, _known_of(index, trained, opened.prepared), index, rows.item[rows.user == index], k)
+
+
+def recommend_for(
+    record: Record, overrides: Mapping[str, Any], history: Sequence[str], k: int, reporter: Reporter
+) -> list[Recommended]:
+    """The ``k`` best items for somebody who liked the items that ``history`` names, the oldest first; without those.
+
+    Each counts as a positive, with the highest value of the scale. Otherwise as ``recommend``.
+
+    Raises:
+        UpliftlensError: for an unknown item, or a model that has no score for users whom it was not trained on.
+    """
+    opened = _opened(record, overrides, k, reporter)
+    dataset = opened.prepared.dataset
+    items = item_indices(dataset, history)
+    trained = opened.trained(reporter)
+    if trained.method.new_users is None:
+        raise UpliftlensError(
+            f"model={record.model} has no score for users whom it was not trained on: take a run of "
+            f"{', '.join(FOR_NEW_USERS)}, or ask for a user of the data with --user"
+        )
+    shown = interactions(
+        np.zeros(len(items)), items, np.full(len(items), dataset.scale[1]), len(dataset.users), len(dataset.items)
+    )
+    known = moments(trained.method, trained.data, np.array([0]), shown, np.ones(len(items), bool))
+    return _best(opened, trained, known, 0, items, k)
+
+
+class _Opened(NamedTuple):
+    """A finished run with its data."""
+
+    record: Record
+    plan: Plan
+    prepared: Prepared
+
+    def trained(self, reporter: Reporter) -> fitting.Trained:
+        """The fit of the run."""
+        try:
+            return fitting.restore(self.plan, self.prepared, reporter.say)
+        except UpliftlensError as error:
+            folder = Store(self.plan.store).folder("runs", self.record.key)
+            raise UpliftlensError(
+                f"{' '.join(str(error).split())}\nDelete the folder {folder}, too, and run it again"
+            ) from None
+
+
+def _opened(record: Record, overrides: Mapping[str, Any], k: int, reporter: Reporter) -> _Opened:
     if k < 1:
         raise UpliftlensError(f"-k {k}: ask for at least one item")
     planned = plan(configuration_of({**record.config, **overrides}))
@@ -71,33 +126,32 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
             f"run {record.key} was made from other data, another model file or another version of Upliftlens: "
             "run it again"
         )
-    dataset = prepared.dataset
-    index = _user_index(dataset, user)
-    try:
-        trained = fitting.restore(planned, prepared, reporter.say)
-    except UpliftlensError as error:
-        folder = Store(planned.store).folder("runs", record.key)
-        raise UpliftlensError(
-            f"{' '.join(str(error).split())}\nDelete the folder {folder}, too, and run it again"
-        ) from None
-    scores = np.array(trained.method.score(trained.state, trained.data, jnp.array([index], jnp.int32))[0])
-    for part in (prepared.split.train, prepared.split.validation):
-        scores[part.item[part.user == index]] = -np.inf
-    ties = tie_order(len(scores), planned.metrics.tie_seed)
-    best = np.lexsort((ties, -scores))[:k]
-    titles = dataset.items["title"] if "title" in dataset.items else dataset.items["id"]
+    return _Opened(record, planned, prepared)
+
+
+def _best(
+    opened: _Opened, trained: fitting.Trained, known: Moments, user: int, left_out: np.ndarray, k: int
+) -> list[Recommended]:
+    """The best items by the scores of the user i, of whom the method is told what is ``known``."""
+    at = jax.tree.map(jnp.asarray, known.query(np.array([user])))
+    scores = np.array(trained.method.score(trained.state, trained.data, at)[0])
+    scores[left_out] = -np.inf
+    best = np.lexsort((tie_order(len(scores), opened.plan.metrics.tie_seed), -scores))[:k]
+    items = opened.prepared.dataset.items
+    titles = items["title"] if "title" in items else items["id"]
     return [
-        Recommended(place, str(dataset.items["id"].iloc[item]), str(titles.iloc[item]), float(scores[item]))
+        Recommended(place, str(items["id"].iloc[item]), str(titles.iloc[item]), float(scores[item]))
         for place, item in enumerate(best, start=1)
         if scores[item] > -np.inf
     ]
 
 
-def _user_index(dataset: Dataset, user: str) -> int:
-    ids: pd.Series = dataset.users["id"].astype(str)
-    rows = np.flatnonzero(ids.to_numpy() == user)
-    if not len(rows):
-        raise UpliftlensError(
-            f"{dataset.name} has no user '{user}'; its {len(ids)} ids run from '{ids.iloc[0]}' to '{ids.iloc[-1]}'"
-        )
-    return int(rows[0])
+def _known_of(index: int, trained: fitting.Trained, prepared: Prepared) -> Moments:
+    """What the method is told of a user: the rows that it trained on, or those shown of a user without such rows."""
+    shown = prepared.split.shown
+    user, log = np.array([index]), trained.data.log
+    if shown is None or (np.asarray(log.user)[np.asarray(log.weight) > 0] == index).any():
+        return moments(trained.method, trained.data, user, None, None)
+    rows, dataset = concatenate(shown.test, shown.validation), prepared.dataset
+    relevant = np.ones(len(rows), bool) if dataset.feedback == "implicit" else rows.value >= dataset.relevance
+    return moments(trained.method, trained.data, user, rows, relevant)

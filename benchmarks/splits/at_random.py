@@ -29,18 +29,19 @@ class KFoldOptions(SplitOptions):
 def random_rows(log: Interactions, rows: np.ndarray, options: SplitOptions) -> np.ndarray:
     """bool[len(rows)]: ``options.validation`` of the rows, drawn by ``options.seed``."""
     n = len(rows)
-    return _mask(n, _stream(options.seed, VALIDATION).permutation(n)[: round(options.validation * n)])
+    return _mask(n, stream(options.seed, VALIDATION).permutation(n)[: round(options.validation * n)])
 
 
 def _held_out(dataset: Dataset, options: KFoldOptions) -> np.ndarray:
     n = len(dataset.log)
     if options.folds > n:
         raise UpliftlensError(f"split.folds={options.folds} is more than {dataset.name}'s {n} rows")
-    order = _stream(options.seed, FOLDS).permutation(n)
+    order = stream(options.seed, FOLDS).permutation(n)
     return _mask(n, np.array_split(order, options.folds)[options.fold])
 
 
-def _stream(seed: int, axis: int) -> np.random.Generator:
+def stream(seed: int, axis: int) -> np.random.Generator:
+    """The random numbers of one use of a split's seed."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(axis,))))
 
 

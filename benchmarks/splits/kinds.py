@@ -17,7 +17,7 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.splits.leak import LeakReport, Order, leak_report, pairs
 from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, take, time_bits
+from upliftlens.causal.interactions import Interactions, concatenate, take, time_bits
 from upliftlens.causal.options import AtLeast, Within
 
 Part = Literal["fit", "training", "validation", "test"]
@@ -64,6 +64,8 @@ class SplitKind:
     ``held_out(dataset, options)``: bool[N], the log rows that don't train: the test rows, if they are in the log.
     ``validation(log, rows, options)``: bool[len(rows)], which of the other ``rows`` validate.
     ``sampling``: which parts are random samples. ``order`` and ``redrawn``: see ``LeakReport``.
+    ``shown(log, rows, options)``: bool[len(rows)], which ``rows`` of held-out users, of the test or of validation, a
+    method is shown, the others being predicted; None where the users of a part train, too.
     ``given_test``: the test set is that of the data set. ``mend``: the fix for test pairs that are trained on.
     ``version``: bumped when a built-in kind draws other rows, or a change of ``sampling`` moves a number.
     """
@@ -74,6 +76,7 @@ class SplitKind:
     validation: Callable[[Interactions, np.ndarray, Any], np.ndarray]
     sampling: Sampling = NOT_AT_RANDOM
     order: Order = "none"
+    shown: Callable[[Interactions, np.ndarray, Any], np.ndarray] | None = None
     given_test: bool = False
     redrawn: bool = False
     mend: str = "keep one row of each (user, item) pair, e.g. data.filter.duplicates=last"
@@ -84,10 +87,20 @@ class SplitKind:
             raise UpliftlensError(f"split '{self.name}': derive {self.options.__name__} from SplitOptions")
 
 
+class Shown(NamedTuple):
+    """What a method is shown of users whom it wasn't trained on: rows of the log, and their numbers."""
+
+    validation: Interactions
+    test: Interactions
+    validation_rows: np.ndarray
+    test_rows: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """A split of a data set. ``…_rows`` i64 index the data set's log, ascending; ``test_rows`` is None where
     the test set is that of the data set (``given``, ``draws``).
+    ``shown`` is None where the users of each part train, too.
 
     ``fingerprint`` is the sha256 of the name, the data set's fingerprint and the sorted rows of each part; for an
     installed kind also of its code.
@@ -103,6 +116,13 @@ class Split:
     fingerprint: str
     leak: LeakReport
     sampling: Sampling
+    shown: Shown | None = None
+
+    @property
+    def fit(self) -> Interactions:
+        """The rows that a run may learn from: of training and validation, with those shown of validation users."""
+        rows = concatenate(self.train, self.validation)
+        return rows if self.shown is None else concatenate(rows, self.shown.validation)
 
     @property
     def shares(self) -> dict[Part, float | str]:
@@ -139,7 +159,17 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
     if len(rows):
         validates = _checked(kind.validation(dataset.log, rows, options), len(rows), name, "validation")
     test_rows = None if kind.given_test else np.flatnonzero(held_out)
-    parts = assemble(dataset, name, rows[~validates], rows[validates], test_rows, kind.redrawn or options.published)
+    train_rows, validation_rows, shown = rows[~validates], rows[validates], None
+    if kind.shown is not None:
+        assert test_rows is not None, "a split that shows rows of new users takes them from the log"
+        shows = [
+            _checked(kind.shown(dataset.log, part, options), len(part), name, "shown")
+            for part in (validation_rows, test_rows)
+        ]
+        shown = validation_rows[shows[0]], test_rows[shows[1]]
+        validation_rows, test_rows = validation_rows[~shows[0]], test_rows[~shows[1]]
+    published = kind.redrawn or options.published
+    parts = assemble(dataset, name, train_rows, validation_rows, test_rows, published, shown)
     for part, size in (("training", parts.leak.train), ("test", parts.leak.test)):
         if not size:
             raise UpliftlensError(
@@ -157,8 +187,12 @@ def assemble(
     validation_rows: np.ndarray,
     test_rows: np.ndarray | None,
     published: bool,
+    shown_rows: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Split:
-    """The split of kind ``name`` with these rows, its fingerprint and its leak report, whose problems are allowed."""
+    """The split of kind ``name`` with these rows, its fingerprint and its leak report, whose problems are allowed.
+
+    ``shown_rows``: those shown of validation and of test users, None where there are no new users.
+    """
     kind, source, _ = entry("splits", name)
     code = source + (f" version {kind.version}" if kind.version > 1 else "")
     log, test = dataset.log, dataset.test
@@ -166,11 +200,13 @@ def assemble(
         test = take(log, test_rows)
     assert test is not None, "a split without test rows needs the data set's"
     train, validation = take(log, train_rows), take(log, validation_rows)
-    left_out = len(log) - len(train) - len(validation) - (0 if test_rows is None else len(test))
-    leak = leak_report(log, train, validation, test, left_out, kind.order, published, kind.redrawn)
-    fingerprint = _fingerprint(dataset, name + code, (train, validation, test))
+    shown = shown_rows and Shown(take(log, shown_rows[0]), take(log, shown_rows[1]), *shown_rows)
+    both = (shown.validation, shown.test) if shown else ()
+    left_out = len(log) - sum(map(len, (train, validation, *both))) - (0 if test_rows is None else len(test))
+    leak = leak_report(log, train, validation, test, left_out, kind.order, published, kind.redrawn, both)
+    fingerprint = _fingerprint(dataset, name + code, (train, validation, test, *both))
     rows = (train_rows, validation_rows, test_rows)
-    return Split(name, train, validation, test, *rows, fingerprint, leak, kind.sampling)
+    return Split(name, train, validation, test, *rows, fingerprint, leak, kind.sampling, shown)
 
 
 def save_split(split: Split, folder: Path) -> Path:
@@ -186,6 +222,8 @@ def save_split(split: Split, folder: Path) -> Path:
     rows = {"train": split.train_rows, "validation": split.validation_rows}
     if split.test_rows is not None:
         rows["test"] = split.test_rows
+    if split.shown is not None:
+        rows |= {"validation_shown": split.shown.validation_rows, "test_shown": split.shown.test_rows}
     about = {
         "name": split.name,
         "fingerprint": split.fingerprint,

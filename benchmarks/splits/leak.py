@@ -21,7 +21,9 @@ class LeakReport:
     split guarantees about time: nothing, or no future row per user or at all. ``cold_users``, ``cold_items``: test rows
     whose user, or item, has no row in train. ``published``: a training row may be tested, by the published protocol.
     ``redrawn``: the parts are independent draws of the outcomes of the same pairs; no fit may combine them.
-    ``randomness``: whether the test rows look like a random sample of all rows; None where ``redrawn``.
+    ``shown``: rows of held-out users that a method is shown; they count as training rows above.
+    ``randomness``: whether the test rows look like a random sample of all rows; None where ``redrawn``,
+    or where whole users are held out.
     """
 
     train: int
@@ -39,6 +41,7 @@ class LeakReport:
     published: bool
     redrawn: bool = False
     randomness: Randomness | None = None
+    shown: int = 0
 
     def problems(self) -> tuple[str, ...]:
         """Leaks that bias every number from this split, a sentence each."""
@@ -82,6 +85,7 @@ class LeakReport:
                 self.cold_users + self.cold_items,
                 f"cold test rows: {self.cold_users} by user, {self.cold_items} by item",
             ),
+            (self.shown, f"whole users are held out: a method is shown {self.shown} of their rows and trains on none"),
             (len(doubts), f"the test rows are no random sample of the log: {', '.join(doubts)}"),
         )
 
@@ -104,11 +108,14 @@ def leak_report(
     order: Order,
     published: bool,
     redrawn: bool,
+    shown: tuple[Interactions, ...] = (),
 ) -> LeakReport:
-    """The counts for three parts of ``log``."""
+    """The counts for three parts of ``log``, and for what is ``shown`` of held-out users."""
     seen_users, seen_items = np.zeros(log.n_users, bool), np.zeros(log.n_items, bool)
-    seen_users[train.user], seen_items[train.item] = True, True
-    in_train, in_validation, in_test = (np.sort(pairs(part)) for part in (train, validation, test))
+    for part in (train, *shown):
+        seen_users[part.user], seen_items[part.item] = True, True
+    before = np.concatenate([pairs(part) for part in (train, *shown)])
+    in_train, in_validation, in_test = (np.sort(keys) for keys in (before, pairs(validation), pairs(test)))
     return LeakReport(
         train=len(train),
         validation=len(validation),
@@ -124,7 +131,8 @@ def leak_report(
         order=order,
         published=published,
         redrawn=redrawn,
-        randomness=None if redrawn else randomness(concatenate(train, validation), test),
+        randomness=None if redrawn or shown else randomness(concatenate(train, validation), test),
+        shown=sum(map(len, shown)),
     )
 
 

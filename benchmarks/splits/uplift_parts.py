@@ -12,7 +12,7 @@ from upliftlens.benchmarks.data.recommendations import estimated
 from upliftlens.benchmarks.splits.kinds import Part, Split
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, concatenate, take
+from upliftlens.causal.interactions import Interactions, take
 from upliftlens.models.contract import Recommendations, TrainingData
 
 
@@ -22,8 +22,8 @@ def consumed(dataset: Dataset, rows: Interactions) -> Interactions:
 
 
 def fitted_rows(dataset: Dataset, parts: Split) -> Interactions:
-    """The rows seen before the test: those of training and validation, or the training draw alone where redrawn."""
-    return consumed(dataset, parts.train if parts.leak.redrawn else concatenate(parts.train, parts.validation))
+    """The rows that the last fit learns from: those of ``parts.fit``, or the training draw alone where redrawn."""
+    return consumed(dataset, parts.train if parts.leak.redrawn else parts.fit)
 
 
 def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:

@@ -17,10 +17,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from upliftlens.benchmarks.config.compose import composed, configured, prepare_overrides
 from upliftlens.benchmarks.config.overrides import swept
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.metrics.registry import in_full
+from upliftlens.benchmarks.metrics.registry import in_full, is_weighted
 from upliftlens.benchmarks.reports.comparison import bounds, compare, in_a_cell
 from upliftlens.benchmarks.reports.sentences import verdict
-from upliftlens.benchmarks.runs.plan import Plan, plan
+from upliftlens.benchmarks.runs.plan import Plan, fit_identity, plan
 from upliftlens.benchmarks.runs.records import default_metrics
 from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
@@ -70,7 +70,7 @@ def benchmark(arguments: Sequence[str]) -> tuple[Table, Options]:
     overrides = prepare_overrides(words)
     combined = list(_combinations(overrides))
     plans = [plan(configured(words)) for words in combined]
-    names = _names(plans, combined, overrides)
+    names = _names(plans, combined, overrides, metric)
     if options.baseline is not None and options.baseline not in names:
         raise unknown("baseline", options.baseline, names)
     if metric not in plans[0].metrics.names:
@@ -108,15 +108,22 @@ def _combinations(overrides: Sequence[str]) -> Iterator[list[str]]:
     yield from map(list, product(*values))
 
 
-def _names(plans: Sequence[Plan], combined: Sequence[list[str]], overrides: Sequence[str]) -> dict[str, list[str]]:
-    """The overrides of each method by its name. What a solver does not read makes no second method of it."""
+def _names(
+    plans: Sequence[Plan], combined: Sequence[list[str]], overrides: Sequence[str], metric: str
+) -> dict[str, list[str]]:
+    """The overrides of each method by its name. What a method does not read makes no second method of it."""
     several = {text.partition("=")[0] for text in overrides if swept(text)}
     names: dict[str, list[str]] = {}
     for method, words in zip(plans, combined, strict=True):
         learning = method.learning
         parts = (learning.model,) if method.solver else (learning.model, learning.loss, learning.objective)
+        read = is_weighted(metric) or "propensity" in fit_identity(method)
         others = [
-            text for text in words if (key := text.partition("=")[0]) in several and key not in (*NAMED, *method.unread)
+            text
+            for text in words
+            if (key := text.partition("=")[0]) in several
+            and key not in (*NAMED, *method.unread)
+            and (read or key.partition(".")[0] != "propensity")
         ]
         names.setdefault(" ".join(["/".join(part.value.name for part in parts), *others]), words)
     return names

@@ -15,6 +15,7 @@ from upliftlens.causal.objectives.objective import naive
 from upliftlens.models.backbones.mf import MFOptions, model
 from upliftlens.models.contract import Hyper, TrainingData
 from upliftlens.models.gradient import gradient_method
+from upliftlens.models.query import of_users
 
 TILE = 128
 
@@ -31,4 +32,4 @@ def complete(log: Interactions, config: CompletionConfig) -> np.ndarray:
     train = {"lr": config.lr, "l2": config.l2, "steps": config.epochs * source.n_steps}
     hp = Hyper({}, {}, {name: jnp.float32(value) for name, value in train.items()})
     state = fit(method, data, source, hp, config.seed, config.epochs, None, lambda number, line: None).state
-    return np.asarray(method.score(state, data, jnp.arange(log.n_users)), np.float64)
+    return np.asarray(method.score(state, data, of_users(jnp.arange(log.n_users))), np.float64)

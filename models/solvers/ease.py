@@ -4,8 +4,8 @@
     P = (XᵀX + l2·I)⁻¹           B_ij = −P_ij / P_jj for i ≠ j, 0 on the diagonal          (eq. 8)
     s_u = X_u B
 
-X is the history matrix of ``models.solvers.history``. Each column of B is the ridge regression of an item on all
-others.
+X is the history matrix of ``models.solvers.history``; X_u is the history of the query, so a new user has scores, too.
+Each column of B is the ridge regression of an item on all others.
 
 Time: 2·U·I² operations for the Gram matrix and 7/3·I³ for the inverse (Cholesky). All is float32: errors grow with the
 condition number of XᵀX + l2·I, at most σ²/l2 + 1 with σ² the largest eigenvalue of XᵀX. On ML-100K they stay below 1e-6
@@ -13,14 +13,15 @@ of an entry of B for l2 ≥ 100 and below 3e-5 for l2 = 1. Where l2 is too small
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.options import Above, Before, Traced
-from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
-from upliftlens.models.solvers.history import History, Spans, gram, gram_bytes, history, in_blocks, spans, with_history
+from upliftlens.models.contract import Array, Hyper, Method, Query, Solver, TrainingData
+from upliftlens.models.query import history_matrix
+from upliftlens.models.solvers.history import History, gram, gram_bytes, in_blocks, spans, with_history
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,6 @@ class Options:
 
     l2: Annotated[Traced[float], Above(0)]
     history: Annotated[History, Before("binary")]
-
-
-class State(NamedTuple):
-    """``weights`` f32[n_items, n_items] is B; ``spans`` finds a user's history in the log."""
-
-    weights: Array
-    spans: Spans
 
 
 def weights(counts: Array, l2: Array) -> tuple[Array, Array]:
@@ -49,27 +43,38 @@ def weights(counts: Array, l2: Array) -> tuple[Array, Array]:
     return jnp.where(eye > 0, 0.0, -inverse / diagonal), jnp.sum(1 / diagonal - l2)
 
 
-def _init(key: Array, data: TrainingData, hp: Hyper) -> State:
-    return State(jnp.zeros((data.n_items, data.n_items)), spans(data))
+def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
+    return jnp.zeros((data.n_items, data.n_items))
 
 
-def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
-    solution, objective = weights(gram(data, state.spans), hp.model["l2"])
-    return State(solution, state.spans), objective / data.n_users
+def _step(state: Array, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[Array, Array]:
+    solution, objective = weights(gram(data, spans(data)), hp.model["l2"])
+    return solution, objective / data.n_users
 
 
-def _score(state: State, data: TrainingData, users: Array) -> Array:
-    return jnp.matmul(history(data, state.spans, users), state.weights, precision="highest")
+def _score(state: Array, data: TrainingData, at: Query) -> Array:
+    return jnp.matmul(history_matrix(at, data.n_items), state, precision="highest")
 
 
-def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Array:
-    def pairs(users: Array, items: Array) -> Array:
-        return jnp.sum(history(data, state.spans, users) * state.weights.T[items], axis=1)
+def _predict(state: Array, data: TrainingData, at: Query, items: Array) -> Array:
+    def pairs(at: Query, items: Array) -> Array:
+        return jnp.sum(history_matrix(at, data.n_items) * state.T[items], axis=1)
 
-    return in_blocks(pairs, users, items)
+    return in_blocks(pairs, at, items)
 
 
-_METHOD = Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+_METHOD = Method(
+    _init,
+    _step,
+    _score,
+    _predict,
+    layout="full",
+    link="rank",
+    max_epochs=1,
+    random=False,
+    history="all",
+    new_users="all",
+)
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.models.contract import Array, Method, TrainingData
+from upliftlens.models.contract import Array, Method, Query, TrainingData
 
 History = Literal["binary", "graded"]
 
@@ -43,22 +43,36 @@ class Spans(NamedTuple):
 def with_history(method: Method, kind: History) -> Method:
     """``method``, which learns from ``data.positive``, on histories of that ``kind``; cached, so it compiles once."""
 
-    def on_grades(function: Callable[..., Any]) -> Callable[..., Any]:
+    def learning(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda first, data, *others: function(first, graded(data), *others)
+
+    def scoring(function: Callable[..., Any]) -> Callable[..., Any]:
+        def on_grades(state: Any, data: TrainingData, at: Query, *items: Array) -> Array:
+            known = at._replace(positive=jnp.where(at.items >= 0, grades(at.values, data), 0.0))
+            return function(state, graded(data), known, *items)
+
+        return on_grades
 
     if kind == "binary":
         return method
-    functions = method.init, method.step, method.score, method.predict
-    init, step, score, predict = (on_grades(function) for function in functions)
-    return method._replace(init=init, step=step, score=score, predict=predict)
+    return method._replace(
+        init=learning(method.init),
+        step=learning(method.step),
+        score=scoring(method.score),
+        predict=scoring(method.predict),
+    )
 
 
 def graded(data: TrainingData) -> TrainingData:
-    """``data`` whose ``positive`` is value / highest value of the scale, at least 0, in every row; 0 in padding."""
+    """``data`` whose ``positive`` is the grade of every row; 0 in padding."""
+    return replace(data, positive=jnp.where(data.log.weight > 0, grades(data.log.value, data), 0.0))
+
+
+def grades(values: Array, data: TrainingData) -> Array:
+    """Values as shares of the highest one of the scale, at least 0; any shape."""
     if data.scale[1] <= 0:
         raise UpliftlensError(f"history=graded divides by the top of the scale, {data.scale[1]:g}: use history=binary")
-    grade = jnp.maximum(data.log.value, 0.0) / data.scale[1]
-    return replace(data, positive=jnp.where(data.log.weight > 0, grade, 0.0))
+    return jnp.maximum(values, 0.0) / data.scale[1]
 
 
 def positives(data: TrainingData) -> Array:
@@ -127,12 +141,16 @@ def gram_bytes(n_users: int, n_items: int) -> int:
     return 4 * (2 * n_items**2 + 2 * min(_BLOCK, n_users) * n_items + 2 * n_users)
 
 
-def in_blocks(predict: Callable[[Array, Array], Array], users: Array, items: Array) -> Array:
-    """``predict(users i32[256], items i32[256]) -> f32[256]`` over pairs of any number, one block after the other.
+def in_blocks(predict: Callable[[Query, Array], Array], at: Query, items: Array) -> Array:
+    """``predict(at, items i32[256]) -> f32[256]`` over pairs of any number, 256 queries and items after the other.
 
-    For methods that need a row of n_items numbers per pair. The last block is filled up with pairs (0, 0).
+    For methods that need a row of n_items numbers per pair. The last block is filled up with zeros.
     """
-    count = users.shape[0]
+    count = items.shape[0]
     fill = -count % _PAIRS
-    blocks = tuple(jnp.pad(ids, (0, fill)).reshape(-1, _PAIRS) for ids in (users, items))
-    return jax.lax.map(lambda block: predict(*block), blocks).reshape(-1)[:count]
+
+    def blocks(column: Array) -> Array:
+        filled = jnp.pad(column, ((0, fill), *((0, 0) for _ in column.shape[1:])))
+        return filled.reshape(filled.shape[0] // _PAIRS, _PAIRS, *column.shape[1:])
+
+    return jax.lax.map(lambda block: predict(*block), jax.tree.map(blocks, (at, items))).reshape(-1)[:count]

@@ -14,6 +14,8 @@ One step is a half-sweep over the users and one over the items. Each takes ``cg_
 rows at once, from the present factors: L never rises, and the fixed points are those of exact solves. A_u is never
 formed: A_u·x is dim² operations for the shared part and 4·dim per positive, summed over chunks of the log, so memory is
 a few times the factors. Time per step: (2·cg_steps + 3) passes over the positives.
+
+A new user gets the factors V_u that minimise L given W and the history of the query, by an exact solve.
 """
 
 from dataclasses import dataclass
@@ -24,9 +26,10 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.options import Above, AtLeast, Before, Traced
-from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.contract import Array, Hyper, Method, Query, Solver, TrainingData
 from upliftlens.models.solvers.history import History, positives, with_history
 
+_QUERIES = 16  # new users whose equations are solved at once
 _CHUNK = 2**18  # floats of gathered factors alive at once: a chunk of the log stays in the processor's cache
 
 
@@ -49,10 +52,13 @@ class Options:
 
 
 class State(NamedTuple):
-    """``users`` f32[n_users, dim] and ``items`` f32[n_items, dim]: V and W."""
+    """``users`` f32[n_users, dim] and ``items`` f32[n_items, dim]: V and W; the options f32[] that fold a user in."""
 
     users: Array
     items: Array
+    alpha0: Array
+    l2: Array
+    nu: Array
 
 
 class Side(NamedTuple):
@@ -132,17 +138,41 @@ def objective(state: State, side: Side, alpha0: Array, user_penalty: Array, item
         return total + jnp.sum(chunk.weight * (1 - score) ** 2), None
 
     observed = jax.lax.scan(add, jnp.zeros(()), side)[0]
-    grams = [jnp.matmul(x.T, x, precision="highest") for x in state]
-    ridge = sum(jnp.sum(p * jnp.sum(x * x, axis=1)) for p, x in zip((user_penalty, item_penalty), state))
+    factors = state.users, state.items
+    grams = [jnp.matmul(x.T, x, precision="highest") for x in factors]
+    ridge = sum(jnp.sum(p * jnp.sum(x * x, axis=1)) for p, x in zip((user_penalty, item_penalty), factors))
     return observed + alpha0 * jnp.sum(grams[0] * grams[1]) + ridge
 
 
-def _score(state: State, data: TrainingData, users: Array) -> Array:
-    return jnp.matmul(state.users[users], state.items.T, precision="highest")
+def folded_in(state: State, at: Query) -> Array:
+    """V_u f32[B, dim] of the histories of the queries; positives of one item count each, as in the log."""
+    n_items, dim = state.items.shape
+    count = jnp.sum(at.positive, axis=1)
+    penalty = state.l2 * (count + state.alpha0 * n_items) ** state.nu
+    shared = state.alpha0 * jnp.matmul(state.items.T, state.items, precision="highest")
+
+    def solved(query: tuple[Array, Array, Array]) -> Array:
+        items, weight, penalty = query
+        w = state.items[items]  # an item −1 has weight 0
+        a = shared + penalty * jnp.eye(dim) + jnp.matmul((weight[:, None] * w).T, w, precision="highest")
+        return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(a), jnp.matmul(weight, w, precision="highest"))
+
+    return jax.lax.map(solved, (at.items, at.positive, penalty), batch_size=_QUERIES)
 
 
-def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Array:
-    return jnp.sum(state.users[users] * state.items[items], axis=1)
+def _factors(state: State, at: Query) -> Array:
+    """V_u f32[B, dim]: the user's row, or where there is none that of the history."""
+    if not at.items.shape[1]:
+        return state.users[at.user]
+    return jnp.where(at.user[:, None] < 0, folded_in(state, at), state.users[at.user])
+
+
+def _score(state: State, data: TrainingData, at: Query) -> Array:
+    return jnp.matmul(_factors(state, at), state.items.T, precision="highest")
+
+
+def _predict(state: State, data: TrainingData, at: Query, items: Array) -> Array:
+    return jnp.sum(_factors(state, at) * state.items[items], axis=1)
 
 
 @lru_cache
@@ -153,18 +183,23 @@ def _build(dim: int, cg_steps: int) -> Method:
     def init(key: Array, data: TrainingData, hp: Hyper) -> State:
         scale = hp.model["init_scale"] / dim**0.5
         keys = jax.random.split(key)
-        return State(*(scale * jax.random.normal(k, (n, dim)) for k, n in zip(keys, (data.n_users, data.n_items))))
+        users, items = (scale * jax.random.normal(k, (n, dim)) for k, n in zip(keys, (data.n_users, data.n_items)))
+        return State(users, items, *_folding(hp))
 
     def step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
-        alpha0, l2, nu = (hp.model[name] for name in ("alpha0", "l2", "nu"))
+        alpha0, l2, nu = _folding(hp)
         by_user, by_item = sides(data, dim)
         user_penalty = penalties(by_user, data.n_users, data.n_items, alpha0, l2, nu)
         item_penalty = penalties(by_item, data.n_items, data.n_users, alpha0, l2, nu)
         users = half_sweep(state.users, state.items, by_user, alpha0, user_penalty, cg_steps)
-        new = State(users, half_sweep(state.items, users, by_item, alpha0, item_penalty, cg_steps))
+        new = State(users, half_sweep(state.items, users, by_item, alpha0, item_penalty, cg_steps), alpha0, l2, nu)
         return new, objective(new, by_user, alpha0, user_penalty, item_penalty) / data.n_users
 
-    return Method(init, step, _score, _predict, layout="full", link="rank")
+    return Method(init, step, _score, _predict, layout="full", link="rank", new_users="all")
+
+
+def _folding(hp: Hyper) -> tuple[Array, Array, Array]:
+    return hp.model["alpha0"], hp.model["l2"], hp.model["nu"]
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:

@@ -5,10 +5,9 @@
     N_i  = the ``neighbours`` items j with the largest w_ij (ties: the lower index)
     s_ui = Σ_{j in N_i} w_ij·X_uj
 
-X is the history matrix of ``models.solvers.history``. The sum isn't divided by Σ w_ij: for ranking, items with much
-evidence should outweigh items with little. Only n_items × neighbours similarities are kept. Nothing is minimised: the
-step's loss is 0.
-"""
+X is the history matrix of ``models.solvers.history``, X_u the history of the query: a new user has scores, too. The sum
+isn't divided by Σ w_ij: for ranking, items with much evidence should outweigh items with little. Only n_items ×
+neighbours similarities are kept. Nothing is minimised: the step's loss is 0."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,8 +17,9 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.options import AtLeast, Before, Traced
-from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
-from upliftlens.models.solvers.history import History, Spans, gram, gram_bytes, history, in_blocks, spans, with_history
+from upliftlens.models.contract import Array, Hyper, Method, Query, Solver, TrainingData
+from upliftlens.models.query import history_matrix
+from upliftlens.models.solvers.history import History, gram, gram_bytes, in_blocks, spans, with_history
 
 _ITEMS = 256  # items whose neighbours are sought at once
 
@@ -34,11 +34,10 @@ class Options:
 
 
 class State(NamedTuple):
-    """``neighbours`` i32[n_items, K] and their ``similarity`` f32[n_items, K]; ``spans`` finds a user's history."""
+    """``neighbours`` i32[n_items, K] and their ``similarity`` f32[n_items, K]."""
 
     neighbours: Array
     similarity: Array
-    spans: Spans
 
 
 def similarities(counts: Array, shrinkage: Array, neighbours: int) -> tuple[Array, Array]:
@@ -58,13 +57,13 @@ def similarities(counts: Array, shrinkage: Array, neighbours: int) -> tuple[Arra
 
 
 def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
-    index, similarity = similarities(gram(data, state.spans), hp.model["shrinkage"], state.neighbours.shape[1])
-    return State(index, similarity, state.spans), jnp.zeros(())
+    index, similarity = similarities(gram(data, spans(data)), hp.model["shrinkage"], state.neighbours.shape[1])
+    return State(index, similarity), jnp.zeros(())
 
 
-def _score(state: State, data: TrainingData, users: Array) -> Array:
+def _score(state: State, data: TrainingData, at: Query) -> Array:
     # Items run along the rows: then each neighbour is a gather of whole rows of B floats, which is fast.
-    x = history(data, state.spans, users).T
+    x = history_matrix(at, data.n_items).T
 
     def add(total: Array, neighbour: tuple[Array, Array]) -> tuple[Array, None]:
         index, similarity = neighbour
@@ -73,12 +72,12 @@ def _score(state: State, data: TrainingData, users: Array) -> Array:
     return jax.lax.scan(add, jnp.zeros_like(x), (state.neighbours.T, state.similarity.T))[0].T
 
 
-def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Array:
-    def pairs(users: Array, items: Array) -> Array:
-        x = jnp.take_along_axis(history(data, state.spans, users), state.neighbours[items], axis=1)
+def _predict(state: State, data: TrainingData, at: Query, items: Array) -> Array:
+    def pairs(at: Query, items: Array) -> Array:
+        x = jnp.take_along_axis(history_matrix(at, data.n_items), state.neighbours[items], axis=1)
         return jnp.sum(state.similarity[items] * x, axis=1)
 
-    return in_blocks(pairs, users, items)
+    return in_blocks(pairs, at, items)
 
 
 @lru_cache
@@ -87,9 +86,10 @@ def _build(neighbours: int) -> Method:
 
     def init(key: Array, data: TrainingData, hp: Hyper) -> State:
         shape = data.n_items, min(neighbours, data.n_items)
-        return State(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), spans(data))
+        return State(jnp.zeros(shape, jnp.int32), jnp.zeros(shape))
 
-    return Method(init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+    closed = Method(init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+    return closed._replace(history="all", new_users="all")
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from upliftlens.models.contract import Array, Hyper, Method, State, TrainingData
+from upliftlens.models.contract import Array, Hyper, Method, Query, State, TrainingData
 
 
 def matrix_method(solve: Callable[[TrainingData, Hyper], Array]) -> Method:
@@ -29,9 +29,9 @@ def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
     return jnp.zeros((data.n_users, data.n_items))
 
 
-def _score(state: Array, data: TrainingData, users: Array) -> Array:
-    return state[users]
+def _score(state: Array, data: TrainingData, at: Query) -> Array:
+    return state[at.user]
 
 
-def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Array:
-    return state[users, items]
+def _predict(state: Array, data: TrainingData, at: Query, items: Array) -> Array:
+    return state[at.user, items]

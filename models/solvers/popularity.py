@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.options import NoOptions
-from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.contract import Array, Hyper, Method, Query, Solver, TrainingData
 from upliftlens.models.solvers.history import positives
 
 
@@ -22,13 +22,13 @@ def _step(state: Array, data: TrainingData, batch: Any, key: Array, hp: Hyper) -
     return jax.ops.segment_sum(positives(data), data.log.item, data.n_items), jnp.zeros(())
 
 
-def _score(state: Array, data: TrainingData, users: Array) -> Array:
-    return jnp.broadcast_to(state, (users.shape[0], data.n_items))
+def _score(state: Array, data: TrainingData, at: Query) -> Array:
+    return jnp.broadcast_to(state, (at.user.shape[0], data.n_items))
 
 
-def _predict(state: Array, data: TrainingData, users: Array, items: Array) -> Array:
+def _predict(state: Array, data: TrainingData, at: Query, items: Array) -> Array:
     return state[items]
 
 
-_METHOD = Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+_METHOD = Method(_init, _step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False, new_users=0)
 model = Solver("popularity", NoOptions, lambda options: _METHOD)

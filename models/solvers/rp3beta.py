@@ -8,8 +8,9 @@ interactive applications". Steps go from a user to an item, to another user, to 
     N_j  = the ``neighbours`` items i with the largest W_ji (ties: the lower index)
     s_ui = Σ_{j: i in N_j} p_uj^alpha · W_ji
 
-X is the history matrix of ``models.solvers.history``; an item's popularity d is its number of users in 0/1 histories.
-The paper keeps all of W; here the strongest steps from each item are kept. Nothing is minimised: the step's loss is 0.
+X is the history matrix of ``models.solvers.history``, X_u the history of the query: a new user has scores, too; an
+item's popularity d is its number of users in 0/1 histories. The paper keeps all of W; here the strongest steps from
+each item are kept. Nothing is minimised: the step's loss is 0.
 
 Time: 2·U·I² operations for W, in dense blocks of users.
 """
@@ -22,12 +23,12 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.options import Above, AtLeast, Traced
-from upliftlens.models.contract import Array, Hyper, Method, Solver, TrainingData
+from upliftlens.models.contract import Array, Hyper, Method, Query, Solver, TrainingData
+from upliftlens.models.query import history_matrix
 from upliftlens.models.solvers.history import (
     History,
     Spans,
     gram_bytes,
-    history,
     in_blocks,
     over_users,
     spans,
@@ -46,11 +47,10 @@ class Options:
 
 
 class State(NamedTuple):
-    """``weights`` f32[n_items, n_items] is W, 0 where i is not in N_j; ``alpha`` f32[]; ``spans`` finds a history."""
+    """``weights`` f32[n_items, n_items] is W, 0 where i is not in N_j; ``alpha`` f32[]."""
 
     weights: Array
     alpha: Array
-    spans: Spans
 
 
 def walk(x: Array, alpha: Array) -> Array:
@@ -75,18 +75,18 @@ def weights(data: TrainingData, where: Spans, alpha: Array, beta: Array, neighbo
 
 
 def _init(key: Array, data: TrainingData, hp: Hyper) -> State:
-    return State(jnp.zeros((data.n_items, data.n_items)), hp.model["alpha"], spans(data))
+    return State(jnp.zeros((data.n_items, data.n_items)), hp.model["alpha"])
 
 
-def _score(state: State, data: TrainingData, users: Array) -> Array:
-    return jnp.matmul(walk(history(data, state.spans, users), state.alpha), state.weights, precision="highest")
+def _score(state: State, data: TrainingData, at: Query) -> Array:
+    return jnp.matmul(walk(history_matrix(at, data.n_items), state.alpha), state.weights, precision="highest")
 
 
-def _predict(state: State, data: TrainingData, users: Array, items: Array) -> Array:
-    def pairs(users: Array, items: Array) -> Array:
-        return jnp.sum(walk(history(data, state.spans, users), state.alpha) * state.weights.T[items], axis=1)
+def _predict(state: State, data: TrainingData, at: Query, items: Array) -> Array:
+    def pairs(at: Query, items: Array) -> Array:
+        return jnp.sum(walk(history_matrix(at, data.n_items), state.alpha) * state.weights.T[items], axis=1)
 
-    return in_blocks(pairs, users, items)
+    return in_blocks(pairs, at, items)
 
 
 @lru_cache
@@ -95,10 +95,11 @@ def _build(neighbours: int) -> Method:
 
     def step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
         alpha, beta = hp.model["alpha"], hp.model["beta"]
-        solution = weights(data, state.spans, alpha, beta, min(neighbours, data.n_items))
-        return State(solution, alpha, state.spans), jnp.zeros(())
+        solution = weights(data, spans(data), alpha, beta, min(neighbours, data.n_items))
+        return State(solution, alpha), jnp.zeros(())
 
-    return Method(_init, step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+    closed = Method(_init, step, _score, _predict, layout="full", link="rank", max_epochs=1, random=False)
+    return closed._replace(history="all", new_users="all")
 
 
 def _memory(options: Options, n_users: int, n_items: int) -> int:

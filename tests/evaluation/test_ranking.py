@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upliftlens.benchmarks.evaluation.ranking import rank, targets, tie_order
+from upliftlens.benchmarks.evaluation.scoring import Moments
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 from upliftlens.models.contract import TrainingData
@@ -21,8 +22,13 @@ def blank(n_users, n_items):
     return TrainingData(empty, empty.value, np.zeros((n_users, 0), np.float32), np.zeros((n_items, 0), np.float32))
 
 
-def of_matrix(state, data, users):
-    return state[users]
+NO_HISTORY = Moments(
+    np.zeros(100, np.int64), *(np.zeros(1, kind) for kind in (np.int32, np.float32, np.float32)), 0, False
+)
+
+
+def of_matrix(state, data, at):
+    return state[at.user]
 
 
 def ranked(scores, test, seen=(), block=4, tie_seed=0, length=0):
@@ -30,7 +36,7 @@ def ranked(scores, test, seen=(), block=4, tie_seed=0, length=0):
     shape = scores.shape
     rows = log(test, *shape)
     expected = targets(rows, np.ones(len(rows), bool), log(list(seen), *shape))
-    return expected, rank(of_matrix, scores, blank(*shape), expected, block, tie_seed, length)
+    return expected, rank(of_matrix, scores, blank(*shape), NO_HISTORY, expected, block, tie_seed, length)
 
 
 def test_the_rank_counts_better_candidates_from_one():
@@ -50,7 +56,7 @@ def test_a_seen_item_with_a_test_row_stays_a_candidate_relevant_or_not():
     rows = interactions([0, 0], [1, 0], [1, 5], 1, 4)
     expected = targets(rows, rows.value >= 4, log([(0, 0), (0, 1), (0, 3)], 1, 4))
     assert expected.overlap == 2
-    ranking = rank(of_matrix, scores, blank(1, 4), expected, 4, 0, 4)
+    ranking = rank(of_matrix, scores, blank(1, 4), NO_HISTORY, expected, 4, 0, 4)
     assert ranking.lists.tolist() == [[1, 2, 0, -1]]
     assert ranking.rank.tolist() == [3]
 
@@ -125,13 +131,18 @@ def test_more_positives_than_one_call_takes():
 def test_the_score_is_compiled_once_for_all_states_and_blocks():
     traced = []
 
-    def score(state, data, users):
+    def score(state, data, at):
         traced.append(1)
-        return state[users]
+        return state[at.user]
 
     rows = log([(u, 0) for u in range(10)], 10, 6)
     expected = targets(rows, np.ones(10, bool), log([], 10, 6))
-    first = [rank(score, np.full((10, 6), s, np.float32), blank(10, 6), expected, 4, 0, 2).lists for s in range(3)]
+    first = [
+        rank(score, np.full((10, 6), s, np.float32), blank(10, 6), NO_HISTORY, expected, 4, 0, 2).lists
+        for s in range(3)
+    ]
     other = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float32)
-    assert (rank(score, other, blank(10, 6), expected, 4, 0, 2).lists != first[0]).any()  # the state is no constant
+    assert (
+        rank(score, other, blank(10, 6), NO_HISTORY, expected, 4, 0, 2).lists != first[0]
+    ).any()  # the state is no constant
     assert len(traced) == 1

@@ -27,15 +27,15 @@ SHAPE = (13, 20)
 def factor_method(link, traced=None):
     """The state is a pair of factor matrices; ``traced`` collects a mark whenever a function is traced."""
 
-    def score(state, data, users):
+    def score(state, data, at):
         if traced is not None:
             traced.append("score")
-        return state[0][users] @ state[1].T
+        return state[0][at.user] @ state[1].T
 
-    def predict(state, data, users, items):
+    def predict(state, data, at, items):
         if traced is not None:
             traced.append("predict")
-        return (state[0][users] * state[1][items]).sum(axis=1)
+        return (state[0][at.user] * state[1][items]).sum(axis=1)
 
     return Method(lambda *_: None, lambda *_: None, score, predict, "full", link)
 

@@ -37,8 +37,8 @@ def matrix_method(link: str) -> Method:
     return Method(
         init=lambda key, data, hp: None,
         step=lambda state, data, batch, key, hp: (state, 0.0),
-        score=lambda state, data, users: state[users],
-        predict=lambda state, data, users, items: state[users, items],
+        score=lambda state, data, at: state[at.user],
+        predict=lambda state, data, at, items: state[at.user, items],
         layout="full",
         link=link,
     )

@@ -11,6 +11,7 @@ from uplift_logs import random_log
 from worlds import hyper, training_data
 
 from upliftlens.benchmarks.splits.uplift_parts import recommendations
+from upliftlens.models.query import of_users
 from upliftlens.models.solvers.causal_neighbours import Options, cibn, cubn
 from upliftlens.models.solvers.logged_propensity import model as logged_propensity
 
@@ -30,9 +31,9 @@ def test_scores_are_those_of_the_numpy_implementation(name, basis, k, shrinkage)
     state, _ = jax.jit(method.step)(method.init(jax.random.key(0), seen, hp), seen, None, jax.random.key(1), hp)
     expected = oracle(log, basis, k, shrinkage, 64)
     users = jnp.array([3, 149, 0])
-    np.testing.assert_allclose(method.score(state, seen, users), expected[np.asarray(users)], atol=2e-5)
+    np.testing.assert_allclose(method.score(state, seen, of_users(users)), expected[np.asarray(users)], atol=2e-5)
     items = jnp.array([1, 139, 5])
-    np.testing.assert_allclose(method.predict(state, seen, users, items), expected[users, items], atol=2e-5)
+    np.testing.assert_allclose(method.predict(state, seen, of_users(users), items), expected[users, items], atol=2e-5)
 
 
 def test_the_logging_policy_is_what_was_recorded():
@@ -43,4 +44,4 @@ def test_the_logging_policy_is_what_was_recorded():
     state, _ = method.step(method.init(jax.random.key(0), seen, hyper()), seen, None, jax.random.key(0), hyper())
     expected = np.zeros((9, 7), np.float32)
     expected[log.user, log.item] = log.propensity
-    np.testing.assert_array_equal(method.score(state, seen, jnp.arange(9)), expected)
+    np.testing.assert_array_equal(method.score(state, seen, of_users(jnp.arange(9))), expected)

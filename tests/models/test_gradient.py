@@ -21,6 +21,7 @@ from upliftlens.models.backbones import additive, mf, mf_features, mlp, two_towe
 from upliftlens.models.backbones.dense import DenseOptions
 from upliftlens.models.contract import Backbone
 from upliftlens.models.gradient import gradient_method
+from upliftlens.models.query import of_users
 
 BACKBONES = {
     "additive": (additive.model, NoOptions()),
@@ -69,7 +70,7 @@ def test_additive_is_the_exact_ridge_solution(layout):
     done = train(learner, data, layout, 40, hp=hyper(l2=l2), size=10**6, tile=10**6)
     users, items = everyone()
     expected = exact[0] + exact[1 + users] + exact[1 + USERS + items]
-    np.testing.assert_allclose(learner.predict(done.state, data, users, items), expected, atol=2e-4)
+    np.testing.assert_allclose(learner.predict(done.state, data, of_users(users), items), expected, atol=2e-4)
 
 
 def test_mf_ends_at_a_stationary_point_of_its_written_objective():
@@ -151,8 +152,8 @@ def test_scoring_all_items_equals_scoring_pairs(backbone):
     learner = method(backbone)
     state = learner.init(jax.random.key(3), data, hyper())
     users, items = everyone()
-    pairs = learner.predict(state, data, users, items).reshape(USERS, ITEMS)
-    np.testing.assert_allclose(learner.score(state, data, jnp.arange(USERS)), pairs, atol=1e-5)
+    pairs = learner.predict(state, data, of_users(users), items).reshape(USERS, ITEMS)
+    np.testing.assert_allclose(learner.score(state, data, of_users(jnp.arange(USERS))), pairs, atol=1e-5)
 
 
 def test_a_module_without_score_all_is_called_for_every_pair():
@@ -167,7 +168,7 @@ def test_a_module_without_score_all_is_called_for_every_pair():
     for model in (mf.model, Backbone("pairs", mf.MFOptions, Pairs)):
         learner = gradient_method(model, BACKBONES["mf"][1], LOSSES["squared"], naive, "adam", "constant", "pairs")
         state = learner.init(jax.random.key(3), data, hyper())
-        scores.append(learner.score(state, data, jnp.array([4, 1])))
+        scores.append(learner.score(state, data, of_users(jnp.array([4, 1]))))
     np.testing.assert_allclose(*scores, atol=1e-6)
     assert scores[0].shape == (2, ITEMS) and np.ptp(scores[0]) > 0.01
 
@@ -201,7 +202,7 @@ def test_tiles_and_full_pairs_are_the_same_problem():
     for layout in ("tiles", "pairs"):
         learner = method("additive", "logistic", "lbfgs", layout)
         state = train(learner, data, layout, 30, size=10**6, tile=10**6).state
-        ends.append(learner.score(state, data, jnp.arange(USERS)))
+        ends.append(learner.score(state, data, of_users(jnp.arange(USERS))))
     np.testing.assert_allclose(*ends, atol=1e-3)
 
 
@@ -217,7 +218,7 @@ def test_dropout_acts_in_training_only():
     learner = method("mlp")
     state = train(learner, data, "pairs", 2).state
     users, items = everyone()
-    once, twice = (learner.predict(state, data, users, items) for _ in range(2))
+    once, twice = (learner.predict(state, data, of_users(users), items) for _ in range(2))
     np.testing.assert_array_equal(once, twice)
     still = gradient_method(
         mlp.model, DenseOptions(4, (8, 4), 0.0, 0.1), LOSSES["squared"], naive, "adam", "cosine", "pairs"

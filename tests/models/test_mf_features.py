@@ -13,6 +13,7 @@ from upliftlens.benchmarks.training.loop import fit
 from upliftlens.causal.objectives.objective import naive
 from upliftlens.models.backbones import mf, mf_features
 from upliftlens.models.gradient import gradient_method
+from upliftlens.models.query import of_users
 
 OPTIONS = mf.MFOptions(dim=3, init=0.1, bias_penalty=0.3)
 
@@ -27,7 +28,10 @@ def trained(model, data, optimizer="adam", epochs=6, l2=1.0, tile=5):
 
 def test_without_features_it_is_mf_bit_by_bit():
     data = replace(training_data(), user_features=jnp.zeros((USERS, 0)), item_features=jnp.zeros((ITEMS, 0)))
-    scores = [m.score(s, data, jnp.arange(USERS)) for m, s in (trained(item.model, data) for item in (mf, mf_features))]
+    scores = [
+        m.score(s, data, of_users(jnp.arange(USERS)))
+        for m, s in (trained(item.model, data) for item in (mf, mf_features))
+    ]
     np.testing.assert_array_equal(*scores)
 
 
@@ -68,6 +72,8 @@ def test_a_user_without_ratings_borrows_from_the_features():
     data = training_data()
     cold = jnp.where(data.log.user == 0, 0.0, data.log.weight)
     data = replace(data, log=replace(data.log, weight=cold), positive=data.positive * (cold > 0))
-    scores = [m.score(s, data, jnp.arange(1)) for m, s in (trained(item.model, data) for item in (mf, mf_features))]
+    scores = [
+        m.score(s, data, of_users(jnp.arange(1))) for m, s in (trained(item.model, data) for item in (mf, mf_features))
+    ]
     assert not np.allclose(*scores, atol=1e-2)
     assert all(jax.tree.leaves(jax.tree.map(lambda s: bool(np.isfinite(s).all()), scores)))

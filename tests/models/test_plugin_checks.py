@@ -219,8 +219,8 @@ def solver(**changes):
     parts = {
         "init": lambda key, data, hp: jnp.zeros(data.n_items),
         "step": lambda state, data, batch, key, hp: (state, jnp.zeros(())),
-        "score": lambda state, data, users: jnp.broadcast_to(state, (users.shape[0], data.n_items)),
-        "predict": lambda state, data, users, items: state[items],
+        "score": lambda state, data, at: jnp.broadcast_to(state, (at.user.shape[0], data.n_items)),
+        "predict": lambda state, data, at, items: state[items],
         "layout": "full",
         "link": "rank",
     }
@@ -232,8 +232,8 @@ def solver(**changes):
     [
         ({"layout": "dense"}, "layout must be one of"),
         ({"link": "ratings"}, "link must be one of"),
-        ({"score": lambda state, data, users: state}, r"score\(.*must give float32\[3, 17\], got float32\[17\]"),
-        ({"predict": lambda state, data, users, items: users}, r"must give float32\[3\], got int32\[3\]"),
+        ({"score": lambda state, data, at: state}, r"score\(.*must give float32\[3, 17\], got float32\[17\]"),
+        ({"predict": lambda state, data, at, items: at.user}, r"must give float32\[3\], got int32\[3\]"),
         ({"step": lambda state, data, batch, key, hp: (state, state)}, "the loss of step"),
         ({"step": lambda state, data, batch, key, hp: (state[:2], state.sum())}, "step must give a state like"),
     ],

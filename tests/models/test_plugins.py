@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from asking import asked
 from plugin_sources import BACKBONE, SOLVER
 from shell import TINY, call, programs, records
 from uplift_logs import random_log
@@ -119,13 +120,13 @@ def test_every_model_keeps_the_contract(name):
     hp = planned_hyper(planned, source.n_steps)
     done = [fit(method, data, source, hp, seed, 2, None, lambda n, line: None) for seed in (0, 0, 1)]
     score = jax.jit(method.score)
-    scores = [np.asarray(score(item.state, data, jnp.arange(USERS))) for item in done]
+    scores = [np.asarray(score(item.state, data, asked(method, data, range(USERS)))) for item in done]
     assert scores[0].shape == (USERS, ITEMS) and np.isfinite(scores[0]).all()
     np.testing.assert_array_equal(scores[0], scores[1])
-    blocks = [score(done[0].state, data, jnp.array([u])) for u in range(USERS)]
+    blocks = [score(done[0].state, data, asked(method, data, [u])) for u in range(USERS)]
     np.testing.assert_allclose(np.concatenate(blocks), scores[0], rtol=1e-5, atol=1e-5)
     users, items = np.divmod(np.arange(USERS * ITEMS, dtype=np.int32), ITEMS)
-    predicted = np.asarray(jax.jit(method.predict)(done[0].state, data, jnp.asarray(users), jnp.asarray(items)))
+    predicted = np.asarray(jax.jit(method.predict)(done[0].state, data, asked(method, data, users), jnp.asarray(items)))
     assert predicted.shape == (USERS * ITEMS,) and np.isfinite(predicted).all()
     order = np.argsort(predicted.reshape(USERS, ITEMS), axis=1)
     top = np.take_along_axis(scores[0], order, axis=1)
@@ -134,7 +135,7 @@ def test_every_model_keeps_the_contract(name):
     assert jax.tree.structure(lanes) == jax.tree.structure(done[0].state)
     filled = padding_that_looks_real(data)
     again = fit(method, filled, feed(filled, method.layout, method.link, 64, 8), hp, 0, 2, None, lambda n, line: None)
-    result = score(again.state, filled, jnp.arange(USERS))
+    result = score(again.state, filled, asked(method, filled, range(USERS)))
     np.testing.assert_allclose(result, scores[0], rtol=1e-5, atol=1e-6, err_msg="rows of weight 0 were read")
 
 

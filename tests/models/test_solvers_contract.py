@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
+from asking import asked
 from uplift_logs import random_log
 
 from upliftlens.benchmarks.config.plugins import entry
@@ -78,7 +79,8 @@ def _fit(name: str, data: TrainingData, seed: int = 1, factor: float = 1.0) -> A
 
 
 def _scores(name: str, state: Any, data: TrainingData) -> np.ndarray:
-    return np.asarray(jax.jit(_method(name).score)(state, data, jnp.arange(N_USERS)))
+    method = _method(name)
+    return np.asarray(jax.jit(method.score)(state, data, asked(method, data, range(N_USERS))))
 
 
 def _looks_real(rows: Recommendations) -> Recommendations:
@@ -144,21 +146,26 @@ def test_scores_do_not_depend_on_blocks_and_predict_agrees(name: str) -> None:
     order = np.random.default_rng(1).permutation(N_USERS).astype(np.int32)
     score = jax.jit(method.score)
     for size in (1, 5, 23):
-        blocks = [score(state, data, order[start : start + size]) for start in range(0, N_USERS, size)]
+        blocks = [
+            score(state, data, asked(method, data, order[start : start + size])) for start in range(0, N_USERS, size)
+        ]
         np.testing.assert_allclose(np.concatenate(blocks), whole[order], rtol=1e-5, atol=1e-6)
     users, items = (x.ravel().astype(np.int32) for x in np.indices((N_USERS, N_ITEMS)))  # 391 pairs: two ragged blocks
-    np.testing.assert_allclose(jax.jit(method.predict)(state, data, users, items), whole.ravel(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(method.predict)(state, data, asked(method, data, users), items), whole.ravel(), rtol=1e-5, atol=1e-6
+    )
 
 
 @names
 def test_another_seed_and_other_floats_compile_nothing(name: str) -> None:
     data, traces = _data(), []
     method = _method(name)
+    everyone = asked(method, data, range(N_USERS))
 
     def run(key: jax.Array, hp: Hyper) -> jax.Array:
         traces.append(name)
         state, _ = method.step(method.init(key, data, hp), data, None, key, hp)
-        return method.score(state, data, jnp.arange(N_USERS))
+        return method.score(state, data, everyone)
 
     compiled = jax.jit(run)
     first = compiled(jax.random.key(0), _hyper(name))
@@ -175,6 +182,7 @@ def test_another_seed_and_other_floats_compile_nothing(name: str) -> None:
 @names
 def test_lanes_equal_single_runs(name: str) -> None:
     method, data = _method(name), _data()
+    everyone = asked(method, data, range(N_USERS))
     seeds, factors = (1, 2), (1.0, 3.0)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     hps = jax.tree.map(lambda *x: jnp.stack(x), *(_hyper(name, factor) for factor in factors))
@@ -183,7 +191,7 @@ def test_lanes_equal_single_runs(name: str) -> None:
         state = method.init(key, data, hp)
         for _ in range(method.max_epochs or 3):
             state, _ = method.step(state, data, None, key, hp)
-        return method.score(state, data, jnp.arange(N_USERS))
+        return method.score(state, data, everyone)
 
     lanes = jax.jit(jax.vmap(lane))(keys, hps)
     for this_lane, seed, factor in zip(lanes, seeds, factors):

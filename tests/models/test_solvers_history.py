@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from asking import asked
 
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.models.contract import Hyper, Solver, TrainingData
@@ -38,7 +39,7 @@ def _fit(solver: Solver, options: Any, data: TrainingData) -> tuple[Any, np.ndar
     method, key = solver.method(options), jax.random.key(0)
     hp = Hyper({name: jnp.float32(x) for name, x in vars(options).items() if isinstance(x, float)}, {}, {})
     state, _ = jax.jit(method.step)(method.init(key, data, hp), data, None, key, hp)
-    return state, np.asarray(method.score(state, data, jnp.arange(N_USERS)))
+    return state, np.asarray(method.score(state, data, asked(method, data, range(N_USERS))))
 
 
 @kinds

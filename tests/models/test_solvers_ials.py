@@ -64,7 +64,7 @@ def _run(
         state, loss = step(state, data, None, key, hp)
         states.append(state)
         losses.append(float(loss))
-    return [(np.asarray(v, np.float64), np.asarray(w, np.float64)) for v, w in states], losses
+    return [(np.asarray(v, np.float64), np.asarray(w, np.float64)) for v, w, *_ in states], losses
 
 
 def test_graded_ratings_are_confidences_of_every_rated_pair() -> None:
@@ -128,7 +128,7 @@ def test_rows_without_positives_are_ranked_by_nothing() -> None:
 def test_factors_start_with_the_stated_spread() -> None:
     data = TrainingData(interactions([0], [0], [1.0], 4000, 2000), np.ones(1), np.zeros((4000, 0)), np.zeros((2000, 0)))
     method = ials.model.method(ials.Options(16, 1, ALPHA0, L2, NU, 0.1, "binary"))
-    hp = Hyper({"init_scale": jnp.float32(0.1)}, {}, {})
+    hp = Hyper({**_hyper().model, "init_scale": jnp.float32(0.1)}, {}, {})
     state = method.init(jax.random.key(0), data, hp)
     np.testing.assert_allclose([state.users.std(), state.items.std()], 0.1 / 4, rtol=0.02)
     assert not np.array_equal(state.users[:2000], state.items)

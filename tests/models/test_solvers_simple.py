@@ -10,6 +10,7 @@ import pytest
 from upliftlens.causal.interactions import interactions, take
 from upliftlens.causal.options import NoOptions
 from upliftlens.models.contract import Hyper, TrainingData
+from upliftlens.models.query import of_users
 from upliftlens.models.solvers import history, popularity, random
 
 EMPTY = Hyper({}, {}, {})
@@ -53,7 +54,7 @@ def test_popularity_counts_positives() -> None:
     counts = np.zeros(300)
     np.add.at(counts, data.log.item, data.log.weight * data.positive)
     assert counts.max() > 3
-    np.testing.assert_array_equal(method.score(state, data, jnp.arange(9)), np.tile(counts, (9, 1)))
+    np.testing.assert_array_equal(method.score(state, data, of_users(jnp.arange(9))), np.tile(counts, (9, 1)))
 
 
 def test_random_orders_are_uniform_fixed_and_differ_between_users_and_seeds() -> None:
@@ -64,7 +65,7 @@ def test_random_orders_are_uniform_fixed_and_differ_between_users_and_seeds() ->
 
     def orders(seed: int) -> np.ndarray:
         state = method.init(jax.random.key(seed), data, EMPTY)
-        return np.argsort(method.score(state, data, jnp.arange(n_users)), axis=1)
+        return np.argsort(method.score(state, data, of_users(jnp.arange(n_users))), axis=1)
 
     first = orders(0)
     np.testing.assert_array_equal(first, orders(0))

@@ -26,6 +26,7 @@ from upliftlens.benchmarks.training.loop import fit
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.models.gradient import gradient_method, module_offers
+from upliftlens.models.query import of_users
 
 USERS, ITEMS = 12, 9
 OBJECTIVES = {name: entry("objectives", name).value for name in names("objectives")}
@@ -93,8 +94,8 @@ def learner_of(objective, backbone):
 
 
 HYPER = hyper()._replace(objective={name: jnp.float32(value) for name, value in HP.items()})
-EVERYONE = jnp.arange(USERS)
-PAIRS = jnp.repeat(EVERYONE, ITEMS), jnp.tile(jnp.arange(ITEMS), USERS)
+EVERYONE = of_users(jnp.arange(USERS))
+PAIRS = of_users(jnp.repeat(jnp.arange(USERS), ITEMS)), jnp.tile(jnp.arange(ITEMS), USERS)
 
 
 def learners_and_backbones():
@@ -167,11 +168,12 @@ def test_dlce_again_in_numpy():
     score = p @ q.T + mine["user_bias"][:, None] + b
     assert (
         np.abs(
-            score - np.asarray(learner.score(learner.init(jax.random.key(4), DATA, hp), DATA, jnp.arange(USERS)))
+            score
+            - np.asarray(learner.score(learner.init(jax.random.key(4), DATA, hp), DATA, of_users(jnp.arange(USERS))))
         ).max()
         > 0.1
     )
-    np.testing.assert_allclose(learner.score(state, DATA, jnp.arange(USERS)), score, atol=2e-5)
+    np.testing.assert_allclose(learner.score(state, DATA, of_users(jnp.arange(USERS))), score, atol=2e-5)
 
 
 WORLD = (

@@ -20,7 +20,9 @@ from upliftlens.causal.worlds.potential import realised
 from upliftlens.models.contract import Method, TrainingData
 
 USERS, ITEMS, K, CHI, SHRINKAGE, TIES = 14, 9, 3, 0.05, 4.0, 20
-MATRIX = Method(lambda *_: None, lambda *_: None, lambda s, d, u: s[u], lambda s, d, u, i: s[u, i], "full", "rank")
+MATRIX = Method(
+    lambda *_: None, lambda *_: None, lambda s, d, at: s[at.user], lambda s, d, at, i: s[at.user, i], "full", "rank"
+)
 NAMES = (*(at(metric.name, "@3" if metric.at == "required" else "") for metric in uplift_metrics.METRICS), "recall@3")
 SUFFIXES = ("", "/realised", "/semi")
 ESTIMATORS = ("naive", "ips", "snips", "dr")

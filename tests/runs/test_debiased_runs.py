@@ -32,6 +32,7 @@ from upliftlens.causal.objectives import (
 from upliftlens.causal.objectives.objective import naive
 from upliftlens.models.backbones import mf
 from upliftlens.models.gradient import gradient_method, module_offers
+from upliftlens.models.query import of_users
 
 HP = {
     "balance": 0.7, "floor": 0.05, "confidence": 0.01, "joint": 1.0, "risk": 1.0,
@@ -81,11 +82,11 @@ def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone,
     source = feed(DATA, layout, loss.link, 64, 8, wants)
     start = learner.init(jax.random.key(0), DATA, hp)
     users = jnp.arange(USERS)
-    before = np.asarray(learner.score(start, DATA, users))
+    before = np.asarray(learner.score(start, DATA, of_users(users)))
     # Step by step, `init` shares its programs among objectives; compiled as a whole it costs as much as the epoch.
     learner = learner._replace(init=lambda key, data, hp: jax.tree.map(jnp.copy, start))
     done = fit(learner, DATA, source, hp, 0, 15, None, lambda n, line: None)
-    after = np.asarray(learner.score(done.state, DATA, users))
+    after = np.asarray(learner.score(done.state, DATA, of_users(users)))
     assert np.isfinite(after).all() and after.shape == (USERS, ITEMS)
     assert np.abs(after - before).max() > 0.05
     user, item, value = real_rows(DATA)
@@ -94,7 +95,9 @@ def test_every_objective_trains_every_backbone_that_fits_it(objective, backbone,
     again = fit(learner, DATA, source, hp, 0, 15, None, lambda n, line: None)
     assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), done.state, again.state)))
     if objective.rank is None:
-        pairs = learner.predict(done.state, DATA, jnp.repeat(users, ITEMS), jnp.tile(jnp.arange(ITEMS), USERS))
+        pairs = learner.predict(
+            done.state, DATA, of_users(jnp.repeat(users, ITEMS)), jnp.tile(jnp.arange(ITEMS), USERS)
+        )
         assert np.isfinite(np.asarray(pairs)).all()
 
 
@@ -107,7 +110,7 @@ def test_ips_with_constant_propensities_is_naive_and_dr_with_true_ones_is_not():
         for name, p in (("even", density), ("true", P)):
             source = feed(DATA, "tiles", "rating", 64, 10**6, Wants(p) if objective is not naive else Wants())
             done = fit(learner, DATA, source, hyper(), 0, 40, None, lambda n, line: None)
-            states[objective.name, name] = np.asarray(learner.score(done.state, DATA, jnp.arange(USERS)))
+            states[objective.name, name] = np.asarray(learner.score(done.state, DATA, of_users(jnp.arange(USERS))))
     np.testing.assert_allclose(states["ips", "even"], states["naive", "even"], atol=1e-3)
     assert np.abs(states["ips", "true"] - states["naive", "even"]).max() > 0.1
 
@@ -123,7 +126,7 @@ def test_the_optimum_of_mf_ips_agrees_with_scipy():
     )
     source = feed(DATA, "tiles", "rating", 64, 10**6, Wants(P))
     done = fit(learner, DATA, source, hyper(l2=l2), 0, 200, None, lambda n, line: None)
-    ours = np.asarray(learner.score(done.state, DATA, jnp.arange(USERS)))
+    ours = np.asarray(learner.score(done.state, DATA, of_users(jnp.arange(USERS))))
 
     user, item, value = real_rows(DATA)
     p = P[np.asarray(DATA.log.weight) > 0].astype(float)
@@ -159,8 +162,8 @@ def test_what_the_objective_ranks_by_is_what_is_scored():
         floats = {**HP, "reference": reference}
         hp = hyper()._replace(objective={name: jnp.float32(value) for name, value in floats.items()})
         state = learner.init(jax.random.key(1), DATA, hp)
-        scores.append(np.asarray(learner.score(state, DATA, jnp.arange(3))))
-        predictions.append(np.asarray(learner.predict(state, DATA, jnp.arange(3), jnp.arange(3))))
+        scores.append(np.asarray(learner.score(state, DATA, of_users(jnp.arange(3)))))
+        predictions.append(np.asarray(learner.predict(state, DATA, of_users(jnp.arange(3)), jnp.arange(3))))
     np.testing.assert_array_equal(*predictions)
     change = scores[0] - scores[1]
     assert (change > 0).all() and (change < 5).all(), "5·σ(y_u)·σ(y_i)"

@@ -51,10 +51,10 @@ def method(options):
         count = jnp.zeros(data.n_items).at[log.item].add(log.weight)
         return total / (count + hp.model["shrink"]), jnp.zeros(())
 
-    def score(state, data, users):
-        return jnp.broadcast_to(state, (users.shape[0], data.n_items))
+    def score(state, data, at):
+        return jnp.broadcast_to(state, (at.user.shape[0], data.n_items))
 
-    def predict(state, data, users, items):
+    def predict(state, data, at, items):
         return state[items]
 
     return Method(init, step, score, predict, "full", "rating", max_epochs=1)

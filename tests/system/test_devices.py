@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, evaluate
 from upliftlens.benchmarks.metrics.registry import MetricsConfig
 from upliftlens.benchmarks.evaluation.ranking import rank, targets
+from upliftlens.benchmarks.evaluation.scoring import moments
 from upliftlens.causal.interactions import interactions
 from upliftlens.causal.intervals import Interval
 from upliftlens.models.contract import Method, TrainingData
@@ -29,19 +30,20 @@ def some():
     return interactions(users, items, rng.integers(1, 6, len(users)), n_users, n_items)
 test, seen = some(), some()
 data = TrainingData(seen, seen.value, np.zeros((n_users, 0), np.float32), np.zeros((n_items, 0), np.float32))
-def score(s, d, u):
-    return s[0][u] @ s[1].T
+def score(s, d, at):
+    return s[0][at.user] @ s[1].T
 """
 
 RANK = """
 wanted = targets(test, np.ones(len(test), bool), seen)
-ranking = rank(score, state, data, wanted, 16, 0, 10)
+known = moments(Method(None, None, score, None, "full", "rank"), data, wanted.users, None, None)
+ranking = rank(score, state, data, known, wanted, 16, 0, 10)
 print(ranking.rank.tolist(), ranking.lists.tolist())
 """
 
 EVALUATE = """
 names = ("rmse", "mae", "auc", "rmse/snips", "recall@5", "ndcg@5", "coverage@5")
-predict = lambda s, d, u, i: (s[0][u] * s[1][i]).sum(axis=-1)
+predict = lambda s, d, at, i: (s[0][at.user] * s[1][i]).sum(axis=-1)
 method = Method(None, None, score, predict, "full", "rating")
 weights = PairWeights(rng.uniform(0.1, 0.9, len(test)).astype(np.float32), "")
 held = HeldOut(test, seen, 4, (1.0, 5.0), "explicit", weights=weights)

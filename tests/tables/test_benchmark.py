@@ -67,6 +67,14 @@ def test_a_baseline_is_compared_with_each(done, capsys):
     }  # fmt: skip
 
 
+def test_a_propensity_makes_methods_only_of_those_that_read_it(tmp_path, capsys):
+    several = ("model=mf,popularity", "objective=naive,ips", "propensity=popularity,constant")
+    assert benchmark(tmp_path, *several, "budget=1", "seeds=1", "format=json") == 0
+    rows = {cell["row"] for cell in json.loads(capsys.readouterr().out)}
+    weighted = {f"mf/squared/ips propensity={name}" for name in ("popularity", "constant")}
+    assert rows == {"popularity", "mf/squared/naive", *weighted}
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

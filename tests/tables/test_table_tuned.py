@@ -20,6 +20,7 @@ from upliftlens.benchmarks.tables.table import Cell
 from upliftlens.benchmarks.tables.tuned import remarks, rows, tuned_cells, winner_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
+from upliftlens.models.query import of_users
 
 WORLD = [
     "data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "data.test_per_user=4",
@@ -262,7 +263,9 @@ def test_everywhere_means_over_all_pairs_of_the_world(tmp_path):
     trained = restore(plan, prepared, quiet.say)
     ratings = prepared.dataset.world.ratings
     users, items = np.divmod(np.arange(ratings.size, dtype=np.int32), ratings.shape[1])
-    predicted = np.clip(trained.method.predict(trained.state, trained.data, users, items), *prepared.dataset.scale)
+    predicted = np.clip(
+        trained.method.predict(trained.state, trained.data, of_users(users), items), *prepared.dataset.scale
+    )
     assert evaluation.summaries["mse"].value == pytest.approx(np.mean((predicted - ratings.ravel()) ** 2), rel=1e-5)
     with pytest.raises(UpliftlensError, match="data=synthetic: not every rating is known: use everywhere: false"):
         runs_of([planned([*WORLD, "model=popularity"], [], where(tmp_path))], everywhere=True)
