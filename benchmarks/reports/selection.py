@@ -12,7 +12,10 @@ from upliftlens.causal.errors import UpliftlensError, did_you_mean, unknown
 IDENTITY = ("data", "split", "model", "loss", "objective")
 """The fields that identify a run, in the order of a table's columns."""
 
-_NO_COLUMN = ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space")
+_NO_COLUMN = (
+    *("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "metrics", "hydra", "model.space"),
+    "propensity.held_out",
+)
 """Configuration that says nothing about what was trained, only where it was reported, how measured or searched for."""
 
 MEASURED = {"metrics.uplift.candidates": "new", "metrics.interval.over": "users", "propensity.trim": 0}
@@ -141,7 +144,7 @@ def columns(records: Sequence[Record]) -> list[str]:
     same_identity: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record, names in zip(records, flat):
         config = {name: value for name, value in _flat(record.config, "") if not name.startswith(_NO_COLUMN)}
-        config |= measured_as(record)
+        config = {name: value for name, value in config.items() if name not in MEASURED} | measured_as(record)
         same_identity.setdefault(tuple(text(names.get(name)) for name in IDENTITY), []).append(config)
     varying = dict.fromkeys(
         name

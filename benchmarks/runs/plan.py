@@ -3,7 +3,7 @@
 A plan says what to load, split, train and measure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -133,7 +133,6 @@ def plan(configuration: Configuration) -> Plan:
         store=Path(general.store).expanduser().absolute(),
         cache=Path(general.cache).expanduser().absolute(),
         progress=general.progress,
-        unread=tuple(unread(overrides)) if isinstance(plugins["model"].value, Solver) else (),
     )
     data, train, weighted = this_plan.data, this_plan.train, this_plan.weighted
     _check_intervals(this_plan)
@@ -143,9 +142,16 @@ def plan(configuration: Configuration) -> Plan:
     feedback = getattr(data, "feedback", None)
     if this_plan.solver:
         check_history(options["model"], feedback)
-        return this_plan
-    check_learning(this_plan.learning, train.optimizer, train.layout, feedback, weighted)
-    return replace(this_plan, idle=tuple(idle(overrides, this_plan.learning, train.optimizer, train.layout)))
+    else:
+        check_learning(this_plan.learning, train.optimizer, train.layout, feedback, weighted)
+    return stating(this_plan, overrides)
+
+
+def stating(plan: Plan, overrides: Sequence[str]) -> Plan:
+    """The plan with those of the stated overrides, or names, that its model or training does not read."""
+    if plan.solver:
+        return replace(plan, unread=tuple(unread(overrides)))
+    return replace(plan, idle=tuple(idle(overrides, plan.learning, plan.train.optimizer, plan.train.layout)))
 
 
 def _check_intervals(plan: Plan) -> None:

@@ -103,6 +103,10 @@ def test_columns_are_what_differs() -> None:
     assert columns([RUNS[0], elsewhere]) == ["model"]
     fold = replace(RUNS[0], config={**RUNS[0].config, "split": {"name": "kfold", "fold": 1, "seed": 0}})
     assert columns([RUNS[0], fold]) == ["model", "split.fold"]
+    later = {"propensity": {"trim": 0.0, "held_out": 0.0}, "metrics": {"interval": {"over": "users"}}}
+    assert columns([RUNS[0], replace(RUNS[0], config={**RUNS[0].config, **later})]) == ["model"], "options added later"
+    trimmed = {**RUNS[0].config, "propensity": {"trim": 0.1}}
+    assert columns([RUNS[0], replace(RUNS[0], config=trimmed)]) == ["model", "propensity.trim"]
     ua = replace(RUNS[0], split={"name": "ua"})
     assert columns([RUNS[0], ua]) == ["split", "model"]
 

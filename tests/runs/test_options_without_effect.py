@@ -108,3 +108,11 @@ def test_options_outside_the_key_that_a_stored_run_has_otherwise_are_told(tmp_pa
     assert "is stored with" not in said("trial=true", "metrics.names=[rmse]"), "a trial measures none of them"
     stored, _ = records(tmp_path)
     assert stored["data"]["name"] == "synthetic"
+
+
+def test_a_search_over_options_that_training_does_not_read_says_so(tmp_path, capsys):
+    space = "+model.space={train.lr:{choices:[0.1,0.2]}}"
+    assert call("tune", tmp_path, "model=additive", "budget=1", space) == 0
+    assert "train.lr: not read with model=additive" in " ".join(capsys.readouterr().err.split())
+    assert call("tune", tmp_path, "model=popularity", "budget=1", space) == 1
+    assert "train.lr" in (error := capsys.readouterr().err) and "choose a backbone" in error
