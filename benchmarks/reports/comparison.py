@@ -178,24 +178,33 @@ def _excludes_0(difference: Difference | Decided | Comparison) -> bool:
     return difference.lo > 0 or difference.hi < 0  # False for NaN bounds
 
 
-def in_a_cell(difference: "Decided | Comparison", first: str = "better", second: str = "worse") -> str:
-    """The verdict on a difference, with its corrected p, for the cell of a table.
+def in_a_cell(difference: "Decided | Comparison", level: float, first: str = "better", second: str = "worse") -> str:
+    """The verdict on a difference at ``level``, with its corrected p, for the cell of a table.
 
     ``first``, ``second``: what it says where that side is the better.
     """
+    chance = p_in_words(difference, difference.p_holm, level)
     if isinstance(difference, Comparison) and difference.about == "fits":
         differ = "two fits that differ" if difference.differs else "two fits that can't be told apart"
-        return f"{differ} ({p_in_words(difference, difference.p_holm)})"
+        return f"{differ} ({chance})"
     undecided = "undecided after correction" if _excludes_0(difference) else "undecided: the interval holds 0"
     if isinstance(difference, Comparison) and difference.within_margin:
         undecided, first, second = "the same", f"{first} by less than the margin", f"{second} by less than the margin"
     words = {"first": first, "second": second, "undecided": undecided}[difference.better]
-    return f"{words} ({p_in_words(difference, difference.p_holm)})"
+    return f"{words} ({chance})"
 
 
-def p_in_words(decision: "Decided | Comparison", p: float) -> str:
+def p_in_words(decision: "Decided | Comparison", p: float, level: float) -> str:
     """``p = 0.03``, or ``p ≤ 0.001`` where the resamples allow no smaller one. ``p``: the decision's, or corrected."""
-    return f"p {'≤' if decision.p <= decision.least * (1 + 1e-9) else '='} {p:.2g}"
+    return f"p {'≤' if decision.p <= decision.least * (1 + 1e-9) else '='} {rounded_p(p, level)}"
+
+
+def rounded_p(p: float, level: float) -> str:
+    """p in two digits; in more where a p above 1 − ``level`` would else read as 1 − ``level``."""
+    digits, alarm = 2, round(1 - level, 9)  # 1 − 0.9 is 0.09999999999999998
+    while p > alarm >= float(f"{p:.{digits}g}"):
+        digits += 1
+    return f"{p:.{digits}g}"
 
 
 def differences(

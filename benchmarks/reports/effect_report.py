@@ -3,6 +3,7 @@
 from math import nan
 from pathlib import Path
 
+from upliftlens.benchmarks.reports.comparison import rounded_p
 from upliftlens.benchmarks.reports.drawing import ForestRow, forest_plot, save
 from upliftlens.benchmarks.reports.effects import Study
 from upliftlens.benchmarks.reports.sheet import Row, Sheet
@@ -46,7 +47,7 @@ def forest(study: Study, path: Path) -> None:
     rows = [ForestRow("overall", study.overall.value, study.overall.lo, study.overall.hi, study.true, False)]
     alarm = 1 - study.options.level
     for feature in study.features:
-        mark = f"p = {feature.p:.2g}" if feature.p == feature.p else "no test"
+        mark = f"p = {rounded_p(feature.p, study.options.level)}" if feature.p == feature.p else "no test"
         rows.append(ForestRow(f"{feature.name} ({mark})", nan, nan, nan, nan, False))
         rows += [
             ForestRow(

@@ -108,7 +108,8 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
             first, second = pair.names
             result = pair.comparison
             difference = f"{result.difference:+.4f} [{result.lo:+.4f}, {result.hi:+.4f}]"
-            lines.append(f"  {first} − {second}: {difference}, {p_in_words(result, result.p_holm)}. {pair.verdict}")
+            chance = p_in_words(result, result.p_holm, level)
+            lines.append(f"  {first} − {second}: {difference}, {chance}. {pair.verdict}")
         # Where one pair is about fits only, nothing is said about the seeds of all.
         about = "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods"
         lines += meaning(level, about, comparison.over)

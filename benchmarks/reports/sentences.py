@@ -26,7 +26,7 @@ def verdict(comparison: Comparison, first: str, second: str, level: float) -> st
 def in_words(comparison: Comparison, first: str, second: str, level: float) -> list[str]:
     """Lines for a reader: both values, their difference with its interval, the verdict, and what the words mean."""
     difference = f"{comparison.difference:+.4f} [{comparison.lo:+.4f}, {comparison.hi:+.4f}]"
-    chance = p_in_words(comparison, comparison.p)
+    chance = p_in_words(comparison, comparison.p, level)
     return [
         f"  {first:<24} {comparison.first:.4f}",
         f"  {second:<24} {comparison.second:.4f}",

@@ -164,7 +164,7 @@ def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
     for (left, right), (names, result) in zip(pairs, results.items(), strict=True):
         keys = behind([*left.runs.records, *right.runs.records])
         column, ends = f"{metric} vs {right.name}", (result.difference, result.lo, result.hi)
-        cells.append(Cell(left.name, column, *ends, None, in_a_cell(result), *keys))
+        cells.append(Cell(left.name, column, *ends, None, in_a_cell(result, interval.level), *keys))
         sentences.append(f"{names}: {verdict(result, left.name, right.name, interval.level)}")
     where = f"{first.data['name']}, split {first.split['name']}"
     title = f"{where}, {options.seeds} seeds, tuned by {metric} on validation rows"

@@ -147,7 +147,7 @@ def beside_the_least(sides: Mapping[str, Replicated], resampling: Resampling) ->
             decision = decisions[pair]
             said = "undecided" if decision.better == "undecided" else MORE
             same = abs(decision.value) <= ROUNDING
-            chance = p_in_words(decision, decision.p_holm)
+            chance = p_in_words(decision, decision.p_holm, resampling.level)
             words[second if first == least else first] = "equal up to rounding" if same else f"{said} ({chance})"
     return words
 
@@ -224,7 +224,7 @@ def _paired_cells(
         intervals = [bounds(side, resampling) for side in family[row]]
         # If both biases may be 0, which of them is larger in size is chance, even if their difference is significant.
         unbiased = column.startswith("bias/") and all(low <= 0 <= high for low, high in intervals)
-        verdict = "undecided: neither can be told from 0" if unbiased else in_a_cell(decision)
+        verdict = "undecided: neither can be told from 0" if unbiased else in_a_cell(decision, resampling.level)
         yield Cell(row, column, *decision[:3], None, verdict, ())
 
 

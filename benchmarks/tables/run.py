@@ -139,7 +139,7 @@ def paired_cells(
     decisions = differences(sides, choose(metric).metric.higher_is_better, resampling).values()
     for (names, (first, second)), decision in zip(pairs.items(), decisions, strict=True):
         runs = behind([*first.records, *second.records])
-        yield Cell(*names, *decision[:3], None, in_a_cell(decision, *words), *runs)
+        yield Cell(*names, *decision[:3], None, in_a_cell(decision, resampling.level, *words), *runs)
 
 
 def over_all_pairs(plan: Plan) -> Evaluation:

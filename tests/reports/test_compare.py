@@ -6,7 +6,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays, to_arrays
 from upliftlens.benchmarks.metrics.registry import registry
-from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell
+from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell, rounded_p
 from upliftlens.benchmarks.reports.sentences import in_words, verdict
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Difference, Resampling, Statistic
@@ -120,11 +120,18 @@ def test_a_difference_is_claimed_by_its_corrected_p(up, ahead, behind):
     result = decided([*family, family[-1]], up, 0.9)  # 0.03 times 3 is below 0.1, times 4 it is not
     assert result[4].p_holm == pytest.approx(0.12) and result[4].better == "undecided"
     good = ["better", "worse"] if up else ["worse", "better"]
-    words = [in_a_cell(result[place]) for place in (0, 1, 2, 4)]
+    words = [in_a_cell(result[place], 0.9) for place in (0, 1, 2, 4)]
     assert words == [
         f"{good[0]} (p ≤ 0.006)", f"{good[1]} (p = 0.01)", "undecided: the interval holds 0 (p = 0.4)",
         "undecided after correction (p = 0.12)",
     ]  # fmt: skip
+
+
+def test_an_undecided_p_is_never_shown_as_the_level():
+    shown = {0.0504: "0.0504", 0.05004: "0.05004", 0.05: "0.05", 0.0496: "0.05", 0.0573: "0.057", 0.996: "1"}
+    assert {p: rounded_p(p, 0.95) for p in shown} == shown
+    (unsure,) = decided([Difference(0.2, -0.01, 0.3, 0.1003, 0.001)], True, 0.9)
+    assert in_a_cell(unsure, 0.9) == "undecided: the interval holds 0 (p = 0.1003)"
 
 
 def test_the_four_sentences():
@@ -160,7 +167,7 @@ def test_a_cell_says_what_the_sentence_says():
     def cell(shift, margin=None, random=False):
         other = base + 0.01 * rng.normal(size=400)
         sides = [evaluation("recall@5", values, random=random) for values in (base + shift, other)]
-        return in_a_cell(compare({"x": ([sides[0]], [sides[1]])}, "recall@5", SPEC, margin)["x"])
+        return in_a_cell(compare({"x": ([sides[0]], [sides[1]])}, "recall@5", SPEC, margin)["x"], 0.9)
 
     assert cell(0.1) == cell(0.1, 0.01) == "better (p ≤ 0.0033)" and cell(-0.1, 0.01).startswith("worse (p ≤")
     assert cell(0.005, 0.01).startswith("better by less than the margin (p ≤")
