@@ -17,7 +17,7 @@ from typing import Annotated
 import numpy as np
 from scipy import stats
 
-from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, within
 from upliftlens.causal.intervals import Resampling, bounds, difference_of, draws, pooled
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 
@@ -28,7 +28,7 @@ Spreads = Annotated[tuple[Annotated[float, AtLeast(0)], ...], Distinct()]
 class Options(TableOptions):
     """The cells of ``runs`` × ``seed_sd`` × ``noise``; how many ``users`` and ``trials``, and their ``seed``.
 
-    ``least`` and ``most``: the coverage that is asked for, the latter by the number of runs.
+    ``least`` and ``most``: the coverage that is asked for, the latter by the number of runs (1 where none is stated).
     """
 
     runs: Annotated[tuple[Annotated[int, AtLeast(1)], ...], Distinct()]
@@ -62,9 +62,9 @@ def coverage_cells(definition: Options, where: Where) -> list[Cell]:
         known *= np.sqrt((1 + (seed_sd**2 + noise**2) / runs) / n)
         for column, times in (("coverage", held), ("coverage of a value", of_value)):
             share = times / definition.trials
-            holds = definition.least <= share <= definition.most.get(str(runs), 1.0)
             low, high = map(float, stats.binomtest(times, definition.trials).proportion_ci())
-            cells.append(Cell(row, column, share, low, high, None, "holds" if holds else "misses", ()))
+            verdict = within(low, high, definition.least, definition.most.get(str(runs), 1.0))
+            cells.append(Cell(row, column, share, low, high, None, verdict, ()))
         middle, low, high = map(float, np.quantile(widths, (0.5, 0.025, 0.975)) / known)
         cells.append(Cell(row, "width", middle, low, high, None, "", ()))
         where.say(f"{row}: {held / definition.trials:.3f}, of a value {of_value / definition.trials:.3f}")

@@ -14,7 +14,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.reports.comparison import Replicated, difference
 from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, measured, planned, runs_of
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
+from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, within
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 
@@ -49,8 +49,8 @@ def same_method_cells(definition: Options, where: Where) -> list[Cell]:
             whole = measured(runs, metric, definition.interval)
             for size in definition.sides:
                 share, pairs = _called_different(whole.value, size, definition)
-                verdict = f"{'at most' if share <= definition.most else 'above'} {definition.most:g}"
                 interval = _independent(share, pairs)
+                verdict = within(*interval, 0, definition.most)
                 name, column = f"{row} {metric}", f"{size} v {size}"
                 cells.append(Cell(name, column, share, *interval, None, verdict, *behind(whole.records)))
                 where.say(f"{name}, {column}: {share:.3f}")

@@ -20,6 +20,8 @@ from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 
+_FIXED = "items, training rows and splits"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableOptions:
@@ -34,6 +36,11 @@ class TableOptions:
     tolerance: Mapping[str, float | None] = field(default_factory=dict)
     indicative: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def fixed(self) -> str:
+        """What the runs of the table share, so that its intervals say nothing about other ones."""
+        return _FIXED
 
 
 class Cell(NamedTuple):
@@ -54,12 +61,16 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A computed table; ``remarks`` are sentences about its cells; ``level`` of their intervals, None: not known."""
+    """A computed table; ``remarks`` are sentences about its cells; ``level`` of their intervals, None: not known.
+
+    ``fixed``: as in ``TableOptions``.
+    """
 
     title: str
     cells: list[Cell]
     remarks: list[str]
     level: float | None
+    fixed: str = _FIXED
 
 
 class Where(NamedTuple):
@@ -145,7 +156,7 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
         where_in = place_in(file, error) or file
         raise UpliftlensError(f"the table {name} ({where_in}): {type(error).__name__}: {error}") from error
     level = getattr(getattr(options, "interval", options), "level", None)
-    return Table(options.title, cells, [*options.notes, *remarks, *paired_remarks(cells)], level)
+    return Table(options.title, cells, [*options.notes, *remarks, *paired_remarks(cells)], level, options.fixed)
 
 
 def paired_remarks(cells: Sequence[Cell]) -> list[str]:
@@ -200,6 +211,14 @@ def judged(definition: TableOptions, row: str, column: str, value: float) -> tup
     return published, "reproduced" if abs(value - published) <= tolerance else "differs"
 
 
+def within(low: float, high: float, least: float, most: float) -> str:
+    """The verdict on a share with the interval [low, high]: does it lie between ``least`` and ``most``?"""
+    asked = f"{100 * least:g}–{100 * most:g} %"
+    if least <= low and high <= most:
+        return f"within {asked}"
+    return f"outside {asked}" if high < least or most < low else f"undecided: the interval reaches beyond {asked}"
+
+
 def rendered(table: Table, how: str) -> str:
     """The table as "md", "latex" or "json" (cells only); paired differences, columns ``X vs ROW``, in a second part.
 
@@ -226,7 +245,7 @@ def _legend(table: Table) -> list[str]:
     level = "" if table.level is None else f"{100 * table.level:g} % "
     lines = [f"Each cell: ours [{level}interval]; published; verdict."]
     if any(cell.keys for cell in table.cells):
-        lines.append("Runs are taken with their items, training rows and splits: with others, values may lie outside.")
+        lines.append(f"Runs are taken with their {table.fixed}: with others, values may lie outside.")
     if any("(p " in cell.verdict for cell in table.cells):
         lines.append(
             "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "

@@ -15,7 +15,7 @@ from scipy import stats
 
 from upliftlens.benchmarks.tables.estimators import spread_bounds
 from upliftlens.benchmarks.tables.run import Names, dataset_of
-from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, within
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
@@ -114,9 +114,7 @@ def _cells(row: str, results: np.ndarray, definition: Options) -> list[Cell]:
     mse, half_mse = squares.mean(), z * squares.std(ddof=1) / np.sqrt(n)
     rmse, rmse_low, rmse_high = (np.sqrt(max(0.0, square)) for square in (mse, mse - half_mse, mse + half_mse))
     share = stats.binomtest(int(covered.sum()), n).proportion_ci(level, "wilson")
-    coverage = float(covered.mean())
-    low, high = definition.coverage
-    verdict = f"{'within' if low <= coverage <= high else 'outside'} {100 * low:.0f}–{100 * high:.0f} %"
+    coverage, verdict = float(covered.mean()), within(share.low, share.high, *definition.coverage)
     return [
         Cell(row, "bias, pp", bias, bias - half, bias + half, None, "", ()),
         Cell(row, "sd, pp", sd, *spread_bounds(sd, n, level), None, "", ()),

@@ -12,7 +12,7 @@ from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.coverage import coverage_cells
 from upliftlens.benchmarks.tables.coverage_items import coverage_items_cells, covers
 from upliftlens.benchmarks.tables.same_method import _called_different, _independent, same_method_cells
-from upliftlens.benchmarks.tables.table import Where
+from upliftlens.benchmarks.tables.table import Where, within
 
 SYNTHETIC = ["data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=5", "train.epochs=1"]
 
@@ -44,7 +44,7 @@ def test_a_method_is_seldom_called_different_from_itself(tmp_path):
     }  # fmt: skip
     at = {(cell.row, cell.column): cell for cell in same_method_cells(*small("same-method", tmp_path, **changes))}
     alone, paired = (at["mf recall@10", column] for column in ("1 v 1", "2 v 2"))
-    assert paired.verdict == f"{'at most' if paired.value <= 0.06 else 'above'} 0.06"
+    assert paired.verdict == within(paired.lo, paired.hi, 0, 0.06)
     assert len(alone.keys) == 8 and 0 <= paired.lo <= paired.value <= paired.hi <= 1
     assert at["popularity recall@10", "1 v 1"].value == 0, "no seed changes it"
 
@@ -87,9 +87,29 @@ def test_a_share_misses_or_is_too_wide_only_beyond_what_chance_makes_of_it(held,
     assert covers(*stats.binomtest(held, 400).proportion_ci(), 0.95) == verdict
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.94, 0.99, "within 94–99 %"), (0.9, 0.93, "outside 94–99 %"), (0.992, 1.0, "outside 94–99 %"),
+        (0.93, 0.96, "undecided: the interval reaches beyond 94–99 %"),
+        (0.96, 0.995, "undecided: the interval reaches beyond 94–99 %"),
+    ],
+)  # fmt: skip
+def test_a_share_is_within_or_outside_only_with_its_whole_interval(low, high, words):
+    assert within(low, high, 0.94, 0.99) == words
+
+
 def test_committed_verdicts_follow_from_the_committed_shares():
-    level = tables.definition("coverage-items")["interval"]["level"]
-    cells = json.loads((Path(__file__).parents[2] / "results" / "coverage-items.json").read_text())
-    for cell in cells:
-        expected = "" if cell["column"].endswith("wider") else covers(cell["lo"], cell["hi"], level)
-        assert cell["verdict"] == expected, cell
+    by_items, by_runs = (tables.definition(name) for name in ("coverage-items", "coverage"))
+    expected = {
+        "coverage-items": lambda cell: covers(cell["lo"], cell["hi"], by_items["interval"]["level"]),
+        "coverage": lambda cell: within(
+            cell["lo"], cell["hi"], by_runs["least"], by_runs["most"].get(cell["row"].split()[0], 1.0)
+        ),
+        "same-method": lambda cell: within(cell["lo"], cell["hi"], 0, tables.definition("same-method")["most"]),
+        "uplift-estimators": lambda cell: within(cell["lo"] / 100, cell["hi"] / 100, 0.93, 0.97),
+    }
+    for name, verdict in expected.items():
+        for cell in json.loads((Path(__file__).parents[2] / "results" / f"{name}.json").read_text()):
+            judged = not cell["column"].endswith(("wider", "width", "pp"))
+            assert cell["verdict"] == (verdict(cell) if judged else ""), cell
