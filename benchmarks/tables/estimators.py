@@ -74,11 +74,19 @@ def _cell(definition: Options, row: str, column: str, value: float, low: float, 
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """How many of the published cells are reproduced, and how many are no target."""
-    verdicts = [cell.verdict for cell in cells if cell.published is not None]
-    loose = verdicts.count("indicative")
-    counted = f"{verdicts.count('reproduced')} of {len(verdicts) - loose} published cells with a target are reproduced"
-    return [f"{counted}; published, but no target: {loose}."]
+    """How many of the published cells are reproduced, by which tolerance, and how many are no target."""
+    published = [cell for cell in cells if cell.published is not None]
+    targets = [cell for cell in published if cell.verdict != "indicative"]
+    reproduced = sum(cell.verdict == "reproduced" for cell in targets)
+    columns = dict.fromkeys(cell.column for cell in targets)
+    stated = ", ".join(f"{column} {definition.tolerance[column]:g}" for column in columns)
+    outside = sum(not cell.lo <= (cell.published or 0.0) <= cell.hi for cell in targets)
+    return [
+        f"{reproduced} of {len(targets)} published cells with a target are reproduced; published, but no target: "
+        f"{len(published) - len(targets)}.",
+        f"Reproduced: within the tolerance of the column ({stated}). {outside} of the {len(targets)} published values "
+        "lie outside our interval, which for true is a point.",
+    ]
 
 
 def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:

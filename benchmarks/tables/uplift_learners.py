@@ -70,6 +70,11 @@ class Options(RunsOptions):
     ordered_by: str
     order: tuple[tuple[str, str], ...]
 
+    @property
+    def fixed(self) -> str:
+        """With several worlds their fits, logs and so training rows vary, too."""
+        return "items and the ratings that the worlds are fitted to" if len(self.worlds) > 1 else super().fixed
+
 
 def uplift_cells(definition: Options, where: Where) -> list[Cell]:
     """Cells of each block: of every row and column, of the share of the ``ceiling`` row that each row reaches, and of
@@ -133,13 +138,15 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     by = f"{criterion} ({', '.join(others)})" if others else criterion
     sentences = [
         f"Every row with a search space had {definition.trials} trials, each judged on the validation log of the first "
-        f"world by {by}; no row met the truth or a test log before. Intervals take the settings as given."
+        f"world by {by}; no trial read the truth or a test log. Intervals take the settings as given."
     ]
     if worlds > 1:
         sentences.append(
             f"Intervals are over users and {worlds} worlds: the spread between worlds, with Student's t of {worlds} "
             "values, holds what their fits, their logs and the seeds of training change."
         )
+    if definition.order:
+        sentences.append(f"The p of {definition.ordered_by}, row vs row, is corrected for the pairs of its block.")
     sentences += [sentence for block in definition.blocks for sentence in _leader(block, definition, cells)]
     return sentences + [
         f"{cell.row} has {cell.value:.2f} of {definition.ceiling}'s {definition.columns[0]}: {cell.verdict}."

@@ -186,8 +186,9 @@ def test_estimators_on_a_small_world(tmp_path):
     }  # fmt: skip
     cells = {(cell.row, cell.column): cell for cell in estimator_cells(options(content), where(tmp_path))}
     assert len(cells) == 5 * 2 * (1 + 3 + 3)
-    (said,) = remarks(options(content), list(cells.values()))
-    assert said == "1 of 2 published cells with a target are reproduced; published, but no target: 1."
+    counted, rule = remarks(options(content), list(cells.values()))
+    assert counted == "1 of 2 published cells with a target are reproduced; published, but no target: 1."
+    assert "the column (true 0.005, naive 0.005). 1 of the 2 published values lie outside" in rule
     ones = cells["ROTATED", "dcg5/true"]
     assert ones.value == pytest.approx(sum(1 / np.log2(1 + rank) for rank in range(1, 6)), rel=1e-6)
     with pytest.raises(UpliftlensError, match="can't be reached"):

@@ -104,6 +104,7 @@ def test_cells_are_means_over_worlds_and_seeds_of_the_runs_behind_them(learners)
     assert "2 trials, each judged on the validation log of the first world by uplift@10/snips (" in said[0]
     assert "ials-by-ndcg by ndcg@10" in said[0] and "bpr by" not in said[0]
     assert "are over users and 2 worlds: " in said[1] and "t of 2 values" in said[1]
+    assert said[2] == "The p of cdcg, row vs row, is corrected for the pairs of its block."
     undecided = "cdcg, row vs row: undecided after correction: oracle > random, random > oracle"
     assert any(line.startswith(undecided) for line in said), "of two worlds"
     assert sum("of oracle's cp@10: " in line for line in said) == 4
@@ -220,5 +221,7 @@ def test_the_verb_prints_the_small_version(learners, capsys):
     words = [f"{key}={json.dumps(content[key])}" for key in keys]
     assert main(["table", "uplift-ml-100k", "--store", str(folder), "--cache", str(folder / "cache"), *words]) == 0
     text = capsys.readouterr().out
+    assert "Runs are taken with their items, training rows and splits: " in text, "a single world"
+    assert options({**content, **LEARNERS}).fixed == "items and the ratings that the worlds are fitted to"
     assert "| oracle > random |" in text and "; holds (p" in text and "trials=2" in text
     assert "\n- Tuning is not equal: " in text and "\n- cdcg, row vs row: holds: oracle > random." in text
