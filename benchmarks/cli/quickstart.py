@@ -17,8 +17,8 @@ _REAL, _STAND_IN = "ml-100k", "synthetic"
 _IN_FULL = {_REAL: "MovieLens 100K"}
 _SIMULATED = (
     "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings that",
-    "are not tested: a simulation, not a measurement. It shows who picks what people would have watched anyway. Its",
-    "scale are random and oracle, which knows that world. Below 0: left alone, more of it would have been watched.",
+    "are not tested: a simulation, not a measurement. Near 0: it changes little there on average. Below 0: left alone,",
+    "more would have been watched. Its scale are random and oracle, which knows that world.",
 )
 _NUMBERS = ("no", "one", "two", "three", "four", "five")
 
