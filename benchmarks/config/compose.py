@@ -28,6 +28,7 @@ from upliftlens.benchmarks.config.overrides import (
 )
 from upliftlens.benchmarks.config.sections import SECTIONS, Configuration, configuration_of, section_of
 from upliftlens.benchmarks.config.typed import allowed
+from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 
@@ -121,6 +122,7 @@ def prepare_overrides(arguments: Sequence[str]) -> list[str]:
     Raises:
         UpliftlensError: for a model file, a path or a choice that is not valid.
     """
+    fix_numerics()
     register_installed()
     for name, text in (("choices", _all_choices), ("options", _all_options), ("allowed", _all_allowed)):  # for --help
         OmegaConf.register_new_resolver(f"upliftlens.{name}", text, replace=True)

@@ -20,6 +20,7 @@ from upliftlens.benchmarks.runs.plan import Plan, plan
 from upliftlens.benchmarks.runs.prepare import Prepared, prepare
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.benchmarks.system.talk import Reporter
 from upliftlens.benchmarks.training.programs import keep_programs
 from upliftlens.causal.errors import UpliftlensError
@@ -116,6 +117,7 @@ class _Opened(NamedTuple):
 
 
 def _opened(record: Record, overrides: Mapping[str, Any], k: int, reporter: Reporter) -> _Opened:
+    fix_numerics()
     if k < 1:
         raise UpliftlensError(f"-k {k}: ask for at least one item")
     planned = plan(configuration_of({**record.config, **overrides}))

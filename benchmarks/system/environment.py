@@ -49,19 +49,18 @@ NUMERICS = {
 _COMPILERS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 """Variables that the compiler has read before anybody could overrule them; records keep their values."""
 _CHANGES_NUMBERS = re.compile(
-    r"--xla\w*(fast_math|fast_min_max|optimization_level|max_isa|excess_precision|prefer_vector_width"
-    r"|disable_hlo_passes|extra_options|expensive_passes)\w*(?!\w|=false|=0)"
+    r"--xla\w*(?:(?:fast_math|fast_min_max|expensive_passes)\w*(?!\w|=false|=0)|optimization_level(?!\w|=3\b)"
+    r"|(?:max_isa|excess_precision|prefer_vector_width|disable_hlo_passes|extra_options)\w*)"
 )
+"""Flags that turn something on that is off by default; another level than the default, 3; any value of the others."""
 
 
 def fix_numerics() -> None:
     """Puts JAX into the settings of ``NUMERICS``, whatever environment variables say.
 
     Raises:
-        UpliftlensError: for a compiler flag that changes numbers and can't be undone in this process.
+        UpliftlensError: for a compiler flag that changes numbers and can't be undone here; if JAX can't start.
     """
-    import jax
-
     for name in _COMPILERS:
         flags = os.environ.get(name, "").strip()
         if flags and not flags.startswith("-"):
@@ -71,6 +70,15 @@ def fix_numerics() -> None:
                 f"the environment variable {name} holds {flag[0]}, which changes numbers under one key: "
                 f"start again without it (unset {name})"
             )
+    stated = " ".join(f"{name}={value}" for name, value in os.environ.items() if name.startswith("JAX_"))
+    try:
+        import jax
+
+        jax.devices()
+    except Exception as error:  # RuntimeError, AssertionError or ValueError, by the variable
+        why = str(error).splitlines()[0] if str(error) else "no such device"
+        stated = stated or "these packages"
+        raise UpliftlensError(f"JAX can't start with {stated} ({why}): unset such variables") from error
     for name, value in NUMERICS.items():
         jax.config.update(name, value)
 

@@ -44,11 +44,15 @@ def test_variables_of_jax_change_no_number(monkeypatch: pytest.MonkeyPatch) -> N
         environment.fix_numerics()
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     environment.fix_numerics()
-    for flag in ("xla_cpu_enable_fast_math=true", "xla_backend_optimization_level=1", "xla_cpu_max_isa=SSE4_2"):
+    refused = (
+        *("xla_cpu_enable_fast_math=true", "xla_backend_optimization_level=1", "xla_backend_optimization_level=0"),
+        *("xla_cpu_max_isa=SSE4_2", "xla_allow_excess_precision=false", "xla_cpu_prefer_vector_width=0"),
+    )
+    for flag in refused:
         monkeypatch.setenv("XLA_FLAGS", f"--xla_dump_to=/tmp/x --{flag}")
         with pytest.raises(UpliftlensError, match=f"XLA_FLAGS holds --{flag.partition('=')[0]}.*unset XLA_FLAGS"):
             environment.fix_numerics()
-    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false --xla_backend_optimization_level=3")
     environment.fix_numerics()
     monkeypatch.setenv("XLA_FLAGS", "flags.txt")
     with pytest.raises(UpliftlensError, match=r"XLA_FLAGS=flags\.txt names a file of flags"):
@@ -57,6 +61,14 @@ def test_variables_of_jax_change_no_number(monkeypatch: pytest.MonkeyPatch) -> N
     environment.collect.cache_clear()
     assert environment.collect()["variables"]["XLA_FLAGS"].endswith("SSE4_2")
     environment.collect.cache_clear()
+
+
+def test_a_device_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "upliftlens.benchmarks.cli", "run", "data=synthetic", f"store={tmp_path}"]
+    variables = {**os.environ, "JAX_PLATFORMS": "tpu"}
+    result = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: JAX can't start with JAX_PLATFORMS=tpu (")
 
 
 def test_data_are_loaded_whatever_variables_of_jax_say(tmp_path: Path) -> None:
