@@ -48,6 +48,7 @@ NUMERICS = {
 
 _COMPILERS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 """Variables that the compiler has read before anybody could overrule them; records keep their values."""
+_DEVICES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "CUDA_VISIBLE_DEVICES")
 _CHANGES_NUMBERS = re.compile(
     r"--xla\w*(?:(?:fast_math|fast_min_max|expensive_passes)\w*(?!\w|=false|=0)|optimization_level(?!\w|=3\b)"
     r"|(?:max_isa|excess_precision|prefer_vector_width|disable_hlo_passes|extra_options)\w*)"
@@ -70,7 +71,7 @@ def fix_numerics() -> None:
                 f"the environment variable {name} holds {flag[0]}, which changes numbers under one key: "
                 f"start again without it (unset {name})"
             )
-    stated = " ".join(f"{name}={value}" for name, value in os.environ.items() if name.startswith("JAX_"))
+    stated = " ".join(f"{name}={os.environ[name]}" for name in _DEVICES if name in os.environ)
     try:
         import jax
 
