@@ -95,7 +95,7 @@ SOLVERS_READ = ("epochs", "patience", "monitor", "refit")
 def unread(overrides: Sequence[str]) -> list[str]:
     """The options among a run's overrides that a solver, which brings its own learning rule, does not read."""
     options = []
-    for name in _names(overrides):
+    for name in names_of(overrides):
         group, _, option = name.partition(".")
         if group in ("loss", "objective") or (group == "train" and option and option not in SOLVERS_READ):
             options.append(name)
@@ -119,10 +119,11 @@ def idle(overrides: Sequence[str], learning: Learning, optimizer: str, layout: s
         options.add("dense_cells")
     if loss.pairwise:
         options.add("layout")
-    return [name for name in _names(overrides) if name.removeprefix("train.") in options and name.startswith("train.")]
+    stated = (name.partition("train.")[2] for name in names_of(overrides) if name.startswith("train."))
+    return [f"train.{name}" for name in stated if name in options]
 
 
-def _names(overrides: Sequence[str]) -> Iterator[str]:
+def names_of(overrides: Sequence[str]) -> Iterator[str]:
     """The names of the options that overrides state."""
     return (override.lstrip("+~").partition("=")[0] for override in overrides)
 

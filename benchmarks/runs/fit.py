@@ -15,11 +15,11 @@ from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
 from upliftlens.benchmarks.runs.feeding import feed_of, rows
 from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
-from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan
+from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan, without_effect
 from upliftlens.benchmarks.runs.prepare import Prepared
 from upliftlens.benchmarks.splits.kinds import Part
 from upliftlens.benchmarks.splits.uplift_parts import consumed, fitted_rows, uplift_part
-from upliftlens.benchmarks.system.talk import Epoch, Reporter, Say
+from upliftlens.benchmarks.system.talk import Epoch, Reporter, Say, say_once
 from upliftlens.benchmarks.training.loop import FitResult, Stopping, fit
 from upliftlens.benchmarks.worlds.frozen import SplitRows, effects_for_test
 from upliftlens.causal.errors import UpliftlensError
@@ -71,6 +71,8 @@ def train(
     # A closed form has one state only: validation rows choose nothing, and a trial alone needs their value.
     watching = len(parts.validation) > 0 and (plan.trial or method.max_epochs != 1)
     stopping = _stopping(plan, prepared, method, data, name, exposed) if watching else None
+    if remark := without_effect(plan, method.layout, _not_read(method, watching, len(parts.validation) > 0)):
+        say_once(remark, reporter.say)
 
     def fitted(of: TrainingData, stage: str, n: int, stop: Stopping | None) -> FitResult:
         source = feed_of(plan, prepared, exposed, method, refit=stage == "refit")
@@ -96,6 +98,12 @@ def train(
         return Trained(method, first.state, data, info)
     both = rows(prepared, refit=True).device
     return Trained(method, fitted(both, "refit", first.best_epoch, None).state, both, info)
+
+
+def _not_read(method: Method, watching: bool, validates: bool) -> set[str]:
+    """The options of ``train`` that change nothing for a method of one step, or without validation rows."""
+    names = set() if watching else {"train.patience", "train.monitor"}
+    return names | ({"train.epochs"} if method.max_epochs == 1 else set()) | (set() if validates else {"train.refit"})
 
 
 def restore(plan: Plan, prepared: Prepared, say: Say) -> Trained:

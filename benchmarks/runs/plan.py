@@ -3,8 +3,8 @@
 A plan says what to load, split, train and measure.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from upliftlens.benchmarks.runs.compatible import (
     check_learning,
     check_new_users,
     idle,
+    names_of,
     unread,
 )
 from upliftlens.benchmarks.runs.tracking import LoggerConfig
@@ -67,8 +68,7 @@ class TrainConfig:
 class Plan:
     """A run, typed. ``config`` is the same as plain data, as the record keeps it.
 
-    ``unread``: the options that the user stated and the model, a solver, does not read. ``idle``: those that the
-    training of a backbone does not read, though they are part of the run's key.
+    ``stated``: the user's overrides.
     """
 
     config: Mapping[str, Any]
@@ -85,8 +85,18 @@ class Plan:
     store: Path
     cache: Path
     progress: bool
-    unread: tuple[str, ...] = ()
-    idle: tuple[str, ...] = ()
+    stated: tuple[str, ...] = ()
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The options that the user stated and the model, a solver, does not read."""
+        return tuple(unread(self.stated)) if self.solver else ()
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Those that the training of a backbone does not read, in any layout that the plan allows, though they are part
+        of the run's key."""
+        return () if self.solver else tuple(idle(self.stated, self.learning, self.train.optimizer, self.train.layout))
 
     @property
     def solver(self) -> bool:
@@ -133,6 +143,7 @@ def plan(configuration: Configuration) -> Plan:
         store=Path(general.store).expanduser().absolute(),
         cache=Path(general.cache).expanduser().absolute(),
         progress=general.progress,
+        stated=tuple(overrides),
     )
     data, train, weighted = this_plan.data, this_plan.train, this_plan.weighted
     _check_intervals(this_plan)
@@ -144,14 +155,7 @@ def plan(configuration: Configuration) -> Plan:
         check_history(options["model"], feedback)
     else:
         check_learning(this_plan.learning, train.optimizer, train.layout, feedback, weighted)
-    return stating(this_plan, overrides)
-
-
-def stating(plan: Plan, overrides: Sequence[str]) -> Plan:
-    """The plan with those of the stated overrides, or names, that its model or training does not read."""
-    if plan.solver:
-        return replace(plan, unread=tuple(unread(overrides)))
-    return replace(plan, idle=tuple(idle(overrides, plan.learning, plan.train.optimizer, plan.train.layout)))
+    return this_plan
 
 
 def _check_intervals(plan: Plan) -> None:
@@ -178,16 +182,26 @@ def ignored(plan: Plan) -> str | None:
     return f"model={name} learns by a rule of its own and does not read {', '.join(plan.unread)}"
 
 
-def without_effect(plan: Plan) -> str | None:
-    """A sentence on the options that the user stated and that change a run's key, but nothing else, or None."""
-    if not plan.idle:
-        return None
+def without_effect(plan: Plan, layout: str, more: Collection[str] = ()) -> str | None:
+    """A sentence on the options that the user stated and that change a run's key, but nothing else, or None.
+
+    ``layout``: the plan's, or that of its method. ``more``: options that this run does not read for other reasons.
+    """
     learning, train = plan.learning, plan.train
+    names = [name for name in names_of(plan.stated) if name in more]
+    if not plan.solver:
+        here = idle(plan.stated, learning, train.optimizer, layout)
+        if layout != train.layout:  # auto, which has read ``dense_cells``; the others were told before
+            here = [name for name in here if name not in ("train.dense_cells", *plan.idle)]
+        names = [*here, *(name for name in names if name not in here)]
+    if not names:
+        return None
     parts = {"model": learning.model, "loss": learning.loss, "objective": learning.objective}
-    names = [f"{group}={part.value.name}" for group, part in parts.items()]
+    by = [f"{group}={part.value.name}" for group, part in parts.items() if group == "model" or not plan.solver]
+    how = [] if plan.solver else [f"train.optimizer={train.optimizer}", f"train.layout={layout}"]
     return (
-        f"{', '.join(plan.idle)}: not read with {' '.join(names)} train.optimizer={train.optimizer} "
-        f"train.layout={train.layout}. Runs that differ in that only have different keys and the same result"
+        f"{', '.join(names)}: not read with {' '.join([*by, *how])}. Runs that differ in that only have different keys "
+        "and the same result"
     )
 
 

@@ -68,7 +68,7 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
         raise
     except (Exception, SystemExit) as error:
         raise unprepared(store, plan, error) from error
-    if remark := without_effect(plan):
+    if remark := without_effect(plan, plan.train.layout):
         say_once(remark, reporter.say)
     stored = stores.load_record(store, prepared.key)
     if stored is not None and stored.status == "done":

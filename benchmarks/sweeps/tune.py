@@ -1,12 +1,13 @@
 """``tune``: a seeded random search over the ranges that a model's configuration states, then the best trial in full."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
 from upliftlens.benchmarks.config.overrides import sweep_name
 from upliftlens.benchmarks.config.sections import Configuration
 from upliftlens.benchmarks.runs.many import run_many
-from upliftlens.benchmarks.runs.plan import Plan, plan, refuse_ignored, stating, without_effect
+from upliftlens.benchmarks.runs.plan import Plan, plan, refuse_ignored, without_effect
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.search import Search, search
 from upliftlens.benchmarks.sweeps.space import Space, full_name, sample
@@ -31,12 +32,13 @@ def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
         raise UpliftlensError(
             "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
         )
-    if remark := without_effect(refuse_ignored(stating(planned(()), [*space]))):
-        say(remark)
     tried = search(
         planned, configuration.content, space, sample, settings.budget, settings.tune_seed, say, watched=True
     )
     final = planned(tried.trials[tried.best].changes)
+    searching = replace(final, stated=tuple(space))
+    if remark := without_effect(searching, final.train.layout, searching.unread):
+        say(remark)
     (outcome,) = run_many([final], watched=True)
     return tried, tell_done(final, outcome)
 

@@ -1,5 +1,7 @@
 """Options that change nothing are told: those that a model does not read, those that a stored run has otherwise."""
 
+import re
+
 import numpy as np
 import pytest
 from shell import call, records
@@ -110,9 +112,34 @@ def test_options_outside_the_key_that_a_stored_run_has_otherwise_are_told(tmp_pa
     assert stored["data"]["name"] == "synthetic"
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["model=mf", "train.batch_size=7"], "train.batch_size: not read with model=mf .* train.layout=tiles[.] Runs"),
+        (["model=mf", "train.batch_size=7", "train.dense_cells=1"], None),
+        (["model=mf", "train.dense_cells=9"], None),
+        (
+            ["model=popularity", "train.epochs=9", "train.monitor=ndcg@10"],
+            "epochs, train.monitor: not read with model=pop",
+        ),
+        (
+            ["model=mf", "split.validation=0", "train.patience=1", "train.refit=false"],
+            "patience, train.refit: not read",
+        ),
+        (["model=mf", "train.patience=1"], None),
+        (["model=ease", "train.monitor=ndcg@10", "trial=true"], "^train.epochs: not read with model=ease"),
+    ],
+)
+def test_what_only_the_data_tell_to_be_unread_is_told_after_they_are_loaded(words, expected, tmp_path, capsys):
+    say_once.cache_clear()
+    assert call("run", tmp_path, *words) == 0
+    shown = " ".join(capsys.readouterr().err.split())
+    assert re.search(expected, shown) if expected else "not read" not in shown
+
+
 def test_a_search_over_options_that_training_does_not_read_says_so(tmp_path, capsys):
     space = "+model.space={train.lr:{choices:[0.1,0.2]}}"
     assert call("tune", tmp_path, "model=additive", "budget=1", space) == 0
     assert "train.lr: not read with model=additive" in " ".join(capsys.readouterr().err.split())
-    assert call("tune", tmp_path, "model=popularity", "budget=1", space) == 1
-    assert "train.lr" in (error := capsys.readouterr().err) and "choose a backbone" in error
+    assert call("tune", tmp_path, "model=popularity", "budget=1", space) == 0
+    assert "train.lr: not read with model=popularity" in " ".join(capsys.readouterr().err.split())
