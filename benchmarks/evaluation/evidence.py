@@ -16,6 +16,7 @@ from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.worlds.potential import ranks
+from upliftlens.models.contract import Link
 
 KINDS: tuple[Evidence, ...] = ("logged", "logged+history", "logged+truth", "truth", "realised", "semi")
 _SHOWN = 3  # metrics that a remark names
@@ -85,13 +86,19 @@ def gathered(
     return result
 
 
-def unmeasured(name: str, absent: Mapping[str, str]) -> Iterator[str]:
-    """The configured metrics of effects that are undefined on data ``name``, a line for each reason.
+def unmeasured(name: str, absent: Mapping[str, str], link: Link, weighted: bool) -> Iterator[str]:
+    """The configured metrics of effects that are undefined on data ``name``, and where such were asked for
+    (``weighted``) those that are weighted by a propensity, a line for each reason.
 
-    Other undefined metrics (RMSE of a ranker) are expected: an empty cell is enough.
+    Metrics that do not fit what the method predicts, its ``link`` (RMSE of a ranker), are expected to be absent: an
+    empty cell is enough.
     """
-    effects = {metric: reason for metric, reason in absent.items() if choose(metric).metric.evidence in KINDS}
-    for line in by_reason(effects):
+    told = {}
+    for metric, reason in absent.items():
+        kind = choose(metric).metric
+        if kind.evidence in KINDS or (weighted and kind.weighted and link in kind.links):
+            told[metric] = reason
+    for line in by_reason(told):
         yield f"{name}: no {line}"
 
 

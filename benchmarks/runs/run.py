@@ -19,6 +19,7 @@ from upliftlens.benchmarks.evaluation.evaluation import to_arrays
 from upliftlens.benchmarks.evaluation.evidence import Effects, by_reason, clipped, mostly_cold, unmeasured
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.runs.compatible import names_of
 from upliftlens.benchmarks.runs.failures import RunFailed, thrown, unprepared
 from upliftlens.benchmarks.runs.fit import (
     Trained,
@@ -201,7 +202,9 @@ def _measured(
     if not metrics:
         reasons = "; ".join(by_reason(evaluation.absent))
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
-    for remark in unmeasured(dataset.name, evaluation.absent):
+    asked = plan.weighted and "metrics.names" in names_of(plan.stated)
+    where = f"{dataset.name}, split {parts.name}" if asked else dataset.name
+    for remark in unmeasured(where, evaluation.absent, trained.method.link, asked):
         say_once(remark, reporter.say)
     if cold := mostly_cold(evaluation.counts):
         say_once(f"{dataset.name}, split {parts.name}: {cold}", reporter.say)

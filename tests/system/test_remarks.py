@@ -27,7 +27,7 @@ def test_metrics_of_effects_that_the_data_cannot_have_are_told_once(tmp_path, ca
 def test_many_metrics_are_counted():
     reason = "these rows do not say what was recommended"
     absent = dict.fromkeys(("uplift@5/ips", "uplift@5/snips", "auuc", "qini", "uplift@5/dr"), reason)
-    assert [*evidence.unmeasured("mine", absent)] == [
+    assert [*evidence.unmeasured("mine", absent, "rank", False)] == [
         f"mine: no uplift@5/ips, uplift@5/snips, auuc and 2 others: {reason}"
     ]
 
@@ -70,3 +70,14 @@ def test_a_run_tells_how_many_rows_were_clipped(tmp_path, capsys):
     assert (
         f"uplift-log: {cut} of 120 tested rows had a chance below metrics.uplift.chi=0.002" in capsys.readouterr().err
     )
+
+
+def test_weighted_metrics_that_a_split_cannot_have_are_told_where_there_is_a_propensity(tmp_path, capsys):
+    asked = ("split=leave_last", "propensity=popularity", "metrics.names=[rmse,rmse/ips,rmse/snips]")
+    assert call("run", tmp_path, *asked, "model=additive") == 0
+    shown = " ".join(capsys.readouterr().err.split())
+    assert (
+        "synthetic, split leave_last: no rmse/ips, rmse/snips: the test rows of split=leave_last are no random" in shown
+    )
+    assert call("run", tmp_path, *asked, "model=popularity", "metrics.names=[rmse/snips,ndcg@5]") == 0
+    assert "no rmse/snips" not in capsys.readouterr().err, "that popularity predicts no ratings is no news"
