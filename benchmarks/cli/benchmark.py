@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from upliftlens.benchmarks.cli.parser import refuse_sweep
+from upliftlens.benchmarks.cli.parser import refuse_flags, refuse_sweep
 
 HELP = """upliftlens benchmark OPTION=VALUE ... [budget=20] [seeds=5] [metric=ndcg@10] [baseline=NAME] [margin=X]
 
@@ -20,6 +20,7 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
+    refuse_flags(arguments)
     refuse_sweep(arguments)
     from upliftlens.benchmarks.tables.benchmark import benchmark
     from upliftlens.benchmarks.tables.table import rendered

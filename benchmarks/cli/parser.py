@@ -33,6 +33,17 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_flags(arguments: Sequence[str]) -> None:
+    """Refuses flags where options are taken.
+
+    Raises:
+        UpliftlensError: with the way to write an option.
+    """
+    for word in arguments:
+        if word.startswith("-"):
+            raise UpliftlensError(f"{word} is no option: write option=value, without the dashes")
+
+
 def refuse_sweep(arguments: Sequence[str]) -> None:
     """Refuses ``sweep=NAME`` where one run is meant.
 

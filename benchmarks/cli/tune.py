@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from upliftlens.benchmarks.cli.parser import refuse_sweep
+from upliftlens.benchmarks.cli.parser import refuse_flags, refuse_sweep
 from upliftlens.benchmarks.sweeps.tell import described
 from upliftlens.benchmarks.system.talk import out
 
@@ -25,6 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
+    refuse_flags(arguments)
     refuse_sweep(arguments)
     from upliftlens.benchmarks.sweeps.tune import tune
 

@@ -175,7 +175,10 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
         return unknown(f"{group} choice", name, [option for option in error.options if not option.startswith("_")])
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
     if str(error).startswith(("Ambiguous value for argument '", "Sweep parameters '")):
-        return UpliftlensError(f"{str(error).split(chr(39))[1]} has several values: give them to `upliftlens sweep`")
+        option = str(error).split("'")[1]
+        return UpliftlensError(f"{option} has several values, one is wanted here: `upliftlens sweep` takes several")
+    if "does not support sweep type" in str(error):
+        return UpliftlensError("interval(…) is no list of values: write range(0,5), choice(1,2) or 1,2 in a sweep")
     if full_key := getattr(cause, "full_key", None):
         parent, _, name = str(full_key).rpartition(".")
         options = _options(parent, overrides, primary)

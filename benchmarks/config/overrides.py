@@ -115,8 +115,10 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
             parsed = parser.parse_override(argument)
             values = _number_of_values(parsed)
         except HydraException as error:
-            if "LexerNoViableAlt" not in str(error):  # Hydra explains the others itself
-                continue
+            if "missing EQUAL" in str(error):
+                raise UpliftlensError(f"{argument} is no option: write option=value, as in seed=3") from None
+            if not any(sign in str(error) for sign in ("LexerNoViableAlt", "extraneous input", "mismatched input")):
+                continue  # Hydra explains the others itself
             raise UpliftlensError(
                 f"{argument} holds a sign that can't stand where it does: name options as in model.dim=8, "
                 "put a value with odd signs in quotes of its own ('option=\"a:b\"')"

@@ -27,6 +27,8 @@ def thrown(plan: Plan, error: BaseException) -> str:
     files = [part.file for part in parts if part.source]
     where = next(filter(None, (place_in(file, error) for file in (*files, source_file(plan.data)) if file)), "")
     what = as_sentence(error) if isinstance(error, OSError | MemoryError) else f"{type(error).__name__}: {error}"
+    if "Out of memory" in what:
+        what += " Choose smaller data, a smaller model or smaller batches"
     return f"{where}{': ' if where else ''}{what}"
 
 

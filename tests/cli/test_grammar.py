@@ -1,0 +1,22 @@
+"""Words that are no options."""
+
+import pytest
+
+from upliftlens.benchmarks.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "mf"], "mf is no option: write option=value"),
+        (["run", "data.separator=,"], "in quotes of its own"),
+        (["tune", "--modle=mf"], "--modle=mf is no option: write option=value, without the dashes"),
+        (["benchmark", "-k", "model=mf,ease"], "-k is no option"),
+        (["sweep", "seed=interval(0,1)"], "interval(…) is no list of values"),
+        (["benchmark", "seeds=0,1", "model=mf,ease"], "seeds=0,1 has several values, one is wanted here"),
+    ],
+)
+def test_a_word_that_is_no_option_gets_one_line_that_says_how_to_write_it(words, expected, capsys):
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert expected in error and len(error.splitlines()) == 1
