@@ -65,10 +65,7 @@ def reading(verb, store, *words):
         (["run", "split.fold=5"], "split.fold=5 is out of range"),
         (["run", "split.folds=100000000"], "split.folds=100000000 is more than synthetic's"),
         (["run", "sweep=quickstart"], "`upliftlens sweep sweep=quickstart`"),
-        (
-            ["run", "model=mf,mlp"],
-            "model=mf,mlp has several values, one is wanted here: `upliftlens sweep` takes several",
-        ),
+        (["run", "model=mf,mlp"], "one is wanted here: `upliftlens sweep` takes several"),
         (["run", "objective=escm2_dr", "model=mlp"], "no sense with loss=squared: use loss=logistic"),
         (["run", "objective=escm2_dr", "loss=logistic"], "needs embed, tower of the model's module"),
         (["run", "train.layout=tiles", "model=mlp"], "train.layout=tiles needs score_all"),
