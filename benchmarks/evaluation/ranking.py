@@ -128,8 +128,31 @@ def rank(
             rows, items = (np.pad(ids[chunk], filling).astype(np.int32) for ids in (to_rank.row - start, to_rank.item))
             ranks[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
         if length:
-            lists[start : start + block] = np.asarray(_first(scores, first_item, length))[: n_users - start]
+            lists[start : start + block] = np.asarray(_first(scores, first_item, length)[0])[: n_users - start]
     return Ranking(np.where(ranks > 0, ranks, np.inf), lists)
+
+
+def top_lists(
+    score: Callable[..., jax.Array],
+    state: Any,
+    data: TrainingData,
+    known: Moments,
+    to_rank: Targets,
+    block: int,
+    tie_seed: int,
+    length: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first K = min(length, n_items) items for each user, i32[U, K], −1 beyond the last candidate, and their scores
+    f32[U, K]; same arguments and errors as ``rank``.
+    """
+    shape = len(to_rank.users), min(length, data.n_items)
+    items, values = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    first_item = np.argsort(tie_order(data.n_items, tie_seed)).astype(np.int32)
+    for start, scores in _blocks(score, state, data, known, to_rank, block):
+        rows = slice(start, start + block)
+        of_block = _first(scores, first_item, shape[1])
+        items[rows], values[rows] = (np.asarray(part)[: shape[0] - start] for part in of_block)
+    return items, values
 
 
 def score_matrix(
@@ -187,12 +210,14 @@ def _count(scores: jax.Array, tie: jax.Array, rows: jax.Array, items: jax.Array)
 
 
 @partial(jax.jit, static_argnums=2)
-def _first(scores: jax.Array, first_item: jax.Array, length: int) -> jax.Array:
-    """i32[B, K]: ``top_k`` prefers the lower of two equal columns, hence the columns in tie order."""
+def _first(scores: jax.Array, first_item: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
+    """Items i32[B, K] and scores f32[B, K]: ``top_k`` prefers the lower of two equal columns, hence the columns in tie
+    order.
+    """
 
-    def list_of(candidates: jax.Array) -> jax.Array:
+    def list_of(candidates: jax.Array) -> tuple[jax.Array, jax.Array]:
         values, columns = jax.lax.top_k(candidates[first_item], length)
-        return jnp.where(values == -jnp.inf, -1, first_item[columns])
+        return jnp.where(values == -jnp.inf, -1, first_item[columns]), values
 
     return jax.lax.map(list_of, scores, batch_size=_at_once(len(scores)))
 

@@ -1,6 +1,7 @@
 """Metrics of warm and of cold test rows apart: does a method know users and items that it never saw?
 
-A test row is cold if the method learned from no row of its user, or from none of its item; else it is warm.
+A test row is cold if the method learned from no row of its user and was shown none (``split=new_users``), or learned
+from none of its item; else it is warm.
 
     */warm  the metric of the warm test rows only
     */cold  the metric of the cold test rows only

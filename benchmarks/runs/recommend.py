@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.config.sections import configuration_of
-from upliftlens.benchmarks.evaluation.ranking import tie_order
-from upliftlens.benchmarks.evaluation.scoring import Moments, moments
+from upliftlens.benchmarks.evaluation.ranking import targets, top_lists
+from upliftlens.benchmarks.evaluation.scoring import moments
 from upliftlens.benchmarks.runs import fit as fitting
 from upliftlens.benchmarks.runs.compatible import FOR_NEW_USERS
 from upliftlens.benchmarks.runs.lookup import item_indices, user_index
@@ -24,12 +23,15 @@ from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.benchmarks.system.talk import Reporter
 from upliftlens.benchmarks.training.programs import keep_programs
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import concatenate, interactions
+from upliftlens.causal.interactions import Interactions, concatenate, interactions, take
 
 
 class Recommended(NamedTuple):
-    """One line of a list: rank from 1, raw item id, title (or the id again), score."""
+    """One line of a list: raw user id ("" for one who is not in the data), rank from 1, raw item id, title (or the id
+    again), score.
+    """
 
+    user: str
     rank: int
     item: str
     title: str
@@ -55,10 +57,12 @@ def find_run(records: list[Record], run: str) -> Record:
     return matching[0]
 
 
-def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, reporter: Reporter) -> list[Recommended]:
-    """The ``k`` best items for a raw user id, without the user's items of training and validation.
+def recommend(
+    record: Record, overrides: Mapping[str, Any], user: str | None, k: int, reporter: Reporter
+) -> list[Recommended]:
+    """The ``k`` best items for a raw user id, or for every user (None), without the items known of the user.
 
-    Ties are broken as in evaluation.
+    Those are the items of training and validation, and of what is shown of new users. Ties are broken as in evaluation.
 
     ``overrides`` replaces entries of the record's configuration that change no number (where store and cache are).
 
@@ -66,10 +70,17 @@ def recommend(record: Record, overrides: Mapping[str, Any], user: str, k: int, r
         UpliftlensError: for an unknown user, ``k`` below 1, or data that have changed since the run.
     """
     opened = _opened(record, overrides, k, reporter)
-    index, parts = user_index(opened.prepared.dataset, user), opened.prepared.split
-    rows = parts.fit if parts.shown is None else concatenate(parts.fit, parts.shown.test)
-    trained = opened.trained(reporter)
-    return _best(opened, trained, _known_of(index, trained, opened.prepared), index, rows.item[rows.user == index], k)
+    dataset, parts = opened.prepared.dataset, opened.prepared.split
+    users = np.arange(len(dataset.users)) if user is None else np.array([user_index(dataset, user)])
+    trained, seen, shown = opened.trained(reporter), parts.fit, None
+    fitted = np.asarray(trained.data.log.user)[np.asarray(trained.data.log.weight) > 0]
+    new = np.zeros(len(users), bool) if parts.shown is None else ~np.isin(users, fitted)
+    lists = _lists(opened, trained, users[~new], seen, None, k)
+    if parts.shown is not None:
+        shown = concatenate(parts.shown.test, parts.shown.validation)
+        lists += _lists(opened, trained, users[new], concatenate(seen, shown), shown, k)
+    ids = dataset.users["id"].astype(str).to_numpy()
+    return [line._replace(user=ids[index]) for index, line in sorted(lists, key=lambda pair: (pair[0], pair[1].rank))]
 
 
 def recommend_for(
@@ -91,11 +102,9 @@ def recommend_for(
             f"model={record.model} has no score for users whom it was not trained on: take a run of "
             f"{', '.join(FOR_NEW_USERS)}, or ask for a user of the data with --user"
         )
-    shown = interactions(
-        np.zeros(len(items)), items, np.full(len(items), dataset.scale[1]), len(dataset.users), len(dataset.items)
-    )
-    known = moments(trained.method, trained.data, np.array([0]), shown, np.ones(len(items), bool))
-    return _best(opened, trained, known, 0, items, k)
+    nobody, best = np.zeros(len(items)), np.full(len(items), max(dataset.scale[1], dataset.relevance))
+    shown = interactions(nobody, items, best, len(dataset.users), len(dataset.items))
+    return [line for _, line in _lists(opened, trained, np.zeros(1, int), shown, shown, k)]
 
 
 class _Opened(NamedTuple):
@@ -131,29 +140,32 @@ def _opened(record: Record, overrides: Mapping[str, Any], k: int, reporter: Repo
     return _Opened(record, planned, prepared)
 
 
-def _best(
-    opened: _Opened, trained: fitting.Trained, known: Moments, user: int, left_out: np.ndarray, k: int
-) -> list[Recommended]:
-    """The best items by the scores of the user i, of whom the method is told what is ``known``."""
-    at = jax.tree.map(jnp.asarray, known.query(np.array([user])))
-    scores = np.array(trained.method.score(trained.state, trained.data, at)[0])
-    scores[left_out] = -np.inf
-    best = np.lexsort((tie_order(len(scores), opened.plan.metrics.tie_seed), -scores))[:k]
-    items = opened.prepared.dataset.items
-    titles = items["title"] if "title" in items else items["id"]
+def _lists(
+    opened: _Opened,
+    trained: fitting.Trained,
+    users: np.ndarray,
+    seen: Interactions,
+    shown: Interactions | None,
+    k: int,
+) -> list[tuple[int, Recommended]]:
+    """The lists of ``users`` i[U], with the user's index; of new users the method is told what is ``shown``."""
+    if not len(users):
+        return []
+    method, (state, data) = trained.method, jax.device_put((trained.state, trained.data))
+    dataset, options = opened.prepared.dataset, opened.plan.metrics
+    relevant = None
+    if shown is not None:
+        relevant = np.ones(len(shown), bool) if dataset.feedback == "implicit" else shown.value >= dataset.relevance
+    nothing = take(seen, np.zeros(len(seen), bool))
+    to_rank = targets(nothing, np.zeros(0, bool), take(seen, np.isin(seen.user, users)), users)
+    known = moments(method, data, users, shown, relevant)
+    block = min(options.block, len(users))
+    items, scores = top_lists(method.score, state, data, known, to_rank, block, options.tie_seed, k)
+    ids = dataset.items["id"].astype(str).to_numpy()
+    titles = dataset.items["title"].astype(str).to_numpy() if "title" in dataset.items else ids
     return [
-        Recommended(place, str(items["id"].iloc[item]), str(titles.iloc[item]), float(scores[item]))
-        for place, item in enumerate(best, start=1)
-        if scores[item] > -np.inf
+        (int(user), Recommended("", place, ids[item], titles[item], float(score)))
+        for user, row, values in zip(to_rank.users, items, scores, strict=True)
+        for place, (item, score) in enumerate(zip(row, values, strict=True), start=1)
+        if item >= 0
     ]
-
-
-def _known_of(index: int, trained: fitting.Trained, prepared: Prepared) -> Moments:
-    """What the method is told of a user: the rows that it trained on, or those shown of a user without such rows."""
-    shown = prepared.split.shown
-    user, log = np.array([index]), trained.data.log
-    if shown is None or (np.asarray(log.user)[np.asarray(log.weight) > 0] == index).any():
-        return moments(trained.method, trained.data, user, None, None)
-    rows, dataset = concatenate(shown.test, shown.validation), prepared.dataset
-    relevant = np.ones(len(rows), bool) if dataset.feedback == "implicit" else rows.value >= dataset.relevance
-    return moments(trained.method, trained.data, user, rows, relevant)
