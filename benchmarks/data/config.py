@@ -76,6 +76,13 @@ class DataConfig(BaseConfig):
     where: str
 
 
+def _refuse_a_column_in_two_roles(**roles: str | None) -> None:
+    named = {role: name for role, name in roles.items() if name not in (None, "auto")}
+    for role, name in named.items():
+        if other := next((other for other in named if named[other] == name and other != role), None):
+            raise UpliftlensError(f"data.columns.{role} and data.columns.{other} are both {name}: name another column")
+
+
 @dataclass(frozen=True)
 class CsvColumns:
     """Header names, or positions from 0 in a file without header; null where there is no such column."""
@@ -94,7 +101,9 @@ class ColumnsConfig(DataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.columns.value is None and self.feedback == "explicit":
+        columns = self.columns
+        _refuse_a_column_in_two_roles(user=columns.user, item=columns.item, value=columns.value, time=columns.time)
+        if columns.value is None and self.feedback == "explicit":
             raise UpliftlensError(
                 "data.columns.value=null: a file without ratings holds implicit feedback, so add data.feedback=implicit"
             )
@@ -154,3 +163,7 @@ class UpliftLogConfig(DataConfig):
     absent: Literal["drop", "zero"]
     propensity_l2: Annotated[float, Above(0)]
     propensity_iterations: Annotated[int, AtLeast(1)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _refuse_a_column_in_two_roles(**vars(self.columns))

@@ -11,7 +11,7 @@ from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.ratings import as_text, read_ratings
-from upliftlens.benchmarks.data.scan import SEPARATORS, Layout, is_number
+from upliftlens.benchmarks.data.scan import CLOSE, SEPARATORS, Layout, is_number, read_rows
 from upliftlens.causal.errors import UpliftlensError
 
 KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "number"}
@@ -47,8 +47,8 @@ def read_recbole(files: Files, config: RecboleConfig) -> Raw:
     )
     log = read_ratings(files, path, layout, config)
     stem = str(PurePosixPath(path).with_suffix(""))
-    users, user_columns = _table(files, f"{stem}.user", columns.user, config)
-    items, item_columns = _table(files, f"{stem}.item", columns.item, config)
+    users, user_columns = _table(files, f"{stem}.user", columns.user, layout, config)
+    items, item_columns = _table(files, f"{stem}.item", columns.item, layout, config)
     if columns.title is not None and columns.title in items:
         items = items.rename(columns={columns.title: "title"})
     return Raw(log, users, items, user_columns, item_columns)
@@ -69,12 +69,20 @@ def only(files: Files, endings: tuple[str, ...]) -> str:
     return paths[0]
 
 
-def _table(files: Files, path: str, key: str, config: RecboleConfig) -> tuple[pd.DataFrame, tuple[Column, ...]]:
+def _table(
+    files: Files, path: str, key: str, layout: Layout, config: RecboleConfig
+) -> tuple[pd.DataFrame, tuple[Column, ...]]:
     if path not in files.names:
         return ids_only(), ()
     file = files.label(path)
-    text = as_text(files.read(path), file, config.encoding)
-    lines = [line.rstrip("\r").split("\t") for line in text.rstrip("\r\n").split("\n")]
+    text = as_text(files.read(path), file, config.encoding).rstrip("\n")
+    rows = list(read_rows(text, layout)) or [(1, 1, [""])]
+    refuse(
+        Problem(file, line, None, f"a quote opens here and the row runs on to line {end}", CLOSE)
+        for line, end, _ in rows
+        if end > line
+    )
+    lines = [fields for _, _, fields in rows]
     header = [cell.partition(":") for cell in lines[0]]
     names = [name for name, _, _ in header]
     if key not in names:

@@ -5,6 +5,7 @@ import io
 import re
 from collections import defaultdict
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,18 @@ from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.filters import repeated
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.scan import SEPARATORS, TIME_LIMIT, Checks, Columns, Layout, cells_of, is_number, scan
+from upliftlens.benchmarks.data.scan import (
+    DELETE,
+    LARGEST,
+    SEPARATORS,
+    TIME_LIMIT,
+    Checks,
+    Columns,
+    Layout,
+    is_number,
+    read_rows,
+    scan,
+)
 
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
 
@@ -22,7 +34,8 @@ TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header ce
 def read_ratings(files: Files, path: str, layout: Layout, config: DataConfig) -> pd.DataFrame:
     """The rows of a ratings file, checked as the data set's options say; see ``read_columns``."""
     scale = config.scale if config.feedback == "explicit" or not layout.adjustable else None
-    checks = Checks(scale, config.filter.duplicates == "error")
+    repeats = "delete one, or data.filter.duplicates=last (or first, mean)"
+    checks = Checks(scale, repeats if config.filter.duplicates == "error" else None)
     return read_columns(files.read(path), files.label(path), config.encoding, layout, checks)
 
 
@@ -30,29 +43,24 @@ def read_columns(data: bytes, file: str, encoding: str, layout: Layout, checks: 
     """Columns ``user``, ``item`` (text, or i64 with ``integer_ids``), ``value`` f32 and, if there is one, ``time``.
 
     ``time`` is i64, or f64 where one has a fraction. Rows are in file order; a log without a value column has value 1
-    everywhere. Blanks around ids are cut. A BOM and CRLF are accepted.
+    everywhere. Blanks around ids are cut.
 
     Raises:
         BadData: with every problem of the file.
     """
-    text = as_text(data, file, encoding).rstrip("\r\n")
-    first = text.split("\n", 1)[0].rstrip("\r")
-    if "\r" in first:
-        what = "its lines end in carriage returns alone, as on old Macs"
-        refuse([Problem(file, 1, None, what, "save it with LF line ends")])
+    text = as_text(data, file, encoding).rstrip("\n")
     if not text.strip():
         refuse([Problem(file, None, None, "the file is empty", "give the file that holds the ratings")])
-    layout = layout.of(first)
-    columns = _columns(cells_of(first, layout), file, layout, text)
+    layout = layout.of(text.split("\n", 1)[0])
+    columns = _columns(text, file, layout)
     try:
-        table = _parse(text, layout, columns)
+        table, exact = _parse(text, layout, columns)
         clean = _clean(table, checks)
     except (ValueError, pd.errors.ParserError, OverflowError) as error:
-        table, clean, reason = pd.DataFrame(), False, str(error).splitlines()[0]
+        table, exact, clean, reason = pd.DataFrame(), False, False, str(error).splitlines()[0]
     else:
         reason = "a row is not what the format asks for"
-    runs_over_lines = clean and layout.quoted and len(table) < text.count("\n") + (0 if layout.header else 1)
-    if not clean or runs_over_lines:
+    if not (clean and exact):
         refuse(scan(text, file, columns, layout, checks))
     if not clean:
         refuse([Problem(file, None, None, reason, "compare the lines of the file with one another")])
@@ -60,7 +68,7 @@ def read_columns(data: bytes, file: str, encoding: str, layout: Layout, checks: 
 
 
 def as_text(data: bytes, file: str, encoding: str) -> str:
-    """Decoded, without a byte order mark.
+    """Decoded, without a byte order mark; CR, LF and CRLF, which all end a line, are LF.
 
     Raises:
         BadData: if the bytes are not text in this encoding; names the line.
@@ -71,31 +79,33 @@ def as_text(data: bytes, file: str, encoding: str) -> str:
         fix = "save it as UTF-8 text"
         refuse([Problem(file, None, None, "this is not a text file in UTF-8 (it may be UTF-16 or binary)", fix)])
     try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode(encoding)
+        return data.removeprefix(b"\xef\xbb\xbf").decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except LookupError:
         refuse([Problem(file, None, None, f"there is no encoding '{encoding}'", "data.encoding=utf-8 or latin-1")])
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = len(data[: error.start + 1].splitlines())
         what = f"byte 0x{data[error.start]:02x} is not {encoding}"
-        refuse([Problem(file, line, None, what, "data.encoding=latin-1, or convert the file to UTF-8")])
+        refuse([Problem(file, line, None, what, "convert the file to UTF-8, or for a data set data.encoding=latin-1")])
     raise AssertionError("unreachable")
 
 
-def _columns(cells: list[str], file: str, layout: Layout, text: str) -> Columns:
+def _columns(text: str, file: str, layout: Layout) -> Columns:
     """The position of each column; refuses a wrong separator, a missing column, a missing or unexpected header."""
+    top = list(islice(read_rows(text, layout), 2))
+    if layout.header and (end := top[0][1]) > 1:
+        refuse([Problem(file, 1, None, f"a quote opens here and the header runs on to line {end}", DELETE)])
+    cells, below = ([field.strip() for field in fields] for _, _, fields in [*top, (2, 2, [])][:2])
     options = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
     named = {kind: name for kind, name in options.items() if name is not None}
     if layout.header:
         names = [TYPE.sub("", cell) for cell in cells]
-        places = {kind: names.index(name) for kind, name in named.items() if name in names}
         if twice := [name for name in named.values() if names.count(name) > 1]:
             what = f"the header names this column {names.count(twice[0])} times"
             refuse([Problem(file, 1, twice[0], what, "rename or delete all but one of them")])
     else:
         names = [str(i) for i in range(len(cells))]
-        places = {kind: int(name) for kind, name in named.items() if name.isdigit() and int(name) < len(cells)}
+    places = {kind: names.index(name) for kind, name in named.items() if name in names}
     missing = [kind for kind in named if kind not in places]
-    below = text.split("\n", 2)[1].rstrip("\r").split(layout.separator) if "\n" in text else []
     if missing:
         refuse([_missing(cells, names, below, file, layout, named, missing)])
     value = places.get("value")
@@ -131,7 +141,9 @@ def _missing(
         likely = max(others, key=lambda name: others[name])
         expected = next((name for name, mark in SEPARATORS.items() if mark == separator), separator)
         what = f"wrong separator: the file should be separated by {expected} and seems to be by {likely}"
-        fix = f"data.separator={likely}" if layout.adjustable else f"read it with data=csv data.separator={likely}"
+        fix = f"data.separator={likely}"
+        if not layout.adjustable:
+            fix = f"separate its fields by {expected}, or read a data set with data=csv {fix}"
         return Problem(file, 1, None, what, fix)
     kind = missing[0]
     name = named[kind]
@@ -150,24 +162,31 @@ def _missing(
     options += {"value": ["null data.feedback=implicit"] * ratings, "time": ["null"]}.get(kind, [])
     option = kind if ratings or kind != "value" else layout.holds
     choices = " or ".join(f"data.columns.{option}={value}" for value in options or ["its name"])
-    fix = choices if layout.adjustable else "get the original file again"
+    original = (
+        f"its first line must name {', '.join(named.values())}" if layout.header else "get the original file again"
+    )
+    fix = choices if layout.adjustable else original
     return Problem(file, 1, name, f"no such column; there is: {', '.join(names)}", fix)
 
 
-def _parse(text: str, layout: Layout, columns: Columns) -> pd.DataFrame:
-    if len(layout.separator) > 1:
-        text, layout = text.replace(layout.separator, "\t"), layout._replace(separator="\t")
+def _parse(text: str, layout: Layout, columns: Columns) -> tuple[pd.DataFrame, bool]:
+    """The table, and whether it is exact for sure.
+
+    pandas' parser pads short rows, and takes quotes for what they look like: then ``scan`` has to see the rows.
+    """
+    separator = layout.separator if layout.quoted else "\x1f"  # the parser takes a single character
     ids = "int64" if layout.integer_ids else "str"
     kinds: defaultdict[Any, str] = defaultdict(lambda: "str", {columns.user: ids, columns.item: ids})
     kinds |= {place: "float64" for place in (columns.value, columns.time) if place is not None}
     raw = pd.read_csv(
-        io.BytesIO(text.encode()),
-        sep=layout.separator,
+        io.BytesIO(text.replace(layout.separator, separator).encode()),
+        sep=separator,
         header=None,
         skiprows=1 if layout.header else 0,
         dtype=kinds,
         na_filter=False,
         skip_blank_lines=False,
+        skipinitialspace=layout.skips_blanks,
         quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
     )
     if raw.shape[1] != columns.width:
@@ -179,25 +198,30 @@ def _parse(text: str, layout: Layout, columns: Columns) -> pd.DataFrame:
     table = pd.DataFrame({"user": user, "item": item, "value": value})
     if columns.time is not None:
         table["time"] = raw[columns.time]
-    return table
+    lines = text.count("\n") + 1
+    if '"' not in text:
+        return table, text.count(layout.separator) == lines * (columns.width - 1)
+    padded = (raw[columns.width - 1] == "").any()
+    odd = not layout.integer_ids and (user.str.startswith('"') | item.str.startswith('"')).any()
+    return table, len(raw) == lines - layout.header and not padded and not odd
 
 
 def _clean(table: pd.DataFrame, checks: Checks) -> bool:
     """Whether every row passes; brings the columns to their types."""
     value = table["value"].to_numpy(np.float64)
-    fine = bool(np.isfinite(value).all())
+    fine = bool((np.abs(value) <= LARGEST).all())  # false for NaN
     if checks.scale is not None:
         fine = fine and bool(((value >= checks.scale[0]) & (value <= checks.scale[1])).all())
     if table["user"].dtype != np.int64:
         fine = fine and not ((table["user"] == "") | (table["item"] == "")).any()
     if "time" in table:
         time = table["time"].to_numpy(np.float64)
-        fine = fine and bool((np.abs(time) < TIME_LIMIT).all())  # false for NaN
+        fine = fine and bool((np.abs(time) < TIME_LIMIT).all())
     if not fine:
         return False
     table["value"] = value.astype(np.float32)
     if "time" in table:
         table["time"] = time.astype(np.int64) if (time == np.floor(time)).all() else time
-    if not checks.distinct:
+    if checks.repeats is None:
         return True
     return not repeated(pd.factorize(table["user"])[0], pd.factorize(table["item"])[0]).any()

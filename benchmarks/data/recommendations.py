@@ -45,19 +45,15 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
         )
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     data, file, columns = files.read(path), files.label(path), config.columns
-    roles = {role: name for role, name in vars(columns).items() if name not in (None, "auto")}
-    for role, name in roles.items():
-        if other := next((other for other in roles if roles[other] == name and other != role), None):
-            raise UpliftlensError(f"data.columns.{role} and data.columns.{other} are both {name}: name another column")
-
     separator, names = SEPARATORS.get(config.separator, ""), (columns.user, columns.item, columns.outcome, columns.time)
     layout = Layout(separator, config.header, *names, integer_ids=False, adjustable=True)
 
-    def column(name: str, holds: str, distinct: bool = False) -> pd.DataFrame:
-        checks = Checks((0.0, 1.0), distinct)
+    def column(name: str, holds: str, repeats: str | None = None) -> pd.DataFrame:
+        checks = Checks((0.0, 1.0), repeats)
         return read_columns(data, file, config.encoding, layout._replace(value=name, holds=holds), checks)
 
-    log = column(columns.outcome, "outcome", config.filter.duplicates == "error")
+    repeats = "delete one, or data.filter.duplicates=last (or first)"  # a treatment has no mean
+    log = column(columns.outcome, "outcome", repeats if config.filter.duplicates == "error" else None)
     treated = column(columns.treated, "treated")["value"].to_numpy()
     refuse(
         Problem(
@@ -68,8 +64,9 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     log["treated"] = treated > 0
     given = columns.propensity
     if given == "auto":
-        first = as_text(data, file, config.encoding).split("\n", 1)[0].rstrip("\r")
-        given = "propensity" if config.header and "propensity" in cells_of(first, layout.of(first)) else None
+        first = as_text(data, file, config.encoding).split("\n", 1)[0]
+        free = config.header and "propensity" not in vars(columns).values()
+        given = "propensity" if free and "propensity" in cells_of(first, layout.of(first)) else None
     if given is not None:
         log["treatment_propensity"] = column(given, "propensity")["value"]
     log = one_row_each(log, config.filter.duplicates)

@@ -1,16 +1,21 @@
 """The layout of a ratings file, and its slow, exact reading where something is wrong: every problem with its line."""
 
 import csv
-import io
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from upliftlens.benchmarks.data.problems import Problem
 
 SEPARATORS = {"colons": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "space": " "}
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
+LARGEST = 3.4028234663852886e38  # a float32: values are kept so
 ABSENT = {"", "nan", "na", "n/a", "null", "none", "?", "-"}
+CLOSE = "close the quote; one inside of a quoted field is doubled"
+DELETE = "delete the stray quotes; one inside of a quoted field is doubled"
+
+csv.field_size_limit(2**31 - 1)  # a stray quote takes in the rest of a file: that is told with its lines
 
 
 class Columns(NamedTuple):
@@ -47,8 +52,13 @@ class Layout(NamedTuple):
 
     @property
     def quoted(self) -> bool:
-        """Whether a field may stand in quotes."""
-        return self.separator in (",", ";")
+        """Whether a field may stand in quotes (RFC 4180); where more than a character separates, quotes are data."""
+        return len(self.separator) == 1
+
+    @property
+    def skips_blanks(self) -> bool:
+        """Whether blanks before a field, and so before its quote, are no part of it."""
+        return self.separator != " "
 
     def of(self, line: str) -> "Layout":
         """The layout of a file whose first line this is, with its separator."""
@@ -56,15 +66,18 @@ class Layout(NamedTuple):
 
 
 class Checks(NamedTuple):
-    """What the values must satisfy: ``scale`` None for implicit counts; ``distinct`` refuses repeated pairs."""
+    """What the values must satisfy: ``scale``, None for implicit counts.
+
+    ``repeats``: the fix of a pair that stands on two lines; None where it may.
+    """
 
     scale: tuple[float, float] | None
-    distinct: bool
+    repeats: str | None
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a finite decimal number."""
-    return NUMBER.fullmatch(cell.strip()) is not None
+    """Whether a cell is a decimal number, finite as a float32."""
+    return NUMBER.fullmatch(cell) is not None and abs(float(cell)) <= LARGEST
 
 
 TIME_LIMIT = 2.0**53
@@ -73,74 +86,78 @@ TIME_LIMIT = 2.0**53
 
 def cells_of(line: str, layout: Layout) -> list[str]:
     """The stripped fields of one line."""
-    _, _, cells = next(_lines(line, layout), (1, 1, []))
-    return cells
+    _, _, fields = next(read_rows(line, layout), (1, 1, []))
+    return [field.strip() for field in fields]
+
+
+def read_rows(text: str, layout: Layout) -> Iterator[tuple[int, int, list[str]]]:
+    """(numbers of the lines that a row begins and ends on, its fields without their quotes); line ends are LF."""
+    lines = (match[0] for match in re.finditer(r"[^\n]*\n|[^\n]+", text))
+    if not layout.quoted:
+        for line, row in enumerate(lines, start=1):
+            yield line, line, row.removesuffix("\n").split(layout.separator)
+        return
+    reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=layout.skips_blanks)
+    end = 0
+    for fields in reader:
+        begin, end = end + 1, reader.line_num
+        yield begin, end, fields
 
 
 def scan(text: str, file: str, columns: Columns, layout: Layout, checks: Checks) -> Iterator[Problem]:
     """Every problem, in file order; at most one per field."""
     seen: dict[tuple[str, str], int] = {}
     rows = 0
-    for line, end, cells in _lines(text, layout):
-        if line == 1 and layout.header:
-            continue
+    for line, end, fields in islice(read_rows(text, layout), int(layout.header), None):
         rows += 1
+        cells = [field.strip() for field in fields]
         if len(cells) != columns.width:
             what = f"{len(cells)} fields where the first line has {columns.width}" if any(cells) else "a blank line"
             fix = _field_fix(cells, columns, layout)
             if end > line:
                 what = f"a quote opens here and the row runs on to line {end}"
-                fix = "close the quote; one inside of a quoted field is doubled"
+                fix = CLOSE
             yield Problem(file, line, None, what, fix)
             continue
-        if end > line and (what := _swallowed(cells, columns, layout)):
-            what = f"a quote opens here and closes on line {end}: {what}"
-            yield Problem(file, line, None, what, "delete the stray quotes; one inside of a quoted field is doubled")
+        if end > line and (what := _swallowed(fields, columns, layout)):
+            yield Problem(file, line, None, f"a quote opens here and closes on line {end}: {what}", DELETE)
             continue
         for place, kind in ((columns.user, "user"), (columns.item, "item")):
             if cells[place] == "":
                 yield Problem(file, line, columns.names[place], f"the {kind} is empty", "fill it in or delete the line")
-            elif columns.integer_ids and not re.fullmatch(r"-?\d{1,18}", cells[place]):
+            elif cells[place].startswith('"') and not (layout.quoted and fields[place].startswith('"')):
+                where, fix = "between '::'", "delete the quotes, or separate the fields by commas"
+                if layout.quoted:
+                    where, fix = "behind this blank", "delete the blank"
+                what = f"{kind} {fields[place]!r} stands in quotes that quote nothing {where}"
+                yield Problem(file, line, columns.names[place], what, fix)
+            elif columns.integer_ids and not re.fullmatch(r"[ \t]*-?[0-9]{1,18}[ \t]*", fields[place]):
                 what = f"{kind} '{cells[place]}' is not a whole number below 10^18"
                 yield Problem(file, line, columns.names[place], what, "read files with other ids with data=csv")
         if columns.value is not None:
-            yield from _value(cells[columns.value], file, line, columns.names[columns.value], layout, checks)
+            yield from _value(fields[columns.value], file, line, columns.names[columns.value], layout, checks)
         if columns.time is not None:
-            numeric = is_number(cells[columns.time])
+            numeric = NUMBER.fullmatch(fields[columns.time]) is not None
             if not numeric or not abs(float(cells[columns.time])) < TIME_LIMIT:
                 reason = "is not below 2^53, so its order could be lost" if numeric else "is not a number"
                 fix = "write seconds since 1970" + (", or data.columns.time=null" if layout.adjustable else "")
                 yield Problem(file, line, columns.names[columns.time], f"time '{cells[columns.time]}' {reason}", fix)
-        if checks.distinct:
+        if checks.repeats is not None:
             pair = (cells[columns.user], cells[columns.item])
             if pair in seen:
                 what = f"user {pair[0]} and item {pair[1]} are already on line {seen[pair]}"
-                other = "first, mean" if layout.holds == "rating" else "first"  # a treatment has no mean
-                yield Problem(file, line, None, what, f"delete one, or data.filter.duplicates=last (or {other})")
+                yield Problem(file, line, None, what, checks.repeats)
             seen.setdefault(pair, line)
     if not rows:
         yield Problem(file, None, None, "there is no row of ratings", "give the file that holds the ratings")
 
 
-def _lines(text: str, layout: Layout) -> Iterator[tuple[int, int, list[str]]]:
-    """(numbers of the lines that a row begins and ends on, its stripped fields)."""
-    if not layout.quoted:
-        for line, row in enumerate(text.split("\n"), start=1):
-            yield line, line, [cell.strip() for cell in row.split(layout.separator)]
-        return
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.separator)
-    end = 0
-    for fields in reader:
-        begin, end = end + 1, reader.line_num
-        yield begin, end, [cell.strip() for cell in fields]
-
-
-def _swallowed(cells: list[str], columns: Columns, layout: Layout) -> str:
+def _swallowed(fields: list[str], columns: Columns, layout: Layout) -> str:
     """What two stray quotes did to the lines between them; "" for a field that may well hold several lines."""
     for place, kind in ((columns.user, "user"), (columns.item, "item")):
-        if "\n" in cells[place]:
-            return f"{cells[place].count(chr(10)) + 1} lines would be one {kind}"
-    lines = layout.separator.join(cells).split("\n")  # as they stand in the file, but for the quotes
+        if "\n" in fields[place]:
+            return f"{fields[place].count(chr(10)) + 1} lines would be one {kind}"
+    lines = layout.separator.join(fields).split("\n")  # as they stand in the file, but for the quotes
     inside = [line.split(layout.separator) for line in lines]
     rows = [
         row for row in inside if len(row) == columns.width and (columns.value is None or is_number(row[columns.value]))
@@ -152,23 +169,24 @@ def _field_fix(cells: list[str], columns: Columns, layout: Layout) -> str:
     if not any(cells):
         return "delete the line"
     if len(cells) > columns.width:
-        return (
-            "quote the field that holds the separator, or write decimals with a point"
-            if layout.quoted
-            else "delete what is too much"
-        )
+        if layout.separator in (",", ";"):
+            return "quote the field that holds the separator, or write decimals with a point"
+        return "delete what is too much" + (", or quote the field that holds the separator" if layout.quoted else "")
     return f"are the fields of this line separated by {layout.separator!r} as in the first? Complete or delete the line"
 
 
-def _value(cell: str, file: str, line: int, name: str, layout: Layout, checks: Checks) -> Iterator[Problem]:
+def _value(field: str, file: str, line: int, name: str, layout: Layout, checks: Checks) -> Iterator[Problem]:
+    cell = field.strip()
     if cell.lower() in ABSENT:
         what = f"the {layout.holds} is empty" if cell == "" else f"the {layout.holds} is '{cell}'"
         yield Problem(file, line, name, what, "fill it in or delete the line")
-    elif not is_number(cell):
+    elif NUMBER.fullmatch(field) is None:
         fix = (
-            "write decimals with a point" if is_number(cell.replace(",", ".")) else "write a number or delete the line"
+            "write decimals with a point" if is_number(field.replace(",", ".")) else "write a number or delete the line"
         )
-        yield Problem(file, line, name, f"'{cell}' is not a number", fix)
+        yield Problem(file, line, name, f"{field!r} is not a number", fix)
+    elif not is_number(field):
+        yield Problem(file, line, name, f"{cell} is too large for a float32", "correct it or delete the line")
     elif checks.scale is not None and not checks.scale[0] <= float(cell) <= checks.scale[1]:
         low, high = checks.scale
         scale = f"[{min(low, float(cell)):g},{max(high, float(cell)):g}]"

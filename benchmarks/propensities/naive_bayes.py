@@ -9,12 +9,17 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.data.problems import BadData
+from upliftlens.benchmarks.data.ratings import read_columns
+from upliftlens.benchmarks.data.scan import Checks, Layout
 from upliftlens.benchmarks.propensities.kinds import Known, PropensityKind, PropensityOptions
 from upliftlens.benchmarks.splits.kinds import Split
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.options import AtLeast, Within
 from upliftlens.causal.propensities import propensity as models
+
+SAMPLE = Layout(",", True, "user", "item", "value", None, integer_ids=False, adjustable=False)
 
 
 @dataclass(frozen=True)
@@ -77,30 +82,24 @@ def _read_sample(path: str, dataset: Dataset) -> Interactions:
     """The rows of a CSV file with columns user, item and value, its ids those of the data set.
 
     Raises:
-        UpliftlensError: if it can't be read, lacks a column or a row, or has an unknown id or value.
+        UpliftlensError: if it can't be read, is no sound CSV file (as ``read_columns`` says), or has an unknown id.
     """
     where = f"propensity.mar_path={path}"
+    checks = Checks(dataset.scale if dataset.feedback == "explicit" else None, "delete one")
     try:
-        table = pd.read_csv(Path(path).expanduser(), dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' parser and decoder raise ValueErrors
+        table = read_columns(Path(path).expanduser().read_bytes(), path, "utf-8", SAMPLE, checks)
+    except OSError as error:
         raise UpliftlensError(f"{where} can't be read: {error}") from error
-    if lacking := [name for name in ("user", "item", "value") if name not in table]:
-        raise UpliftlensError(
-            f"{where}: there is no column {lacking[0]}: its first line must name user, item and value"
-        )
+    except BadData as error:
+        more = f" ({error.count} problems in all)" if error.count > 1 else ""
+        raise UpliftlensError(f"propensity.mar_path: {error.problems[0]}{more}") from error
     index = []
     for side, known in (("user", dataset.users), ("item", dataset.items)):
         index.append(pd.Index(known["id"]).get_indexer(table[side]))
-        _require(index[-1] >= 0, table[side], f"{where}: {dataset.name} has no {side}")
-    value = pd.to_numeric(table["value"], errors="coerce").to_numpy(np.float64)
-    _require(np.isfinite(value), table["value"], f"{where}: no number is")
-    return interactions(index[0], index[1], value, len(dataset.users), len(dataset.items))
-
-
-def _require(right: np.ndarray, column: pd.Series, sentence: str) -> None:
-    if not right.all():
-        row = int(np.flatnonzero(~right)[0])
-        raise UpliftlensError(f"{sentence} '{column.iloc[row]}' (line {row + 2})")
+        if (index[-1] < 0).any():
+            row = int(np.argmin(index[-1]))
+            raise UpliftlensError(f"{where}: {dataset.name} has no {side} '{table[side].iloc[row]}' (line {row + 2})")
+    return interactions(index[0], index[1], table["value"], len(dataset.users), len(dataset.items))
 
 
 def _fit(options: NaiveBayesOptions, known: Known) -> models.Propensity:

@@ -224,8 +224,6 @@ def test_rows_between_two_stray_quotes_are_not_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "place", "what"),
     [
-        ("user,item,rating\r1,2,3\r1,3,4\r", (1, None), "carriage returns alone"),
-        ("user,item,rating\r1,2,3\n1,3,4\n", (1, None), "carriage returns alone"),
         ("user,item,rating,user\n1,2,3,4\n", (1, "user"), "names this column 2 times"),
         ("user,item\n1,2\n", (1, "rating"), "no such column"),
     ],

@@ -80,6 +80,8 @@ def test_a_log_without_overlap_is_refused_where_propensities_would_be_estimated(
 def test_a_column_has_one_role(tmp_path):
     with pytest.raises(UpliftlensError, match=r"data\.columns\.treated and data\.columns\.outcome are both treated"):
         loaded(file_of(tmp_path / "log.csv", rows(), False), "data.columns.outcome=treated")
+    outcomes = loaded(file_of(tmp_path / "log.csv", rows(), True), "data.columns.outcome=propensity")
+    assert outcomes.treatment.estimated, "data.columns.propensity=auto takes no column that has another role"
 
 
 def test_estimated_propensities_minimise_the_penalised_likelihood():

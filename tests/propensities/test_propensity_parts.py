@@ -76,14 +76,26 @@ def test_a_sample_of_ones_own_shows_the_ratings_and_must_have_left_the_test_set(
     wrong = {
         "1 pairs of the MAR sample are also test pairs": f"u{parts.test.user[0]},i{parts.test.item[0]},3",
         r"toy has no user 'u9' \(line \d+\)": "u9,i0,3",
-        "no number is 'three'": "u0,i0,three",
+        r"mar\.csv, line \d+, column value: 'three' is not a number": "u0,i0,three",
+        "column value: rating 9 lies outside of the scale 1 to 5": "u0,i0,9",
+        r"are already on line 2\. Fix: delete one$": lines[0],
+        r"are already on line 2\. Fix: delete one \(2 problems in all\)$": f"{lines[0]}\n{lines[1]}",
+        r"a quote opens here and closes on line \d+: 2 lines would be one user": f'"{lines[0]}\nu0",i0,3',
+        r"a quote opens here and the row runs on to line \d+": '"u0,i0,3\nu0,i1,3',
     }
     for message, line in wrong.items():
         with pytest.raises(UpliftlensError, match=message):
             sampled(*lines, line)
-    path.write_text("who,item,value")
-    with pytest.raises(UpliftlensError, match="no column user"):
-        without_sample(data, parts, config)
+    refused = {
+        "no such column; there is: who, item, value. Fix: its first line must name user, item, value": "who,item,value",
+        "line 1: a quote opens here and the header runs on to line 3": 'user,item,value,"note\nu0,i0,3,\nu0,i1,3"',
+        "separate its fields by comma": "user\titem\tvalue\nu0\ti0\t3",
+        "byte 0xe9 is not utf-8. Fix: convert the file to UTF-8": "user,item,value\né,i0,3",
+    }
+    for message, content in refused.items():
+        path.write_text(content, encoding="latin-1")
+        with pytest.raises(UpliftlensError, match=f"^propensity.mar_path: .*{message}"):
+            without_sample(data, parts, config)
     path.unlink()
     with pytest.raises(UpliftlensError, match="can't be read"):
         without_sample(data, parts, config)
