@@ -18,6 +18,7 @@ from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.scan import (
     DELETE,
     LARGEST,
+    QUOTED,
     SEPARATORS,
     TIME_LIMIT,
     Checks,
@@ -202,8 +203,10 @@ def _parse(text: str, layout: Layout, columns: Columns) -> tuple[pd.DataFrame, b
     if '"' not in text:
         return table, text.count(layout.separator) == lines * (columns.width - 1)
     padded = (raw[columns.width - 1] == "").any()
-    odd = not layout.integer_ids and (user.str.startswith('"') | item.str.startswith('"')).any()
-    return table, len(raw) == lines - layout.header and not padded and not odd
+    begins = not layout.integer_ids and (user.str.startswith('"') | item.str.startswith('"')).any()
+    ends = rf"[{re.escape(separator)}\n]"
+    more = re.search(rf"(?:\A|{ends}) *{QUOTED}(?! *(?:{ends}|\Z))", text)  # behind a quoted field
+    return table, len(raw) == lines - layout.header and not (padded or begins or more)
 
 
 def _clean(table: pd.DataFrame, checks: Checks) -> bool:

@@ -10,6 +10,7 @@ from upliftlens.benchmarks.data.problems import Problem
 
 SEPARATORS = {"colons": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "space": " "}
 NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
+QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'  # a field in quotes, those inside of it doubled
 LARGEST = 3.4028234663852886e38  # a float32: values are kept so
 ABSENT = {"", "nan", "na", "n/a", "null", "none", "?", "-"}
 CLOSE = "close the quote; one inside of a quoted field is doubled"
@@ -107,6 +108,7 @@ def read_rows(text: str, layout: Layout) -> Iterator[tuple[int, int, list[str]]]
 def scan(text: str, file: str, columns: Columns, layout: Layout, checks: Checks) -> Iterator[Problem]:
     """Every problem, in file order; at most one per field."""
     seen: dict[tuple[str, str], int] = {}
+    lines = text.split("\n")
     rows = 0
     for line, end, fields in islice(read_rows(text, layout), int(layout.header), None):
         rows += 1
@@ -125,11 +127,11 @@ def scan(text: str, file: str, columns: Columns, layout: Layout, checks: Checks)
         for place, kind in ((columns.user, "user"), (columns.item, "item")):
             if cells[place] == "":
                 yield Problem(file, line, columns.names[place], f"the {kind} is empty", "fill it in or delete the line")
-            elif cells[place].startswith('"') and not (layout.quoted and fields[place].startswith('"')):
-                where, fix = "between '::'", "delete the quotes, or separate the fields by commas"
-                if layout.quoted:
-                    where, fix = "behind this blank", "delete the blank"
-                what = f"{kind} {fields[place]!r} stands in quotes that quote nothing {where}"
+            elif stray := _stray("\n".join(lines[line - 1 : end]), place, layout):
+                fix = "delete it, or quote the whole field and double the quotes inside"
+                if not layout.quoted:
+                    fix = "delete the quotes, which are data between '::', or separate the fields by commas"
+                what = f"{kind} {stray!r} begins with a quote that does not enclose it"
                 yield Problem(file, line, columns.names[place], what, fix)
             elif columns.integer_ids and not re.fullmatch(r"[ \t]*-?[0-9]{1,18}[ \t]*", fields[place]):
                 what = f"{kind} '{cells[place]}' is not a whole number below 10^18"
@@ -163,6 +165,19 @@ def _swallowed(fields: list[str], columns: Columns, layout: Layout) -> str:
         row for row in inside if len(row) == columns.width and (columns.value is None or is_number(row[columns.value]))
     ]
     return f"{len(rows)} of its lines look like rows" if len(rows) > 1 else ""
+
+
+def _stray(row: str, place: int, layout: Layout) -> str:
+    """The field at this place as it stands in the file, if it begins with a quote that does not enclose it, or ""."""
+    if '"' not in row:
+        return ""
+    fields = row.split(layout.separator)
+    if layout.quoted:
+        separator, blanks = re.escape(layout.separator), " *" if layout.skips_blanks else ""
+        fields = re.findall(rf"((?:{blanks}{QUOTED})?[^{separator}]*)(?:{separator}|\Z)", row)
+        if re.fullmatch(rf"{blanks}{QUOTED}\s*", fields[place]):
+            return ""
+    return fields[place] if fields[place].strip().startswith('"') else ""
 
 
 def _field_fix(cells: list[str], columns: Columns, layout: Layout) -> str:

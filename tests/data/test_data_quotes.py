@@ -90,7 +90,7 @@ def test_quotes_quote_under_every_separator_of_a_character(separator: str, head:
 
 
 def test_an_id_may_hold_quotes_and_separators(tmp_path: Path) -> None:
-    held = ['"a ""b""";i;3', '"""c""";i;3', '"d;e";i;3', "5' 3\";i;3"]
+    held = ['"a ""b""";i;3', '"""c""" ; i;3', '"d;e";i;3', "5' 3\";i;3"]
     assert read(tmp_path, "\n".join([HEAD.replace(",", ";"), *held])).users["id"].tolist() == [
         '"c"',
         "5' 3\"",
@@ -102,13 +102,16 @@ def test_an_id_may_hold_quotes_and_separators(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("separator", "cell", "what", "fix"),
     [
-        ("::", '"u1"', "user '\"u1\"' stands in quotes that quote nothing between '::'", "commas"),
-        ("::", '"u1', "user '\"u1' stands in quotes that quote nothing between '::'", "commas"),
-        (",", '\t"u1"', "quote nothing behind this blank", "delete the blank"),
-        ("\t", '\u00a0"u1"', "quote nothing behind this blank", "delete the blank"),
+        ("::", '"u1"', "user '\"u1\"' begins with a quote that does not enclose it", "commas"),
+        ("::", '"u1', "user '\"u1' begins", "commas"),
+        (",", '\t"u1"', r"user '\t\"u1\"' begins".replace(r"\"", '"'), "delete it"),
+        ("\t", '\u00a0"u1"', r"user '\xa0", "delete it"),
+        ("\t", '"Weird Al" Yankovic', "user '\"Weird Al\" Yankovic' begins", "double the quotes"),
+        (" ", '""u1"', 'user \'""u1"\' begins', "double the quotes"),
+        ("|", '"a|b"c', "user '\"a|b\"c' begins", "double the quotes"),
     ],
 )
-def test_quotes_that_quote_nothing_are_no_part_of_an_id(
+def test_a_quote_that_does_not_enclose_an_id_is_no_part_of_it(
     separator: str, cell: str, what: str, fix: str, tmp_path: Path
 ) -> None:
     rows = [HEAD, *PLAIN[:10], f"{cell},i99,3"]
