@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     config = plans[0].config
     records = list({record.key: record for record in done}.values())
     store = Store(Path(config["store"]).expanduser())
-    sheet = summarise(records, ["seed"], [], lambda record: load_per_user(store, record.key))
+    sheet = summarise(records, ["seed"], [], lambda record: load_per_user(store, record))
     out.print(f"\n{title(records, stands_in)}:", markup=False)
     table_console().print(render(sheet, "table"))
     tracked = Path(config["logger"].get("dir", "")).expanduser() / "wandb"

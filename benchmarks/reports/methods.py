@@ -144,7 +144,7 @@ def as_json(pairs: Sequence[Compared]) -> str:
 
 def evaluations(store: Store, records: Sequence[Record]) -> list[Evaluation]:
     """The evaluations of finished runs, with the per-user sums that the store keeps."""
-    return [from_arrays(load_per_user(store, record.key), record.diagnostics) for record in records]
+    return [from_arrays(load_per_user(store, record), record.diagnostics) for record in records]
 
 
 def finished(records: Sequence[Record], where: Sequence[str]) -> list[Record]:

@@ -90,7 +90,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
             if record.status == "done":
                 try:
                     record.config["metrics"]["interval"]
-                    per_user[record.key] = load_per_user(store, record.key)
+                    per_user[record.key] = load_per_user(store, record)
                 except (KeyError, UpliftlensError) as error:
                     reason = f"its record lacks {error}" if isinstance(error, KeyError) else error
                     remarks.append(f"Run {record.key[:_SHOWN]} is left out: {reason}")

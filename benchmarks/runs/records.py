@@ -42,6 +42,8 @@ class Record:
     ``epochs``      one row per epoch; ``diagnostics``  whatever a method reports about itself
     ``created``, ``finished``  UTC, ISO 8601
     ``sweep``       the name of the sweep that computed it, or None; a later sweep that looks it up is not named
+    ``per_user_checksum``  of the file with the sums behind the metrics, as it was stored with the record; None: of a
+                    record from before there was one
     """
 
     key: str
@@ -64,6 +66,7 @@ class Record:
     error: Failure | None = None
     finished: str | None = None
     sweep: str | None = None
+    per_user_checksum: str | None = field(default=None, compare=False)
 
     @property
     def trial(self) -> bool:

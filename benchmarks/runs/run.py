@@ -89,8 +89,7 @@ def run(plan: Plan, reporter: Reporter) -> tuple[Record, bool]:
             record = replace(record, status="failed")  # whatever happens, until it is stored
             try:
                 computed, per_user = _compute(plan, prepared, record, store, reporter, tracker.log_epoch, started)
-                stores.save_run(store, computed, per_user)
-                record = computed
+                record = stores.save_run(store, computed, per_user)
             except (Exception, SystemExit, KeyboardInterrupt) as error:  # a plugin may call sys.exit
                 record = stores.save_failure(store, replace(record, finished=now()), error, traceback.format_exc())
                 if isinstance(error, KeyboardInterrupt):

@@ -118,11 +118,17 @@ def load_state(store: Store, key: str, template: Any) -> Any:
     return arrays.unflatten(arrays.read(path), template, str(path))
 
 
-def save_run(store: Store, record: Record, per_user: Mapping[str, np.ndarray]) -> None:
-    """Stores a record with the arrays behind its metrics; it takes the place of an earlier attempt."""
-    folder = store.folder("runs", record.key)
-    _write(store, folder / "per_user.npz", lambda file: arrays.write(file, per_user, compress=True))
-    _write(store, folder / "record.json", lambda file: file.write(sealed(to_json(record))))
+def save_run(store: Store, record: Record, per_user: Mapping[str, np.ndarray]) -> Record:
+    """Stores a record with the arrays behind its metrics; it takes the place of an earlier attempt.
+
+    Gives back the record as it is stored, with the checksum of the arrays' file.
+    """
+    path = store.folder("runs", record.key) / "per_user.npz"
+    _write(store, path, lambda file: arrays.write(file, per_user, compress=True))
+    with _writing(store):
+        stored = replace(record, per_user_checksum=arrays.checksum_of(path))
+    _write(store, path.with_name("record.json"), lambda file: file.write(sealed(to_json(stored))))
+    return stored
 
 
 def save_failure(store: Store, record: Record, error: BaseException, trace: str) -> Record:
@@ -154,13 +160,13 @@ def load_record(store: Store, key: str) -> Record | None:
         return None
 
 
-def load_per_user(store: Store, key: str) -> dict[str, np.ndarray]:
-    """The arrays that ``save_run`` was given.
+def load_per_user(store: Store, record: Record) -> dict[str, np.ndarray]:
+    """The arrays that ``save_run`` stored with a record.
 
     Raises:
-        UpliftlensError: if they are missing or damaged.
+        UpliftlensError: if they are missing or damaged, or those of another run.
     """
-    return arrays.read(store.folder("runs", key) / "per_user.npz")
+    return arrays.read(store.folder("runs", record.key) / "per_user.npz", record.per_user_checksum)
 
 
 class Listing(NamedTuple):

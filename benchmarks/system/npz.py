@@ -1,5 +1,6 @@
 """Arrays in files: ``.npz`` archives with equal bytes for equal content, and pytrees of arrays inside them."""
 
+import hashlib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,18 +32,26 @@ def write(file: IO[bytes], content: Mapping[str, np.ndarray], compress: bool) ->
                 np.lib.format.write_array(out, np.asanyarray(values), allow_pickle=False)
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz``; each is checked against its checksum.
+def checksum_of(path: Path) -> str:
+    """SHA-256 of a file, in hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(path: Path, checksum: str | None = None) -> dict[str, np.ndarray]:
+    """All arrays of an ``.npz``; each is checked against its checksum, and the whole file against ``checksum``.
 
     Raises:
-        UpliftlensError: if the file is missing or damaged.
+        UpliftlensError: if the file is missing or damaged, or another one than that with the ``checksum``.
     """
     try:
+        if checksum is not None and checksum != checksum_of(path):
+            raise ValueError("its checksum differs: it is not the file that was written")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise UpliftlensError(f"{path} is missing: delete its folder and run the job again") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as cause:
+    except Exception as cause:  # a flipped bit may raise any kind: of zipfile, of zlib, of NumPy's header
         raise UpliftlensError(f"{path} is damaged ({cause}): delete its folder and run the job again") from None
 
 

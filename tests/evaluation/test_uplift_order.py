@@ -8,7 +8,7 @@ from shell import records
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.reports.comparison import compare
-from upliftlens.benchmarks.runs.store import Store, load_per_user
+from upliftlens.benchmarks.runs.store import Store, load_per_user, load_record
 from upliftlens.causal.intervals import Resampling
 
 ESTIMATES = ("uplift@10/snips", "uplift@10/dr", "uplift@10/ips")
@@ -31,8 +31,9 @@ def test_recommending_what_people_take_anyway_causes_less_than_recommending_at_r
     }
 
     def evaluation(name: str) -> Evaluation:
-        arrays = load_per_user(Store(tmp_path), result[name]["key"])
-        return from_arrays(arrays, {})
+        done = load_record(Store(tmp_path), result[name]["key"])
+        assert done is not None
+        return from_arrays(load_per_user(Store(tmp_path), done), {})
 
     order = [
         *pairwise(("oracle", "cubn", "dlce", "blce", "random")),

@@ -35,7 +35,7 @@ def evaluations(store, model):
     result = []
     for record in list_records(Store(store)).records:
         if record.model == model:
-            arrays = load_per_user(Store(store), record.key)
+            arrays = load_per_user(Store(store), record)
             result.append(from_arrays(arrays, {}))
     return result
 

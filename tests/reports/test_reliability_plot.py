@@ -28,7 +28,7 @@ def store(tmp_path_factory):
 
 
 def test_every_bin_is_where_its_pairs_are(store):
-    kept = [load_per_user(Store(store), record.key) for record in list_records(Store(store)).records]
+    kept = [load_per_user(Store(store), record) for record in list_records(Store(store)).records]
     drawn: Figure = figure(
         "reliability", {"m": [from_arrays(arrays, {}) for arrays in kept]}, "", "", Resampling(0.9, 40, 0)
     )

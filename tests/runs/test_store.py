@@ -50,7 +50,7 @@ def test_a_run_comes_back(store: Store) -> None:
     assert load_record(store, "k0") is None
     save_run(store, record(), per_user)
     assert load_record(store, "k0") == record()
-    back = load_per_user(store, "k0")
+    back = load_per_user(store, record())
     assert back.keys() == per_user.keys()
     for name, values in per_user.items():
         assert back[name].dtype == values.dtype

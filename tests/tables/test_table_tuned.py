@@ -12,7 +12,7 @@ from upliftlens.benchmarks.evaluation.evaluation import from_arrays
 from upliftlens.benchmarks.reports.comparison import Replicated, compare, differences, in_a_cell, replicated
 from upliftlens.benchmarks.runs.fit import restore
 from upliftlens.benchmarks.runs.prepare import prepare
-from upliftlens.benchmarks.runs.store import Store, load_per_user
+from upliftlens.benchmarks.runs.store import Store, load_per_user, load_record
 from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.run import planned, runs_of
@@ -85,7 +85,7 @@ def test_differences_are_those_of_compare(made):
     )
 
     def run(key):
-        arrays = load_per_user(Store(folder), key)
+        arrays = load_per_user(Store(folder), load_record(Store(folder), key))
         return from_arrays(arrays, {})
 
     resampling = Resampling(**SMALL["interval"])
