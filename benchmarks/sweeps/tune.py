@@ -26,8 +26,6 @@ def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
     named = sweep_name("tune", [text for text in overrides if not text.startswith("budget=")])
     configuration, planned = changeable(overrides, named, refuse_ignored)
     settings = configuration.general
-    if settings.trial:
-        raise UpliftlensError("trial=true is for tune to set: without it, the best trial is then run in full")
     if not (space := searched(configuration)):
         raise UpliftlensError(
             "this model's configuration states no search space: give one, e.g. '+model.space={dim:{choices:[8,16]}}'"
@@ -51,10 +49,12 @@ def changeable(
     Runs get the ``group``, unless the user states one.
 
     Raises:
-        UpliftlensError: for what can't be composed or typed.
+        UpliftlensError: for what can't be composed or typed, and for trial=true, which a search sets itself.
     """
     content = composed(overrides, resolve=False)
     configuration = changed(content, (), overrides)
+    if configuration.general.trial:
+        raise UpliftlensError("trial=true is for a search to set: without it, the best trial is then run in full")
     named = [] if configuration.general.group else [f"group={group}"]
     return configuration, lambda changes: checked(plan(changed(content, [*changes, *named], overrides)))
 

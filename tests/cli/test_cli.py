@@ -77,7 +77,7 @@ def reading(verb, store, *words):
         (["tune", "model=popularity"], "no search space"),
         (["tune", "model=mf", "budget=0"], "budget must be at least 1, got 0"),
         (["tune", "model=mf", "budget=null"], "budget must be a whole number, got null"),
-        (["tune", "model=mf", "trial=true"], "trial=true is for tune to set"),
+        (["tune", "model=mf", "trial=true"], "trial=true is for a search to set"),
         (["tune", "model=mf", "model.space={dim:3}"], "must state choices, or low and high"),
         (["tune", "model=mf", "model.space={dim:{choices:[]}}"], "at least one value"),
         (["tune", "model=mf", "model.space={train.lr:{low:0,high:1,log:true}}"], "low must be above 0"),
