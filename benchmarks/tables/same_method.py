@@ -15,6 +15,7 @@ from scipy import stats
 from upliftlens.benchmarks.reports.comparison import Replicated, difference
 from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, measured, planned, runs_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, within
+from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
 
@@ -33,6 +34,13 @@ class Options(RunsOptions):
     seed: Annotated[int, SEEDS]
     interval: Resampling
     most: Annotated[float, Within(0, 1)]
+
+    def __post_init__(self) -> None:
+        if 2 * max(self.sides, default=0) > len(self.seeds):
+            raise UpliftlensError(
+                f"sides={list(self.sides)} of {len(self.seeds)} seeds: two groups of {max(self.sides)} runs need "
+                f"{2 * max(self.sides)} seeds: add some to seeds, or leave out the larger sides"
+            )
 
 
 def same_method_cells(definition: Options, where: Where) -> list[Cell]:

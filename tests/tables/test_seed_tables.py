@@ -13,6 +13,7 @@ from upliftlens.benchmarks.tables.coverage import coverage_cells
 from upliftlens.benchmarks.tables.coverage_items import coverage_items_cells, covers
 from upliftlens.benchmarks.tables.same_method import _called_different, _independent, same_method_cells
 from upliftlens.benchmarks.tables.table import Where, within
+from upliftlens.causal.errors import UpliftlensError
 
 SYNTHETIC = ["data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=5", "train.epochs=1"]
 
@@ -56,6 +57,11 @@ def test_one_run_against_one_is_called_different_where_seeds_matter(tmp_path):
     side = Replicated(values, values[:, None] + rng.normal(size=(60, 1000)), (users,) * 60, users)
     (alone, pairs), (paired, _) = (_called_different(side, size, definition) for size in (1, 3))
     assert pairs == 30 and alone > 0.6 and paired < 0.12
+
+
+def test_a_share_over_no_pairs_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(UpliftlensError, match=r"sides=\[2, 3\] of 5 seeds: two groups of 3 runs need 6 seeds"):
+        small("same-method", tmp_path, seeds=[0, 1, 2, 3, 4], sides=[2, 3])
 
 
 def test_the_interval_of_a_share_is_clopper_and_pearsons():
