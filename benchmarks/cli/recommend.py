@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from upliftlens.benchmarks.runs.store import Store, list_records
+from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.benchmarks.system.talk import console, out, quiet
 from upliftlens.causal.errors import UpliftlensError
@@ -37,7 +37,7 @@ def run(flags: argparse.Namespace) -> int:
     if flags.user == "all" and file is None and flags.format != "json":
         raise UpliftlensError("the lists of all users need a file: --out lists.csv")
     store = Store(Path(flags.store).expanduser())
-    record = find_run(list_records(store).records, flags.run)
+    record = find_run(readable_records(store), flags.run)
     folders = {"store": flags.store, "cache": flags.cache}
     if flags.history is None:
         user = None if flags.user == "all" else flags.user

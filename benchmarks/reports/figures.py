@@ -26,10 +26,15 @@ from upliftlens.benchmarks.reports.drawing import (
     scatter_plot,
 )
 from upliftlens.benchmarks.reports.methods import evaluations, finished, label, one_per_pairing, pairing, runs_of
-from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
+from upliftlens.benchmarks.reports.pooling import (
+    of_worlds,
+    require_one_experiment,
+    require_one_interval,
+    require_one_world,
+)
 from upliftlens.benchmarks.reports.selection import once_per_fit
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.runs.store import Store, list_records
+from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.causal.effects import qini
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Interval, Resampling, bounds, draws, pooled
@@ -53,7 +58,7 @@ def figure_of(
     if kind not in KINDS:
         raise unknown("kind of plot", kind, KINDS)
     x, y = in_full(x), in_full(y)
-    records = finished(list_records(store).records, where)
+    records = finished(readable_records(store), where)
     if kind == "overlap":
         chosen = [run for name in methods for run in runs_of(records, name)] if methods else records
         return overlap_figure(chosen), f"propensities of {len(chosen)} runs"
@@ -68,6 +73,7 @@ def figure_of(
     require_one_experiment(shown, _READ.get(kind, [x, y]))
     of_scatter = [x, y] if kind == "scatter" else []
     require_one_world(shown, of_scatter)
+    require_one_interval(shown)
     if kind == "reliability":
         _require_same_bins(shown)
     contenders = {name: evaluations(store, of_method) for name, of_method in runs.items()}

@@ -7,11 +7,17 @@ from typing import NamedTuple
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
 from upliftlens.benchmarks.metrics.registry import choose, in_full
 from upliftlens.benchmarks.reports.comparison import Comparison, compare, p_in_words
-from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
+from upliftlens.benchmarks.reports.pooling import (
+    of_worlds,
+    require_one_configuration,
+    require_one_experiment,
+    require_one_interval,
+    require_one_world,
+)
 from upliftlens.benchmarks.reports.selection import measured_as, once_per_fit, query, text, unmet
 from upliftlens.benchmarks.reports.sentences import in_words, meaning, verdict
 from upliftlens.benchmarks.runs.records import Record, dumps, plain
-from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
+from upliftlens.benchmarks.runs.store import Store, load_per_user, readable_records
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.intervals import Interval
 
@@ -46,7 +52,7 @@ def compared(
         UpliftlensError: for a method or metric that isn't there, one named twice, nothing shared, or runs that must not
             be pooled.
     """
-    metric, everything = in_full(metric), list_records(store).records
+    metric, everything = in_full(metric), readable_records(store)
     records = finished(everything, where)
     if not records and (reasons := unmet(everything, where)):
         raise UpliftlensError("\n".join(reasons))
@@ -54,13 +60,14 @@ def compared(
     names = list(methods) if baseline is None or baseline in methods else [*methods, baseline]
     if len(names) < 2:
         raise UpliftlensError(f"{names[0]} alone can't be compared: name two methods, or a --baseline")
-    if twice := [name for name in names if names.count(name) > 1 and (len(names) > 2 or baseline is not None)]:
-        raise UpliftlensError(f"{twice[0]} is named more than once")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UpliftlensError(f"{twice[0]} is named more than once: name different methods")
     sides = {name: _measured(runs_of(records, name), metric) for name in names}
     chosen = combinations(names, 2) if baseline is None else ((name, baseline) for name in names if name != baseline)
     runs = {pair: _paired(sides, *pair, metric) for pair in chosen}
     every = {run.key: run for both in runs.values() for side in both for run in side}
     require_one_world(list(every.values()), [metric])
+    require_one_interval(list(every.values()))
     loaded = dict(zip(every, evaluations(store, list(every.values())), strict=True))
     interval = Interval(**next(iter(every.values())).config["metrics"]["interval"])
     family = {
@@ -87,7 +94,10 @@ def _paired(
     # First those measured in a way that both sides have: the one that the error would name.
     every = sorted([*both[0], *both[1]], key=lambda run: _way(run, metric) not in left & right)
     require_one_experiment(every, [metric])
-    return one_per_pairing(sides[first], shared, first), one_per_pairing(sides[second], shared, second)
+    chosen = one_per_pairing(sides[first], shared, first), one_per_pairing(sides[second], shared, second)
+    if same := {run.key for run in chosen[0]} & {run.key for run in chosen[1]}:
+        raise UpliftlensError(f"{first} and {second} mean the same run ({min(same)[:8]}): name different methods")
+    return chosen
 
 
 def _way(record: Record, metric: str) -> str:
@@ -183,7 +193,7 @@ def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int
     """The run of every pairing (``shared``), in their order.
 
     Raises:
-        UpliftlensError: if a pairing has several: the name means more than one configuration.
+        UpliftlensError: if a pairing has several, or as ``require_one_configuration``: the name means more than one.
     """
     chosen = []
     for shared_pairing in shared:
@@ -195,4 +205,5 @@ def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int
                 "e.g. model=mf,model.dim=32, or by keys: --where key!=KEY (see `upliftlens results --format json`)"
             )
         chosen.append(runs[0])
+    require_one_configuration(chosen, name)
     return chosen

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from upliftlens.benchmarks.reports.selection import MEASURED, columns, differ, fields, measured_as, text
+from upliftlens.benchmarks.reports.selection import INTERVAL, MEASURED, columns, differ, fields, measured_as, text
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.causal.errors import UpliftlensError
 
@@ -76,6 +76,56 @@ def require_one_version(records: Sequence[Record]) -> None:
                 f"runs {other.key[:8]} and {record.key[:8]} are of different versions of split={record.split['name']}, "
                 f"which must not be averaged: choose one, e.g. --where split.fingerprint={record.split['fingerprint']}"
             )
+
+
+def require_one_configuration(records: Sequence[Record], method: str) -> None:
+    """Refuses to pool runs as a ``method`` that differ in what is learned, or by which code.
+
+    Data, split and ways to measure are checked by ``require_one_experiment``. An option that a record lacks joined
+    after it, and differs from no other; nor does an option that a solver does not read.
+
+    Raises:
+        UpliftlensError: with conditions that choose the configuration of the first record. They are of the form
+            NAME!=VALUE, which keeps the runs of methods that have no such option.
+    """
+    names = [name for name in columns(records) if name.partition(".")[0] not in ("data", "split", "metrics", "seed")]
+    names = [name for name in names if name not in (*MEASURED, "model.file")]  # what that file holds: model.source
+    if all(record.loss is None for record in records):
+        from upliftlens.benchmarks.runs.compatible import unread  # it takes its time, and few listings need it
+
+        names = [name for name in names if name not in unread(names)]
+    flat, several = [fields(record) for record in records], dict[str, list[Any]]()
+    for name in (*names, "diagnostics.model.version", "diagnostics.model.source"):
+        values: list[Any] = []
+        for value in (each[name] for each in flat if name in each):
+            if value not in values:  # 1 and 1.0 are the same
+                values.append(value)
+        if len(values) > 1:
+            several[name] = values
+    if several:
+        what = "; ".join(f"{name} is {' or '.join(map(text, values))}" for name, values in several.items())
+        choice = shlex.join(f"{name}!={text(value)}" for name, values in several.items() for value in values[1:])
+        raise UpliftlensError(
+            f"'{method}' means runs of several configurations, which are not one method ({what}): choose one, e.g. "
+            f"--where {choice}"
+        )
+
+
+def require_one_interval(records: Sequence[Record]) -> None:
+    """Refuses runs with different options of the interval: which of them counted would depend on the runs' order.
+
+    Raises:
+        UpliftlensError: with a condition that chooses the first.
+    """
+    first = fields(records[0])
+    for record, flat in ((record, fields(record)) for record in records):
+        for name in INTERVAL:
+            if flat.get(name) != first.get(name):
+                raise UpliftlensError(
+                    f"runs {records[0].key[:8]} and {record.key[:8]} have different intervals ({name} is "
+                    f"{text(first.get(name))} and {text(flat.get(name))}): run them again with the same, nothing is "
+                    f"trained anew, or choose one, e.g. --where {name}={text(first.get(name))}"
+                )
 
 
 def require_one_world(records: Sequence[Record], metrics: Sequence[str]) -> None:

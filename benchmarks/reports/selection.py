@@ -21,6 +21,9 @@ _NO_COLUMN = (
 MEASURED = {"metrics.uplift.candidates": "new", "metrics.interval.over": "users", "propensity.trim": 0}
 """Options of measuring, with their defaults, that make numbers of another kind: other rankings, resamples, pairs."""
 
+INTERVAL = ("metrics.interval.level", "metrics.interval.resamples", "metrics.interval.seed")
+"""Options of a run's intervals; no value depends on them."""
+
 _VALUES = 12  # the most values of a field that a message lists
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -137,7 +140,8 @@ def columns(records: Sequence[Record]) -> list[str]:
     """The fields that tell the records apart, in a table's order: identity, configuration, seed.
 
     ``model`` is always there. A configuration value has a column if it differs between records of the same identity:
-    different defaults of two models get none.
+    different defaults of two models get none. An option of ``INTERVAL`` has one if it differs between any two records
+    that have it.
     """
     flat = [fields(record) for record in records]
     identity = [name for name in IDENTITY if name == "model" or differ(record.get(name) for record in flat)]
@@ -153,8 +157,9 @@ def columns(records: Sequence[Record]) -> list[str]:
         if differ(config.get(name) for config in group)
     )
     elsewhere = {"seed", *(f"{name}.name" for name in IDENTITY)}
+    intervals = [name for name in INTERVAL if differ(record[name] for record in flat if name in record)]
     seed = ["seed"] if differ(record.seed for record in records) else []
-    return [*identity, *(name for name in varying if name not in elsewhere), *seed]
+    return [*identity, *(name for name in varying if name not in elsewhere), *intervals, *seed]
 
 
 def measured_as(record: Record, metrics: Sequence[str] = ()) -> dict[str, Any]:

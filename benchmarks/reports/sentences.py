@@ -1,5 +1,7 @@
 """What a comparison says to a reader: the verdict in a sentence, its numbers, and what the words mean."""
 
+import math
+
 from upliftlens.benchmarks.reports.comparison import Comparison, p_in_words
 
 
@@ -27,10 +29,11 @@ def in_words(comparison: Comparison, first: str, second: str, level: float) -> l
     """Lines for a reader: both values, their difference with its interval, the verdict, and what the words mean."""
     difference = f"{comparison.difference:+.4f} [{comparison.lo:+.4f}, {comparison.hi:+.4f}]"
     chance = p_in_words(comparison, comparison.p, level)
+    effect = "" if math.isnan(comparison.effect) else f", effect {comparison.effect:+.2f}"
     return [
         f"  {first:<24} {comparison.first:.4f}",
         f"  {second:<24} {comparison.second:.4f}",
-        f"  {'difference':<24} {difference}, {chance}, effect {comparison.effect:+.2f}",
+        f"  {'difference':<24} {difference}, {chance}{effect}",
         verdict(comparison, first, second, level),
         *meaning(level, comparison.about, comparison.over),
     ]

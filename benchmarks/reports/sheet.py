@@ -15,6 +15,7 @@ from upliftlens.benchmarks.reports.pooling import (
 )
 from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
 from upliftlens.benchmarks.reports.selection import (
+    INTERVAL,
     MEASURED,
     asks_for,
     columns,
@@ -157,7 +158,7 @@ def summarise(
             f"--over {other[0]} would average different ways to split: give --over {' '.join(REPETITIONS)}, which "
             "averages the folds of one, and see a row for each split"
         )
-    if measured := [name for name in over if name.removeprefix("config.") in MEASURED]:
+    if measured := [name for name in over if name.removeprefix("config.") in (*MEASURED, *INTERVAL)]:
         raise UpliftlensError(
             f"--over {measured[0]} would average different ways to measure: leave it out, and see a row for each"
         )

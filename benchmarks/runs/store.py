@@ -26,6 +26,7 @@ from upliftlens.benchmarks.runs.records import Failure, Record, from_json, plain
 from upliftlens.benchmarks.system import npz as arrays
 from upliftlens.benchmarks.system.atomic import TEMPORARY, whole
 from upliftlens.benchmarks.system.locks import exclusive, holders
+from upliftlens.benchmarks.system.talk import say
 from upliftlens.causal.errors import UpliftlensError
 
 Kind = Literal["fits", "runs"]
@@ -201,6 +202,18 @@ def list_records(store: Store) -> Listing:
         if running.key not in records or records[running.key].status != "done":
             records[running.key] = running
     return Listing(sorted(records.values(), key=lambda record: (record.created, record.key)), problems)
+
+
+def readable_records(store: Store) -> list[Record]:
+    """The records of ``list_records``; each file that could not be read is said in a line.
+
+    Raises:
+        UpliftlensError: as ``list_records``.
+    """
+    records, problems = list_records(store)
+    for problem in problems:
+        say(problem)
+    return records
 
 
 @contextmanager

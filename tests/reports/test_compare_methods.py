@@ -56,8 +56,8 @@ def test_each_with_a_baseline(named, store, capsys):
 
 
 def test_a_margin_says_what_is_the_same(store, capsys):
-    assert compare(store, "popularity", "popularity", "--margin", "0.01") == 0
-    assert "the same: the 95% interval lies inside ±0.01." in capsys.readouterr().out
+    assert compare(store, "popularity", "item_knn", "--margin", "1") == 0
+    assert "the 95% interval lies inside ±1." in capsys.readouterr().out
     assert compare(store, "random", "popularity", "--margin", "1", "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["margin"] == 1.0
 
@@ -67,6 +67,8 @@ def test_a_margin_says_what_is_the_same(store, capsys):
     [
         (["random"], "random alone can't be compared: name two methods, or a --baseline"),
         (["random", "popularity", "random"], "random is named more than once"),
+        (["popularity", "popularity"], "popularity is named more than once: name different methods"),
+        (["model=popularity", "popularity"], "model=popularity and popularity mean the same run"),
         (["random", "random", "--baseline", "random"], "random is named more than once"),
         (["random", "popularity", "--margin", "0"], "margin must be above 0, got 0.0"),
         (["random", "popularity", "--baseline", "poplarity"], "did you mean 'popularity'"),

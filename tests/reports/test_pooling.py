@@ -10,7 +10,13 @@ from stored import METRICS, record
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.reports.figures import figure_of
-from upliftlens.benchmarks.reports.pooling import of_worlds, require_one_experiment, require_one_world
+from upliftlens.benchmarks.reports.methods import one_per_pairing, pairing
+from upliftlens.benchmarks.reports.pooling import (
+    of_worlds,
+    require_one_configuration,
+    require_one_experiment,
+    require_one_world,
+)
 from upliftlens.benchmarks.reports.selection import once_per_fit, query
 from upliftlens.benchmarks.reports.sheet import summarise
 from upliftlens.benchmarks.runs.records import Record, Summary
@@ -104,6 +110,66 @@ def test_two_ways_to_measure_a_fit_are_two_experiments(section, fix) -> None:
     assert [row.cells["runs"] for row in rows] == ["1", "1"]
     with pytest.raises(UpliftlensError, match="average different ways to measure"):
         summarise([RUN, new], ["config.propensity.trim"], ["rmse"], lambda this_name: ARRAYS)
+
+
+def with_options(one: Record, seed: int, **sections: dict[str, Any]) -> Record:
+    """A run of another seed, with changed sections of its configuration."""
+    changed = {name: {**one.config.get(name, {}), **section} for name, section in sections.items()}
+    key = f"{one.model}{seed}{changed}"
+    return replace(one, key=key, fit_key=key, seed=seed, config={**one.config, "seed": seed, **changed})
+
+
+@pytest.mark.parametrize(
+    ("later", "fix"),
+    [
+        ({"model": {"dim": 2}, "train": {"lr": 0.06}}, "--where 'model.dim!=2' 'train.lr!=0.06'"),
+        ({"model": {"dim": 8.0}, "metrics": {"names": ["rmse"]}, "data": {"size": 4}}, None),
+        ({"model": {"added": 1}, "split": {"fold": 1}, "propensity": {"trim": 0.1, "held_out": 0.1}}, None),
+    ],
+)
+def test_runs_of_several_configurations_are_not_one_method(later, fix) -> None:
+    """What says nothing about the fit, an option that joined later, and 8.0 for 8 are no other configuration."""
+    runs = [with_options(RUN, seed, **(later if seed > 1 else {})) for seed in range(4)]
+    shared = list(map(pairing, runs))
+    if fix is None:
+        assert one_per_pairing(runs, shared, "mf") == runs
+    else:
+        with pytest.raises(UpliftlensError, match=f"'mf' means runs of several configurations.*{re.escape(fix)}$"):
+            one_per_pairing(runs, shared, "mf")
+        left = query(runs, re.findall("'(.*?)'", fix))
+        assert left == runs[:2] and one_per_pairing(left, shared[:2], "mf") == left
+
+
+def test_code_and_what_a_method_reads_make_its_configuration() -> None:
+    code = [replace(RUN, diagnostics={"model": {"version": 1, "source": source}}) for source in ("ab", "cd")]
+    require_one_configuration(code[:1] * 2, "mf")
+    with pytest.raises(UpliftlensError, match=r"--where 'diagnostics\.model\.source!=cd'$"):
+        require_one_configuration(code[:2], "mf")
+    other = with_options(RUN, 1, train={"lr": 0.06})
+    require_one_configuration([replace(run, loss=None, objective="") for run in (RUN, other)], "ease")
+    with pytest.raises(UpliftlensError, match=r"\(objective is naive or ips\).*--where 'objective!=ips'$"):
+        require_one_configuration([RUN, replace(RUN, objective="ips")], "mf")
+
+
+def test_different_intervals_are_neither_mixed_nor_left_to_the_order_of_runs(tmp_path, capsys) -> None:
+    store = open_store(tmp_path / "runs")
+    narrow = {"interval": {**METRICS["interval"], "level": 0.5}}
+    for run in (RUN, with_options(record("b", model="ease"), 0, metrics=narrow)):
+        save_run(store, run, ARRAYS)
+    for names in (("mf", "ease"), ("ease", "mf")):
+        assert main(["compare", *names, "--metric", "rmse", f"--store={store.root}"]) == 1
+        assert (
+            "nothing is trained anew, or choose one, e.g. --where metrics.interval.level=0." in capsys.readouterr().err
+        )
+    assert main(["plot", "scatter", "--x=rmse", "--y=rmse", f"--store={store.root}", f"--out={tmp_path}/f.png"]) == 1
+    assert "have different intervals" in capsys.readouterr().err
+    for over in ([], ["--over", "seed"]):
+        assert main(["results", "--format", "md", *over, f"--store={store.root}"]) == 0
+        assert re.search("metrics.interval.level", capsys.readouterr().out.splitlines()[0])
+    rows = summarise([RUN, with_options(RUN, 1, metrics=narrow)], ["seed"], ["rmse"], lambda this_name: ARRAYS).rows
+    assert [row.cells["runs"] for row in rows] == ["1", "1"]
+    with pytest.raises(UpliftlensError, match="average different ways to measure"):
+        summarise([RUN], ["metrics.interval.level"], ["rmse"], lambda this_name: ARRAYS)
 
 
 def test_trimming_is_of_weighted_metrics_only() -> None:

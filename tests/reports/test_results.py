@@ -283,6 +283,7 @@ def test_a_fit_that_was_measured_twice_is_one_experiment(tmp_path, capsys):
     assert "A row of one run takes that run as it is" in shown("--over", "seed").err
     assert main(["compare", "additive", "popularity", "--metric", "recall@10", f"--store={tmp_path}"]) == 0
     assert call("run", tmp_path, "model=additive", "loss=logistic") == 0  # has no error of ratings
-    assert main(["compare", "additive", "additive/squared", "--metric", "mae", f"--store={tmp_path}"]) == 0
+    assert main(["compare", "additive", "additive/squared", "--metric", "mae", f"--store={tmp_path}"]) == 1
+    assert "additive and additive/squared mean the same run" in capsys.readouterr().err
     assert main(["compare", "additive", "popularity", "--metric", "recall@10", f"--store={tmp_path}"]) == 1
     assert "'additive' means 2 runs" in capsys.readouterr().err

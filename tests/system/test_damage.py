@@ -39,7 +39,8 @@ def test_damaged_records_leave_the_others_readable(store, capsys):
         path.write_text(json.dumps({**item, "config": {k: v for k, v in item["config"].items() if k != "trial"}}))
     assert main(["results", "--store", str(store), "--over", "seed", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["runs"] == "2"
-    assert main(["compare", "popularity", "popularity", "--store", str(store)]) == 0
+    assert call("run", store, "model=random") == 0
+    assert main(["compare", "popularity", "random", "--store", str(store)]) == 0
     (store / "runs" / first["key"] / "per_user.npz").write_bytes(b"PK")
     capsys.readouterr()
     assert main(["results", "--store", str(store), "--over", "seed", "--format", "json"]) == 0
@@ -47,8 +48,13 @@ def test_damaged_records_leave_the_others_readable(store, capsys):
     assert json.loads(shown.out)[0]["runs"] == "1"
     assert f"Run {first['key'][:8]} is left out" in shown.err
     (store / "runs" / first["key"] / "record.json").write_text(json.dumps({**first, "data": {}}))
-    assert main(["results", "--store", str(store)]) == 0
-    assert "is skipped: not a record of a run" in capsys.readouterr().err
+    figure = str(store / "points.png")
+    for verb in (
+        ["results"], ["compare", "popularity", "random"], ["recommend", first["key"], "--user", "3"],
+        ["plot", "scatter", "--y=recall@10", "--out", figure],
+    ):  # fmt: skip
+        main([*verb, "--store", str(store), "--cache", f"{store}/cache"])
+        assert "is skipped: not a record of a run" in capsys.readouterr().err, verb
 
 
 def test_trials_are_hidden_unless_asked_for(store, capsys):
