@@ -18,7 +18,7 @@ from upliftlens.benchmarks.config.compose import composed, configured, prepare_o
 from upliftlens.benchmarks.config.overrides import swept
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.metrics.registry import in_full, is_weighted
-from upliftlens.benchmarks.reports.comparison import bounds, compare, in_a_cell
+from upliftlens.benchmarks.reports.comparison import compare, in_a_cell, over_seeds
 from upliftlens.benchmarks.reports.sentences import verdict
 from upliftlens.benchmarks.runs.plan import Plan, fit_identity, plan
 from upliftlens.benchmarks.runs.records import default_metrics
@@ -26,7 +26,7 @@ from upliftlens.benchmarks.sweeps.search import search
 from upliftlens.benchmarks.sweeps.space import sample
 from upliftlens.benchmarks.sweeps.tune import changeable, searched
 from upliftlens.benchmarks.system.talk import say
-from upliftlens.benchmarks.tables.run import Runs, behind, measured, runs_of
+from upliftlens.benchmarks.tables.run import Runs, behind, runs_of
 from upliftlens.benchmarks.tables.table import Cell, Table
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.intervals import Interval
@@ -152,8 +152,9 @@ def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
     cells = []
     for name, _, _, runs in methods:
         for column in dict.fromkeys([metric, *default_metrics(runs.records[0].metrics)]):
-            value = measured(runs, column, interval).value
-            cells.append(Cell(name, column, value.mean, *bounds(value, interval), None, "", *behind(runs.records)))
+            with located(name):
+                value = over_seeds(runs.evaluations, column, interval)
+            cells.append(Cell(name, column, *value[:3], None, "", *behind(runs.records)))
     pairs = list(combinations(methods, 2))
     if options.baseline is not None:
         (baseline,) = (method for method in methods if method.name == options.baseline)

@@ -58,6 +58,20 @@ def test_it_is_looked_up_the_second_time_and_says_how_to_repeat_a_row(done, caps
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("runs/*/record.json")} == before
 
 
+def test_values_are_those_of_results_within_the_limits_of_the_metric(done, capsys):
+    folder, words = done
+    assert benchmark(folder, *words, "format=json") == 0
+    cells = [cell for cell in json.loads(capsys.readouterr().out) if " vs " not in cell["column"]]
+    columns = ["--metrics", "recall@5", "ndcg@10"]
+    assert main(["results", "--over", "seed", *columns, "--format=json", f"--store={folder}/runs"]) == 0
+    rows = {row["model"]: row["metrics"] for row in json.loads(capsys.readouterr().out)}
+    for cell in cells:
+        expected = rows[cell["row"].partition("/")[0]].get(cell["column"])
+        assert expected is None or [cell[part] for part in ("value", "lo", "hi")] == [*expected.values()][:3]
+        assert 0 <= cell["lo"] <= cell["value"] <= cell["hi"] <= 1
+    assert any(cell["lo"] == 0 for cell in cells), "two runs of a random fit reach beyond the limits"
+
+
 def test_a_baseline_is_compared_with_each(done, capsys):
     folder, words = done
     assert benchmark(folder, *words, "baseline=popularity", "format=json") == 0
