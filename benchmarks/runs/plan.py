@@ -62,6 +62,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.monitor != "auto":
             choose(self.monitor)
+        if self.monitor == "ece/squared":
+            raise UpliftlensError(
+                "monitor=ece/squared can't select: values below 0 are noise, and the lowest of them would be the best. "
+                "Fix: train.monitor=brier, logloss or ece"
+            )
 
 
 @dataclass(frozen=True)
