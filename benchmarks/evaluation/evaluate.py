@@ -24,6 +24,8 @@ from upliftlens.models.contract import Method, TrainingData
 
 def _undefined(metric: Metric) -> str:
     """Why a metric that is possible has no value on these rows."""
+    if metric.undefined is not None:
+        return metric.undefined
     if metric.evidence.startswith("logged"):
         return "of the rows with overlap that it counts, none was recommended, or all were"
     if metric.evidence == "imputed":

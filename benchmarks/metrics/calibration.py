@@ -11,6 +11,11 @@ resamples have larger ones. So its interval does not hold 0, and says nothing ab
 ``ece/squared`` says that: only products of the gaps of *different* users enter, so for a calibrated method its
 expectation is 0, however few pairs a bin has and however much the labels of one user depend on each other. It may be
 negative. Its interval is linear, by the jackknife, whose variance is on average no less than the true one.
+
+A bin with the pairs of a single user adds 0 to ``ece/squared``, whatever its gap. If the gap of every pair were 1, the
+value would be S = Σ_b (n_b/n)·(1 − Σ_u (n_ub/n_b)²), with the n_ub pairs of user u in bin b: 0 where no bin has pairs
+of two users, and near 1 where all bins have pairs of many. Where S < 1/2, more than half of such a gap would not show,
+and a value near 0 would read as calibrated: then ``ece/squared`` is absent.
 """
 
 import numpy as np
@@ -20,6 +25,7 @@ from upliftlens.causal.calibration import bins_of
 from upliftlens.causal.intervals import ratio
 from upliftlens.models.contract import Link
 
+_LEAST_SHOWN = 0.5  # S, see above
 _PROBABILITY: frozenset[Link] = frozenset({"probability"})
 
 
@@ -49,9 +55,10 @@ def curve(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _squared_gaps(pairs: Pairs, cutoff: float) -> np.ndarray:
-    """f64[U, 3B]: each user's number of pairs, t and t² in every bin."""
+    """f64[U, 3B]: each user's number of pairs, t and t² in every bin; all 0, so undefined, where S is too small."""
     n, gap = _binned(pairs, np.ones(len(pairs.row)), pairs.prediction - pairs.positive)
-    return np.hstack([n, gap, gap**2])
+    of_gap_1 = _squared(np.hstack([n, n, n**2]).sum(axis=0)[:, None])[0]
+    return np.hstack([n, gap, gap**2]) * (of_gap_1 >= _LEAST_SHOWN)
 
 
 def _squared(totals: np.ndarray) -> np.ndarray:
@@ -82,6 +89,7 @@ ece_squared = Metric(
     _PROBABILITY,
     without=_squared_without,
     reads="calibration",
+    undefined="so few users have pairs in each bin that most of a gap would not show: lower metrics.calibration.bins",
 )
 """Σ_b (n_b/n)·(mean p̂ − mean y)² without its bias: expected to be 0 for a calibrated method, so it may be negative."""
 

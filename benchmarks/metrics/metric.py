@@ -206,6 +206,7 @@ class Metric(NamedTuple):
     the section of ``metrics`` whose options it needs. ``version`` is bumped when the metric's numbers change.
     ``by_pair``, of evidence "pairs": whether its ``sums`` of single pairs, each in place of a user, add up to those of
     all; "numerator": only the first does, the second total is |D|. Then intervals can be over users and items.
+    ``undefined``: why its value may be NaN, in words for the user, where the reason is not that of other metrics.
     """
 
     name: str
@@ -222,6 +223,7 @@ class Metric(NamedTuple):
     reads: Literal["debiased", "calibration"] | None = None
     version: int = 1
     by_pair: Literal["all", "numerator", "no"] = "no"
+    undefined: str | None = None
 
 
 def crossed_sums(metric: Metric, pairs: Pairs, cutoff: float) -> tuple[sparse.csr_array, Crossed]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from test_metrics_oracle import METHODS, RELEVANCE, SCALE, config, problem
 
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
 from upliftlens.benchmarks.evaluation.evaluation import summaries
 from upliftlens.benchmarks.metrics.calibration import curve
@@ -44,7 +45,7 @@ def written(pairs, bins):
     return absolute, squared
 
 
-@pytest.mark.parametrize("options", [MASS, WIDTH, CalibrationOptions(40, "equal-width")])
+@pytest.mark.parametrize("options", [MASS, WIDTH, CalibrationOptions(20, "equal-width")])
 def test_both_are_the_written_sums_also_without_a_user(options):
     rng = np.random.default_rng(0)
     row, prediction = np.sort(rng.integers(0, 9, 80)), np.round(rng.uniform(0, 1, 80), 2)
@@ -119,6 +120,24 @@ def test_the_interval_of_the_square_holds_0_for_a_calibrated_method_and_the_othe
     assert result.lo > 0 and result.lo < 0.04 < result.hi, "a gap of .2 everywhere"
 
 
+@pytest.mark.parametrize(("users", "shown"), [(1, 0.0), (2, 0.5), (5, 0.8)])
+def test_the_square_is_absent_where_most_of_a_gap_would_not_show(users, shown):
+    """``users`` have a pair each in every bin: a gap of 1 everywhere has the value 1 − 1/users, or none below 1/2."""
+    row, prediction = np.tile(np.arange(users), 4), np.repeat([0.1, 0.4, 0.6, 0.9], users)
+    pairs = evidence(row, prediction, np.zeros(len(row), bool), CalibrationOptions(4, "equal-width"), users)
+    gap = value(statistic("ece/squared", pairs))
+    assert np.isnan(gap) if shown < 0.5 else gap == pytest.approx(shown * np.mean(np.square([0.1, 0.4, 0.6, 0.9])))
+    assert value(statistic("ece", pairs)) == pytest.approx(0.5), "ece has no such gaps"
+
+
+def test_the_square_selects_no_state_as_the_lowest_noise_would_win():
+    with pytest.raises(
+        UpliftlensError, match=r"monitor=ece/squared can't select: .* Fix: train\.monitor=brier, logloss"
+    ):
+        configured(["loss=logistic", "train.monitor=ece/squared"])
+    assert configured(["loss=logistic", "train.monitor=ece"]).sections["train"].monitor == "ece"
+
+
 def test_who_predicts_no_probabilities_is_told_so():
     data, rows, _, _, _, scores = problem(3, ties=False)
     held = HeldOut(rows, data.log, RELEVANCE, SCALE, "explicit")
@@ -134,3 +153,6 @@ def test_who_predicts_no_probabilities_is_told_so():
         evaluate(probability, scores, data, held, with_bins)
     result = evaluate(probability, 1 / (1 + np.exp(-scores)), data, held, with_bins)
     assert {"ece", "ece/squared"} <= result.summaries.keys()
+    many = with_bins.__class__(**{**vars(with_bins), "calibration": CalibrationOptions(1000, "equal-width")})
+    result = evaluate(probability, 1 / (1 + np.exp(-scores)), data, held, many)
+    assert "ece" in result.summaries and "lower metrics.calibration.bins" in result.absent["ece/squared"]
