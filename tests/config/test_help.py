@@ -17,7 +17,7 @@ HELP = {  # what each verb takes, written down a second time: an option that is 
     "table": "--store --cache --format name KEY=VALUE",
     "effects": "--format --plot OPTION=VALUE",
     "plot": "--store --cache --out --where --x --y kind METHOD",
-    "recommend": "--store --cache --user -k --format run",
+    "recommend": "--store --cache --user --history -k --format --out run",
     "data": "list prepare check card",
     "list": "models losses objectives propensities metrics tables data splits sweeps",
     "doctor": "--store --cache",

@@ -181,7 +181,7 @@ def test_each_kind_says_which_parts_are_random_samples() -> None:
     random = {name: "".join(part[0] for part, drawn in sampling_of(name) if drawn) for name in names("splits")}
     assert (random.pop("kfold"), random.pop("given"), random.pop("draws")) == ("fvt", "fv", "v")
     assert {random.pop(name) for name in FOLDS} == {"v"}  # the official ones, which cut a log whose order isn't random
-    assert random == {"leave_last": "", "temporal": ""}
+    assert random == {"leave_last": "", "new_users": "", "temporal": ""}
     data = dataset(random_log(0), random_log(1, share=0.2))
     shares = {name: split(data, config(name)).shares for name in (*PARTITIONS, "given")}
     assert shares["kfold"]["fit"] == 1 and shares["kfold"]["test"] == pytest.approx(0.25, abs=0.01)
