@@ -116,5 +116,6 @@ def _next(records: Sequence[Record], sheet: Sheet, split: Sequence[str], store: 
         lines.append(f"  upliftlens compare {' '.join(methods)} --metric {metric}{flag}")
     options = " ".join([f"data={data}", *map(shlex.quote, split)])
     lines.append(f"  upliftlens sweep {options} model=mf model.dim=16,64 'seed=range(0,5)'{option}")
-    lines.append(f"  upliftlens recommend {records[-1].key[:8]} --user 42{flag}")
+    learned = [record for record in records if record.model not in ("oracle", "random")]
+    lines.append(f"  upliftlens recommend {learned[-1].key[:8]} --user 42{flag}")
     return ["Next" + ("" if which("upliftlens") else " (after `. .venv/bin/activate`)") + ":", *lines]

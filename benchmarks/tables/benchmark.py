@@ -48,10 +48,13 @@ class Options:
 
 
 class Method(NamedTuple):
-    """A row: its name, how many trials it had, the words of a sweep that repeat its best one, and its runs."""
+    """A row: its name, its trials and how many of them differ (a draw may come twice), the words of a sweep that repeat
+    the best one, and its runs.
+    """
 
     name: str
     trials: int
+    distinct: int
     words: tuple[str, ...]
     runs: Runs
 
@@ -143,14 +146,15 @@ def _method(name: str, overrides: list[str], fixed: list[str], seeds: int) -> Me
     shared = [text for text in fixed if not text.startswith("model.file=")]
     file = [f"model.file={path}" for path in [config["model"].get("file")] if path]
     chosen = [text for text in overrides if text.partition("=")[0] not in {word.partition("=")[0] for word in shared}]
-    return Method(name, len(tried.trials), (*shared, *file, *chosen, *changes), runs)
+    distinct = len({tuple(record.key for record in trial.records) or trial.changes for trial in tried.trials})
+    return Method(name, len(tried.trials), distinct, (*shared, *file, *chosen, *changes), runs)
 
 
 def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
     first = methods[0].runs.records[0]
     interval = Interval(**first.config["metrics"]["interval"])
     cells = []
-    for name, _, _, runs in methods:
+    for name, *_, runs in methods:
         for column in dict.fromkeys([metric, *default_metrics(runs.records[0].metrics)]):
             with located(name):
                 value = over_seeds(runs.evaluations, column, interval)
@@ -174,8 +178,11 @@ def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
 
 
 def _trials(methods: Sequence[Method]) -> list[str]:
-    """How many trials each method had."""
-    tuned = [f"{method.name} {method.trials}" for method in methods if method.trials > 1]
+    """How many trials each method had, and how many of them differ."""
+    repeats = {
+        method.name: f" ({method.distinct} of them different)" * (method.distinct < method.trials) for method in methods
+    }
+    tuned = [f"{method.name} {method.trials}{repeats[method.name]}" for method in methods if method.trials > 1]
     fixed = [method.name for method in methods if method.trials == 1]
     lines = [f"Trials: {', '.join(tuned)}."] if tuned else []
     return lines + ([f"As configured, with nothing to search or a budget of 1: {', '.join(fixed)}."] if fixed else [])

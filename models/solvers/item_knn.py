@@ -7,7 +7,8 @@
 
 X is the history matrix of ``models.solvers.history``, X_u the history of the query: a new user has scores, too. The sum
 isn't divided by Σ w_ij: for ranking, items with much evidence should outweigh items with little. Only n_items ×
-neighbours similarities are kept. Nothing is minimised: the step's loss is 0."""
+neighbours similarities are kept. Nothing is minimised: the step's loss is 0.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache

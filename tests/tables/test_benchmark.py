@@ -52,6 +52,9 @@ def test_it_is_looked_up_the_second_time_and_says_how_to_repeat_a_row(done, caps
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("runs/*/record.json")} == before
     assert "tuned by ndcg@10 on validation rows" in shown and "the same: the 95% interval lies inside ±1." in shown
     assert "As configured, with nothing to search or a budget of 1: popularity." in shown
+    trials = [record for record in records(folder / "runs") if record["model"] == "mine" and record["config"]["trial"]]
+    assert len(trials) == 2, "one draw came twice"
+    assert "mine/squared/naive 3 (2 of them different)" in shown and "item_knn 3," in shown
     for line in shown.splitlines():
         if " again: upliftlens " in line:
             assert main(shlex.split(line.partition(" again: upliftlens ")[2])) == 0
