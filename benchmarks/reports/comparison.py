@@ -98,6 +98,20 @@ class Comparison(NamedTuple):
         """Whether the interval lies inside ±margin: then the difference is too small to matter."""
         return self.margin is not None and -self.margin < self.lo and self.hi < self.margin
 
+    @property
+    def beyond_margin(self) -> bool:
+        """Whether the interval lies outside ±margin: then the difference is large enough to matter."""
+        return self.margin is not None and (self.margin < self.lo or self.hi < -self.margin)
+
+    @property
+    def by_margin(self) -> str:
+        """What a claimed difference is beside the margin, in words that follow "better"; empty without a margin."""
+        if self.margin is None:
+            return ""
+        if self.within_margin:
+            return ", but by less than the margin"
+        return ", by more than the margin" if self.beyond_margin else ", perhaps by less than the margin"
+
 
 def replicated(runs: Sequence[Evaluation], metric: str, resampling: Resampling) -> Replicated:
     """A metric over the runs of a method, one run per seed or fold.
@@ -188,8 +202,9 @@ def in_a_cell(difference: "Decided | Comparison", level: float, first: str = "be
         differ = "two fits that differ" if difference.differs else "two fits that can't be told apart"
         return f"{differ} ({chance})"
     undecided = "undecided after correction" if _excludes_0(difference) else "undecided: the interval holds 0"
-    if isinstance(difference, Comparison) and difference.within_margin:
-        undecided, first, second = "the same", f"{first} by less than the margin", f"{second} by less than the margin"
+    if isinstance(difference, Comparison):
+        undecided = "the same" if difference.within_margin else undecided
+        first, second = (f"{word}{difference.by_margin}" for word in (first, second))
     words = {"first": first, "second": second, "undecided": undecided}[difference.better]
     return f"{words} ({chance})"
 

@@ -15,7 +15,14 @@ from upliftlens.benchmarks.reports.pooling import (
     require_one_world,
 )
 from upliftlens.benchmarks.reports.selection import measured_as, once_per_fit, query, text, unmet
-from upliftlens.benchmarks.reports.sentences import in_words, meaning, verdict
+from upliftlens.benchmarks.reports.sentences import (
+    direction,
+    effect_in_words,
+    in_words,
+    meaning,
+    short_verdict,
+    verdict,
+)
 from upliftlens.benchmarks.runs.records import Record, dumps, plain
 from upliftlens.benchmarks.runs.store import Store, load_per_user, readable_records
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -110,16 +117,18 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
     comparison, level = pairs[0].comparison, pairs[0].level
     if len(pairs) == 1:
         shared = f"{len(pairs[0].runs[0])} shared run{'s' if len(pairs[0].runs[0]) > 1 else ''}"
-        lines = [f"{comparison.metric} over {shared} and {comparison.n} users, paired:"]
+        lines = [
+            f"{comparison.metric} ({direction(comparison.metric)}) over {shared} and {comparison.n} users, paired:"
+        ]
         lines += in_words(comparison, *pairs[0].names, level)
     else:
-        lines = [f"{comparison.metric}, {len(pairs)} comparisons, paired over users and runs; p is Holm's:"]
-        for pair in pairs:
-            first, second = pair.names
-            result = pair.comparison
-            difference = f"{result.difference:+.4f} [{result.lo:+.4f}, {result.hi:+.4f}]"
-            chance = p_in_words(result, result.p_holm, level)
-            lines.append(f"  {first} − {second}: {difference}, {chance}. {pair.verdict}")
+        lines = [f"{comparison.metric} ({direction(comparison.metric)}), {len(pairs)} comparisons:"]
+        lines += [line for pair in pairs for line in _in_short(pair)]
+        margin = "" if comparison.margin is None else f" Margin: ±{comparison.margin:g}."
+        lines.append(
+            f"better: not chance at level {level:.0%} by p, which is corrected for {len(pairs)} comparisons (Holm). "
+            f"The intervals are not corrected.{margin}"
+        )
         # Where one pair is about fits only, nothing is said about the seeds of all.
         about = "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods"
         lines += meaning(level, about, comparison.over)
@@ -131,6 +140,18 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
             "Propensities of recommending were estimated from the log: a hidden cause of both would mislead this."
         )
     return lines
+
+
+def _in_short(pair: Compared) -> list[str]:
+    """Two lines of a pair among several: its values, runs and users; their difference and the verdict."""
+    (first, second), result, runs = pair.names, pair.comparison, len(pair.runs[0])
+    numbers = f"{result.difference:+.4f} [{result.lo:+.4f}, {result.hi:+.4f}]"
+    chance = p_in_words(result, result.p_holm, pair.level)
+    over = f"{runs} shared run{'s' if runs > 1 else ''}, {result.n} users"
+    return [
+        f"  {first} {result.first:.4f} − {second} {result.second:.4f}, over {over}:",
+        f"    {numbers}, {chance}{effect_in_words(result)}. {short_verdict(result, first, second)}",
+    ]
 
 
 def as_json(pairs: Sequence[Compared]) -> str:

@@ -2,41 +2,61 @@
 
 import math
 
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import Comparison, p_in_words
 
 
 def verdict(comparison: Comparison, first: str, second: str, level: float) -> str:
-    """The result of the comparison in a sentence; ``level`` in (0, 1)."""
-    at = f"at level {level:.0%}"
+    """The result of the comparison in a sentence, with its reason; ``level`` in (0, 1)."""
+    at, margin = f"at level {level:.0%}", f"±{comparison.margin or 0:g}"
     if comparison.family > 1:
         at += f", after Holm's correction for {comparison.family} comparisons"
-    inside = f"the {level:.0%} interval lies inside ±{comparison.margin or 0:g}"
+    short, reasons = short_verdict(comparison, first, second), []
     if comparison.about == "fits":
-        differ = "differ" if comparison.differs else "can't be told apart"
-        return f"these two fits {differ} ({at}); what other seeds would give, one run can't say."
-    if comparison.better == "undecided":
-        if comparison.within_margin:
-            return f"the same: {inside}."
-        beyond = "" if comparison.margin is None else f", and the interval reaches beyond ±{comparison.margin:g}"
-        return f"undecided: the difference may be chance {at}{beyond}."
-    better = first if comparison.better == "first" else second
+        return f"{short} ({at}); what other seeds would give, one run can't say."
+    if comparison.better != "undecided":
+        reasons.append(f"the difference is not chance {at}")
+    elif not comparison.within_margin:
+        reasons.append(f"the difference may be chance {at}")
     if comparison.within_margin:
-        return f"{better} is better, but by less than the margin: the difference is not chance {at}; {inside}."
-    return f"{better} is better: the difference is not chance {at}."
+        reasons.append(f"the {level:.0%} interval lies inside {margin}")
+    elif comparison.beyond_margin and comparison.better != "undecided":
+        reasons.append(f"the {level:.0%} interval lies beyond {margin}")
+    elif comparison.margin is not None:
+        reasons.append(f"the {level:.0%} interval reaches beyond {margin}")
+    return f"{short}: {'; '.join(reasons)}."
+
+
+def short_verdict(comparison: Comparison, first: str, second: str) -> str:
+    """The result of the comparison in a few words, without its level and reason."""
+    if comparison.about == "fits":
+        return "these two fits differ" if comparison.differs else "these two fits can't be told apart"
+    if comparison.better == "undecided":
+        return "the same" if comparison.within_margin else "undecided"
+    return f"{first if comparison.better == 'first' else second} is better{comparison.by_margin}"
+
+
+def direction(metric: str) -> str:
+    """Which values of a metric are the better ones, in words."""
+    return f"{'higher' if choose(metric).metric.higher_is_better else 'lower'} is better"
 
 
 def in_words(comparison: Comparison, first: str, second: str, level: float) -> list[str]:
     """Lines for a reader: both values, their difference with its interval, the verdict, and what the words mean."""
     difference = f"{comparison.difference:+.4f} [{comparison.lo:+.4f}, {comparison.hi:+.4f}]"
     chance = p_in_words(comparison, comparison.p, level)
-    effect = "" if math.isnan(comparison.effect) else f", effect {comparison.effect:+.2f}"
     return [
         f"  {first:<24} {comparison.first:.4f}",
         f"  {second:<24} {comparison.second:.4f}",
-        f"  {'difference':<24} {difference}, {chance}{effect}",
+        f"  {'difference':<24} {difference}, {chance}{effect_in_words(comparison)}",
         verdict(comparison, first, second, level),
         *meaning(level, comparison.about, comparison.over),
     ]
+
+
+def effect_in_words(comparison: Comparison) -> str:
+    """``, effect +0.40``; nothing where the differences have no spread."""
+    return "" if math.isnan(comparison.effect) else f", effect {comparison.effect:+.2f}"
 
 
 def meaning(level: float, about: str, over: str) -> list[str]:
@@ -48,10 +68,10 @@ def meaning(level: float, about: str, over: str) -> list[str]:
             "difference over √users × its spread in resamples, above 0 where the first is better; resampled items make",
             "it smaller than one over users, so that 0.2 is no measure of it.",
         ]
-    fixed = ", ".join([*(word for word in ("seeds", "items") if word not in new), "training rows and split"])
+    fixed = ", ".join([*(word for word in ("seeds", "items") if word not in new), "training rows"])
     return [
         f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the",
         *effect,
-        f"All this is about other {' and '.join(filter(None, (', '.join(new[:-1]), new[-1])))}; "
-        f"{fixed} are taken as they are.",
+        f"This holds for other {' and '.join(filter(None, (', '.join(new[:-1]), new[-1])))}. With other {fixed} or "
+        "another split it may be different.",
     ]

@@ -77,7 +77,10 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         n_runs, records = len(records), once_per_fit(records, metrics)
         if repeated := n_runs - len(records):
             shows = "--format json shows" if metrics else "--metrics or --format json shows"
-            remarks.append(f"{repeated} runs measure a fit that is shown already: {shows} them.")
+            remarks.append(
+                f"{repeated} runs are left out: each measures the trained model of a run in the table again, with "
+                f"other metrics.names, say; {shows} them."
+            )
     if not everything:
         remarks.append(
             f"No runs in {store.root} yet: start one (`upliftlens run model=mf`) or name another: --store FOLDER."

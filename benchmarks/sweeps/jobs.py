@@ -22,7 +22,7 @@ from upliftlens.benchmarks.config.sections import Configuration, configuration_o
 from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.sweeps.tell import tell_done
+from upliftlens.benchmarks.sweeps.tell import differing, tell_done
 from upliftlens.benchmarks.system.talk import say_styled
 from upliftlens.causal.errors import UpliftlensError
 
@@ -52,15 +52,20 @@ class Jobs:
         for sentence in dict.fromkeys(filter(None, map(ignored, plans))):
             say_styled(("note", "yellow"), f"  {sentence}: such jobs of the sweep are one run")
         values: list[float] = []
-        for job, outcome in zip(plans, run_many(plans, watched=True), strict=True):
-            value = None
+        for number, (job, outcome, options) in enumerate(
+            zip(plans, run_many(plans, watched=True), differing(plans), strict=True), 1
+        ):
+            value, place = None, f"{number} of {len(plans)}" if len(plans) > 1 else ""
             if outcome.status in ("computed", "stored"):
-                self.done.append(tell_done(job, outcome))
+                self.done.append(tell_done(job, outcome, place, options))
                 value = self.done[-1].diagnostics["validation"]
             else:
                 self.failed.append(UpliftlensError(outcome.message))
                 if self.sweep:
-                    say_styled(("failed", "red"), f"  {job.label}: {outcome.message}")
+                    say_styled(
+                        ("failed", "red"),
+                        f"  {'  '.join(filter(None, (place, job.label, options)))}: {outcome.message}",
+                    )
             values.append(float("nan") if value is None else float(value))
         return values
 

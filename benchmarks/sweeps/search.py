@@ -66,6 +66,7 @@ def search(
     """
     values = {full_name(name): stated(name, entry, config) for name, entry in space.items()}
     trials: list[Trial] = []
+    total = budget if space else 1
 
     def judge(drawn: Sequence[Sequence[str]]) -> None:
         records: list[list[Record]] = [[] for _ in drawn]
@@ -84,13 +85,15 @@ def search(
         outcomes = run_many([plan for _, plan in batch], watched)
         for (place, plan), outcome in zip(batch, outcomes, strict=True):
             try:
-                records[place].append((tell_done if watched else record_of)(plan, outcome))
+                number, options = f"trial {len(trials) + place + 1} of {total}", " ".join(drawn[place])
+                done = tell_done(plan, outcome, number, options) if watched else record_of(plan, outcome)
+                records[place].append(done)
             except NoData:
                 raise
             except UpliftlensError as error:
                 failed(place, error)
-        for changes, done in zip(drawn, records, strict=True):
-            whole = done if len(done) == len(parts) else []
+        for changes, runs in zip(drawn, records, strict=True):
+            whole = runs if len(runs) == len(parts) else []
             criterion = float(np.mean([scored(record)[1] for record in whole])) if whole else float("nan")
             trials.append(Trial(tuple(changes), tuple(whole), criterion))
 

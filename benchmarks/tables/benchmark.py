@@ -19,7 +19,7 @@ from upliftlens.benchmarks.config.overrides import swept
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.metrics.registry import in_full, is_weighted
 from upliftlens.benchmarks.reports.comparison import compare, in_a_cell, over_seeds
-from upliftlens.benchmarks.reports.sentences import verdict
+from upliftlens.benchmarks.reports.sentences import direction
 from upliftlens.benchmarks.runs.plan import Plan, fit_identity, plan
 from upliftlens.benchmarks.runs.records import default_metrics
 from upliftlens.benchmarks.sweeps.search import search
@@ -45,6 +45,9 @@ class Options:
     baseline: str | None
     margin: Annotated[float, Above(0)] | None
     format: Literal["md", "latex", "json"]
+
+
+_MARGIN = "the same: the interval lies inside; perhaps by less: it reaches from inside to beyond."
 
 
 class Method(NamedTuple):
@@ -165,16 +168,15 @@ def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
         pairs = [(method, baseline) for method in methods if method is not baseline]
     family = {f"{left.name} and {right.name}": (left.runs.evaluations, right.runs.evaluations) for left, right in pairs}
     results = compare(family, metric, interval, options.margin)
-    sentences = []
-    for (left, right), (names, result) in zip(pairs, results.items(), strict=True):
+    for (left, right), result in zip(pairs, results.values(), strict=True):
         keys = behind([*left.runs.records, *right.runs.records])
         column, ends = f"{metric} vs {right.name}", (result.difference, result.lo, result.hi)
         cells.append(Cell(left.name, column, *ends, None, in_a_cell(result, interval.level), *keys))
-        sentences.append(f"{names}: {verdict(result, left.name, right.name, interval.level)}")
     where = f"{first.data['name']}, split {first.split['name']}"
     title = f"{where}, {options.seeds} seeds, tuned by {metric} on validation rows"
     again = (_again(method, options.seeds) for method in methods)
-    return Table(title, cells, [*_trials(methods), *sentences, *again], interval.level)
+    margin = [] if options.margin is None else [f"The margin is ±{options.margin:g}: {_MARGIN}"]
+    return Table(title, cells, [f"{metric}: {direction(metric)}.", *margin, *_trials(methods), *again], interval.level)
 
 
 def _trials(methods: Sequence[Method]) -> list[str]:

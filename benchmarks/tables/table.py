@@ -243,7 +243,9 @@ def rendered(table: Table, how: str) -> str:
 def _legend(table: Table) -> list[str]:
     """What the words in the cells mean, for those that occur."""
     level = "" if table.level is None else f"{100 * table.level:g} % "
-    lines = [f"Each cell: ours [{level}interval]; published; verdict."]
+    published = any(cell.published is not None for cell in table.cells)
+    verdicts = "; verdict" * any(cell.verdict for cell in table.cells)
+    lines = [f"Each cell: {'ours' if published else 'value'} [{level}interval]{'; published' * published}{verdicts}."]
     if any(cell.keys for cell in table.cells):
         lines.append(f"Runs are taken with their {table.fixed}: with others, values may lie outside.")
     if any("(p " in cell.verdict for cell in table.cells):

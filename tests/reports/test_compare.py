@@ -146,15 +146,22 @@ def test_the_four_sentences():
         return verdict(result, "a", "b", 0.9)
 
     assert said(0.1, None) == "a is better: the difference is not chance at level 90%."
-    assert said(0.1, 0.01) == "a is better: the difference is not chance at level 90%."
-    assert said(-0.1, 0.01) == "b is better: the difference is not chance at level 90%."
+    for shift, better in ((0.1, "a"), (-0.1, "b")):
+        assert said(shift, 0.01) == (
+            f"{better} is better, by more than the margin: the difference is not chance at level 90%; the 90% interval "
+            "lies beyond ±0.01."
+        )
+        assert said(shift, 0.1) == (
+            f"{better} is better, perhaps by less than the margin: the difference is not chance at level 90%; the 90% "
+            "interval reaches beyond ±0.1."
+        )
     assert said(0.005, 0.01) == (
         "a is better, but by less than the margin: the difference is not chance at level 90%; the 90% interval lies "
         "inside ±0.01."
     )
     assert said(0.0, 0.01) == "the same: the 90% interval lies inside ±0.01."
     assert said(0.0, None) == "undecided: the difference may be chance at level 90%."
-    assert said(0.0, 0.01, noise=1.0).endswith("chance at level 90%, and the interval reaches beyond ±0.01.")
+    assert said(0.0, 0.01, noise=1.0).endswith("chance at level 90%; the 90% interval reaches beyond ±0.01.")
     assert "at level 90%, after Holm's correction for 3 comparisons." in said(0.1, None, pairs=3)
     for margin in (0.0, -0.1, float("nan")):
         with pytest.raises(UpliftlensError, match="margin must be above 0"):
@@ -169,8 +176,9 @@ def test_a_cell_says_what_the_sentence_says():
         sides = [evaluation("recall@5", values, random=random) for values in (base + shift, other)]
         return in_a_cell(compare({"x": ([sides[0]], [sides[1]])}, "recall@5", SPEC, margin)["x"], 0.9)
 
-    assert cell(0.1) == cell(0.1, 0.01) == "better (p ≤ 0.0033)" and cell(-0.1, 0.01).startswith("worse (p ≤")
-    assert cell(0.005, 0.01).startswith("better by less than the margin (p ≤")
+    assert cell(0.1) == "better (p ≤ 0.0033)" and cell(0.1, 0.01) == "better, by more than the margin (p ≤ 0.0033)"
+    assert cell(-0.1, 0.1).startswith("worse, perhaps by less than the margin (p ≤")
+    assert cell(0.005, 0.01).startswith("better, but by less than the margin (p ≤")
     assert cell(0.0, 0.01).startswith("the same (p =") and cell(0.0).startswith("undecided: the interval holds 0 (p =")
     assert cell(0.1, random=True).startswith("two fits that differ (p ≤")
     assert cell(0.0, random=True).startswith("two fits that can't be told apart (p =")

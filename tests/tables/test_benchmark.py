@@ -50,7 +50,8 @@ def test_it_is_looked_up_the_second_time_and_says_how_to_repeat_a_row(done, caps
     assert benchmark(folder, *words, "margin=1") == 0
     shown = capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("runs/*/record.json")} == before
-    assert "tuned by ndcg@10 on validation rows" in shown and "the same: the 95% interval lies inside ±1." in shown
+    assert "tuned by ndcg@10 on validation rows" in shown and "The margin is ±1: the same: " in shown
+    assert "; the same (p " in shown and "published" not in shown and "ndcg@10: higher is better." in shown
     assert "As configured, with nothing to search or a budget of 1: popularity." in shown
     trials = [record for record in records(folder / "runs") if record["model"] == "mine" and record["config"]["trial"]]
     assert len(trials) == 2, "one draw came twice"
