@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-all dev lint types wheel clean
+.PHONY: quickstart test test-all dev lint types wheel docs clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Upliftlens needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
@@ -39,5 +39,10 @@ wheel: .venv/.dev
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --outdir dist .
 
+docs: .venv/.dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[docs]'
+	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
+	@echo 'the site: build/docs/index.html'
+
 clean:
-	rm -rf .venv .typings build dist *.egg-info
+	rm -rf .venv .typings build docs/api docs/files.md dist *.egg-info

@@ -68,8 +68,10 @@ def test_imports_go_down_from_room_to_room(path):
             assert level(other) <= level(path), f"{path} imports {name}, which lies above it"
 
 
-def test_readme_draws_the_rooms_of_benchmarks_in_this_order():
-    picture = re.search(r"^benchmarks/ .*?^models/ ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)[0]
+def test_the_documents_draw_the_rooms_of_benchmarks_in_this_order():
+    picture = re.search(
+        r"^benchmarks/ .*?^models/ ", (ROOT / "docs/architecture.md").read_text(), re.DOTALL | re.MULTILINE
+    )[0]
     *drawn, _beside, _models = (line[13:].split()[:1] for line in picture.splitlines())
     there = [[room] for room in ROOMS["benchmarks"].split() if (ROOT / "benchmarks" / room).is_dir()]
     assert drawn == [room for room in reversed(there) if room != ["speed"]]

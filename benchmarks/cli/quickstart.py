@@ -16,18 +16,18 @@ from upliftlens.causal.errors import UpliftlensError
 _REAL, _STAND_IN = "ml-100k", "synthetic"
 _IN_FULL = {_REAL: "MovieLens 100K"}
 _SIMULATED = (
-    "cp@10/semi: what recommending the first ten would change, in a semi-synthetic world fitted to the ratings that",
-    "are not tested: a simulation, not a measurement. Near 0: it changes little there on average. Below 0: left alone,",
-    "more would have been watched. Its scale are random and oracle, which knows that world.",
+    "cp@10/semi: by how much recommending the first ten items raises the chance that they are watched, on average,",
+    "in a world fitted to the ratings that are not tested. It is a simulation and measures no real effect. Below 0,",
+    "recommending lowers that chance. Compare with random, and with oracle: the best lists, from that world's truth.",
 )
 _NUMBERS = ("no", "one", "two", "three", "four", "five")
 
 
 HELP = """upliftlens quickstart [OPTION=VALUE ...]
 
-Loads ML-100K, runs popularity, additive, mf, mlp and ials with five seeds each (and random and oracle, the scale of the
-last column), prints the table. If ML-100K can't be loaded, the built-in synthetic world is used instead. Options are
-those of `upliftlens run --help`. Run again: everything is looked up."""
+Loads ML-100K, runs popularity, additive, mf, mlp and ials with five seeds each (and random and oracle, to compare the
+last column with), prints the table. If ML-100K can't be loaded, the built-in synthetic world is used instead. Options
+are those of `upliftlens run --help`. Run again: everything is looked up."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from upliftlens.benchmarks.system.talk import out
 
 HELP = """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
 
-Draws `budget` trials from the ranges that the model's configuration states (model.space); trial 0 is the
+Draws `budget` trials from the ranges that the model's configuration states (model.space); the first is the
 configuration as it stands. Each trial is fitted on training rows, scored on validation rows and stored; none reads the
 test set. The best trial is then run in full. Run again to continue; a larger budget repeats no trial. Options are
 those of `upliftlens run --help`.
@@ -31,10 +31,10 @@ def run(arguments: Sequence[str]) -> int:
 
     search, final = tune(arguments)
     table = Table("trial", "options", escape(final.diagnostics["monitor"]), box=None, pad_edge=False)
-    for number, trial in enumerate(search.trials):
+    for number, trial in enumerate(search.trials, 1):
         value = f"{trial.criterion:.4f}" if trial.records else "failed"
         options = escape(" ".join(trial.changes)) or "as configured"
-        table.add_row(f"{number}{' *' if number == search.best else ''}", options, value)
+        table.add_row(f"{number}{' *' if number == search.best + 1 else ''}", options, value)
     out.print(table)
     out.print(f"* best on validation rows. On the test set: {described(final)}", markup=False)
     again = (*arguments, *search.trials[search.best].changes)

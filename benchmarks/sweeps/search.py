@@ -73,7 +73,7 @@ def search(
         batch: list[tuple[int, Plan]] = []
 
         def failed(place: int, error: UpliftlensError) -> None:
-            say(f"trial {len(trials) + place} ({' '.join(drawn[place]) or 'as configured'}) failed: {error}")
+            say(f"trial {len(trials) + place + 1} ({' '.join(drawn[place]) or 'as configured'}) failed: {error}")
 
         for place, changes in enumerate(drawn):
             try:

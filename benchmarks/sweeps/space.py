@@ -20,7 +20,7 @@ Rule = Callable[[Space, int, int], list[list[str]]]
 
 
 def sample(space: Space, budget: int, seed: int) -> list[list[str]]:
-    """Changes of ``budget`` trials drawn from a search space; trial 0 is the configuration as it stands.
+    """Changes of ``budget`` trials drawn from a search space; the first is the configuration as it stands.
 
     Draw t depends on (seed, t) only, so a larger budget repeats the smaller one's trials.
     """

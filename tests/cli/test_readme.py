@@ -20,13 +20,26 @@ from upliftlens.benchmarks.cli.main import VERBS, parser_of
 from upliftlens.benchmarks.config.compose import configured, prepare_overrides
 from upliftlens.benchmarks.config.plugins import from_file
 from upliftlens.benchmarks.runs.plan import plan
+from upliftlens.benchmarks.sweeps.tune import searched
 from upliftlens.benchmarks.tables.benchmark import Options
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "plugins" / "my_model.py"
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "paper/README.md")
-FOLDERS = ("causal/", "models/", "benchmarks/", "configs/", "tests/", "paper/", "results/", ".ci/", ".typings/")
-MADE_LATER = ("NAME", "runs/", "dist/", ".typings/", ".venv/")  # placeholders, and what commands produce
+DOCS = tuple(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "files.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "paper/README.md", *DOCS)
+FOLDERS = (
+    "docs/",
+    "causal/",
+    "models/",
+    "benchmarks/",
+    "configs/",
+    "tests/",
+    "paper/",
+    "results/",
+    ".ci/",
+    ".typings/",
+)
+MADE_LATER = ("NAME", "KEY", "runs/", "dist/", ".typings/", ".venv/")  # placeholders, and what commands produce
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DELIBERATE = {  # shown because they fail
     "upliftlens run model.dmi=3": "did you mean 'dim'",
@@ -66,13 +79,17 @@ def test_every_path_named_exists(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_has_a_target(page):
-    headings = re.findall(r"^#+ (.+)$", text(page), re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)]+)\)", text(page)):
-        if target.startswith("#"):
-            assert target[1:] in anchors
-        else:
-            assert target.startswith("https://") or (ROOT / target).exists()
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text(page))):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            there = (ROOT / page).parent / path if path else ROOT / page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there.read_text()), target
+
+
+def anchors(content):
+    headings = re.findall(r"^#+ (.+)$", content, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -91,7 +108,7 @@ def test_there_are_commands_of_every_verb_but_the_trivial():
 @pytest.mark.parametrize("line", dict.fromkeys(ALL))
 def test_every_command_parses(line, monkeypatch, tmp_path):
     monkeypatch.chdir(PLUGIN.parent)  # where my_model.py lies
-    verb, *rest = shlex.split(re.sub(r"<.*?>|…", "", line))[1:]
+    verb, *rest = shlex.split(re.sub(r"<.*?>|…", "", line), comments=True)[1:]
     assert verb in VERBS
     if set(rest) & {"--help", "--cfg"}:
         return
@@ -122,9 +139,18 @@ def value_of(override):
     return override if value.startswith(("[", "'")) else f"{name}={value.split(',')[0]}"
 
 
-def test_the_model_in_the_readme_is_the_one_tested_here():
-    (shown,) = [block for language, block in fenced("README.md") if language == "python"]
+@pytest.mark.parametrize("page", ["README.md", "docs/plugins.md"])
+def test_the_model_that_is_shown_is_the_one_tested_here(page):
+    shown = next(block for language, block in fenced(page) if language == "python")
     assert ast.dump(ast.parse(shown)) == ast.dump(undocumented(ast.parse(PLUGIN.read_text())))
+
+
+def test_the_space_that_is_shown_is_searched(tmp_path):
+    plugin, space = (block for language, block in fenced("docs/plugins.md") if language == "python")
+    (tmp_path / "my_model.py").write_text(plugin.replace("\nclass Distance(", f"\n{space}\n\nclass Distance("))
+    with_space = [f"model.file={tmp_path}/my_model.py"]
+    assert set(searched(configured(prepare_overrides(with_space)))) == {"model.dim", "train.lr", "train.l2"}
+    assert "model.dim" not in searched(configured(prepare_overrides([*with_space, "model.dim=8"])))
 
 
 def undocumented(tree):

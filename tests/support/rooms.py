@@ -1,4 +1,4 @@
-"""The order of the rooms, which README draws."""
+"""The order of the rooms, which docs/architecture.md draws."""
 
 TOPS = ("causal", "models", "benchmarks")
 ROOMS = {
@@ -10,5 +10,5 @@ ROOMS = {
 }
 """The rooms (and files beside them) of each package, bottom up: imports go down only.
 
-README draws those that are there; conformance and decisions have their places, nothing lies in them yet.
+docs/architecture.md draws those that are there; conformance and decisions have their places, nothing lies in them yet.
 """

@@ -98,8 +98,8 @@ def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_
     assert [(trial.changes, len(trial.records)) for trial in trials] == [
         ((), 2), (("train.l2=1",), 0), (("train.l2=2",), 2), (("train.l2=3",), 0),
     ]  # fmt: skip
-    assert log[0] == "trial 3 (train.l2=3) failed: no plan"
-    assert log.index("trial 1 (train.l2=1) failed: broken") == log.index(("train.l2=1", "b")) + 1
+    assert log[0] == "trial 4 (train.l2=3) failed: no plan"
+    assert log.index("trial 2 (train.l2=1) failed: broken") == log.index(("train.l2=1", "b")) + 1
 
 
 def judged(results, patch, rule=grid, budget=0):

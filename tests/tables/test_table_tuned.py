@@ -115,7 +115,7 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     space = {"train.l2": {"choices": [-1.0]}}
     winner = winner_of(content, squared, space, 2, where(tmp_path, said))
     assert len(winner.changes) == 2, "epochs and validation: the options as they stand"
-    assert len(said) == 1 and said[0].startswith("trial 1 (train.l2=-1.0) failed: train.l2 must be at least 0")
+    assert len(said) == 1 and said[0].startswith("trial 2 (train.l2=-1.0) failed: train.l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
         doubly = [*WORLD, "model=additive", "objective=dr_jl"]
         winner_of(content, doubly, {"objective.imputaton_l2": {"choices": [1.0]}}, 2, where(tmp_path))
