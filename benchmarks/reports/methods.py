@@ -223,7 +223,7 @@ def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int
             keys = ", ".join(run.key[:8] for run in runs)
             raise UpliftlensError(
                 f"'{name}' means {len(runs)} runs of one split and seed ({keys}): narrow it, "
-                "e.g. model=mf,model.dim=32, or by keys: --where key!=KEY (see `upliftlens results --format json`)"
+                "e.g. model=mf,model.dim=32, or by keys: --where key!=KEY (`upliftlens results` shows them)"
             )
         chosen.append(runs[0])
     require_one_configuration(chosen, name)

@@ -24,6 +24,9 @@ MEASURED = {"metrics.uplift.candidates": "new", "metrics.interval.over": "users"
 INTERVAL = ("metrics.interval.level", "metrics.interval.resamples", "metrics.interval.seed")
 """Options of a run's intervals; no value depends on them."""
 
+SHOWN = 8
+"""Hex digits of a key in a table for people; a condition may state so many or more of them."""
+
 _VALUES = 12  # the most values of a field that a message lists
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -219,6 +222,8 @@ def _holds(flat: Fields, name: str, sign: str, bound: str) -> bool:
     if name not in flat:
         return sign == "!="
     value, number = flat[name], _number(bound)
+    if name in ("key", "fit_key") and len(bound) >= SHOWN:
+        value = value[: len(bound)]  # as tables for people show it
     if number is not None and _is_number(value):
         return _COMPARISONS[sign](float(value), number)
     if value is None and sign not in ("=", "!="):

@@ -17,6 +17,7 @@ from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, termin
 from upliftlens.benchmarks.reports.selection import (
     INTERVAL,
     MEASURED,
+    SHOWN,
     asks_for,
     columns,
     fields,
@@ -32,8 +33,6 @@ from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError
 
 Format = Literal["table", "md", "latex", "csv", "json"]
-
-_SHOWN = 8  # hex digits of a key in a table for people
 
 
 class Row(NamedTuple):
@@ -97,7 +96,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
                     per_user[record.key] = load_per_user(store, record)
                 except (KeyError, UpliftlensError) as error:
                     reason = f"its record lacks {error}" if isinstance(error, KeyError) else error
-                    remarks.append(f"Run {record.key[:_SHOWN]} is left out: {reason}")
+                    remarks.append(f"Run {record.key[:SHOWN]} is left out: {reason}")
         readable = [record for record in records if record.key in per_user]
         sheet = summarise(readable, over, metrics, lambda record: per_user[record.key])
     elif form == "json":
@@ -195,7 +194,7 @@ def _refuse_repeats(records: Sequence[Record], over: Sequence[str]) -> None:
         flat = fields(record)
         if (first := seen.setdefault(tuple(text(flat.get(name)) for name in over), record)) is not record:
             raise UpliftlensError(
-                f"runs {first.key[:_SHOWN]} and {record.key[:_SHOWN]} agree in {', '.join(over)}, so they are no "
+                f"runs {first.key[:SHOWN]} and {record.key[:SHOWN]} agree in {', '.join(over)}, so they are no "
                 "repetitions of one experiment: narrow with --where"
             )
 
@@ -256,7 +255,7 @@ def _means(
 
 
 def _line(sheet: Sheet, row: Row) -> list[str]:
-    cells = [row.cells.get(name, "")[: _SHOWN if name == "run" else None] for name in sheet.columns]
+    cells = [row.cells.get(name, "")[: SHOWN if name == "run" else None] for name in sheet.columns]
     return cells + [with_interval(row.metrics[name]) if name in row.metrics else "" for name in sheet.metrics]
 
 

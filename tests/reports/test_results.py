@@ -67,6 +67,14 @@ def test_filters(where: list[str], expected: list[str]) -> None:
     assert keys(*where) == expected
 
 
+def test_a_key_may_be_cut_to_what_a_table_shows() -> None:
+    run = replace(RUNS[0], key="cc4c6f6050f283c3")
+    for cut in ("cc4c6f60", "cc4c6f6050f2", run.key):
+        assert query([run], [f"key={cut}"]) == [run] and query([run], [f"key!={cut}"]) == []
+    for other in ("cc4c6f6", "cc4c6f61", run.key + "0"):
+        assert query([run], [f"key={other}"]) == [] and query([run], [f"key!={other}"]) == [run]
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [
