@@ -14,7 +14,7 @@ BIN := .venv/bin
 .venv/.dev: .venv/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
 	mkdir -p .typings/upliftlens
-	for part in causal models benchmarks configs; do ln -sfn ../../$$part .typings/upliftlens/$$part; done
+	for part in causal models benchmarks configs upliftlens/__init__.py; do ln -sfn ../../$$part .typings/upliftlens/$$(basename $$part); done
 	touch $@
 
 dev: .venv/.dev

@@ -1,9 +1,7 @@
 """``upliftlens compare``: two or more methods, paired over users and seeds."""
 
 import argparse
-from pathlib import Path
 
-from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.system.talk import out
 
 
@@ -31,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B … --metric M``: differences, intervals, p, and sentences in plain words."""
-    from upliftlens.benchmarks.reports.methods import as_json, as_text, compared
+    from upliftlens.benchmarks.lab.lab import Lab
+    from upliftlens.benchmarks.reports.methods import as_json
 
-    store = Store(Path(flags.store).expanduser())
-    pairs = compared(store, flags.methods, flags.metric, flags.where, flags.baseline, flags.margin)
+    asked = {name: getattr(flags, name) for name in ("metric", "where", "baseline", "margin")}
+    answer = Lab(flags.store, flags.cache).compare(*flags.methods, **asked)
     if flags.format == "json":
-        print(as_json(pairs))
-        return 0
-    for line in as_text(pairs):
-        out.print(line, markup=False)
+        print(as_json(answer.content))
+    else:
+        out.print(answer.text, markup=False)
     return 0

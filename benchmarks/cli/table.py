@@ -1,7 +1,6 @@
 """``upliftlens table``: a paper's table beside the published numbers."""
 
 import argparse
-from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,11 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing and prints it; progress on standard error."""
-    from upliftlens.benchmarks.config.compose import prepare_overrides
-    from upliftlens.benchmarks.system.talk import say
-    from upliftlens.benchmarks.tables.table import Where, rendered, table
+    from upliftlens.benchmarks.lab.lab import Lab
+    from upliftlens.benchmarks.tables.table import rendered
 
-    prepare_overrides([])
-    where = Where(Path(flags.store).expanduser(), Path(flags.cache).expanduser(), say)
-    print(rendered(table(flags.name, where, flags.options), flags.format))
+    print(rendered(Lab(flags.store, flags.cache).table(flags.name, *flags.options).content, flags.format))
     return 0

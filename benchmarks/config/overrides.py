@@ -11,8 +11,8 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
 from upliftlens.benchmarks.config.choices import NEEDED, groups, packaged
+from upliftlens.benchmarks.config.chosen import from_file
 from upliftlens.benchmarks.config.installed import as_choice
-from upliftlens.benchmarks.config.plugins import from_file
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.causal.errors import UpliftlensError, unknown
 

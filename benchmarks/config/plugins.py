@@ -12,20 +12,18 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import chdir, contextmanager
-from difflib import get_close_matches
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType, UnionType
 from typing import Any, NamedTuple, get_type_hints
 
-from upliftlens.benchmarks.config.source_hash import file_hash, source_hash
+from upliftlens.benchmarks.config.source_hash import source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.models.checks import check_call, check_record, checked_model, checked_objective
-from upliftlens.models.contract import Backbone, Solver
 
-_MACHINERY = (__file__, contextlib.__file__, importlib.__file__, importlib.metadata.__file__)
-_PLUGIN = "upliftlens_plugin_"  # begins the name of a module that was read from a model's file
+_CHOSEN = str(Path(__file__).with_name("chosen.py"))
+_MACHINERY = (__file__, _CHOSEN, contextlib.__file__, importlib.__file__, importlib.metadata.__file__)
 
 
 class Group(NamedTuple):
@@ -94,7 +92,7 @@ class Entry(NamedTuple):
 
 def names(group: str) -> list[str]:
     """The names of the entry points of a group of ``GROUPS``."""
-    return sorted(_points(group))
+    return sorted(points_of(group))
 
 
 @cache
@@ -108,7 +106,7 @@ def entry(group: str, name: str) -> Entry:
     _, entries = opened(group, name)
     called = [entry.value.name for entry in entries]
     if called != [name]:
-        where, shown = place(_points(group)[name]), ", ".join(map(repr, called))
+        where, shown = place(points_of(group)[name]), ", ".join(map(repr, called))
         raise UpliftlensError(f"{where} is called {shown}: the entry point and the object need one name")
     return entries[0]
 
@@ -125,7 +123,7 @@ def entries(group: str) -> dict[str, Entry]:
         for loaded in opened(group, name)[1]:
             called = loaded.value.name
             if by_name.setdefault(called, loaded).value is not loaded.value:
-                code = _points(group)[name].value
+                code = points_of(group)[name].value
                 raise UpliftlensError(f"two {group} are called '{called}'; one is {code}: rename or uninstall it")
     return by_name
 
@@ -142,7 +140,7 @@ def built_in(point: EntryPoint) -> bool:
 
 def installed(group: str) -> list[EntryPoint]:
     """The entry points of a group that other packages define."""
-    return [point for point in _points(group).values() if not built_in(point)]
+    return [point for point in points_of(group).values() if not built_in(point)]
 
 
 def opened(group: str, name: str) -> tuple[ModuleType, list[Entry]]:
@@ -151,12 +149,12 @@ def opened(group: str, name: str) -> tuple[ModuleType, list[Entry]]:
     Raises:
         UpliftlensError: as ``entry``, but for the name.
     """
-    kind, points = GROUPS[group], _points(group)
+    kind, points = GROUPS[group], points_of(group)
     if name not in points:
         raise unknown(kind.config or f"name in upliftlens.{group}", name, points)
     point = points[name]
     where = place(point)
-    with _importing(where):
+    with importing(where):
         value = point.load()
     family = kind.families and type(value) is tuple  # an object of a contract may be a NamedTuple
     objects = value if family else (value,)
@@ -180,53 +178,6 @@ def opened(group: str, name: str) -> tuple[ModuleType, list[Entry]]:
     return module, [Entry(plugin, source, file) for plugin in objects]
 
 
-def from_file(path: Path) -> Entry:
-    """The model that a Python file defines as ``model`` (a Backbone or a Solver).
-
-    Raises:
-        UpliftlensError: if there is no such file, it fails to import, or it defines no ``model``.
-    """
-    if not path.is_file():
-        raise UpliftlensError(f"model.file={path}: there is no such file")
-    return _from_file(path, file_hash(path))._replace(source=source_hash(path, ""))
-
-
-@cache
-def _from_file(path: Path, content_hash: str) -> Entry:
-    module = _load(path)
-    if not hasattr(module, "model"):
-        defined = [name for name in vars(module) if not name.startswith("_")]
-        models = [name for name in defined if isinstance(getattr(module, name), Backbone | Solver)]
-        near = models or get_close_matches("model", defined, n=3, cutoff=0.5)
-        hint = f"; is it {' or '.join(map(repr, near))}, to be called model?" if near else ""
-        raise UpliftlensError(
-            f"{path} must define `model = Backbone(name, options, build)` or `model = Solver(name, options, method)`, "
-            f"both from upliftlens.models.contract{hint}"
-        )
-    model = checked_model(module.model, f"{path}: model")
-    if model.name in _points("models"):
-        raise UpliftlensError(
-            f"{path}: an installed model is called '{model.name}' too: give this one a name of its own"
-        )
-    return Entry(model, content_hash, str(path))
-
-
-def chosen(config: str, section: Mapping[str, Any]) -> Entry:
-    """The plugin that a section of a configuration chooses, by its name; a model with a file by that, data by a format.
-
-    Raises:
-        UpliftlensError: as ``entry``, or ``from_file``.
-    """
-    if config == "model" and section.get("file"):
-        return from_file(Path(section["file"]).resolve())
-    key = "format" if config == "data" and "format" in section else "name"
-    name, groups = str(section[key]), (group for group, kind in GROUPS.items() if kind.config == config)
-    known = {point: group for group in groups for point in names(group)}
-    if name not in known:
-        raise unknown(f"data.{key}" if config == "data" else config, name, known)
-    return entry(known[name], name)
-
-
 def place_in(file: str, error: BaseException) -> str:
     """``FILE, line N``: the last line of a file that an exception passed through; "" if it passed through none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
@@ -239,7 +190,7 @@ def _scanned(read: Callable[..., Iterable[EntryPoint]], group: str) -> tuple[Ent
     return tuple(read(group=group))
 
 
-def _points(group: str) -> dict[str, EntryPoint]:
+def points_of(group: str) -> dict[str, EntryPoint]:
     """The entry points of a group by name; no other of it may have the name, nor of a group chosen by the same option.
 
     Raises:
@@ -257,24 +208,8 @@ def _points(group: str) -> dict[str, EntryPoint]:
     return {name: point for name, point in points.items() if point.group == f"upliftlens.{group}"}
 
 
-def _load(path: Path) -> ModuleType:
-    name = f"{_PLUGIN}{path.stem}_{file_hash(path)[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UpliftlensError(f"model.file={path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles look their module up by name
-    try:
-        with _importing(f"model.file={path}"):
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
 @contextmanager
-def _importing(where: str) -> Iterator[None]:
+def importing(where: str) -> Iterator[None]:
     """Turns whatever a plugin raises on import, also SystemExit, into an UpliftlensError.
 
     The working directory is restored afterwards, since relative paths are the user's.

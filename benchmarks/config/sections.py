@@ -9,7 +9,8 @@ from pkgutil import resolve_name
 from typing import Annotated, Any, NamedTuple
 
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
-from upliftlens.benchmarks.config.plugins import Entry, chosen
+from upliftlens.benchmarks.config.chosen import chosen
+from upliftlens.benchmarks.config.plugins import Entry
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.options import SEEDS, AtLeast

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from upliftlens.benchmarks.config.choices import packaged
+from upliftlens.benchmarks.config.chosen import chosen
 from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.config.installed import choices, register_installed
-from upliftlens.benchmarks.config.plugins import Entry, chosen
+from upliftlens.benchmarks.config.plugins import Entry
 from upliftlens.benchmarks.config.sections import typed_section
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset

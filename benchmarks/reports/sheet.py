@@ -67,19 +67,29 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
     Raises:
         UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
     """
+    averaged = bool(over)
+    if form == "json" and not averaged:
+        records, remarks = selected(store, where)
+        return Answer(dumps([to_json(record) for record in records]), remarks)
+    sheet, records, remarks = gathered(store, where, metrics, over)
+    if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
+        remarks += _of_intervals(records, averaged)
+        if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
+            remarks.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
+    return Answer(render(sheet, form), remarks)
+
+
+def selected(store: Store, where: Sequence[str]) -> tuple[list[Record], list[str]]:
+    """The store's records that meet all conditions, without trials unless one names ``trial``, and remarks.
+
+    Raises:
+        UpliftlensError: for an unknown field, an invalid condition, or a store that is no folder.
+    """
     everything, remarks = list_records(store)
     records = query(everything, where)
     if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
         records = [record for record in records if not record.trial]
         remarks.append(f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them.")
-    if form != "json" or over:
-        n_runs, records = len(records), once_per_fit(records, metrics)
-        if repeated := n_runs - len(records):
-            shows = "--format json shows" if metrics else "--metrics or --format json shows"
-            remarks.append(
-                f"{repeated} runs are left out: each measures the trained model of a run in the table again, with "
-                f"other metrics.names, say; {shows} them."
-            )
     if not everything:
         remarks.append(
             f"No runs in {store.root} yet: start one (`upliftlens run model=mf`) or name another: --store FOLDER."
@@ -87,6 +97,26 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
     elif not records:
         conditions = f" meets {' and '.join(where)}" if where else " is to be shown"
         remarks += [f"None of the {len(everything)} runs in {store.root}{conditions}.", *unmet(everything, where)]
+    return records, remarks
+
+
+def gathered(
+    store: Store, where: Sequence[str], metrics: Sequence[str], over: Sequence[str]
+) -> tuple[Sheet, list[Record], list[str]]:
+    """The table of the records that meet all conditions, a row per fit or averaged ``over`` fields; the records that
+    are in it, and remarks.
+
+    Raises:
+        UpliftlensError: as ``results``.
+    """
+    records, remarks = selected(store, where)
+    n_runs, records = len(records), once_per_fit(records, metrics)
+    if repeated := n_runs - len(records):
+        shows = "--format json shows" if metrics else "--metrics or --format json shows"
+        remarks.append(
+            f"{repeated} runs are left out: each measures the trained model of a run in the table again, with "
+            f"other metrics.names, say; {shows} them."
+        )
     if over:
         per_user: dict[str, Mapping[str, Any]] = {}
         for record in records:
@@ -99,16 +129,9 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
                     remarks.append(f"Run {record.key[:SHOWN]} is left out: {reason}")
         readable = [record for record in records if record.key in per_user]
         sheet = summarise(readable, over, metrics, lambda record: per_user[record.key])
-    elif form == "json":
-        return Answer(dumps([to_json(record) for record in records]), remarks)
     else:
         sheet = runs(records, metrics)
-    remarks += of_worlds(records, sheet.metrics)
-    if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
-        remarks += _of_intervals(records, bool(over))
-        if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
-            remarks.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
-    return Answer(render(sheet, form), remarks)
+    return sheet, records, [*remarks, *of_worlds(records, sheet.metrics)]
 
 
 def _of_intervals(records: Sequence[Record], averaged: bool) -> list[str]:

@@ -13,20 +13,34 @@ _SHOWN = 4  # titles that an error lists
 _YEAR = re.compile(r" \(\d{4}\)$")  # as MovieLens ends its titles
 
 
-def user_index(dataset: Dataset, user: str) -> int:
-    """The index of a raw user id.
+def user_indices(dataset: Dataset, users: Sequence[str]) -> np.ndarray:
+    """i64[U]: the indices of raw user ids.
 
     Raises:
-        UpliftlensError: if there is no such user.
+        UpliftlensError: for a user who is not in the data.
     """
-    ids: pd.Series = dataset.users["id"].astype(str)
-    rows = np.flatnonzero(ids.to_numpy() == user)
-    if not len(rows):
+    return _indices(dataset, "user", dataset.users["id"], users, "\nFor a user of whom you know some items: --history")
+
+
+def item_ids(dataset: Dataset, items: Sequence[str]) -> np.ndarray:
+    """i64[I]: the indices of raw item ids.
+
+    Raises:
+        UpliftlensError: for an item that is not in the data.
+    """
+    return _indices(dataset, "item", dataset.items["id"], items)
+
+
+def _indices(dataset: Dataset, what: str, column: pd.Series, names: Sequence[str], more: str = "") -> np.ndarray:
+    known = pd.Index(column.astype(str))
+    places = known.get_indexer(pd.Index([str(name) for name in names], dtype=object))
+    if len(missing := np.flatnonzero(places < 0)):
+        others = f" ({len(missing)} such in all)" if len(missing) > 1 else ""
         raise UpliftlensError(
-            f"{dataset.name} has no user '{user}'; its {len(ids)} ids run from '{ids.iloc[0]}' to '{ids.iloc[-1]}'. "
-            "For a user of whom you know some items: --history"
+            f"{dataset.name} has no {what} '{names[missing[0]]}'{others}; its {len(known)} ids run from '{known[0]}' "
+            f"to '{known[-1]}'.{more}"
         )
-    return int(rows[0])
+    return places.astype(np.int64)
 
 
 def item_indices(dataset: Dataset, names: Sequence[str]) -> np.ndarray:

@@ -18,6 +18,7 @@ HELP = {  # what each verb takes, written down a second time: an option that is 
     "effects": "--format --plot OPTION=VALUE",
     "plot": "--store --cache --out --where --x --y kind METHOD",
     "recommend": "--store --cache --user --history -k --format --out run",
+    "predict": "--store --cache --pairs --out run",
     "data": "list prepare check card",
     "list": "models losses objectives propensities metrics tables data splits sweeps",
     "doctor": "--store --cache",

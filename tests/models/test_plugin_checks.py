@@ -12,7 +12,7 @@ from shell import TINY, call, programs, records
 from worlds import ITEMS, training_data
 
 from upliftlens.benchmarks.cli.main import main
-from upliftlens.benchmarks.config.plugins import from_file
+from upliftlens.benchmarks.config.chosen import from_file
 from upliftlens.causal.objectives.objective import naive
 from upliftlens.causal.options import NoOptions
 from upliftlens.models.backbones import additive, mf, two_tower

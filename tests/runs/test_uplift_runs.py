@@ -9,8 +9,8 @@ import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.chosen import chosen as plugin_of
 from upliftlens.benchmarks.config.compose import composed, configured, prepare_overrides
-from upliftlens.benchmarks.config.plugins import chosen as plugin_of
 from upliftlens.benchmarks.data.world import TruthRead, World, hidden
 from upliftlens.benchmarks.metrics.registry import at, registry
 from upliftlens.benchmarks.runs import run as experiment

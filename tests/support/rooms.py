@@ -6,7 +6,7 @@ ROOMS = {
     "effects worlds propensities objectives",
     "models": "query contract checks descent gradient backbones solvers",
     "benchmarks": "system hydra_plugin config data training worlds splits propensities metrics evaluation runs sweeps "
-    "reports tables decisions conformance cli speed",
+    "reports tables decisions conformance lab cli speed",
 }
 """The rooms (and files beside them) of each package, bottom up: imports go down only.
 

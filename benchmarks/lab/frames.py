@@ -1,0 +1,100 @@
+"""A DataFrame as a data set: kept as a file in the cache, so that records say what they were made from."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from upliftlens.benchmarks.lab.words import words_of
+from upliftlens.benchmarks.system.atomic import whole
+from upliftlens.causal.errors import UpliftlensError, unknown
+
+
+class Frame(NamedTuple):
+    """Interactions: ``table`` with the columns user, item and, where there are, rating and time; ``options`` of
+    ``data=csv``.
+    """
+
+    table: pd.DataFrame
+    options: Mapping[str, Any]
+
+    def words(self, cache: Path) -> list[str]:
+        """The words that choose the data; its file is written unless the cache holds it.
+
+        Raises:
+            UpliftlensError: if it can't be written.
+        """
+        content = self.table.to_csv(index=False).encode()
+        path = cache / "frames" / f"{hashlib.sha256(content).hexdigest()[:16]}.csv"
+        try:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with whole(path) as part:
+                    part.write_bytes(content)
+        except OSError as error:
+            raise UpliftlensError(f"the DataFrame can't be kept in {path}: {error.strerror or error}") from error
+        return ["data=csv", *words_of({"data": {"path": path.absolute(), **self.options}}, several=False)]
+
+
+def dataset(
+    frame: pd.DataFrame,
+    user: str = "user",
+    item: str = "item",
+    value: str | None = "rating",
+    time: str | None = None,
+    *,
+    name: str = "frame",
+    scale: tuple[float, float] | None = None,
+    relevance: float | None = None,
+) -> Frame:
+    """A data set from a DataFrame with a row per interaction: the names of its columns, ``value=None`` without ratings.
+
+    ``time``: seconds since 1970, or dates. ``scale``: lowest and highest rating (1 and 5), ``relevance``: the rating
+    from which an item is liked (4).
+
+    Raises:
+        UpliftlensError: for a missing column, an empty cell, or a rating or time that is no number, naming the row.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise UpliftlensError(f"a data set is made from a pandas DataFrame, not from a {type(frame).__name__}")
+    roles = {"user": user, "item": item, "rating": value, "time": time}
+    columns = {role: column for role, column in roles.items() if column is not None}
+    for role, column in columns.items():
+        if column not in frame.columns:
+            raise unknown(f"column of the DataFrame ({'value' if role == 'rating' else role}=)", column, frame.columns)
+    if len(set(columns.values())) < len(columns):
+        raise UpliftlensError(f"user, item, value and time must be different columns, not {list(columns.values())}")
+    table = pd.DataFrame({role: _checked(frame[column], role, column) for role, column in columns.items()})
+    options: dict[str, Any] = {"name": name}
+    if value is None:
+        options |= {"feedback": "implicit", "columns": {"value": None}}
+    if time is not None:
+        options["columns"] = {**options.get("columns", {}), "time": "time"}
+    options |= {} if scale is None else {"scale": tuple(scale)}
+    options |= {} if relevance is None else {"relevance": relevance}
+    return Frame(table, options)
+
+
+def _checked(column: pd.Series, role: str, name: str) -> pd.Series:
+    """A column as it is written: ids as text, ratings and times as numbers."""
+    if column.isna().any():
+        missing = column.index[column.isna()]
+        raise UpliftlensError(
+            f"column {name}, row {missing[0]}: empty ({len(missing)} such rows). "
+            f"Fix: leave them out, frame.dropna(subset=['{name}'])"
+        )
+    if role == "time" and pd.api.types.is_datetime64_any_dtype(column):
+        naive = column.dt.tz_convert("UTC").dt.tz_localize(None) if column.dt.tz is not None else column
+        return naive.astype("datetime64[s]").astype("int64")
+    if role in ("rating", "time"):
+        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+            raise UpliftlensError(
+                f"column {name}, row {column.index[0]}: {column.iloc[0]!r} is no number (the column's type is "
+                f"{column.dtype}). Fix: pd.to_numeric(frame['{name}'])"
+            )
+        return column
+    if pd.api.types.is_float_dtype(column) and (column == column.round()).all():
+        return column.astype("int64")  # ids that pandas has made 1.0 of 1
+    return column.astype(str)

@@ -1,0 +1,207 @@
+"""``Lab``: a store and a cache, and what can be done with them. Every verb that computes or reads has a method here."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upliftlens.benchmarks.config.choices import default
+from upliftlens.benchmarks.config.compose import prepare_overrides
+from upliftlens.benchmarks.lab.answers import Answer, Tuned, of_comparison, of_search, of_sheet, of_table
+from upliftlens.benchmarks.lab.frames import Frame
+from upliftlens.benchmarks.lab.models import defined
+from upliftlens.benchmarks.lab.run import Run
+from upliftlens.benchmarks.lab.words import words_of
+from upliftlens.benchmarks.reports import effect_report
+from upliftlens.benchmarks.reports.effects import effects
+from upliftlens.benchmarks.reports.figures import figure_of
+from upliftlens.benchmarks.reports.methods import Compared, compared, finished
+from upliftlens.benchmarks.reports.sheet import Sheet, gathered
+from upliftlens.benchmarks.runs.opened import find_run
+from upliftlens.benchmarks.runs.store import Store, readable_records
+from upliftlens.benchmarks.sweeps.jobs import run_jobs
+from upliftlens.benchmarks.sweeps.search import Search
+from upliftlens.benchmarks.sweeps.tune import tune
+from upliftlens.benchmarks.system.talk import say
+from upliftlens.benchmarks.tables.benchmark import benchmark
+from upliftlens.benchmarks.tables.table import Table, Where, table
+from upliftlens.causal.errors import UpliftlensError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Lab:
+    """A folder of records (``store``) and one of downloads and compiled programs (``cache``).
+
+    Options are given by name, ``lab.run(data="ml-100k", model="mf", train={"lr": 0.03})``, or as the words of a
+    command, ``lab.run("data=ml-100k", "train.lr=0.03")``; both make the same keys and records as the command line.
+    ``data`` may be a ``dataset(frame, …)``, ``model`` a Backbone, a Solver or a class of a Flax module.
+    Before the first run JAX is put into fixed settings (``benchmarks.system.environment.NUMERICS``).
+    """
+
+    def __init__(self, store: str | Path | None = None, cache: str | Path | None = None) -> None:
+        stated = {"store": store, "cache": cache}
+        self._folders = {name: Path(path).expanduser().absolute() for name, path in stated.items() if path is not None}
+        self.store = self._folders.get("store", Path(default("store")))
+        self.cache = self._folders.get("cache", Path(default("cache", "cache.yaml")).expanduser())
+
+    def run(self, *words: str, **options: Any) -> Run:
+        """One run, or its record if it is in the store.
+
+        Raises:
+            UpliftlensError: for what can't be configured, and a run that failed.
+        """
+        (record,) = run_jobs("run", self.words(words, options, several=False))
+        return self._run(record)
+
+    def sweep(self, *words: str, **options: Any) -> list[Run]:
+        """Every combination of the options that have several values (lists, ranges); the same call continues.
+
+        Raises:
+            UpliftlensError: as ``run``; for runs that failed after the last one has ended.
+        """
+        return [self._run(record) for record in run_jobs("sweep", self.words(words, options, several=True))]
+
+    def tune(self, *words: str, **options: Any) -> Tuned:
+        """Random search on validation rows (``budget`` trials), and the best trial, run in full.
+
+        Raises:
+            UpliftlensError: as ``run``, or if every trial failed.
+        """
+        search, record = tune(self.words(words, options, several=False))
+        trials: Answer[Search] = of_search(search)
+        return Tuned(trials, self._run(record))
+
+    def benchmark(self, *words: str, **options: Any) -> Answer[Table]:
+        """Methods tuned with equal trials, run with several seeds, compared; ``budget``, ``seeds``, ``metric``,
+        ``baseline``, ``margin`` as on the command line.
+
+        Raises:
+            UpliftlensError: as ``run``, and for methods that can't be compared.
+        """
+        made, _ = benchmark(self.words(words, options, several=True))
+        return of_table(made)
+
+    def results(
+        self, where: Sequence[str] | str = (), metrics: Sequence[str] = (), over: Sequence[str] | str = ()
+    ) -> Answer[Sheet]:
+        """The finished runs of the store, a row each, or averaged over fields such as "seed"; ``where``: conditions
+        such as "model=mf", "seed<3".
+
+        Raises:
+            UpliftlensError: for an unknown field or metric.
+        """
+        sheet, _, remarks = gathered(self._store, _several(where), list(metrics), _several(over))
+        return of_sheet(sheet, remarks)
+
+    def runs(self, where: Sequence[str] | str = ()) -> list[Run]:
+        """The finished runs that meet the conditions, trials left out.
+
+        Raises:
+            UpliftlensError: for an unknown field.
+        """
+        return [self._run(record) for record in finished(readable_records(self._store), _several(where))]
+
+    def open(self, key: str) -> Run:
+        """The run whose key begins with ``key``.
+
+        Raises:
+            UpliftlensError: if none or several do.
+        """
+        return self._run(find_run(readable_records(self._store), key))
+
+    def compare(
+        self,
+        *methods: str,
+        metric: str = "ndcg@10",
+        where: Sequence[str] | str = (),
+        baseline: str | None = None,
+        margin: float | None = None,
+    ) -> Answer[Sequence[Compared]]:
+        """Methods, paired over users and seeds, all with all or each with a ``baseline``.
+
+        Raises:
+            UpliftlensError: for methods that can't be compared.
+        """
+        return of_comparison(compared(self._store, methods, metric, _several(where), baseline, margin))
+
+    def recommend(self, key: str, **asked: Any) -> Any:
+        """The lists of a run; ``asked``: as of ``Run.recommend``."""
+        return self.open(key).recommend(**asked)
+
+    def score(self, key: str, users: Sequence[Any]) -> Any:
+        """The scores of a run, as of ``Run.score``."""
+        return self.open(key).score(users)
+
+    def effects(self, *words: str, **options: Any) -> Answer[Sheet]:
+        """Whom does recommending help? Effects by ``features`` of users and items; options as of `upliftlens effects`.
+
+        Raises:
+            UpliftlensError: for data without treatments.
+        """
+        study = effects([word for word in self.words(words, options, False) if not word.startswith("store=")], say)
+        return of_sheet(effect_report.sheet(study), [effect_report.EXPLAINED])
+
+    def plot(
+        self,
+        kind: str,
+        *methods: str,
+        where: Sequence[str] | str = (),
+        x: str = "ndcg@10",
+        y: str = "uplift@10/snips",
+    ) -> "Figure":
+        """A figure of finished runs: kind "uplift", "qini", "reliability", "scatter" or "overlap".
+
+        Raises:
+            UpliftlensError: for an unknown kind or method, or runs that lack what it shows.
+        """
+        return figure_of(self._store, kind, methods, _several(where), x, y)[0]
+
+    def table(self, name: str, *words: str, **replaced: Any) -> Answer[Table]:
+        """A paper's table, computed as far as it is not in the store; ``words``, ``replaced``: keys of its definition.
+
+        Raises:
+            UpliftlensError: for an unknown table or key, or a run that fails.
+        """
+        prepare_overrides([])
+        overrides = [*words_of(replaced, several=False), *words]
+        return of_table(table(name, Where(self.store, self.cache, say), overrides))
+
+    def words(self, words: Sequence[str], options: Mapping[str, Any], several: bool) -> list[str]:
+        """The words of a command that states ``options``, this lab's folders among them.
+
+        Raises:
+            UpliftlensError: for a value that no option can have.
+        """
+        plain, models = dict(options), options.get("model")
+        found: list[str] = []
+        if isinstance(data := plain.get("data"), Frame):
+            found += data.words(self.cache)
+            del plain["data"]
+        if models is not None:
+            names = [model if isinstance(model, str) else defined(model) for model in _listed(models)]
+            plain["model"] = names if isinstance(models, list | tuple) else names[0]
+        return [*words_of(self._folders, several=False), *found, *words_of(plain, several), *words]
+
+    @property
+    def _store(self) -> Store:
+        return Store(self.store)
+
+    def _run(self, record: Any) -> Run:
+        return Run(record, self.store, self.cache)
+
+    def __repr__(self) -> str:
+        count = 0
+        with suppress(UpliftlensError):
+            count = len(finished(readable_records(self._store), []))
+        return f"Lab({str(self.store)!r}): {count} finished runs"
+
+
+def _several(value: Sequence[str] | str) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    """Several models as they are; one, which may be a NamedTuple itself, as a list."""
+    return list(value) if type(value) in (list, tuple) else [value]

@@ -1,0 +1,86 @@
+"""A finished run in Python: its metrics, and what its trained model says."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from upliftlens.benchmarks.runs import predict, recommend
+from upliftlens.benchmarks.runs.opened import Opened, opened
+from upliftlens.benchmarks.runs.records import Record, Summary
+from upliftlens.benchmarks.sweeps.tell import described
+from upliftlens.benchmarks.system.talk import quiet
+
+
+class Run:
+    """A finished run. ``record``: all that it left (see docs/records.md)."""
+
+    def __init__(self, record: Record, store: Path, cache: Path) -> None:
+        self.record, self._folders = record, {"store": str(store), "cache": str(cache)}
+
+    @property
+    def key(self) -> str:
+        """The name of the run in the store."""
+        return self.record.key
+
+    @property
+    def metrics(self) -> Mapping[str, Summary]:
+        """By name, e.g. ``run.metrics["rmse"].value``, ``.lo``, ``.hi``, ``.n`` (users)."""
+        return self.record.metrics
+
+    def __repr__(self) -> str:
+        parts = (self.record.model, self.record.loss, self.record.objective)
+        method = "/".join(part for part in parts if part)
+        return f"Run {self.key[:8]}: {self.record.data['name']} {method}  {described(self.record)}"
+
+    def recommend(
+        self,
+        user: Any = None,
+        k: int = 10,
+        *,
+        users: Sequence[Any] | None = None,
+        history: Sequence[str] | str | None = None,
+    ) -> pd.DataFrame:
+        """The ``k`` best items for a raw user id, for several ``users``, for somebody new who liked the items of a
+        ``history`` (ids or titles, oldest first), or for all users; without what the model knows of them.
+
+        Columns: user, rank, item, title, score.
+
+        Raises:
+            UpliftlensError: for an unknown user or item, or a model that can't serve new users.
+        """
+        if history is not None:
+            names = [history] if isinstance(history, str) else [str(name) for name in history]
+            lines = recommend.recommend_for(self._opened, names, k, quiet)
+        else:
+            asked = users if user is None else [user]
+            raw = None if asked is None else [str(name) for name in asked]
+            lines = recommend.recommend(self._opened, raw, k, quiet)
+        return pd.DataFrame(lines, columns=list(recommend.Recommended._fields))
+
+    def score(self, users: Sequence[Any] | Any) -> pd.DataFrame:
+        """The score of every item for raw user ids, f32[U, n_items], known items included; higher is better.
+
+        Index: the users as they were given; columns: raw item ids.
+
+        Raises:
+            UpliftlensError: for an unknown user.
+        """
+        asked = [users] if isinstance(users, str | int) else list(users)
+        values = predict.scores(self._opened, [str(user) for user in asked], quiet)
+        return pd.DataFrame(values, index=asked, columns=self._opened.prepared.dataset.items["id"].astype(str))
+
+    def predict(self, users: Sequence[Any], items: Sequence[Any]) -> np.ndarray:
+        """f32[N]: the prediction of each pair of raw ids, a rating or a probability (a score, if the model only ranks).
+
+        Raises:
+            UpliftlensError: for unknown users or items.
+        """
+        return predict.predict(self._opened, list(map(str, users)), list(map(str, items)), quiet)
+
+    @cached_property
+    def _opened(self) -> Opened:
+        return opened(self.record, self._folders, quiet)

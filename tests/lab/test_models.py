@@ -1,0 +1,137 @@
+"""Models that were defined in Python: their code is in the key, and what can't be put into a key is refused."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+from shell import TINY
+
+import upliftlens as ul
+from upliftlens.benchmarks.config.definitions import definition_hash
+
+SOURCE = """
+from dataclasses import dataclass
+import jax.numpy as jnp
+from flax import nnx
+import upliftlens as ul
+
+SCALE = 0.1
+TABLE = [1, 2]
+state = object()
+
+@dataclass(frozen=True)
+class Options:
+    dim: int = 3
+
+def start(rngs, shape):
+    return nnx.initializers.normal(SCALE)(rngs.params(), shape)
+
+class Cell(nnx.Module):
+    def __init__(self, options: Options, data: ul.TrainingData, rngs: nnx.Rngs):
+        self.user = nnx.Param(start(rngs, (data.n_users, options.dim)))
+        self.item = nnx.Param(start(rngs, (data.n_items, options.dim)))
+
+    def __call__(self, users, items):
+        return (self.user[users] * self.item[items]).sum(-1)
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    dim: int = 3
+
+
+class Dots(nnx.Module):
+    def __init__(self, options: Options, data: ul.TrainingData, rngs: nnx.Rngs) -> None:
+        self.user = nnx.Param(jnp.full((data.n_users, options.dim), 0.1))
+        self.item = nnx.Param(jnp.full((data.n_items, options.dim), 0.1))
+
+    def __call__(self, users, items):
+        return (self.user[users] * self.item[items]).sum(-1)
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """Runs source as a notebook cell does: in a module without a file, its lines where tracebacks look for them."""
+    import linecache
+    import sys
+    from types import ModuleType
+
+    def run(source, name):
+        module = ModuleType("notebook")
+        monkeypatch.setitem(sys.modules, "notebook", module)
+        file = f"<ipython-input-{name}>"
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        exec(compile(source, file, "exec"), module.__dict__)
+        return module
+
+    return run
+
+
+def hashed(module):
+    return definition_hash(module.Options, module.Cell)
+
+
+def test_a_class_trains_and_is_compared_and_found_again(tmp_path):
+    lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
+    first = lab.run(*TINY, model=Dots)
+    assert (first.record.model, first.record.config["model"]["dim"]) == ("dots", 3) and len(
+        first.recommend(user=1)
+    ) == 10
+    assert lab.run(*TINY, model=Dots).record.created == first.record.created
+    assert lab.run(*TINY, model=ul.Backbone("dots", Options, Dots)).key == first.key
+    assert lab.run(*TINY, model=Dots, **{"model.dim": 2}).key != first.key
+    lab.sweep(*TINY, model=[Dots, "popularity"], seed=range(2))
+    assert len(lab.compare("dots", "popularity", where="config.model.dim!=2").to_pandas()) == 1
+
+
+def test_a_cell_is_another_model_after_any_edit_that_it_reads(cell):
+    first = hashed(cell(SOURCE, "a"))
+    assert hashed(cell(SOURCE, "b")) == first
+    assert hashed(cell(SOURCE.replace("state = object()", "state = 7"), "c")) == first, "nothing reads it"
+    edits = {
+        "SCALE = 0.1": "SCALE = 0.2",
+        "rngs.params(), shape": "rngs.params(), shape[:2]",
+        "dim: int = 3": "dim: int = 4",
+        ".sum(-1)": ".mean(-1)",
+        "return nnx.initializers": "return TABLE[0] * nnx.initializers",
+    }
+    keys = {hashed(cell(SOURCE.replace(old, new), str(number))) for number, (old, new) in enumerate(edits.items())}
+    assert len(keys) == len(edits) and first not in keys
+    reads = SOURCE.replace("return nnx.initializers", "return TABLE[0] * nnx.initializers")
+    assert hashed(cell(reads, "d")) != hashed(cell(reads.replace("[1, 2]", "[1, 3]"), "e"))
+
+
+def test_what_no_key_can_hold_is_refused(cell, tmp_path):
+    lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
+    reads = SOURCE.replace("return nnx.initializers", "return (state is None) + nnx.initializers")
+    with pytest.raises(ul.UpliftlensError, match=r"start reads state, a object: .* Make it an option, or a constant"):
+        lab.run(*TINY, model=cell(reads, "x").Cell)
+    module = cell(SOURCE, "y")
+    import linecache
+
+    del linecache.cache["<ipython-input-y>"]
+    with pytest.raises(ul.UpliftlensError, match=r"the source of .* can't be read here.*model.file=FILE"):
+        lab.run(*TINY, model=module.Cell)
+
+    class Plain:
+        pass
+
+    class Odd(nnx.Module):
+        def __init__(self, size: int) -> None:
+            pass
+
+    with pytest.raises(ul.UpliftlensError, match="Plain is no Flax module"):
+        lab.run(*TINY, model=Plain)
+    with pytest.raises(ul.UpliftlensError, match=r"Odd.__init__ must be \(self, options: OPTIONS.*it has \(size\)"):
+        lab.run(*TINY, model=Odd)
+    with pytest.raises(ul.UpliftlensError, match="an installed model is called 'mf' too"):
+        lab.run(*TINY, model=ul.Backbone("mf", Options, Dots))
+
+
+def test_an_installed_model_may_be_given_as_an_object(tmp_path):
+    from upliftlens.models.solvers.popularity import model
+
+    lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
+    assert lab.run(*TINY, model=model).key == lab.run(*TINY, model="popularity").key
