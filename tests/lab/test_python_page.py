@@ -8,6 +8,7 @@ import pytest
 BLOCKS = re.findall(r"^```python\n(.*?)^```", (Path(__file__).parents[2] / "docs/python.md").read_text(), re.M | re.S)
 
 
+@pytest.mark.slow
 def test_the_examples_run_in_a_kernel(tmp_path):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     cells = [block.replace('ul.Lab("runs")', f'ul.Lab("runs", {str(tmp_path / "cache")!r})') for block in BLOCKS]
