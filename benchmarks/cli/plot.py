@@ -11,7 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens plot``."""
     parser.add_argument(
         "kind",
-        help="uplift, qini, reliability (a curve per method), scatter (a point per method), overlap (of propensities)",
+        help="uplift, qini, reliability (a curve per method), scatter (a point per method), overlap (of propensities), "
+        "learning (validation values by epoch)",
     )
     parser.add_argument("methods", nargs="*", metavar="METHOD", help="as in compare; default: all in the store")
     parser.add_argument("--out", required=True, metavar="FILE", help=".png, .svg or .pdf")

@@ -1,21 +1,25 @@
 """``upliftlens results``: reads the store."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.system.talk import console, table_console
+from upliftlens.causal.errors import UpliftlensError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens results``."""
     where = (
         "keep the runs with this value; also != < <= > >= (quoted: 'seed<3'); FIELD: as in a record, e.g. model, "
-        "seed, config.train.lr; sweep=NAME: runs that this sweep computed, not those it found"
+        "seed, config.train.lr; sweep=NAME: the runs of a sweep"
     )
     parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=where)
     parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
     parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
+    parser.add_argument("--sort", metavar="NAME", help="a metric, the best first, or a column")
+    parser.add_argument("--top", type=int, metavar="N", help="the first N rows only")
     parser.add_argument(
         "--over",
         nargs="+",
@@ -28,8 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens results``: records of the store, filtered, in the format asked for."""
     from upliftlens.benchmarks.reports.sheet import results
+    from upliftlens.benchmarks.reports.sorting import sorted_rows
 
-    report = results(Store(Path(flags.store).expanduser()), flags.where, flags.metrics or [], flags.format, flags.over)
+    if flags.format == "json" and not flags.over and (flags.sort or flags.top):
+        raise UpliftlensError("--sort and --top arrange a table: with --format json give --over, or take csv")
+    arranged = partial(sorted_rows, by=flags.sort, top=flags.top)
+    store = Store(Path(flags.store).expanduser())
+    report = results(store, flags.where, flags.metrics or [], flags.format, flags.over, arranged)
     for remark in report.remarks:
         console.print(remark, markup=False)
     if isinstance(report.body, str):

@@ -1,6 +1,7 @@
 """Hydra accepts launchers and sweepers only from packages named ``hydra_plugins``: a thin shell."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -8,8 +9,6 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
-
-from upliftlens.causal.errors import UpliftlensError
 
 
 class InProcess(Launcher):
@@ -26,16 +25,10 @@ class InProcess(Launcher):
         Raises:
             UpliftlensError: before anything starts, for the first job whose configuration is wrong.
         """
-        loader, plans = self.hydra_context.config_loader, []
-        try:
-            for overrides in job_overrides:
-                plans.append(self.jobs.planned(self.jobs.configured(loader, self.config, overrides)))
-        except UpliftlensError as error:
-            raise UpliftlensError(f"{error}\nNothing was started (job {initial_job_idx + len(plans)})") from None
-        return [
-            JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
-            for overrides, value in zip(job_overrides, self.jobs.run(plans), strict=True)
-        ]
+        loader = self.hydra_context.config_loader
+        jobs = {tuple(each): partial(self.jobs.configured, loader, self.config, each) for each in job_overrides}
+        values = self.jobs.run(self.jobs.plans(jobs))
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=value) for value in values]
 
 
 node: dict[str, Any] = {"_target_": "hydra_plugins.upliftlens.launcher.InProcess"}

@@ -17,6 +17,7 @@ from upliftlens.benchmarks.reports.effects import effects
 from upliftlens.benchmarks.reports.figures import figure_of
 from upliftlens.benchmarks.reports.methods import Compared, compared, finished
 from upliftlens.benchmarks.reports.sheet import Sheet, gathered
+from upliftlens.benchmarks.reports.sorting import sorted_rows
 from upliftlens.benchmarks.runs.opened import find_run
 from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.benchmarks.sweeps.jobs import run_jobs
@@ -84,16 +85,21 @@ class Lab:
         return of_table(made)
 
     def results(
-        self, where: Sequence[str] | str = (), metrics: Sequence[str] = (), over: Sequence[str] | str = ()
+        self,
+        where: Sequence[str] | str = (),
+        metrics: Sequence[str] = (),
+        over: Sequence[str] | str = (),
+        sort: str | None = None,
+        top: int | None = None,
     ) -> Answer[Sheet]:
         """The finished runs of the store, a row each, or averaged over fields such as "seed"; ``where``: conditions
-        such as "model=mf", "seed<3".
+        such as "model=mf", "seed<3"; ``sort``: by a metric, the best first, or a column; ``top`` rows of them.
 
         Raises:
             UpliftlensError: for an unknown field or metric.
         """
         sheet, _, remarks = gathered(self._store, _several(where), list(metrics), _several(over))
-        return of_sheet(sheet, remarks)
+        return of_sheet(sorted_rows(sheet, sort, top), remarks)
 
     def runs(self, where: Sequence[str] | str = ()) -> list[Run]:
         """The finished runs that meet the conditions, trials left out.
@@ -151,7 +157,7 @@ class Lab:
         x: str = "ndcg@10",
         y: str = "uplift@10/snips",
     ) -> "Figure":
-        """A figure of finished runs: kind "uplift", "qini", "reliability", "scatter" or "overlap".
+        """A figure of finished runs: kind "uplift", "qini", "reliability", "scatter", "overlap" or "learning".
 
         Raises:
             UpliftlensError: for an unknown kind or method, or runs that lack what it shows.

@@ -42,7 +42,7 @@ from upliftlens.causal.intervals import Interval, Resampling, bounds, draws, poo
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("uplift", "qini", "scatter", "reliability", "overlap")
+KINDS = ("uplift", "qini", "scatter", "reliability", "overlap", "learning")
 _READ = {"uplift": ["auuc"], "qini": ["auuc"], "reliability": ["ece"]}
 """The metrics whose sums a kind draws; a scatter plot draws those that the user names."""
 
@@ -62,6 +62,11 @@ def figure_of(
     if kind == "overlap":
         chosen = [run for name in methods for run in runs_of(records, name)] if methods else records
         return overlap_figure(chosen), f"propensities of {len(chosen)} runs"
+    if kind == "learning":
+        of_method = {
+            name: runs_of(records, name) for name in methods or sorted({"/".join(label(run)) for run in records})
+        }
+        return learning_figure(of_method), f"{sum(map(len, of_method.values()))} runs"
     records = once_per_fit(records, _READ.get(kind, [x, y]))
     runs = {}
     for name in methods or sorted({"/".join(label(record)) for record in records}):
@@ -156,6 +161,32 @@ def _reliability(runs: Sequence[Evaluation], interval: Resampling) -> Reliabilit
     filled = np.isfinite(line.y)
     columns = (line.x, line.y, line.lo, line.hi, np.mean(counts, axis=0))
     return Reliability(*(np.asarray(column)[filled] for column in columns))
+
+
+def learning_figure(runs: Mapping[str, Sequence[Record]]) -> "Figure":
+    """The monitored metric on validation rows after each epoch, a line per run, the runs of a method in one colour.
+
+    Raises:
+        UpliftlensError: for runs without such values, or monitored by several metrics.
+    """
+    lines, monitors = [], set()
+    for colour, (name, of_method) in enumerate(runs.items()):
+        for number, record in enumerate(of_method):
+            points = [(line["epoch"], line["validation"]) for line in record.epochs if "validation" in line]
+            if points:
+                epoch, value = np.transpose(np.asarray(points, float))
+                lines.append(Line(name if number == 0 else f"_{name}", epoch, value, colour))
+                monitors.add(record.diagnostics["monitor"])
+    if not lines:
+        raise UpliftlensError(
+            "no finished run here was watched on validation rows: take one with train.patience above 0"
+        )
+    if len(monitors) > 1:
+        raise UpliftlensError(
+            f"the runs were watched by {' and '.join(sorted(monitors))}, which can't share an axis: choose methods of "
+            "one, or --where diagnostics.monitor=NAME"
+        )
+    return line_plot(lines, "Learning curves, a line per run", "epoch", f"{monitors.pop()} on validation rows")
 
 
 def overlap_figure(records: Sequence[Record]) -> "Figure":

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from upliftlens.benchmarks.metrics.registry import is_weighted
 from upliftlens.benchmarks.runs.records import DEFAULT_METRICS, Record, default_metrics, to_json
 from upliftlens.causal.errors import UpliftlensError, did_you_mean, unknown
 
-IDENTITY = ("data", "split", "model", "loss", "objective")
+IDENTITY = ("data", "split", "model", "loss", "objective", "propensity")
 """The fields that identify a run, in the order of a table's columns."""
 
 _NO_COLUMN = (
@@ -44,7 +45,8 @@ Fields = Mapping[str, Any]
 def fields(record: Record) -> dict[str, Any]:
     """The fields of a record that a condition can name: by dotted path, and by the short names that a table shows.
 
-    Short: ``data`` and ``split`` (their names), any path inside ``config`` without that word (``train.lr``), and a
+    Short: ``data``, ``split`` and ``propensity`` (their names), any path inside ``config`` without that word
+    (``train.lr``), and a
     metric's name for its value (``rmse``). If a short name is also a field of the record, it means that field.
     """
     content = to_json(record)
@@ -54,6 +56,7 @@ def fields(record: Record) -> dict[str, Any]:
         **dict(_flat(content, "")),
         "data": record.data.get("name"),
         "split": record.split.get("name"),
+        "propensity": record.config.get("propensity", {}).get("name"),
     }
 
 
@@ -73,6 +76,10 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
         values = [flat.get(name) for _, flat in kept]
         if sign not in ("=", "!=") and any(map(_is_number, values)) and _number(bound) is None:  # they have no order
             raise UpliftlensError(f"--where '{name}{sign}{bound}': {name} is a number and '{bound}' is none")
+        if name == "sweep" and sign in ("=", "!="):  # of all that a run belongs to
+            belongs = [bound in ({record.sweep, *record.sweeps} - {None} or {"null"}) for record, _ in kept]
+            kept = [pair for pair, inside in zip(kept, belongs, strict=True) if inside == (sign == "=")]
+            continue
         kept = [(record, flat) for record, flat in kept if _holds(flat, name, sign, bound)]
     return [record for record, _ in kept]
 
@@ -81,17 +88,24 @@ def once_per_fit(records: Sequence[Record], metrics: Sequence[str]) -> list[Reco
     """The records, with one finished run for each fit: a fit that was measured twice is one experiment.
 
     Kept is the run that has most of the ``metrics`` (the usual ones if empty), the latest in a tie. Two ways to measure
-    it (``measured_as``) are two experiments.
+    it (``measured_as``, and for metrics that are weighted by it the propensity) are two experiments.
     """
     names = metrics or DEFAULT_METRICS
     by_metrics = sorted(records, key=lambda record: (sum(name in record.metrics for name in names), record.created))
     kept = {
-        (record.fit_key, record.trial, text(measured_as(record, metrics))): id(record)
+        (record.fit_key, record.trial, text(measured_as(record, metrics)), _weights(record, metrics)): id(record)
         for record in by_metrics
         if record.status == "done"
     }
     ids = set(kept.values())
     return [record for record in records if record.status != "done" or id(record) in ids]
+
+
+def _weights(record: Record, metrics: Sequence[str]) -> str:
+    """The propensity, as text, if one of the metrics (the usual ones if empty) was measured by it."""
+    shown = metrics or default_metrics(record.metrics)
+    weighted = any(name in record.metrics and is_weighted(name) for name in shown)
+    return text(record.config.get("propensity")) if weighted else ""
 
 
 def asks_for(where: Sequence[str], field: str) -> bool:

@@ -57,12 +57,19 @@ class Answer(NamedTuple):
     remarks: list[str]
 
 
-def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Format, over: Sequence[str]) -> Answer:
+def results(
+    store: Store,
+    where: Sequence[str],
+    metrics: Sequence[str],
+    form: Format,
+    over: Sequence[str],
+    arranged: Callable[[Sheet], Sheet] = lambda sheet: sheet,
+) -> Answer:
     """The store's records that meet all conditions, in the given form.
 
     ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold;
-    empty gives a row per run. Trials of a search are left out unless a condition names ``trial``. The remarks list
-    unreadable files and what was left out.
+    empty gives a row per run. ``arranged``: sorts or cuts the table. Trials of a search are left out unless a condition
+    names ``trial``. The remarks list unreadable files and what was left out.
 
     Raises:
         UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
@@ -76,7 +83,7 @@ def results(store: Store, where: Sequence[str], metrics: Sequence[str], form: Fo
         remarks += _of_intervals(records, averaged)
         if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
             remarks.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
-    return Answer(render(sheet, form), remarks)
+    return Answer(render(arranged(sheet), form), remarks)
 
 
 def selected(store: Store, where: Sequence[str]) -> tuple[list[Record], list[str]]:

@@ -41,7 +41,8 @@ class Record:
     ``environment`` see ``benchmarks.system.environment.collect``: provenance, not part of the key
     ``epochs``      one row per epoch; ``diagnostics``  whatever a method reports about itself
     ``created``, ``finished``  UTC, ISO 8601
-    ``sweep``       the name of the sweep that computed it, or None; a later sweep that looks it up is not named
+    ``sweep``       the name of the sweep that computed it, or None
+    ``sweeps``      of all sweeps of the store that it belongs to; not part of the file
     ``per_user_checksum``  of the file with the sums behind the metrics, as it was stored with the record; None: of a
                     record from before there was one
     """
@@ -66,6 +67,7 @@ class Record:
     error: Failure | None = None
     finished: str | None = None
     sweep: str | None = None
+    sweeps: tuple[str, ...] = field(default=(), compare=False)
     per_user_checksum: str | None = field(default=None, compare=False)
 
     @property
@@ -107,7 +109,9 @@ def now() -> str:
 
 def to_json(record: Record) -> dict[str, Any]:
     """The record as strict JSON: NaN and infinity become null, but inside ``config`` infinity stays, as "inf"."""
-    fields = {name: value for name, value in vars(record).items() if name not in ("config", "metrics", "error")}
+    fields = {
+        name: value for name, value in vars(record).items() if name not in ("config", "metrics", "error", "sweeps")
+    }
     return {
         "schema": SCHEMA,
         **plain(fields),

@@ -2,6 +2,7 @@
 
 ROOT/fits/<fit_key>/   state.npz  fit.json        the trained state; its epochs, with losses and timings
 ROOT/runs/<key>/       per_user.npz  record.json  traceback.txt (of a failure)
+ROOT/sweeps/<name>/    runs.txt: keys of runs that a sweep found
 ROOT/tracebacks/       of runs whose data failed before they had a key
 ROOT/locks/            a file per claimed key, with the process id and the start of its holder
 
@@ -129,7 +130,28 @@ def save_run(store: Store, record: Record, per_user: Mapping[str, np.ndarray]) -
     with _writing(store):
         stored = replace(record, per_user_checksum=arrays.checksum_of(path))
     _write(store, path.with_name("record.json"), lambda file: file.write(sealed(to_json(stored))))
+    with suppress(OSError):
+        path.with_name("traceback.txt").unlink(missing_ok=True)  # of an earlier attempt
     return stored
+
+
+def add_to_sweep(store: Store, sweep: str, key: str) -> None:
+    """Notes that a run belongs to a sweep that did not compute it."""
+    path = store.root / "sweeps" / sweep / "runs.txt"
+    with _writing(store):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:  # a line is appended whole, so several processes may
+            file.write(f"{key}\n")
+
+
+def _sweeps(store: Store) -> dict[str, tuple[str, ...]]:
+    """By the key of a run, the sweeps that it was added to."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in sorted((store.root / "sweeps").glob("*/runs.txt")):
+        with suppress(OSError, UnicodeDecodeError):
+            for key in set(path.read_text().split()):
+                found[key] = (*found.get(key, ()), path.parent.name)
+    return found
 
 
 def save_failure(store: Store, record: Record, error: BaseException, trace: str) -> Record:
@@ -201,6 +223,9 @@ def list_records(store: Store) -> Listing:
     for running in (from_json(content) for content in claimed if content is not None):
         if running.key not in records or records[running.key].status != "done":
             records[running.key] = running
+    for key, names in _sweeps(store).items():
+        if key in records:
+            records[key] = replace(records[key], sweeps=names)
     return Listing(sorted(records.values(), key=lambda record: (record.created, record.key)), problems)
 
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hydra import initialize_config_module
@@ -22,20 +22,23 @@ from upliftlens.benchmarks.config.sections import Configuration, configuration_o
 from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored
 from upliftlens.benchmarks.runs.records import Record
+from upliftlens.benchmarks.runs.store import Store, add_to_sweep
 from upliftlens.benchmarks.sweeps.tell import differing, tell_done
 from upliftlens.benchmarks.system.talk import say_styled
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError, unknown
 
 
 @dataclass
 class Jobs:
     """The jobs of a command that are done or failed so far. It is Hydra's task function, too.
 
-    ``ready(plans)`` is called before the first of them starts.
+    ``ready(plans)`` is called before the first of them starts. ``lenient``: combinations that don't go together are
+    left out, with a line of each.
     """
 
     sweep: bool
     ready: Callable[[Sequence[Plan]], object]
+    lenient: bool = False
     done: list[Record] = field(default_factory=list)
     failed: list[UpliftlensError] = field(default_factory=list)
 
@@ -45,6 +48,27 @@ class Jobs:
         """The plan of a job. Options that its model does not read are an error of a run, a remark of a sweep."""
         job = plan(configuration)
         return job if self.sweep else refuse_ignored(job)
+
+    def plans(self, jobs: Mapping[tuple[str, ...], Callable[[], Configuration]]) -> list[Plan]:
+        """The plans of all jobs, whose configurations are given by their overrides.
+
+        Raises:
+            UpliftlensError: for the first job that is wrong; if ``lenient``, only if all are.
+        """
+        plans, errors = [], []
+        shared = set.intersection(*map(set, jobs))
+        for number, (overrides, configuration) in enumerate(jobs.items()):
+            try:
+                plans.append(self.planned(configuration()))
+            except UpliftlensError as error:
+                if not self.lenient:
+                    raise UpliftlensError(f"{error}\nNothing was started (job {number})") from None
+                errors.append(error)
+                which = " ".join(text for text in overrides if text not in shared)
+                say_styled(("left out", "yellow"), f"  {which}: {error}")
+        if errors and not plans:
+            raise UpliftlensError(f"no combination is left. {errors[0]}")
+        return plans
 
     def run(self, plans: Sequence[Plan]) -> list[float]:
         """Runs jobs and prints a line of each; their validation values, NaN for a job without one."""
@@ -57,7 +81,10 @@ class Jobs:
         ):
             value, place = None, f"{number} of {len(plans)}" if len(plans) > 1 else ""
             if outcome.status in ("computed", "stored"):
-                self.done.append(tell_done(job, outcome, place, options))
+                record = tell_done(job, outcome, place, options)
+                self.done.append(record)
+                if self.sweep and job.group and record.sweep != job.group and job.group not in record.sweeps:
+                    add_to_sweep(Store(job.store), job.group, record.key)
                 value = self.done[-1].diagnostics["validation"]
             else:
                 self.failed.append(UpliftlensError(outcome.message))
@@ -111,7 +138,8 @@ def run_jobs(
         UpliftlensError: for a configuration that can't be composed, and for a run that failed; in a sweep after its
             last job.
     """
-    jobs = Jobs(verb == "sweep", ready)
+    lenient, arguments = _lenient(arguments)
+    jobs = Jobs(verb == "sweep", ready, lenient)
     flags = any(text.startswith(("-", "hydra.mode=")) for text in arguments)  # --help, --cfg job, ...
     if not (jobs.sweep or flags):
         jobs.run([jobs.planned(configured(arguments))])
@@ -141,3 +169,16 @@ def run_jobs(
             "Nothing was started; finished runs are safe"
         ) from None
     return jobs.finished()
+
+
+def _lenient(arguments: Sequence[str]) -> tuple[bool, list[str]]:
+    """Whether ``incompatible=leave_out`` is among the words, and the others.
+
+    Raises:
+        UpliftlensError: for another value.
+    """
+    stated = [text.partition("=")[2] for text in arguments if text.startswith("incompatible=")]
+    for value in stated:
+        if value not in ("refuse", "leave_out"):
+            raise unknown("value of incompatible", value, ("refuse", "leave_out"))
+    return "leave_out" in stated[-1:], [text for text in arguments if not text.startswith("incompatible=")]

@@ -11,7 +11,41 @@ from plugin_sources import BACKBONE
 from shell import call, programs, records, spawn
 from wandb_reader import read_run
 
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.training.programs import compilations
+
+
+def test_a_combination_that_does_not_go_together_is_left_out_if_asked(tmp_path, capsys):
+    several = ("model=mf,popularity", "loss=squared,logistic", "objective=naive,cvib")
+    assert call("sweep", tmp_path, *several) == 1
+    assert "Nothing was started (job 1)" in capsys.readouterr().err and not records(tmp_path)
+    assert call("sweep", tmp_path, *several, "incompatible=leave_out") == 0
+    shown = capsys.readouterr().err
+    assert "left out  model=mf loss=squared objective=cvib: objective=cvib makes no sense with loss=squared" in shown
+    assert {(record["loss"], record["objective"]) for record in records(tmp_path)} == {
+        ("squared", "naive"), ("logistic", "naive"), ("logistic", "cvib"), (None, "")
+    }  # fmt: skip
+    assert call("sweep", tmp_path, "model=mf", "loss=squared,bpr", "objective=cvib", "incompatible=leave_out") == 1
+    assert "no combination is left. objective=cvib makes no sense" in capsys.readouterr().err
+    assert call("sweep", tmp_path, *several, "incompatible=drop") == 1
+    assert "unknown value of incompatible 'drop'" in capsys.readouterr().err
+
+
+def test_a_run_that_a_sweep_found_belongs_to_it_and_lines_count(tmp_path, capsys):
+    assert call("run", tmp_path, "model=popularity") == 0
+    assert call("sweep", tmp_path, "model=popularity", "seed=0,1", "group=mine") == 0
+    assert call("sweep", tmp_path, "model=popularity", "seed=0,1", "group=mine") == 0
+    shown = capsys.readouterr().err
+    assert "done  1 of 2  " in shown and "done  2 of 2  " in shown and "(found)" in shown
+
+    def listed(where):
+        assert main(["results", "--where", where, "--format", "csv", f"--store={tmp_path}"]) == 0
+        return capsys.readouterr().out.count("popularity")
+
+    assert [listed(where) for where in ("sweep=mine", "sweep!=mine", "sweep=null")] == [2, 0, 0]
+    assert call("sweep", tmp_path, "model=popularity", "metrics.interval.level=0.9,0.8") == 0
+    assert "metrics.interval.level=0.9  " in capsys.readouterr().err
+    assert listed("sweep=mine") == 2
 
 
 def test_three_seeds_and_three_learning_rates_compile_one_program(tmp_path):
