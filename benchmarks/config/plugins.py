@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType, UnionType
 from typing import Any, NamedTuple, get_type_hints
@@ -135,7 +135,13 @@ def place(point: EntryPoint) -> str:
 
 def built_in(point: EntryPoint) -> bool:
     """Whether an entry point is one of Upliftlens' own."""
-    return point.dist is not None and point.dist.name == "upliftlens"
+    return point.dist is not None and _package(point.dist) == "upliftlens"
+
+
+@cache
+def _package(distribution: Distribution) -> str:
+    """Its name, once per process: reading it parses the metadata, and every composition asks for every entry point."""
+    return distribution.name
 
 
 def installed(group: str) -> list[EntryPoint]:

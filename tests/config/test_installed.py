@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from upliftlens.benchmarks.cli.doctor import _plugins
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config import plugins as registry
 from upliftlens.benchmarks.config.choices import groups
+from upliftlens.benchmarks.config.compose import configured
 
 PLUGINS = {  # of every group: name, attribute, source, what chooses it, what its configuration then states
     "models": ("shrunken_mean", "model", SOLVER, "model=shrunken_mean", {"shrink": 5.0}),
@@ -201,7 +203,7 @@ def test_an_installed_objective_is_a_choice_with_its_options(install, tmp_path, 
     assert "did you mean 'factor'" in capsys.readouterr().err
 
 
-WEIGHED = ("model=additive", "objective=ips", "propensity=popularity")
+WEIGHED = ("model=additive", "train.optimizer=adam", "objective=ips", "propensity=popularity")
 
 
 def test_an_installed_split_is_a_choice_and_says_which_parts_have_a_propensity(install, tmp_path, capsys):
@@ -228,7 +230,7 @@ def test_an_installed_split_is_a_choice_and_says_which_parts_have_a_propensity(i
 
 
 def test_an_installed_propensity_is_a_choice_whose_code_is_in_the_key(install, tmp_path, capsys):
-    words = ("model=additive", "objective=ips", "propensity=by_user")
+    words = ("model=additive", "train.optimizer=adam", "objective=ips", "propensity=by_user")
     install("propensities", "by_user", "kind", PROPENSITY)
     assert call("run", tmp_path, *words) == 0
     assert "propensity by_user: " in (said := capsys.readouterr().err) and "depends on the user only" in said
@@ -240,3 +242,11 @@ def test_an_installed_propensity_is_a_choice_whose_code_is_in_the_key(install, t
     assert len({item["fit_key"] for item in (plain, root, edited)}) == 3
     assert plain["metrics"] == edited["metrics"] != root["metrics"]
     assert plain["diagnostics"]["propensity"]["inverse_ratio"] == pytest.approx(1, abs=0.1)
+
+
+def test_composing_again_reads_no_metadata_of_packages(monkeypatch):
+    configured(["model=mf"])
+    read = []
+    monkeypatch.setattr(PathDistribution, "read_text", lambda package, name: read.append(name))
+    configured(["model=mf"])
+    assert not read
