@@ -9,7 +9,8 @@ from upliftlens.benchmarks.data.fetch import FetchFailed
 from upliftlens.benchmarks.sweeps import jobs
 
 SMALL = (
-    *("model=additive", "seed=0", "train.epochs=2", "metrics.interval.resamples=50", "progress=false"),
+    *("model=additive", "train.optimizer=adam", "seed=0", "train.epochs=2"),
+    *("metrics.interval.resamples=50", "progress=false"),
     *("metrics.world.ratings.steps=1000", "metrics.world.watched.steps=1000"),
 )
 

@@ -182,7 +182,7 @@ def test_the_model_is_a_choice_where_its_package_is_installed(tmp_path):
     (site / "my_model.py").write_text(PLUGIN.read_text())
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-models\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text("[upliftlens.models]\ndistance = my_model:model\n")
-    words = ["run", *TINY, f"store={store}", f"cache={tmp_path}", "model=distance", "model.dim=5"]
+    words = ["run", *TINY, f"store={store}", f"cache={tmp_path}", "model=distance", "model.dim=3"]
     done = subprocess.run(
         [sys.executable, "-m", "upliftlens.benchmarks.cli", *words],
         env={**os.environ, "PYTHONPATH": str(site)},
@@ -192,7 +192,7 @@ def test_the_model_is_a_choice_where_its_package_is_installed(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     (record,) = records(store)
-    assert record["model"] == "distance" and record["config"]["model"]["dim"] == 5
+    assert record["model"] == "distance" and record["config"]["model"]["dim"] == 3
 
 
 def test_both_ways_of_scoring_agree():

@@ -11,6 +11,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -244,13 +245,15 @@ def client(server: Server, cache: Path) -> subprocess.Popen[str]:
 
 def test_two_processes_fetch_once(server: Server, tmp_path: Path) -> None:
     server.gate.clear()
-    first = client(server, tmp_path)
-    assert server.half_sent.wait(60)
-    second = client(server, tmp_path)
-    assert second.stderr is not None and "waiting for process" in second.stderr.readline()
-    server.gate.set()
-    (item, _), (two, _) = first.communicate(timeout=60), second.communicate(timeout=60)
-    assert (first.returncode, second.returncode) == (0, 0) and item == two != "" and server.requests == 1
+    with ThreadPoolExecutor() as beside:
+        first = beside.submit(data.load, config_for(server.url, server.body), tmp_path)  # this process is the first
+        assert server.half_sent.wait(60)
+        second = client(server, tmp_path)
+        assert second.stderr is not None and "waiting for process" in second.stderr.readline()
+        server.gate.set()
+        fingerprint = first.result(timeout=60).fingerprint
+    shown, _ = second.communicate(timeout=60)
+    assert second.returncode == 0 and shown.strip() == fingerprint and server.requests == 1
     assert left(tmp_path) == ["a.zip"]
 
 

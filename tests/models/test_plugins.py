@@ -36,11 +36,15 @@ def backbone(tmp_path):
 
 def test_a_backbone_from_a_file_runs_under_any_loss(backbone, tmp_path):
     store = tmp_path / "runs"
-    assert call("run", store, f"model.file={backbone}", "model.dim=3", "loss=bpr") == 0
-    assert call("sweep", store, f"model.file={backbone}", "model.dim=3,5", "loss=squared,logistic") == 0
+    assert call("run", store, f"model.file={backbone}", "model.dim=5", "loss=bpr") == 0
+    assert call("sweep", store, f"model.file={backbone}", "model.dim=3", "loss=squared,logistic") == 0
     stored = records(store)
-    assert len(stored) == 5 and {item["model"] for item in stored} == {"mine"}
-    assert {item["config"]["model"]["dim"] for item in stored} == {3, 5}
+    assert {item["model"] for item in stored} == {"mine"}
+    assert {(item["loss"], item["config"]["model"]["dim"]) for item in stored} == {
+        ("bpr", 5),
+        ("squared", 3),
+        ("logistic", 3),
+    }
 
 
 def test_an_edited_plugin_is_another_run(backbone, tmp_path):

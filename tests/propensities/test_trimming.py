@@ -22,7 +22,7 @@ from upliftlens.causal.propensities.trimming import trimmed
 
 WORDS = (
     *("data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=8", "data.test_per_user=10"),
-    *("model=additive", "objective=ips", "propensity=popularity", "split=kfold"),
+    *("model=additive", "train.optimizer=adam", "objective=ips", "propensity=popularity", "split=kfold"),
 )
 
 

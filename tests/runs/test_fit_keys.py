@@ -5,6 +5,7 @@ import pytest
 from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.metrics import registry
 from upliftlens.benchmarks.runs import feeding
+from upliftlens.benchmarks.runs.failures import RunFailed
 from upliftlens.benchmarks.runs.plan import fit_identity, plan
 from upliftlens.benchmarks.runs.run import run
 from upliftlens.benchmarks.system.talk import quiet
@@ -56,12 +57,13 @@ def test_lbfgs_sees_every_row_at_every_step(words, tmp_path, monkeypatch):
     def spied(data, *arguments):
         this_feed = feed(data, *arguments)
         seen.append((this_feed.n_steps, len(data.log), this_feed.arrays.packed.shape[0]))
-        return this_feed
+        raise UpliftlensError("seen enough: nothing has to be trained")
 
     feed = feeding.feed
     monkeypatch.setattr(feeding, "feed", spied)
     small = ("data.n_users=60", "data.n_items=40", "train.epochs=1", "model.dim=2", "trial=true", "train.layout=pairs")
     folders = (f"store={tmp_path}", f"cache={tmp_path}/cache")
-    run(planned(*words, *small, "train.optimizer=lbfgs", "train.batch_size=7", *folders), quiet)
+    with pytest.raises(RunFailed, match="seen enough"):
+        run(planned(*words, *small, "train.optimizer=lbfgs", "train.batch_size=7", *folders), quiet)
     assert [steps for steps, *_ in seen] == [1]
     assert words[0] == "data=synthetic" or seen[0][2] > seen[0][1], "the world is too small for this test"

@@ -94,7 +94,7 @@ def test_a_propensity_that_can_not_be_started_from_is_refused(options, fragment,
 
 
 @pytest.mark.parametrize(
-    "options", [["train.layout=tiles"], ["model=mlp", "objective=escm2_dr_given", "loss=logistic"]]
+    "options", [["train.layout=tiles"], ["model=mlp", "model.layers=[4]", "objective=escm2_dr_given", "loss=logistic"]]
 )
 def test_a_run_starts_from_the_propensities_of_its_configuration(options, tmp_path):
     for propensity in ("popularity", "oracle"):

@@ -46,7 +46,7 @@ def test_a_world_fitted_without_the_test_rows_stands_beside_the_accuracy_of_plai
     ((version, (_, effects)),) = worlds
     assert version == ("version", VERSION) and len(effects) == 16, "all name the same world"
     before = world.stat().st_mtime_ns
-    assert run(folder, "model=additive", "train.epochs=1", words=words) == 0
+    assert run(folder, "model=additive", "train.optimizer=adam", "train.epochs=1", words=words) == 0
     assert world.stat().st_mtime_ns == before
     assert run(folder, "model=popularity", "split.fold=1", words=words) == 0
     assert len(list((folder / "cache" / "worlds").glob("*.npz"))) == 2, "another split, another world"

@@ -84,7 +84,7 @@ def test_runs_of_a_table_are_planned_once_and_composed_once_for_each_row_and_blo
 def test_a_grid_plans_its_points_only_in_each_fold(counted, tmp_path):
     content = {
         **tables_of.definition("schnabel-2"), "folds": 2, "grid": {"train.l2": [1.0, 2.0, 3.0]}, "seeds": [0],
-        "common": [*WORLD, "model=additive", "train.l2=9.0"], "rows": {"naive": []},
+        "common": [*WORLD, "model=additive", "train.optimizer=adam", "train.l2=9.0"], "rows": {"naive": []},
         "columns": {"MSE": {"metric": "mse", "criterion": "mse", "options": []}},
         "interval": {"level": 0.95, "resamples": 100, "seed": 0},
     }  # fmt: skip

@@ -25,7 +25,7 @@ from upliftlens.models.query import of_users
 WORLD = [
     "data=synthetic", "data.n_users=40", "data.n_items=30", "data.ratings_per_user=12", "data.test_per_user=4",
     "split=given", "propensity=oracle", "train.schedule=constant", "train.epochs=6", "train.batch_size=128",
-    "metrics.interval.resamples=40",
+    "train.optimizer=adam", "metrics.interval.resamples=40",
 ]  # fmt: skip
 FULL = tables.definition("coat")
 SMALL = {
@@ -257,7 +257,8 @@ def test_differences_are_between_rows_trained_the_same_way(tmp_path):
 
 def test_everywhere_means_over_all_pairs_of_the_world(tmp_path):
     grid = ["data=grid", "data.n_users=50", "data.n_items=40", "data.density=0.1", "split=given", "train.epochs=2"]
-    plan = planned([*grid, "model=additive", "loss=squared"], ["metrics.names=[mse]"], where(tmp_path))
+    row = [*grid, "model=additive", "train.optimizer=adam", "loss=squared"]
+    plan = planned(row, ["metrics.names=[mse]"], where(tmp_path))
     (evaluation,) = runs_of([plan], everywhere=True).evaluations
     prepared = prepare(plan, quiet)
     trained = restore(plan, prepared, quiet.say)

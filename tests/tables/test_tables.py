@@ -225,7 +225,7 @@ def test_every_user_of_the_published_world_has_enough_ones_for_its_dcg(ml_100k):
 def test_runs_are_chosen_by_cross_validation_and_resumed(tmp_path):
     content = {
         **tables.definition("schnabel-2"),
-        "common": [*WORLD, "propensity=oracle", "model=additive"],
+        "common": [*WORLD, "propensity=oracle", "model=additive", "train.optimizer=adam"],
         "folds": 2,
         "grid": {"train.l2": [1.0, 1e6]},
         "columns": {"mae": {"metric": "mae", "criterion": "mae/ips", "options": ["loss=absolute", "train.epochs=15"]}},

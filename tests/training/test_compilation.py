@@ -10,7 +10,7 @@ from upliftlens.benchmarks.runs.store import list_records, open_store
 from upliftlens.benchmarks.training.programs import _repairing
 
 WORDS = ("data=synthetic", "data.n_users=60", "data.n_items=60", "data.ratings_per_user=12", "data.test_per_user=4",
-         "model=additive", "train.epochs=3", "metrics.names=[rmse]")  # fmt: skip
+         "model=additive", "train.optimizer=adam", "train.epochs=3", "metrics.names=[rmse]")  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
