@@ -47,7 +47,8 @@ def run(flags: argparse.Namespace) -> int:
         raise UpliftlensError(f"{name}: there is no such file (or data set: see `upliftlens data list`)")
     config = data.configure(name, options)
     if flags.action == "check" and getattr(config, "path", None):
-        if (report := data.check(Path(config.path), config)) is not None:
+        report = data.check(Path(config.path), config, lambda line: out.print(line, markup=False))
+        if report is not None:
             for problem in report.problems:
                 out.print(str(problem), markup=False)
             shown = "" if report.count == len(report.problems) else f", the first {len(report.problems)} of them above"

@@ -44,6 +44,7 @@ def file_source(
     def load(config: Any, cache: Path, say: Say | None) -> Dataset:
         with watched(say) as progress:
             files, origin = obtain(config, cache, progress)
+        files = files._replace(say=say)
         return construct(files, config, origin, say) if construct else build(read(files, config), config, origin)
 
     return DataSource(name, options, load, read)

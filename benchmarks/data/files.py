@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError
 
 DEPTH = 3  # folders below the given one that are looked into
@@ -17,12 +18,16 @@ _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOF
 
 
 class Files(NamedTuple):
-    """``names``: paths inside of ``origin``, with forward slashes; ``chosen``: the one that a user named, or None."""
+    """``names``: paths inside of ``origin``, with forward slashes; ``chosen``: the one that a user named, or None.
+
+    ``say``: None, or takes a line for the user about a file that was read.
+    """
 
     origin: str
     names: tuple[str, ...]
     read: Callable[[str], bytes]
     chosen: str | None = None
+    say: Say | None = None
 
     def find(self, name: str) -> str | None:
         """The path with the fewest folders that is ``name`` or ends with ``/name``, or None."""

@@ -28,6 +28,7 @@ from upliftlens.benchmarks.data.scan import (
     read_rows,
     scan,
 )
+from upliftlens.benchmarks.system.talk import Say, say_once
 
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
 
@@ -37,14 +38,17 @@ def read_ratings(files: Files, path: str, layout: Layout, config: DataConfig) ->
     scale = config.scale if config.feedback == "explicit" or not layout.adjustable else None
     repeats = "delete one, or data.filter.duplicates=last (or first, mean)"
     checks = Checks(scale, repeats if config.filter.duplicates == "error" else None)
-    return read_columns(files.read(path), files.label(path), config.encoding, layout, checks)
+    return read_columns(files.read(path), files.label(path), config.encoding, layout, checks, files.say)
 
 
-def read_columns(data: bytes, file: str, encoding: str, layout: Layout, checks: Checks) -> pd.DataFrame:
+def read_columns(
+    data: bytes, file: str, encoding: str, layout: Layout, checks: Checks, say: Say | None
+) -> pd.DataFrame:
     """Columns ``user``, ``item`` (text, or i64 with ``integer_ids``), ``value`` f32 and, if there is one, ``time``.
 
     ``time`` is i64, or f64 where one has a fraction. Rows are in file order; a log without a value column has value 1
-    everywhere. Blanks around ids are cut.
+    everywhere. Blanks around ids are cut. The index is the line of the file that a row begins on.
+    ``say`` is given a sentence where rows span several lines.
 
     Raises:
         BadData: with every problem of the file.
@@ -65,6 +69,9 @@ def read_columns(data: bytes, file: str, encoding: str, layout: Layout, checks: 
         refuse(scan(text, file, columns, layout, checks))
     if not clean:
         refuse([Problem(file, None, None, reason, "compare the lines of the file with one another")])
+    table.index, remark = _lines(text, file, layout, len(table))
+    if remark and say is not None:
+        say_once(remark, say)
     return table
 
 
@@ -207,6 +214,19 @@ def _parse(text: str, layout: Layout, columns: Columns) -> tuple[pd.DataFrame, b
     ends = rf"[{re.escape(separator)}\n]"
     more = re.search(rf"(?:\A|{ends}) *{QUOTED}(?! *(?:{ends}|\Z))", text)  # behind a quoted field
     return table, len(raw) == lines - layout.header and not (padded or begins or more)
+
+
+def _lines(text: str, file: str, layout: Layout, n_rows: int) -> tuple[pd.Index, str]:
+    """The line that each row begins on, and a sentence on rows that span several lines: those may be meant, or not."""
+    last = text.count("\n") + 1
+    if n_rows == last - layout.header:
+        return pd.RangeIndex(1 + layout.header, 1 + last), ""
+    begin, end = np.array([row[:2] for row in islice(read_rows(text, layout), int(layout.header), None)]).T
+    several = begin[end > begin]
+    return pd.Index(begin), (
+        f"{file}: {len(several):,} of {n_rows:,} rows take several lines, the first from line {several[0]}, the "
+        f"longest {(end - begin).max() + 1:,}. If that isn't meant, delete the stray quotes: they take rows in"
+    )
 
 
 def _clean(table: pd.DataFrame, checks: Checks) -> bool:

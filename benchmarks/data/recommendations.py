@@ -50,16 +50,14 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
 
     def column(name: str, holds: str, repeats: str | None = None) -> pd.DataFrame:
         checks = Checks((0.0, 1.0), repeats)
-        return read_columns(data, file, config.encoding, layout._replace(value=name, holds=holds), checks)
+        return read_columns(data, file, config.encoding, layout._replace(value=name, holds=holds), checks, files.say)
 
     repeats = "delete one, or data.filter.duplicates=last (or first)"  # a treatment has no mean
     log = column(columns.outcome, "outcome", repeats if config.filter.duplicates == "error" else None)
     treated = column(columns.treated, "treated")["value"].to_numpy()
     refuse(
-        Problem(
-            file, int(row) + 1 + config.header, columns.treated, f"treated {treated[row]:g} is not 0 or 1", "correct it"
-        )
-        for row in np.flatnonzero(~np.isin(treated, (0, 1)))
+        Problem(file, log.index[row], columns.treated, f"treated {treated[row]:g} is not 0 or 1", "correct it")
+        for row in np.flatnonzero(~np.isin(treated, (0, 1))).tolist()
     )
     log["treated"] = treated > 0
     given = columns.propensity

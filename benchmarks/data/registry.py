@@ -88,8 +88,10 @@ def _source(config: Any) -> Entry:
     return chosen("data", {key: getattr(config, key) for key in ("format", "name") if hasattr(config, key)})
 
 
-def check(path: Path, config: DataConfig) -> BadData | None:
+def check(path: Path, config: DataConfig, say: Say | None = None) -> BadData | None:
     """The problems of the files at ``path``, read with the options ``config``, at most 100; None if there are none.
+
+    ``say`` takes lines for the user about what is no problem for sure.
 
     Raises:
         UpliftlensError: if there is no such file or archive, or the data set is not read from files.
@@ -97,7 +99,7 @@ def check(path: Path, config: DataConfig) -> BadData | None:
     read = _source(config).value.read
     if read is None:
         raise UpliftlensError(f"data set '{config.name}' is not read from files: there is nothing to check")
-    files = open_files(Path(path).expanduser())
+    files = open_files(Path(path).expanduser())._replace(say=say)
     try:
         read(files, config)
     except BadData as error:

@@ -14,6 +14,7 @@ from upliftlens.benchmarks.data.ratings import read_columns
 from upliftlens.benchmarks.data.scan import Checks, Layout
 from upliftlens.benchmarks.propensities.kinds import Known, PropensityKind, PropensityOptions
 from upliftlens.benchmarks.splits.kinds import Split
+from upliftlens.benchmarks.system.talk import say
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, interactions, take
 from upliftlens.causal.options import AtLeast, Within
@@ -87,7 +88,7 @@ def _read_sample(path: str, dataset: Dataset) -> Interactions:
     where = f"propensity.mar_path={path}"
     checks = Checks(dataset.scale if dataset.feedback == "explicit" else None, "delete one")
     try:
-        table = read_columns(Path(path).expanduser().read_bytes(), path, "utf-8", SAMPLE, checks)
+        table = read_columns(Path(path).expanduser().read_bytes(), path, "utf-8", SAMPLE, checks, say)
     except OSError as error:
         raise UpliftlensError(f"{where} can't be read: {error}") from error
     except BadData as error:
@@ -97,8 +98,8 @@ def _read_sample(path: str, dataset: Dataset) -> Interactions:
     for side, known in (("user", dataset.users), ("item", dataset.items)):
         index.append(pd.Index(known["id"]).get_indexer(table[side]))
         if (index[-1] < 0).any():
-            row = int(np.argmin(index[-1]))
-            raise UpliftlensError(f"{where}: {dataset.name} has no {side} '{table[side].iloc[row]}' (line {row + 2})")
+            line = table.index[int(np.argmin(index[-1]))]
+            raise UpliftlensError(f"{where}: {dataset.name} has no {side} '{table[side].loc[line]}' (line {line})")
     return interactions(index[0], index[1], table["value"], len(dataset.users), len(dataset.items))
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from upliftlens.benchmarks import data
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.data import BadData
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError
 
 PLAIN = [f"u{k % 50},i{k // 50},{1 + k % 5}" for k in range(400)]
@@ -14,10 +16,10 @@ HEAD = "user,item,rating"
 IMPLICIT = ("data.columns.value=null", "data.feedback=implicit")
 
 
-def read(tmp_path: Path, content: str, *options: str) -> Dataset:
+def read(tmp_path: Path, content: str, *options: str, say: Say | None = None) -> Dataset:
     path = tmp_path / "f.csv"
     path.write_bytes(content.encode())
-    return data.load(data.configure("csv", (f"data.path={path}", *options)), tmp_path)
+    return data.load(data.configure("csv", (f"data.path={path}", *options)), tmp_path, say)
 
 
 def refused(tmp_path: Path, content: str, *options: str) -> data.Problem:
@@ -62,6 +64,36 @@ def test_rows_between_two_stray_quotes_are_not_lost_however_lines_end(
     assert problem.line == 102 and "closes on line 302: 201 lines would be one user" in problem.what
     fingerprint = read(tmp_path, text(PLAIN)).fingerprint
     assert fingerprint == read(tmp_path, "\n".join([HEAD, *PLAIN])).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ('u0,i0,"a, b"\nu1,i1,c\n', ""),
+        (
+            'u0,i0,\nu1,i1,"a\nb, b"\nu2,i2,"c\r\nd\ne"\n',
+            "2 of 3 rows take several lines, the first from line 3, the longest 3. ",
+        ),
+        (
+            'u0,i0,\nu1,i1,"a, b\nu2,i2,"c"\nu3,i3,d\n',
+            "1 of 3 rows take several lines, the first from line 3, the longest 2. ",
+        ),
+        (
+            'u0,i0,"a, b\nu1,i1,""c, d""\nu2,i2,e, f"\n',
+            "1 of 1 rows take several lines, the first from line 2, the longest 3. ",
+        ),
+    ],
+)
+def test_rows_over_several_lines_are_counted_as_stray_quotes_may_have_taken_them_in(
+    rows: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RFC 4180 allows both a note of several lines and what stray quotes make of several rows."""
+    said = list[str]()
+    read(tmp_path, f"user,item,note\n{rows}", *IMPLICIT, say=said.append)
+    assert len(said) == bool(words) and all(words in line and "delete the stray quotes" in line for line in said)
+    assert main(["data", "check", str(tmp_path / "f.csv"), *IMPLICIT]) == 0
+    checked = capsys.readouterr().out
+    assert words in checked and "no problems found" in checked
 
 
 @pytest.mark.parametrize("row", ['"u\rx",i1,3', '"u\nx",i1,3', '"u\r\nx",i1,3', '"ux\n",i1,3'])

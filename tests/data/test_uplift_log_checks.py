@@ -97,6 +97,15 @@ def test_a_wrong_cell_is_named_with_its_line(column, cell, message, duplicates, 
         assert f"log.csv, line 4, {message}" in capsys.readouterr().err
 
 
+def test_a_wrong_cell_behind_a_note_of_several_lines_is_named_with_its_line(tmp_path):
+    note = '"a\nb\nc"'
+    lines = ["user,item,treated,outcome,note", f"u0,i0,1,1,{note}", f"u0,i1,0,1,{note}", "u1,i0,0.5,1,"]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(UpliftlensError, match=r"log\.csv, line 8, column treated: treated 0\.5 is not 0 or 1"):
+        loaded(path)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

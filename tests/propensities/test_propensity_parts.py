@@ -57,7 +57,7 @@ def test_impossible_propensities_are_refused(bad):
         expose(PropensityOptions("given", 0.0, False), data, parts, None, None)
 
 
-def test_a_sample_of_ones_own_shows_the_ratings_and_must_have_left_the_test_set(tmp_path):
+def test_a_sample_of_ones_own_shows_the_ratings_and_must_have_left_the_test_set(tmp_path, capsys):
     data, parts = toy(None)
     cells = np.ones((8, 6), bool)
     cells[parts.test.user, parts.test.item] = False
@@ -96,6 +96,10 @@ def test_a_sample_of_ones_own_shows_the_ratings_and_must_have_left_the_test_set(
         path.write_text(content, encoding="latin-1")
         with pytest.raises(UpliftlensError, match=f"^propensity.mar_path: .*{message}"):
             without_sample(data, parts, config)
+    path.write_text(f'user,item,value,note\n{lines[0]},"a\nb\nc"\nu9,i0,3,')
+    with pytest.raises(UpliftlensError, match=r"toy has no user 'u9' \(line 5\)"):
+        without_sample(data, parts, config)
+    assert "mar.csv: 1 of 2 rows take several lines, the first from line 2" in capsys.readouterr().err
     path.unlink()
     with pytest.raises(UpliftlensError, match="can't be read"):
         without_sample(data, parts, config)
