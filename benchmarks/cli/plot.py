@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.runs.store import existing_store
 from upliftlens.benchmarks.system.talk import console
 
 
@@ -27,8 +27,7 @@ def run(flags: argparse.Namespace) -> int:
     from upliftlens.benchmarks.reports.figures import figure_of
 
     check_path(Path(flags.out))
-    store = Store(Path(flags.store).expanduser())
-    figure, shown = figure_of(store, flags.kind, flags.methods, flags.where, flags.x, flags.y)
+    figure, shown = figure_of(existing_store(flags.store), flags.kind, flags.methods, flags.where, flags.x, flags.y)
     save(figure, Path(flags.out))
     console.print(f"{flags.out}: {shown}", markup=False)
     return 0

@@ -2,9 +2,8 @@
 
 import argparse
 from functools import partial
-from pathlib import Path
 
-from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.runs.store import existing_store
 from upliftlens.benchmarks.system.talk import console, table_console
 from upliftlens.causal.errors import UpliftlensError
 
@@ -37,7 +36,7 @@ def run(flags: argparse.Namespace) -> int:
     if flags.format == "json" and not flags.over and (flags.sort or flags.top):
         raise UpliftlensError("--sort and --top arrange a table: with --format json give --over, or take csv")
     arranged = partial(sorted_rows, by=flags.sort, top=flags.top)
-    store = Store(Path(flags.store).expanduser())
+    store = existing_store(flags.store)
     report = results(store, flags.where, flags.metrics or [], flags.format, flags.over, arranged)
     for remark in report.remarks:
         console.print(remark, markup=False)

@@ -19,7 +19,7 @@ from upliftlens.benchmarks.reports.methods import Compared, compared, finished
 from upliftlens.benchmarks.reports.sheet import Sheet, gathered
 from upliftlens.benchmarks.reports.sorting import sorted_rows
 from upliftlens.benchmarks.runs.opened import find_run
-from upliftlens.benchmarks.runs.store import Store, readable_records
+from upliftlens.benchmarks.runs.store import Store, existing_store, readable_records
 from upliftlens.benchmarks.sweeps.jobs import run_jobs
 from upliftlens.benchmarks.sweeps.search import Search
 from upliftlens.benchmarks.sweeps.tune import tune
@@ -115,7 +115,7 @@ class Lab:
         Raises:
             UpliftlensError: if none or several do.
         """
-        return self._run(find_run(readable_records(self._store), key))
+        return self._run(find_run(readable_records(existing_store(self.store)), key))
 
     def compare(
         self,
@@ -130,7 +130,8 @@ class Lab:
         Raises:
             UpliftlensError: for methods that can't be compared.
         """
-        return of_comparison(compared(self._store, methods, metric, _several(where), baseline, margin))
+        store = existing_store(self.store)
+        return of_comparison(compared(store, methods, metric, _several(where), baseline, margin))
 
     def recommend(self, key: str, **asked: Any) -> Any:
         """The lists of a run; ``asked``: as of ``Run.recommend``."""

@@ -62,6 +62,21 @@ def open_store(root: Path | str) -> Store:
     return store
 
 
+def existing_store(root: Path | str) -> Store:
+    """The store at ``root``, to read.
+
+    Raises:
+        UpliftlensError: if there is no such folder.
+    """
+    store = Store(Path(root).expanduser())
+    if not store.root.exists():
+        raise UpliftlensError(
+            f"the results folder {store.root} does not exist: start a run (`upliftlens run model=mf`) or name another "
+            "folder, --store FOLDER"
+        )
+    return store
+
+
 @cache
 def delete_leftovers(root: Path) -> None:
     """Deletes what crashed processes left; once per process, as looking through thousands of runs takes a second."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from stored import record
 
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.runs.records import to_json
 from upliftlens.benchmarks.runs.store import (
     Store,
@@ -191,6 +192,15 @@ def test_a_failed_run_that_is_tried_again_is_running(store: Store) -> None:
 def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert list_records(Store(tmp_path / "nothing")) == ([], [])
     assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("words", ["results", "compare mf ease", "plot uplift --out f.png", "recommend abc --user 1"])
+def test_a_verb_that_reads_says_that_the_store_is_not_there(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "nothing"
+    assert main([*words.split(), "--store", str(root)]) == 1
+    assert f"the results folder {root} does not exist: start a run" in capsys.readouterr().err
 
 
 def test_records_come_oldest_first(store: Store) -> None:
