@@ -53,6 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UpliftlensError, MemoryError) as error:
         print(f"error: {as_sentence(error)}", file=sys.stderr)
         return 1
+    except ValueError as error:
+        from upliftlens.benchmarks.system.environment import refusal_of_jax
+
+        if not (sentence := refusal_of_jax(error)):
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted: what was finished is stored, the same command continues", file=sys.stderr)
         return 130

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from upliftlens.causal.errors import UpliftlensError
@@ -48,7 +49,7 @@ NUMERICS = {
 
 _COMPILERS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 """Variables that the compiler has read before anybody could overrule them; records keep their values."""
-_DEVICES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "CUDA_VISIBLE_DEVICES")
+_DEVICES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES")
 _CHANGES_NUMBERS = re.compile(
     r"--xla\w*(?:(?:fast_math|fast_min_max|expensive_passes)\w*(?!\w|=false|=0)|optimization_level(?!\w|=3\b)"
     r"|(?:max_isa|excess_precision|prefer_vector_width|disable_hlo_passes|extra_options)\w*)"
@@ -82,6 +83,21 @@ def fix_numerics() -> None:
         raise UpliftlensError(f"JAX can't start with {stated} ({why}): unset such variables") from error
     for name, value in NUMERICS.items():
         jax.config.update(name, value)
+
+
+def refusal_of_jax(error: ValueError) -> str:
+    """A sentence on the environment variable that JAX refused while it was imported; "" for any other error."""
+    *_, (frame, _line) = walk_tb(error.__traceback__)
+    why, here = str(error), frame.f_locals  # not every message holds the variable, and none the choices
+    stated = (name for name in os.environ if name.startswith("JAX_") and name in why.upper().replace(".", "_"))
+    name = next(stated, here.get("varname", ""))
+    if frame.f_globals["__name__"] != "jax._src.config" or name not in os.environ:
+        return ""
+    choices = here.get("enum_values", here.get("enum_class", ()))
+    allowed = " or ".join(str(getattr(choice, "value", choice)) for choice in choices)
+    if not allowed and why.lower().startswith("invalid"):
+        allowed = "true or false" if "truth" in why else "a number"
+    return f"JAX refuses {name}={os.environ[name]}: {f'set it to {allowed}' if allowed else why}, or unset it"
 
 
 @cache

@@ -63,6 +63,24 @@ def test_variables_of_jax_change_no_number(monkeypatch: pytest.MonkeyPatch) -> N
     environment.collect.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("variable", "allowed"),
+    [
+        ("JAX_ENABLE_X64=maybe", "true or false"),
+        ("JAX_RANDOM_SEED_OFFSET=jax_x", "a number"),
+        ("JAX_COMPILER_DETAILED_LOGGING_MIN_OPS=x", "a number"),
+        ("JAX_DEFAULT_PRNG_IMPL=x", "threefry2x32 or threefry4x32 or rbg or unsafe_rbg or philox2x32 or philox4x32"),
+        ("JAX_NUMPY_DTYPE_PROMOTION=x", "standard or strict"),
+    ],
+)
+def test_a_variable_that_jax_refuses_is_one_sentence(variable: str, allowed: str, tmp_path: Path) -> None:
+    name, _, value = variable.partition("=")
+    command = [sys.executable, "-m", "upliftlens.benchmarks.cli", "doctor"]
+    result = subprocess.run(command, env={**os.environ, name: value}, capture_output=True, text=True, cwd=tmp_path)
+    sentence = f"error: JAX refuses {variable}: set it to {allowed}, or unset it\n"
+    assert (result.returncode, result.stderr) == (1, sentence)
+
+
 def test_a_device_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "upliftlens.benchmarks.cli", "run", "data=synthetic", f"store={tmp_path}"]
     variables = {**os.environ, "JAX_PLATFORMS": "tpu"}
