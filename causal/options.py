@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 T = TypeVar("T")
+LARGEST = 3.4028234663852886e38  # a float32, as compiled programs and stored values are
 TRACED = "traced"
 Traced = Annotated[T, TRACED]
 """Marks a float option, e.g. ``l2: Traced[float]``, as an *argument* of the compiled program.
@@ -123,7 +124,8 @@ SEEDS = Within(0, 2**32 - 1)
 
 
 def check_ranges(kind: type, values: Mapping[str, Any], where: str = "") -> None:
-    """Refuses values for the options class ``kind`` out of the ranges and choices that its types state.
+    """Refuses values for the options class ``kind`` out of the ranges and choices that its types state, and floats that
+    are not finite as a float32.
 
     Also looks inside of tuples and mappings. ``where``: the config group of the options, "" outside of a group.
 
@@ -160,6 +162,8 @@ def _check(hint: Any, value: Any, name: str) -> None:
         for key, element in value.items():
             _check(parts[0], key, name)
             _check(parts[1], element, f"{name}.{key}")
+    elif isinstance(value, float) and not abs(value) <= LARGEST:  # NaN too
+        raise UpliftlensError(f"{name} must be a finite number (of at most 3.4e38, as float32 holds), got {value}")
 
 
 def _short(bound: float) -> str:

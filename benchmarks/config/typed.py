@@ -1,7 +1,6 @@
 """Options as typed records: from a YAML mapping to a frozen dataclass, or a clear error; allowed values in words."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -104,8 +103,6 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
         converted = node(value, is_optional=False)._value()
     except ValidationError:
         raise UpliftlensError(f"{where} must be {name}, got {'null' if value is None else value}") from None
-    if isinstance(converted, float) and not math.isfinite(converted):
-        raise UpliftlensError(f"{where} must be a finite number, got {converted}")
     return converted
 
 

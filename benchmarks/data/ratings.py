@@ -17,7 +17,6 @@ from upliftlens.benchmarks.data.filters import repeated
 from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.scan import (
     DELETE,
-    LARGEST,
     QUOTED,
     SEPARATORS,
     TIME_LIMIT,
@@ -29,6 +28,7 @@ from upliftlens.benchmarks.data.scan import (
     scan,
 )
 from upliftlens.benchmarks.system.talk import Say, say_once
+from upliftlens.causal.options import LARGEST
 
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
 

@@ -7,11 +7,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from upliftlens.benchmarks.data.problems import Problem
+from upliftlens.causal.options import LARGEST
 
 SEPARATORS = {"colons": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "space": " "}
 NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
 QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'  # a field in quotes, those inside of it doubled
-LARGEST = 3.4028234663852886e38  # a float32: values are kept so
 ABSENT = {"", "nan", "na", "n/a", "null", "none", "?", "-"}
 CLOSE = "close the quote; one inside of a quoted field is doubled"
 DELETE = "delete the stray quotes; one inside of a quoted field is doubled"

@@ -89,7 +89,7 @@ def rescaled(exposure: np.ndarray, per_user: float, floor: float, cap: float) ->
         cap: largest; 1 lets pairs be recommended always, which leaves them without overlap.
 
     Raises:
-        UpliftlensError: if no scale can reach ``per_user`` between floor and cap.
+        UpliftlensError: if no scale can reach ``per_user`` between floor and cap, or an exposure is 0 or infinite.
     """
     n_items = exposure.shape[1]
     if not floor * n_items < per_user < cap * n_items:
@@ -97,6 +97,9 @@ def rescaled(exposure: np.ndarray, per_user: float, floor: float, cap: float) ->
             f"{per_user} recommendations per user cannot be reached with {n_items} items and propensities "
             f"between {floor} and {cap}"
         )
+
+    if not ((exposure > 0) & np.isfinite(exposure)).all():
+        raise UpliftlensError("the exposure of some pairs is 0 or infinite: lower exponent or confounding")
 
     def mean_count(scale: float) -> float:
         return float(np.clip(scale * exposure, floor, cap).sum() / len(exposure))

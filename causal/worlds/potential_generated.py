@@ -58,6 +58,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-x))
 
 
+@np.errstate(over="ignore")  # an exposure that overflows is refused, and a sigmoid then is the 0 that it should be
 def generate(options: GeneratedOptions, seed: int) -> Generated:
     """The world of these options and this seed.
 

@@ -9,6 +9,7 @@ from scipy.special import ndtr
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import Above, AtLeast, Within, check_ranges
 
+MOST_DAYS = 1e11  # so that the last second lies below 2^53
 TOLERANCE = 0.1  # share of the expected log that max_propensity may cut off, from the most active users
 
 
@@ -65,6 +66,7 @@ def check_options(options: SyntheticOptions) -> None:
         (o.user_sd + o.item_sd + o.taste_sd <= 0, "one of user_sd, item_sd, taste_sd must be positive"),
         (len(o.shares) < 2, "shares must name a share for each of two or more levels"),
         (abs(sum(o.shares) - 1) > 1e-6, "shares must sum to 1"),
+        (o.days > MOST_DAYS, f"days={o.days:g} must be at most {MOST_DAYS:g}: later times are not exact"),
     ]
     for is_wrong, sentence in wrong:
         if is_wrong:

@@ -159,8 +159,9 @@ def test_no_reason_is_left_over():
         (["seed=4294967296"], "seed must lie in [0, 4294967295], got 4294967296"),
         (["train.schedule=cosin"], "unknown train.schedule 'cosin': did you mean 'cosine'?"),
         (["train.l2=.nan"], "train.l2 must be a number, got .nan"),
-        (["train.l2=nan"], "train.l2 must be a finite number, got nan"),
-        (["model.init=-inf"], "model.init must be a finite number, got -inf"),
+        (["train.l2=nan"], "train.l2 must be a finite number (of at most 3.4e38, as float32 holds), got nan"),
+        (["train.lr=1e39"], "train.lr must be a finite number"),
+        (["model.init=-inf"], "model.init must be a finite number"),
     ],
 )
 def test_a_plan_is_refused_with_the_option_as_it_is_written(words, message):
@@ -200,6 +201,7 @@ class Nested:
     ("values", "message"),
     [
         ({"pair": (0, 0.5)}, "w.pair[0] must be at least 1, got 0"),
+        ({"pair": (1, math.inf)}, "w.pair[1] must be a finite number"),
         ({"pair": (1, 2.0)}, "w.pair[1] must lie in [0, 1], got 2.0"),
         ({"by_knob": {"propensity": 2.0}}, "w.by_knob.propensity must lie in [0, 1], got 2.0"),
         ({"by_knob": {"propensty": 0.5}}, "unknown w.by_knob 'propensty': did you mean 'propensity'?"),

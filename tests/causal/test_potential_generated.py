@@ -103,6 +103,7 @@ def test_the_seed_makes_the_world_and_its_size_is_free() -> None:
         ({"confounding": -1.0}, "confounding"),
         ({"exposure": "log"}, "unknown exposure"),
         ({"per_user": 60.0}, "reached"),
+        ({"exponent": 1e5}, "exposure of some pairs is 0 or infinite: lower exponent or confounding"),
     ],
 )
 def test_wrong_options_are_refused(change: dict, message: str) -> None:

@@ -248,6 +248,9 @@ def test_matrix_factorisation_beats_biases_beats_the_mean_on_the_random_test_set
         ({"feature_strength": 1.5}, "feature_strength"),
         ({"shares": (0.5, 0.4)}, "sum to 1"),
         ({"shares": (1.0,)}, "shares"),
+        ({"noise": 1e300}, r"noise must be a finite number \(of at most 3\.4e38, as float32 holds\), got 1e\+300"),
+        ({"exposure": -np.inf}, "exposure must be a finite number"),
+        ({"days": 1e12}, r"days=1e\+12 must be at most 1e\+11"),
         ({"activity_skew": -1.0}, "activity_skew must be at least 0, got -1"),
     ],
 )
