@@ -14,7 +14,7 @@ from upliftlens.benchmarks.runs.store import Store
 from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.benchmarks.system.talk import Reporter
 from upliftlens.benchmarks.training.programs import keep_programs
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, concatenate
 
 
@@ -96,7 +96,8 @@ def opened(record: Record, overrides: Mapping[str, Any], reporter: Reporter) -> 
         UpliftlensError: for data or code that have changed since the run.
     """
     fix_numerics()
-    planned = plan(configuration_of({**record.config, **overrides}))
+    with located(f"run {record.key} can't be planned again"):  # this version may refuse what made it
+        planned = plan(configuration_of({**record.config, **overrides}))
     keep_programs(planned.cache)
     prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:

@@ -204,3 +204,12 @@ def test_one_user_decides_nothing():
     result = compare({"a": ([item], [other])}, "ndcg@5", SPEC)["a"]
     assert result.difference == 1 and np.isnan([result.lo, result.hi, result.effect]).all()
     assert result.better == "undecided" and result.p == 1
+
+
+def test_an_effect_that_is_not_known_is_not_said():
+    """All users differ by the same, so that there is no spread to hold the difference against."""
+    side, other = ([evaluation("ndcg@5", np.full(20, value))] for value in (1.0, 0.5))
+    result = compare({"a": (side, other)}, "ndcg@5", SPEC)["a"]
+    said = in_words(result, "mf", "mlp", 0.9)[2]
+    assert np.isnan(result.effect) and "+0.5000 [+0.5000, +0.5000], p " in said
+    assert "effect" not in said and "nan" not in said
