@@ -114,14 +114,17 @@ def _devices() -> Check:
 
 
 def _plugins() -> Check:
-    """Whether every installed plugin can be used: one that can't stops each run."""
+    """Whether every installed plugin can be used (one that can't stops each run) and every table is defined rightly."""
     from upliftlens.benchmarks.config import plugins
     from upliftlens.benchmarks.config.installed import register_installed
+    from upliftlens.benchmarks.tables import table as tables
 
     try:
         for group in plugins.GROUPS:
             plugins.entries(group)
         register_installed()
+        for name in tables.names():
+            tables.checked(name, tables.definition(name))
     except UpliftlensError as error:
         return Check("plugins", "broken", str(error), "repair it, or uninstall the package that it comes with")
     theirs = {group: ", ".join(sorted(point.name for point in plugins.installed(group))) for group in plugins.GROUPS}

@@ -85,6 +85,7 @@ def test_the_definition_of_an_installed_table_is_checked(install, tmp_path, caps
     install("tables", "tiny", "kind", TABLE.replace('"title": "Tiny", ', ""))
     assert main(["table", "tiny", "number=1.5", "--store", str(tmp_path)]) == 1
     assert "the table tiny: title is missing" in capsys.readouterr().err
+    assert _plugins().state == "broken" and "the table tiny: title is missing" in _plugins().finding
     assert main(["table", "tiny", "number=1.5", "title=Mine", "--store", str(tmp_path)]) == 1
     assert "the table tiny: number must lie in [0, 1], got 1.5" in capsys.readouterr().err
 
@@ -119,6 +120,7 @@ def test_the_name_and_the_kind_of_an_installed_definition_are_checked(name, defi
     install("tables", name, "kind", text)
     assert main(["table", name]) == 1
     assert expected in capsys.readouterr().err
+    assert _plugins().state == "broken" and expected in _plugins().finding
 
 
 def test_a_world_can_not_take_the_name_of_a_data_set(install, capsys):
