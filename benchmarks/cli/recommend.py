@@ -41,7 +41,8 @@ def run(flags: argparse.Namespace) -> int:
         lines, whom = opened.recommend(None if flags.user == "all" else flags.user, flags.k), f"user {flags.user}"
     else:
         history = [name.strip() for name in flags.history.split(";") if name.strip()]
-        lines, whom = opened.recommend(k=flags.k, history=history), f"a new user with {'; '.join(history)}"
+        lines = opened.recommend(k=flags.k, history=history)
+        whom = f"a new user with {'; '.join(opened.titles(history))}"
     if file is not None:
         write(lines, file)
         console.print(f"{len(lines)} lines written to {file}", markup=False)

@@ -182,6 +182,10 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
     if full_key := getattr(cause, "full_key", None):
         parent, _, name = str(full_key).rpartition(".")
         options = _options(parent, overrides, primary)
+        if parent == "propensity" and options == ["name"]:
+            return UpliftlensError(
+                f"{full_key}: without a propensity there is none: choose one, as in propensity=popularity"
+            )
         if options and name not in options:
             return unknown(f"option '{full_key}': {parent or 'the configuration'} has no", name, options)
     return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())

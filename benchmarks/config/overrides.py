@@ -23,6 +23,7 @@ MOST_JOBS = 100_000
 """The largest sweep: Hydra composes all jobs before the first starts."""
 
 _FILE = "model.file="
+_NAME = re.compile(r"[\w.-]*")  # what Hydra reads as it is
 _LONG = 100  # characters; no choice has so long a name, and a file system refuses much longer ones
 _PART = re.compile(r"""'[^']*'(?=,|$)|"[^"]*"(?=,|$)|[^,]+""")  # of values with commas between them
 
@@ -71,7 +72,11 @@ def quoted(argument: str) -> str:
     """
     name, sign, value = argument.partition("=")
     option = name.lstrip("+")
-    if not sign or option not in PATHS or "${" in value:
+    if not sign or "${" in value:
+        return argument
+    if option.startswith("data.columns.") and not _NAME.fullmatch(value):
+        return f"{name}={_quoted(_unquoted(value))}"
+    if option not in PATHS:
         return argument
     if not value.strip("'\" "):
         raise UpliftlensError(f"{option}= is empty: name a path, or leave it out")

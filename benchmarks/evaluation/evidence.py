@@ -16,7 +16,6 @@ from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.worlds.potential import ranks
-from upliftlens.models.contract import Link
 
 KINDS: tuple[Evidence, ...] = ("logged", "logged+history", "logged+truth", "truth", "realised", "semi")
 _SHOWN = 3  # metrics that a remark names
@@ -86,18 +85,11 @@ def gathered(
     return result
 
 
-def unmeasured(name: str, absent: Mapping[str, str], link: Link, weighted: bool) -> Iterator[str]:
-    """The configured metrics of effects that are undefined on data ``name``, and where such were asked for
-    (``weighted``) those that are weighted by a propensity, a line for each reason.
-
-    Metrics that do not fit what the method predicts, its ``link`` (RMSE of a ranker), are expected to be absent: an
-    empty cell is enough.
+def unmeasured(name: str, absent: Mapping[str, str], asked: bool) -> Iterator[str]:
+    """The metrics that are undefined on data ``name``, a line for each reason: those of effects, and where the user
+    asked for metrics by name, all. Of the usual metrics, that some don't fit what a method predicts is expected.
     """
-    told = {}
-    for metric, reason in absent.items():
-        kind = choose(metric).metric
-        if kind.evidence in KINDS or (weighted and kind.weighted and link in kind.links):
-            told[metric] = reason
+    told = {metric: reason for metric, reason in absent.items() if asked or choose(metric).metric.evidence in KINDS}
     for line in by_reason(told):
         yield f"{name}: no {line}"
 

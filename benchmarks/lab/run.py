@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.runs import predict, recommend
+from upliftlens.benchmarks.runs.lookup import item_indices
 from upliftlens.benchmarks.runs.opened import Opened, opened
 from upliftlens.benchmarks.runs.records import Record, Summary
 from upliftlens.benchmarks.sweeps.tell import described
@@ -60,6 +61,16 @@ class Run:
             raw = None if asked is None else [str(name) for name in asked]
             lines = recommend.recommend(self._opened, raw, k, quiet)
         return pd.DataFrame(lines, columns=list(recommend.Recommended._fields))
+
+    def titles(self, history: Sequence[str]) -> list[str]:
+        """The titles of the items that ids, titles or their beginnings name.
+
+        Raises:
+            UpliftlensError: for a name of no item, or of several.
+        """
+        items = self._opened.prepared.dataset.items
+        column = items["title"] if "title" in items else items["id"]
+        return column.astype(str).iloc[item_indices(self._opened.prepared.dataset, history)].tolist()
 
     def score(self, users: Sequence[Any] | Any) -> pd.DataFrame:
         """The score of every item for raw user ids, f32[U, n_items], known items included; higher is better.

@@ -67,6 +67,8 @@ def figure_of(
             name: runs_of(records, name) for name in methods or sorted({"/".join(label(run)) for run in records})
         }
         return learning_figure(of_method), f"{sum(map(len, of_method.values()))} runs"
+    if kind == "reliability" and not methods:  # of those that predict no probabilities nothing is asked
+        records = [record for record in records if "ece" in record.metrics] or records
     records = once_per_fit(records, _READ.get(kind, [x, y]))
     runs = {}
     for name in methods or sorted({"/".join(label(record)) for record in records}):

@@ -14,7 +14,16 @@ from upliftlens.benchmarks.reports.pooling import (
     require_one_interval,
     require_one_world,
 )
-from upliftlens.benchmarks.reports.selection import measured_as, once_per_fit, query, text, unmet
+from upliftlens.benchmarks.reports.selection import (
+    IDENTITY,
+    columns,
+    fields,
+    measured_as,
+    once_per_fit,
+    query,
+    text,
+    unmet,
+)
 from upliftlens.benchmarks.reports.sentences import (
     direction,
     effect_in_words,
@@ -221,9 +230,13 @@ def one_per_pairing(side: Sequence[Record], shared: Sequence[tuple[str, str, int
         runs = [run for run in side if pairing(run) == shared_pairing]
         if len(runs) > 1:
             keys = ", ".join(run.key[:8] for run in runs)
+            flat = fields(runs[0])
+            differing = [option for option in columns(runs) if option not in (*IDENTITY, "seed") and option in flat]
+            option = f"model={runs[0].model},{differing[0]}={text(flat[differing[0]])}" if differing else ""
+            by = f"name it with an option in which they differ, e.g. '{option}', or " if option else ""
             raise UpliftlensError(
-                f"'{name}' means {len(runs)} runs of one split and seed ({keys}): narrow it, "
-                "e.g. model=mf,model.dim=32, or by keys: --where key!=KEY (`upliftlens results` shows them)"
+                f"'{name}' means {len(runs)} runs of one split and seed ({keys}): {by}leave some out by their keys, "
+                "--where key!=KEY (`upliftlens results` shows them)"
             )
         chosen.append(runs[0])
     require_one_configuration(chosen, name)

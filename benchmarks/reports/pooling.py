@@ -1,7 +1,7 @@
 """Which runs may be pooled: repetitions of one experiment, never several data sets, splits or worlds."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from upliftlens.benchmarks.reports.selection import INTERVAL, MEASURED, columns, differ, fields, measured_as, text
@@ -44,10 +44,15 @@ def require_one_experiment(records: Sequence[Record], metrics: Sequence[str] = (
         chosen.insert(0, "data.fingerprint")
     conditions = [f"{name}={text(first[name])}" for name in chosen]
     choice = shlex.join([*conditions, *_measured_alike([measured_as(record, metrics) for record in records])])
+    ways = _count(protocols, "way")
     raise UpliftlensError(
-        f"the runs are of {len(data_sets)} data sets and {len(protocols)} ways to split or measure, which must not be "
-        f"averaged: choose one, e.g. --where {choice}"
+        f"the runs are of {_count(data_sets, 'data set')} and {ways} to split or measure, which must not be averaged: "
+        f"choose one, e.g. --where {choice}"
     )
+
+
+def _count(things: Collection[Any], name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _measured_alike(ways: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -89,13 +94,13 @@ def require_one_configuration(records: Sequence[Record], method: str) -> None:
             NAME!=VALUE, which keeps the runs of methods that have no such option.
     """
     names = [name for name in columns(records) if name.partition(".")[0] not in ("data", "split", "metrics", "seed")]
-    names = [name for name in names if name not in (*MEASURED, "model.file")]  # what that file holds: model.source
+    names = [name for name in names if name not in (*MEASURED, "model.file")]  # what that file holds: source
     if all(record.loss is None for record in records):
         from upliftlens.benchmarks.runs.compatible import unread  # it takes its time, and few listings need it
 
         names = [name for name in names if name not in unread(names)]
     flat, several = [fields(record) for record in records], dict[str, list[Any]]()
-    for name in (*names, "diagnostics.model.version", "diagnostics.model.source"):
+    for name in (*names, "diagnostics.model.version"):
         values: list[Any] = []
         for value in (each[name] for each in flat if name in each):
             if value not in values:  # 1 and 1.0 are the same

@@ -45,9 +45,9 @@ Fields = Mapping[str, Any]
 def fields(record: Record) -> dict[str, Any]:
     """The fields of a record that a condition can name: by dotted path, and by the short names that a table shows.
 
-    Short: ``data``, ``split`` and ``propensity`` (their names), any path inside ``config`` without that word
-    (``train.lr``), and a
-    metric's name for its value (``rmse``). If a short name is also a field of the record, it means that field.
+    Short: ``data``, ``split`` and ``propensity`` (their names), ``source`` (of a plugin model's code), any path inside
+    ``config`` without that word (``train.lr``), and a metric's name for its value (``rmse``). If a short name is also a
+    field of the record, it means that field.
     """
     content = to_json(record)
     return {
@@ -56,6 +56,7 @@ def fields(record: Record) -> dict[str, Any]:
         **dict(_flat(content, "")),
         "data": record.data.get("name"),
         "split": record.split.get("name"),
+        "source": str((record.diagnostics.get("model") or {}).get("source") or "")[:SHOWN] or None,
         "propensity": record.config.get("propensity", {}).get("name"),
     }
 
@@ -176,7 +177,9 @@ def columns(records: Sequence[Record]) -> list[str]:
     elsewhere = {"seed", *(f"{name}.name" for name in IDENTITY)}
     intervals = [name for name in INTERVAL if differ(record[name] for record in flat if name in record)]
     seed = ["seed"] if differ(record.seed for record in records) else []
-    return [*identity, *(name for name in varying if name not in elsewhere), *intervals, *seed]
+    code = [(text(names.get("model")), names.get("source")) for names in flat]
+    source = ["source"] if len(set(code)) > len({model for model, _ in code}) else []
+    return [*identity, *source, *(name for name in varying if name not in elsewhere), *intervals, *seed]
 
 
 def measured_as(record: Record, metrics: Sequence[str] = ()) -> dict[str, Any]:

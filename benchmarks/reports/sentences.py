@@ -32,7 +32,8 @@ def short_verdict(comparison: Comparison, first: str, second: str) -> str:
     if comparison.about == "fits":
         return "these two fits differ" if comparison.differs else "these two fits can't be told apart"
     if comparison.better == "undecided":
-        return "the same" if comparison.within_margin else "undecided"
+        beyond_0 = comparison.lo > 0 or comparison.hi < 0  # False for NaN bounds
+        return "the same" if comparison.within_margin else f"undecided{' after correction' * beyond_0}"
     return f"{first if comparison.better == 'first' else second} is better{comparison.by_margin}"
 
 
@@ -55,23 +56,24 @@ def in_words(comparison: Comparison, first: str, second: str, level: float) -> l
 
 
 def effect_in_words(comparison: Comparison) -> str:
-    """``, effect +0.40``; nothing where the differences have no spread."""
-    return "" if math.isnan(comparison.effect) else f", effect {comparison.effect:+.2f}"
+    """``, effect size +0.40``; nothing where the differences have no spread."""
+    return "" if math.isnan(comparison.effect) else f", effect size {comparison.effect:+.2f}"
 
 
 def meaning(level: float, about: str, over: str) -> list[str]:
     """What the words of a comparison mean, in lines for a reader; ``about``, ``over``: as in ``Comparison``."""
     new = ["users", *["items"] * (over == "users-items"), *["seeds"] * (about == "methods")]
-    effect = ["difference over the spread of the users' differences, above 0 where the first is better; 0.2 is small."]
+    effect = ["the difference over the spread of the users' differences, above 0 if the first is better; 0.2 is small."]
     if over == "users-items":
         effect = [
-            "difference over √users × its spread in resamples, above 0 where the first is better; resampled items make",
-            "it smaller than one over users, so that 0.2 is no measure of it.",
+            "the difference over its spread in resamples, divided by √users; above 0 if the first is better. With",
+            "items resampled, too, it comes out smaller than with users alone.",
         ]
     fixed = ", ".join([*(word for word in ("seeds", "items") if word not in new), "training rows"])
     return [
-        f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large. effect: the",
-        *effect,
+        f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large (≤: the resamples",
+        f"allow no smaller one). effect size: {effect[0]}",
+        *effect[1:],
         f"This holds for other {' and '.join(filter(None, (', '.join(new[:-1]), new[-1])))}. With other {fixed} or "
         "another split it may be different.",
     ]

@@ -32,6 +32,8 @@ from upliftlens.benchmarks.runs.records import Record, Summary, dumps, plain, to
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError
 
+_ERROR = 80  # characters of an error in a table for people; csv and json have all of it
+
 Format = Literal["table", "md", "latex", "csv", "json"]
 
 
@@ -96,7 +98,7 @@ def selected(store: Store, where: Sequence[str]) -> tuple[list[Record], list[str
     records = query(everything, where)
     if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
         records = [record for record in records if not record.trial]
-        remarks.append(f"{hidden} trials of `upliftlens tune` are not shown: --where trial=true shows them.")
+        remarks.append(f"{hidden} trials of searches are not shown: --where trial=true shows them.")
     if not everything:
         remarks.append(
             f"No runs in {store.root} yet: start one (`upliftlens run model=mf`) or name another: --store FOLDER."
@@ -119,10 +121,9 @@ def gathered(
     records, remarks = selected(store, where)
     n_runs, records = len(records), once_per_fit(records, metrics)
     if repeated := n_runs - len(records):
-        shows = "--format json shows" if metrics else "--metrics or --format json shows"
         remarks.append(
-            f"{repeated} runs are left out: each measures the trained model of a run in the table again, with "
-            f"other metrics.names, say; {shows} them."
+            f"{repeated} runs are left out: the model that they measured is in the table already, measured by another "
+            "run (e.g. with other metrics.names). `upliftlens results --format json` lists all."
         )
     if over:
         per_user: dict[str, Mapping[str, Any]] = {}
@@ -285,7 +286,9 @@ def _means(
 
 
 def _line(sheet: Sheet, row: Row) -> list[str]:
-    cells = [row.cells.get(name, "")[: SHOWN if name == "run" else None] for name in sheet.columns]
+    cells = [row.cells.get(name, "") for name in sheet.columns]
+    cut = {"run": SHOWN, "error": _ERROR}
+    cells = [cell[: cut.get(name)] for name, cell in zip(sheet.columns, cells, strict=True)]
     return cells + [with_interval(row.metrics[name]) if name in row.metrics else "" for name in sheet.metrics]
 
 

@@ -201,9 +201,9 @@ def _measured(
     if not metrics:
         reasons = "; ".join(by_reason(evaluation.absent))
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
-    asked = plan.weighted and "metrics.names" in names_of(plan.stated)
+    asked = "metrics.names" in names_of(plan.stated)
     where = f"{dataset.name}, split {parts.name}" if asked else dataset.name
-    for remark in unmeasured(where, evaluation.absent, trained.method.link, asked):
+    for remark in unmeasured(where, evaluation.absent, asked):
         say_once(remark, reporter.say)
     if cold := mostly_cold(evaluation.counts):
         say_once(f"{dataset.name}, split {parts.name}: {cold}", reporter.say)

@@ -138,7 +138,7 @@ def run_jobs(
         UpliftlensError: for a configuration that can't be composed, and for a run that failed; in a sweep after its
             last job.
     """
-    lenient, arguments = _lenient(arguments)
+    lenient, arguments = _lenient(_with_values(arguments))
     jobs = Jobs(verb == "sweep", ready, lenient)
     flags = any(text.startswith(("-", "hydra.mode=")) for text in arguments)  # --help, --cfg job, ...
     if not (jobs.sweep or flags):
@@ -169,6 +169,17 @@ def run_jobs(
             "Nothing was started; finished runs are safe"
         ) from None
     return jobs.finished()
+
+
+def _with_values(arguments: Sequence[str]) -> list[str]:
+    """The words with Hydra's flags and their values in one: ``--cfg job`` as ``--cfg=job``."""
+    joined: list[str] = []
+    for text in arguments:
+        if joined and joined[-1] in ("--cfg", "-c", "--info", "-i", "--package", "-p") and "=" not in text:
+            joined[-1] = f"{joined[-1]}{'=' if joined[-1].startswith('--') else ''}{text}"
+        else:
+            joined.append(text)
+    return joined
 
 
 def _lenient(arguments: Sequence[str]) -> tuple[bool, list[str]]:

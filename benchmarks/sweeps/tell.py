@@ -7,6 +7,7 @@ from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record, default_metrics
 from upliftlens.benchmarks.system.talk import say_styled
 
+_FEW = 5  # metrics that a line shows where no more were asked for
 _IN_LABEL = ("data", "split", "model", "loss", "objective", "seed")
 
 
@@ -27,7 +28,8 @@ def tell_done(plan: Plan, outcome: Outcome, place: str = "", options: str = "") 
 
 def described(record: Record) -> str:
     """The main metrics of a record in one line."""
-    shown = default_metrics(record.metrics) or list(record.metrics)[:3]
+    few = list(record.metrics) if len(record.metrics) <= _FEW else []
+    shown = few or default_metrics(record.metrics) or list(record.metrics)[:_FEW]
     return "  ".join(f"{name} {record.metrics[name].value:.4f}" for name in shown)
 
 

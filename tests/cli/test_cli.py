@@ -202,7 +202,7 @@ def test_compare_pairs_the_runs(store, capsys):
     assert reading("compare", store, "mf", "popularity", "--metric", "ndcg@10") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert content["verdict"] in shown and "what other seeds would give, one run can't say" in shown
-    assert "p: how often chance alone" in shown and "effect: the difference" in shown
+    assert "p: how often chance alone" in shown and "effect size: the difference" in shown
     flags = {record["model"]: record["diagnostics"]["random"] for record in records(store)}
     assert flags["mf"] is True and flags["popularity"] is False
     assert reading("compare", store, "mf", "poplarity") == 1

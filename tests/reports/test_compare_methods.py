@@ -42,7 +42,7 @@ def test_all_with_all_are_one_family(store, capsys):
     assert "ndcg@10 (higher is better), 3 comparisons:" in shown and "is corrected for 3 comparisons (Holm)" in shown
     first = pairs[0]
     values = f"random {first['first']:.4f} − popularity {first['second']:.4f}, over 2 shared runs, {first['n']} users:"
-    assert values in shown and f"effect {first['effect']:+.2f}. {first['verdict'].partition(':')[0]}" in shown
+    assert values in shown and f"effect size {first['effect']:+.2f}. {first['verdict'].partition(':')[0]}" in shown
     assert "This holds for other users and seeds. With other items, training rows or another split" in shown
 
 
