@@ -1,6 +1,7 @@
 """What a comparison says to a reader: the verdict in a sentence, its numbers, and what the words mean."""
 
 import math
+from textwrap import wrap
 
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import Comparison, p_in_words
@@ -63,17 +64,17 @@ def effect_in_words(comparison: Comparison) -> str:
 def meaning(level: float, about: str, over: str) -> list[str]:
     """What the words of a comparison mean, in lines for a reader; ``about``, ``over``: as in ``Comparison``."""
     new = ["users", *["items"] * (over == "users-items"), *["seeds"] * (about == "methods")]
-    effect = ["the difference over the spread of the users' differences, above 0 if the first is better; 0.2 is small."]
+    effect = "the difference over the spread of the users' differences, above 0 if the first is better; 0.2 is small."
     if over == "users-items":
-        effect = [
-            "the difference over its spread in resamples, divided by √users; above 0 if the first is better. With",
-            "items resampled, too, it comes out smaller than with users alone.",
-        ]
+        effect = (
+            "the difference over its spread in resamples, divided by √users; above 0 if the first is better. With "
+            "items resampled, too, it comes out smaller than with users alone."
+        )
     fixed = ", ".join([*(word for word in ("seeds", "items") if word not in new), "training rows"])
-    return [
-        f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large (≤: the resamples",
-        f"allow no smaller one). effect size: {effect[0]}",
-        *effect[1:],
-        f"This holds for other {' and '.join(filter(None, (', '.join(new[:-1]), new[-1])))}. With other {fixed} or "
-        "another split it may be different.",
-    ]
+    others = " and ".join(filter(None, (", ".join(new[:-1]), new[-1])))
+    return wrap(
+        f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large (≤: the resamples "
+        f"allow no smaller one). effect size: {effect} This holds for other {others}. With other {fixed} or another "
+        "split it may be different.",
+        width=110,
+    )
