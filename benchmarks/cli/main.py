@@ -21,6 +21,7 @@ VERBS = {
     "benchmark": "methods tuned alike, run and compared                  upliftlens benchmark data=csv model=mf,ease",
     "results": "read the store                                         upliftlens results --where model=mf --format md",
     "compare": "methods, paired over users and seeds                   upliftlens compare mf mlp --metric recall@10",
+    "groups": "metrics by group of users                          upliftlens groups mf --by gender --metrics ndcg@10",
     "table": "a paper's table beside the published numbers           upliftlens table schnabel-1 --format md",
     "effects": "whom does recommending help: by feature                upliftlens effects data=uplift-log data.path=F",
     "plot": "curves of uplift, Qini, reliability; scatter plots     upliftlens plot uplift mf random --out f.png",

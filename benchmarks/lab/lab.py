@@ -15,6 +15,7 @@ from upliftlens.benchmarks.lab.words import words_of
 from upliftlens.benchmarks.reports import effect_report
 from upliftlens.benchmarks.reports.effects import effects
 from upliftlens.benchmarks.reports.figures import figure_of
+from upliftlens.benchmarks.reports.groups import EXPLAINED, groups
 from upliftlens.benchmarks.reports.methods import Compared, compared, finished
 from upliftlens.benchmarks.reports.sheet import Sheet, gathered
 from upliftlens.benchmarks.reports.sorting import sorted_rows
@@ -132,6 +133,15 @@ class Lab:
         """
         store = existing_store(self.store)
         return of_comparison(compared(store, methods, metric, _several(where), baseline, margin))
+
+    def groups(self, *methods: str, by: str, metrics: Sequence[str], where: Sequence[str] | str = ()) -> Answer[Sheet]:
+        """Metrics by group of users: ``by`` a column of the data's table of users; each group against all others.
+
+        Raises:
+            UpliftlensError: for an unknown method, metric or column, or a column without groups.
+        """
+        sheet = groups(self._store, self.cache, methods, by, metrics, _several(where), say)
+        return of_sheet(sheet, [EXPLAINED])
 
     def recommend(self, key: str, **asked: Any) -> Any:
         """The lists of a run; ``asked``: as of ``Run.recommend``."""

@@ -76,21 +76,30 @@ def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: Effect
 def _column(name: str, side: Literal["user", "item"], dataset: Dataset, options: EffectsOptions) -> Feature | str:
     """The feature, or why it can't be used."""
     cells = dataset.users[name] if side == "user" else dataset.items[name]
+    split = levels_of(cells, options.max_levels, options.bins)
+    if isinstance(split, str):
+        return split
+    levels, member = split
+    partition = bool((member.sum(axis=1) <= 1).all())
+    return Feature(name, side, levels, np.stack([member, member]), partition)
+
+
+def levels_of(cells: pd.Series, max_levels: int, bins: int) -> tuple[tuple[str, ...], np.ndarray] | str:
+    """The levels of a column and bool[n, K], which cells are in them; or why it has none."""
     texts = cells.fillna("").astype(str).tolist()
     tags = [[part for part in text.split("|") if part] for text in texts]
     values = sorted({tag for row in tags for tag in row})
-    if len(values) > options.max_levels:
+    if len(values) > max_levels:
         numbers = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
         if np.isnan(numbers[[text != "" for text in texts]]).any():
-            return f"it has {len(values)} values, more than max_levels={options.max_levels}"
-        levels, member = _binned(numbers, options.bins)
+            return f"it has {len(values)} values, more than max_levels={max_levels}"
+        levels, member = _binned(numbers, bins)
     else:
         levels = tuple(values)
         member = np.array([[value in row for value in values] for row in tags], bool).reshape(len(tags), len(values))
     if len(levels) < 2:
         return "it has fewer than two values"
-    partition = bool((member.sum(axis=1) <= 1).all())
-    return Feature(name, side, levels, np.stack([member, member]), partition)
+    return levels, member
 
 
 def _activity(log: UpliftLog, half: np.ndarray, options: EffectsOptions) -> Feature | str:
