@@ -16,7 +16,10 @@ from upliftlens.benchmarks.config.installed import as_choice
 from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.causal.errors import UpliftlensError, unknown
 
-PATHS = ("data.path", "store", "cache", "logger.dir")
+FILES = ("data.path", "data.items", "data.users", "data.item_vectors", "data.user_vectors")
+"""Options that name what a run reads."""
+
+PATHS = (*FILES, "store", "cache", "logger.dir")
 """Options that hold a path: every character is allowed, and the user needs no Hydra quotes."""
 
 MOST_JOBS = 100_000
@@ -62,7 +65,7 @@ def with_model_files(arguments: Sequence[str]) -> list[str]:
 
 
 def quoted(argument: str) -> str:
-    """An override whose path, if its option holds one, is in Hydra's quotes; ``data.path`` becomes absolute.
+    """An override whose path, if its option holds one, is in Hydra's quotes; that of ``FILES`` becomes absolute.
 
     Commas separate the files of a sweep, unless a file of that whole name exists. A value that is in Hydra's quotes
     already, or holds an interpolation ``${…}``, stays as it is.
@@ -80,7 +83,7 @@ def quoted(argument: str) -> str:
         return argument
     if not value.strip("'\" "):
         raise UpliftlensError(f"{option}= is empty: name a path, or leave it out")
-    if option != "data.path":
+    if option not in FILES:
         return f"{name}={_quoted(_unquoted(value))}"
     if value == "null":
         return argument

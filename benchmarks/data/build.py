@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ import pandas as pd
 from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset, Treatment
 from upliftlens.benchmarks.data.features import Column, encode
-from upliftlens.benchmarks.data.filters import k_core, merged
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, time_bits
 
@@ -23,6 +22,7 @@ class Raw:
 
     ``log``, ``test``: columns user, item (text or i64), value f32, optionally time i64 or f64, in file order.
     ``users``, ``items``: tables of text with column ``id``; they may hold ids that the log lacks, and lack ids of it.
+    ``user_vectors``, ``item_vectors``: see ``features.encode``.
     ``propensity`` f32[*, *], rows and columns by id, where ids are whole numbers from 0.
     A log of recommendations also has the columns ``treated`` bool and ``treatment_propensity`` f32.
     ``estimated``: these propensities were estimated, since the file recorded none.
@@ -37,6 +37,8 @@ class Raw:
     test_kind: Literal["mnar", "mar"] | None = None
     propensity: np.ndarray | None = None
     estimated: bool = False
+    user_vectors: pd.DataFrame | None = None
+    item_vectors: pd.DataFrame | None = None
 
 
 def ids_only() -> pd.DataFrame:
@@ -82,9 +84,9 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
             name=config.name,
             log=interactions(user[:cut], item[:cut], value, *size, time=time),
             users=user_table,
-            items=item_table,
-            user_features=encode(user_table, raw.user_columns),
-            item_features=encode(item_table, raw.item_columns),
+            items=_titled(item_table),
+            user_features=encode(user_table, raw.user_columns, raw.user_vectors),
+            item_features=encode(item_table, raw.item_columns, raw.item_vectors),
             scale=config.scale,
             relevance=config.relevance,
             feedback=config.feedback,
@@ -172,3 +174,60 @@ def _surviving(codes: np.ndarray, n: int, kept: np.ndarray) -> np.ndarray:
 def _aligned(table: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
     """One row per id, in order; '' where the table lacks the id."""
     return table.drop_duplicates("id").set_index("id").reindex(ids).fillna("").rename_axis("id").reset_index()
+
+
+def _titled(items: pd.DataFrame) -> pd.DataFrame:
+    """The table with an item's id in place of an unknown title."""
+    if "title" not in items:
+        return items
+    return items.assign(title=items["title"].where(items["title"] != "", items["id"]))
+
+
+class Rows(NamedTuple):
+    """``kept`` i64[n] picks rows of the original columns, ascending; ``value`` f32[n] is their value after merging."""
+
+    kept: np.ndarray
+    value: np.ndarray
+
+
+def repeated(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """bool[N]: True where an earlier row has the same pair. ``user`` and ``item`` are integer codes from 0."""
+    return pd.DataFrame({"user": user, "item": item}).duplicated().to_numpy()
+
+
+def merged(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.ndarray | None, policy: str) -> Rows:
+    """One row per pair. ``first`` and ``last`` go by time, ties and logs without time by file order.
+
+    ``mean`` keeps the place and time of the last row with the mean value of all. ``error`` merges nothing: the
+    readers have refused repeated pairs by then.
+    """
+    every = Rows(np.arange(len(user)), value)
+    if policy == "error" or not repeated(user, item).any():
+        return every
+    pair = user.astype(np.int64) * (int(item.max()) + 1) + item
+    order = np.argsort(pair, kind="stable") if time is None else np.lexsort((time, pair))
+    starts = np.flatnonzero(np.r_[True, np.diff(pair[order]) != 0])
+    ends = np.r_[starts[1:], len(order)]
+    kept = order[starts] if policy == "first" else order[ends - 1]
+    values = value[kept]
+    if policy == "mean":
+        sums = np.add.reduceat(value[order].astype(np.float64), starts)
+        values = (sums / (ends - starts)).astype(np.float32)
+    in_order = np.argsort(kept)
+    return Rows(kept[in_order], values[in_order])
+
+
+def k_core(user: np.ndarray, item: np.ndarray, user_core: int, item_core: int) -> np.ndarray:
+    """bool[N]: the largest set of rows in which each user has at least ``user_core`` and each item ``item_core`` rows.
+
+    Removing a user may leave an item short and the other way round, so both are repeated until nothing changes. The
+    result does not depend on which side comes first: the largest such set is unique.
+    """
+    keep = np.ones(len(user), bool)
+    while keep.any():
+        users, items = np.bincount(user[keep]), np.bincount(item[keep])
+        enough = (users[user[keep]] >= user_core) & (items[item[keep]] >= item_core)
+        if enough.all():
+            break
+        keep[np.flatnonzero(keep)[~enough]] = False
+    return keep

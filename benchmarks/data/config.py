@@ -1,5 +1,6 @@
 """The options of a data set as types. No field has a default: the files in configs/data state every one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -24,7 +25,7 @@ class SourceConfig:
 
 @dataclass(frozen=True)
 class FilterConfig:
-    """Which rows of the log are kept; see ``filters``. The test set is never filtered by value or core."""
+    """Which rows of the log are kept; see ``build``. The test set is never filtered by value or core."""
 
     duplicates: Literal["error", "first", "last", "mean"]
     min_value: float | None
@@ -76,11 +77,58 @@ class DataConfig(BaseConfig):
     where: str
 
 
-def _refuse_a_column_in_two_roles(**roles: str | None) -> None:
-    named = {role: name for role, name in roles.items() if name not in (None, "auto")}
-    for role, name in named.items():
-        if other := next((other for other in named if named[other] == name and other != role), None):
-            raise UpliftlensError(f"data.columns.{role} and data.columns.{other} are both {name}: name another column")
+def _refuse_a_column_in_two_roles(section: str, roles: Mapping[str, str | tuple[str, ...] | None]) -> None:
+    """``roles``: the column, or the columns, that each option of ``data.SECTION`` names."""
+    role_of: dict[str, str] = {}
+    for role, names in roles.items():
+        for name in (names,) if isinstance(names, str) else names or ():
+            if name != "auto" and (other := role_of.setdefault(name, role)) != role:
+                raise UpliftlensError(
+                    f"data.{section}.{other} and data.{section}.{role} are both {name}: name another column"
+                )
+
+
+@dataclass(frozen=True)
+class UserColumns:
+    """The columns of a table of users, by their names in its header; see configs/data/_tables.yaml.
+
+    ``numbers``, ``tags`` and ``categories`` become features; auto among them: those columns whose cells look so.
+    """
+
+    id: str
+    numbers: tuple[str, ...]
+    tags: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ItemColumns(UserColumns):
+    """As ``UserColumns``, with the column that holds titles."""
+
+    title: str
+
+
+@dataclass(frozen=True)
+class TablesConfig(DataConfig):
+    """A log of the user's own, and paths to tables of its items and users; ``*_vectors``: arrays of shape [rows, d]."""
+
+    items: str | None
+    users: str | None
+    item_vectors: str | None
+    user_vectors: str | None
+    item_columns: ItemColumns
+    user_columns: UserColumns
+    tag_separator: Literal["colons", "tab", "semicolon", "comma", "pipe", "space"]
+    max_categories: Annotated[int, AtLeast(0)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for side in ("item", "user"):
+            _refuse_a_column_in_two_roles(f"{side}_columns", vars(getattr(self, f"{side}_columns")))
+            if getattr(self, f"{side}_vectors") is not None and getattr(self, f"{side}s") is None:
+                raise UpliftlensError(
+                    f"data.{side}_vectors has a row for each row of a table: give that, too, with data.{side}s=FILE"
+                )
 
 
 @dataclass(frozen=True)
@@ -102,7 +150,7 @@ class ColumnsConfig(DataConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         columns = self.columns
-        _refuse_a_column_in_two_roles(user=columns.user, item=columns.item, value=columns.value, time=columns.time)
+        _refuse_a_column_in_two_roles("columns", vars(columns))
         if columns.value is None and self.feedback == "explicit":
             raise UpliftlensError(
                 "data.columns.value=null: a file without ratings holds implicit feedback, so add data.feedback=implicit"
@@ -110,7 +158,7 @@ class ColumnsConfig(DataConfig):
 
 
 @dataclass(frozen=True)
-class CsvConfig(ColumnsConfig):
+class CsvConfig(ColumnsConfig, TablesConfig):
     """Any delimited file; ``separator`` auto takes the first of the others that the first line holds."""
 
     separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
@@ -148,7 +196,7 @@ class UpliftColumns:
 
 
 @dataclass(frozen=True)
-class UpliftLogConfig(DataConfig):
+class UpliftLogConfig(TablesConfig):
     """A user's own log of recommendations.
 
     ``absent`` pairs (without a row) are dropped, or count as not recommended with outcome 0 (zero).
@@ -166,4 +214,4 @@ class UpliftLogConfig(DataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _refuse_a_column_in_two_roles(**vars(self.columns))
+        _refuse_a_column_in_two_roles("columns", vars(self.columns))

@@ -10,15 +10,16 @@ from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import as_text, read_ratings
-from upliftlens.benchmarks.data.scan import CLOSE, SEPARATORS, Layout, is_number, read_rows
+from upliftlens.benchmarks.data.ratings import read_ratings
+from upliftlens.benchmarks.data.scan import SEPARATORS, Layout
+from upliftlens.benchmarks.data.tables import featured, read_cells, with_tables
 from upliftlens.causal.errors import UpliftlensError
 
 KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "number"}
 
 
 def read_delimited(files: Files, config: CsvConfig) -> Raw:
-    """One file of ratings; of users and items only the ids are known."""
+    """One file of ratings, and the tables of users and items that the options name."""
     path = files.chosen or only(files, (".csv", ".tsv", ".txt", ".dat"))
     columns = config.columns
     layout = Layout(
@@ -31,7 +32,7 @@ def read_delimited(files: Files, config: CsvConfig) -> Raw:
         integer_ids=False,
         adjustable=True,
     )
-    return Raw(read_ratings(files, path, layout, config), ids_only(), ids_only())
+    return with_tables(Raw(read_ratings(files, path, layout, config), ids_only(), ids_only()), config, files.say)
 
 
 def read_recbole(files: Files, config: RecboleConfig) -> Raw:
@@ -47,10 +48,8 @@ def read_recbole(files: Files, config: RecboleConfig) -> Raw:
     )
     log = read_ratings(files, path, layout, config)
     stem = str(PurePosixPath(path).with_suffix(""))
-    users, user_columns = _table(files, f"{stem}.user", columns.user, layout, config)
-    items, item_columns = _table(files, f"{stem}.item", columns.item, layout, config)
-    if columns.title is not None and columns.title in items:
-        items = items.rename(columns={columns.title: "title"})
+    users, user_columns = _table(files, f"{stem}.user", columns.user, None, config)
+    items, item_columns = _table(files, f"{stem}.item", columns.item, columns.title, config)
     return Raw(log, users, items, user_columns, item_columns)
 
 
@@ -70,60 +69,26 @@ def only(files: Files, endings: tuple[str, ...]) -> str:
 
 
 def _table(
-    files: Files, path: str, key: str, layout: Layout, config: RecboleConfig
+    files: Files, path: str, key: str, title: str | None, config: RecboleConfig
 ) -> tuple[pd.DataFrame, tuple[Column, ...]]:
+    """A table of features, and its columns of features."""
     if path not in files.names:
         return ids_only(), ()
     file = files.label(path)
-    text = as_text(files.read(path), file, config.encoding).rstrip("\n")
-    rows = list(read_rows(text, layout)) or [(1, 1, [""])]
-    refuse(
-        Problem(file, line, None, f"a quote opens here and the row runs on to line {end}", CLOSE)
-        for line, end, _ in rows
-        if end > line
-    )
-    lines = [fields for _, _, fields in rows]
-    header = [cell.partition(":") for cell in lines[0]]
-    names = [name for name, _, _ in header]
-    if key not in names:
-        refuse(
-            [Problem(file, 1, key, f"no such column; there is: {', '.join(names)}", f"name the id column {key}:token")]
-        )
-    refuse(
-        Problem(
-            file,
-            number,
-            None,
-            f"{len(row)} fields where the first line has {len(names)}",
-            "complete or delete the line",
-        )
-        for number, row in enumerate(lines[1:], start=2)
-        if len(row) != len(names)
-    )
-    table = pd.DataFrame(lines[1:], columns=names, dtype=object)
-    table[key] = table[key].str.strip()  # as the log's ids are
-    columns = []
-    for name, _, kind in header:
-        if name in (key, config.columns.title) or kind not in KINDS:
-            continue
-        if kind == "float":
-            refuse(_not_numbers(table[name].tolist(), file, name))
-        if kind == "token_seq":
-            table[name] = ["|".join(cell.split(" ")) for cell in table[name]]
-            count = len({tag for cell in table[name] for tag in cell.split("|")})
-        else:
-            count = table[name].nunique() if kind == "token" else 1
-        if count <= config.max_categories:
-            columns.append(Column(name, KINDS[kind]))
-    return table.rename(columns={key: "id"}), tuple(columns)
+    cells, types = read_cells(files, path, "\t", config.encoding)
+    if key not in cells:
+        what = f"no such column; there is: {', '.join(types)}"
+        refuse([Problem(file, 1, key, what, f"name the id column {key}:token")])
+    kinds = {name: KINDS[kind] for name, kind in types.items() if kind in KINDS and name not in (key, title)}
+    table, columns = featured(cells, file, key, title if title in cells else None, kinds, " ")
+    return table, tuple(column for column in columns if _count(table, column) <= config.max_categories)
 
 
-def _not_numbers(cells: list[str], file: str, name: str) -> list[Problem]:
-    return [
-        Problem(file, line, name, f"'{cell}' is not a number", "write a number, or nothing where it is unknown")
-        for line, cell in enumerate(cells, start=2)
-        if cell and not is_number(cell)
-    ]
+def _count(table: pd.DataFrame, column: Column) -> int:
+    """How many features a column would be, with an empty cell for a value."""
+    if column.kind == "tags":
+        return len({tag for cell in table[column.name] for tag in cell.split("|")})
+    return table[column.name].nunique() if column.kind == "category" else 1
 
 
 csv = file_source("csv", CsvConfig, read_delimited)

@@ -26,10 +26,16 @@ class Column(NamedTuple):
     kind: Kind
 
 
-def encode(table: pd.DataFrame, columns: Sequence[Column]) -> Features:
-    """One feature block per column, in order; f32[len(table), F]."""
+def encode(table: pd.DataFrame, columns: Sequence[Column], vectors: pd.DataFrame | None = None) -> Features:
+    """One feature block per column, in order, and then the ``vectors``; f32[len(table), F].
+
+    ``vectors`` f32[*, d], its index the raw ids: as they are; 0 for an id without a row.
+    """
     blocks = [Features((), np.zeros((len(table), 0), np.float32))]
     blocks += [_block(column, table[column.name].tolist()) for column in columns]
+    if vectors is not None:
+        names = tuple(f"vector {i}" for i in range(vectors.shape[1]))
+        blocks.append(Features(names, vectors.reindex(table["id"], fill_value=0).to_numpy(np.float32)))
     names = tuple(name for block in blocks for name in block.names)
     return Features(names, np.concatenate([block.matrix for block in blocks], axis=1))
 

@@ -58,7 +58,7 @@ class Files(NamedTuple):
         return str(folder / name)
 
 
-def open_files(path: Path) -> Files:
+def open_files(path: Path, option: str = "data.path") -> Files:
     """Files behind ``path``: a folder, a zip (also a wheel), a tar (also compressed), or one file with its neighbours.
 
     Raises:
@@ -67,7 +67,7 @@ def open_files(path: Path) -> Files:
     if path.is_dir():
         return _folder(path, None)
     if not path.is_file():
-        raise UpliftlensError(f"data.path={path} {'is no file or folder' if path.exists() else 'does not exist'}")
+        raise UpliftlensError(f"{option}={path} {'is no file or folder' if path.exists() else 'does not exist'}")
     if path.suffix in (".zip", ".whl"):
         return _zip(path)
     if path.name.endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")):

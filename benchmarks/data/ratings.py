@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from upliftlens.benchmarks.data.build import repeated
 from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.files import Files
-from upliftlens.benchmarks.data.filters import repeated
 from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.scan import (
     DELETE,
@@ -104,6 +105,7 @@ def _columns(text: str, file: str, layout: Layout) -> Columns:
         refuse([Problem(file, 1, None, f"a quote opens here and the header runs on to line {end}", DELETE)])
     cells, below = ([field.strip() for field in fields] for _, _, fields in [*top, (2, 2, [])][:2])
     options = {"user": layout.user, "item": layout.item, "value": layout.value, "time": layout.time}
+    options |= dict(layout.beside)
     named = {kind: name for kind, name in options.items() if name is not None}
     if layout.header:
         names = [TYPE.sub("", cell) for cell in cells]
@@ -115,7 +117,7 @@ def _columns(text: str, file: str, layout: Layout) -> Columns:
     places = {kind: names.index(name) for kind, name in named.items() if name in names}
     missing = [kind for kind in named if kind not in places]
     if missing:
-        refuse([_missing(cells, names, below, file, layout, named, missing)])
+        refuse(_missing(cells, names, below, file, layout, named, missing))
     value = places.get("value")
     if (
         not layout.header
@@ -141,7 +143,8 @@ def _missing(
     layout: Layout,
     named: dict[str, str],
     missing: list[str],
-) -> Problem:
+) -> Iterator[Problem]:
+    """A problem for each missing column; a single one where a wrong separator or no header explains them all."""
     separator = layout.separator
     line = separator.join(cells)
     others = {name: len(line.split(mark)) for name, mark in SEPARATORS.items() if mark != separator and mark in line}
@@ -152,29 +155,31 @@ def _missing(
         fix = f"data.separator={likely}"
         if not layout.adjustable:
             fix = f"separate its fields by {expected}, or read a data set with data=csv {fix}"
-        return Problem(file, 1, None, what, fix)
-    kind = missing[0]
-    name = named[kind]
+        yield Problem(file, 1, None, what, fix)
+        return
     if layout.header and sum(map(is_number, cells)) >= 2:
         fix = "data.header=false data.columns.user=0 data.columns.item=1 data.columns.value=2"
         fix = fix if layout.adjustable else "put the header line back"
-        return Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
-    options = get_close_matches(name, names, n=1)
-    if kind == "value":  # whatever else holds numbers
-        options = options or [
-            other for other, cell in zip(names, below) if other not in named.values() and is_number(cell)
-        ]
-    options = options or ([] if kind in ("value", "time") else ["one of these"])
-    # A file without ratings is one of implicit feedback: one option alone would be refused.
-    ratings = layout.holds == "rating"
-    options += {"value": ["null data.feedback=implicit"] * ratings, "time": ["null"]}.get(kind, [])
-    option = kind if ratings or kind != "value" else layout.holds
-    choices = " or ".join(f"data.columns.{option}={value}" for value in options or ["its name"])
-    original = (
-        f"its first line must name {', '.join(named.values())}" if layout.header else "get the original file again"
-    )
-    fix = choices if layout.adjustable else original
-    return Problem(file, 1, name, f"no such column; there is: {', '.join(names)}", fix)
+        yield Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
+        return
+    for kind in missing:
+        options = get_close_matches(named[kind], names, n=1)
+        if kind == "value":  # whatever else holds numbers
+            options = options or [
+                other for other, cell in zip(names, below) if other not in named.values() and is_number(cell)
+            ]
+        options = options or ([] if kind in ("value", "time") else ["one of these"])
+        # A file without ratings is one of implicit feedback: one option alone would be refused.
+        ratings = layout.holds == "rating"
+        nothing = ["null data.feedback=implicit"] * ratings
+        options += {"value": nothing, "time": ["null"], "propensity": ["null"]}.get(kind, [])
+        option = kind if ratings or kind != "value" else layout.holds
+        choices = " or ".join(f"data.columns.{option}={value}" for value in options or ["its name"])
+        original = (
+            f"its first line must name {', '.join(named.values())}" if layout.header else "get the original file again"
+        )
+        fix = choices if layout.adjustable else original
+        yield Problem(file, 1, named[kind], f"no such column; there is: {', '.join(names)}", fix)
 
 
 def _parse(text: str, layout: Layout, columns: Columns) -> tuple[pd.DataFrame, bool]:

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.data.build import Raw, build, ids_only, sealed
+from upliftlens.benchmarks.data.build import Raw, build, ids_only, merged, sealed
 from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.contract import file_source
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.delimited import only
 from upliftlens.benchmarks.data.files import Files
-from upliftlens.benchmarks.data.filters import merged
 from upliftlens.benchmarks.data.problems import Problem, refuse
 from upliftlens.benchmarks.data.ratings import as_text, read_columns
 from upliftlens.benchmarks.data.scan import SEPARATORS, Checks, Layout, cells_of
+from upliftlens.benchmarks.data.tables import with_tables
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.effects.treatment import overlap
 from upliftlens.causal.effects.treatment import uplift_log as treatment_log
@@ -52,6 +52,10 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
         checks = Checks((0.0, 1.0), repeats)
         return read_columns(data, file, config.encoding, layout._replace(value=name, holds=holds), checks, files.say)
 
+    beside = [("treated", columns.treated)]
+    if columns.propensity not in (None, "auto"):
+        beside.append(("propensity", columns.propensity))
+    layout = layout._replace(beside=tuple(beside))
     repeats = "delete one, or data.filter.duplicates=last (or first)"  # a treatment has no mean
     log = column(columns.outcome, "outcome", repeats if config.filter.duplicates == "error" else None)
     treated = column(columns.treated, "treated")["value"].to_numpy()
@@ -82,7 +86,7 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
     check_log(rows, log["treated"].to_numpy(), recorded, file, f"check {columns_to_check}")
     if given is None:
         log["treatment_propensity"] = estimated(rows, log["treated"].to_numpy(), np.ones(len(rows), bool), config, file)
-    return Raw(log, ids_only(), ids_only(), estimated=given is None)
+    return with_tables(Raw(log, ids_only(), ids_only(), estimated=given is None), config, files.say)
 
 
 def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None) -> Dataset:
@@ -134,7 +138,7 @@ def _one_sided(dataset: Dataset) -> str:
 
 
 def one_row_each(log: pd.DataFrame, duplicates: str) -> pd.DataFrame:
-    """The log with one row for each pair, by the policy of data.filter.duplicates (``filters.merged``)."""
+    """The log with one row for each pair, by the policy of data.filter.duplicates (``build.merged``)."""
     user, item = (pd.factorize(log[side])[0] for side in ("user", "item"))
     time = log["time"].to_numpy() if "time" in log else None
     return log.iloc[merged(user, item, log["value"].to_numpy(), time, duplicates).kept].reset_index(drop=True)

@@ -39,6 +39,7 @@ class Layout(NamedTuple):
     ``adjustable``: the user can set these things through data options, so a fix may name one; otherwise the format
     fixes them.
     ``holds``: the content of the value column: "rating", or another number, whose option in data.columns has that name.
+    ``beside``: (option in data.columns, name) of other columns that the file must have.
     """
 
     separator: str
@@ -50,6 +51,7 @@ class Layout(NamedTuple):
     integer_ids: bool
     adjustable: bool
     holds: str = "rating"
+    beside: tuple[tuple[str, str], ...] = ()
 
     @property
     def quoted(self) -> bool:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from upliftlens.benchmarks.data.build import k_core, merged, repeated
 from upliftlens.benchmarks.data.features import Column, encode, year_of
-from upliftlens.benchmarks.data.filters import k_core, merged, repeated
 from upliftlens.causal.inequality import gini
 
 logs = st.integers(0, 40).flatmap(

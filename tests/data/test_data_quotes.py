@@ -219,5 +219,5 @@ def test_tables_of_features_are_read_as_the_log_is(tmp_path: Path) -> None:
 
     assert loaded('"i1"\t"a"\ni2\ta\n').item_features.matrix.tolist() == [[1], [1]]
     assert loaded("i1\ta\ri2\tb\r").item_features.names == ("kind=a", "kind=b")
-    with pytest.raises(BadData, match="line 2: a quote opens here and the row runs on to line 3"):
+    with pytest.raises(BadData, match="line 2: a quote opens here and closes on line 3: 2 of its lines look like rows"):
         loaded('i1\t"a\ni2\tb"\n')
