@@ -15,23 +15,24 @@ from upliftlens.causal.errors import UpliftlensError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``upliftlens data``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|prepare|check|card")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|prepare|check|card|save")
     add_places(actions.add_parser("list", help="every known data set"))
     for name, about in (
         ("prepare", "get, verify and read a data set"),
         ("check", "find what is wrong with a file, line by line"),
         ("card", "counts, distributions, terms of use, fingerprint"),
+        ("save", "keep options under a name: save NAME data=csv data.path=FILE …"),
     ):
         action = actions.add_parser(name, help=about)
         add_places(action)
-        action.add_argument("name", help="data set (or, for check, a file)")
+        action.add_argument("name", help="data set (for check and card also a file; for save a new name)")
         action.add_argument(
             "options", nargs="*", metavar="OPTION=VALUE", help="e.g. data.path=my.csv data.filter.user_core=5"
         )
 
 
 def run(flags: argparse.Namespace) -> int:
-    """``upliftlens data list|prepare|check|card``."""
+    """``upliftlens data list|prepare|check|card|save``."""
     from upliftlens.benchmarks import data
     from upliftlens.benchmarks.config.overrides import quoted
 
@@ -40,8 +41,10 @@ def run(flags: argparse.Namespace) -> int:
         table_console().print(listing_table(data.listing(cache)))
         return 0
     name, options = flags.name, [quoted(option) for option in flags.options]
+    if flags.action == "save":
+        return _save(name, options)
     path = Path(name).expanduser()
-    if flags.action == "check" and name not in data.names() and path.exists():
+    if flags.action in ("check", "card") and name not in data.names() and path.exists():
         name, options = data.guess(path), [*options, quoted(f"data.path={path}")]
     if name not in data.names() and ("/" in name or path.suffix):
         raise UpliftlensError(f"{name}: there is no such file (or data set: see `upliftlens data list`)")
@@ -51,7 +54,10 @@ def run(flags: argparse.Namespace) -> int:
         if report is not None:
             for problem in report.problems:
                 out.print(str(problem), markup=False)
-            shown = "" if report.count == len(report.problems) else f", the first {len(report.problems)} of them above"
+                if more := report.more.get(problem):
+                    out.print(f"… and {more:,} more line{'s' * (more > 1)} with this fault", markup=False)
+            spoken = len(report.problems) + sum(report.more.values())
+            shown = "" if report.count == spoken else f", the first {len(report.problems)} of them above"
             raise UpliftlensError(f"{config.path}: {report.count:,} problem{'s' * (report.count > 1)}{shown}")
         out.print(f"{config.path} reads as {config.name}: no problems found", markup=False)
         return 0
@@ -62,6 +68,18 @@ def run(flags: argparse.Namespace) -> int:
         done = "no problems found" if flags.action == "check" else "ready"
         rows = f"{len(dataset.log):,} rows from {dataset.source}"
         out.print(f"{dataset.name} {done}: {rows}, fingerprint {dataset.fingerprint[:16]}", markup=False)
+    return 0
+
+
+def _save(name: str, options: list[str]) -> int:
+    """``upliftlens data save NAME data=BASE OPTION=VALUE …``."""
+    from upliftlens.benchmarks import data
+
+    bases = [option.removeprefix("data=") for option in options if option.startswith("data=")]
+    if len(bases) != 1:
+        raise UpliftlensError(f"say what kind of file it is: upliftlens data save {name} data=csv data.path=FILE …")
+    path = data.save(name, bases[0], [option for option in options if not option.startswith("data=")])
+    out.print(f"{path} written: in this directory, data={name} stands for these options", markup=False)
     return 0
 
 

@@ -65,6 +65,7 @@ def _listed(kind: str) -> dict[str, str]:
     """What each choice is, by name: the first sentence of its YAML file, or of the docstring of its module."""
     from upliftlens.benchmarks.config.installed import choices
     from upliftlens.benchmarks.config.plugins import GROUPS, installed, opened
+    from upliftlens.benchmarks.config.saved import saved
     from upliftlens.benchmarks.metrics.registry import abouts, at, registry
     from upliftlens.benchmarks.tables.table import names
 
@@ -72,7 +73,8 @@ def _listed(kind: str) -> dict[str, str]:
         texts, marks = abouts(), {"required": "@k", "optional": "[@k]", "never": ""}
         return dict(sorted((at(name, marks[entry.value.at]), texts[name]) for name, entry in registry().items()))
     config = CHOICES[kind]
-    ours = {name: about(config, name) for name in packaged(config)}
+    ours = {name: f"saved in {path}" for name, path in saved().items()} if kind == "data" else {}
+    ours |= {name: about(config, name) for name in packaged(config)}
     groups = {
         point.name: group
         for group in GROUPS

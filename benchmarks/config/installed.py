@@ -8,27 +8,31 @@ from omegaconf.errors import OmegaConfBaseException
 
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.plugins import GROUPS, entry, installed
+from upliftlens.benchmarks.config.saved import register_saved, saved
 from upliftlens.causal.errors import UpliftlensError
 
 
 def choices(config: str) -> list[str]:
-    """Every choice of a config group, sorted: its YAML files and the plugins of other packages."""
-    return sorted({*packaged(config), *(name for _, name in _of_other_packages(config))})
+    """Every choice of a config group, sorted: its YAML files, the plugins of other packages, data that a user saved."""
+    names = {*packaged(config), *(name for _, name in _of_other_packages(config))}
+    return sorted(names | saved().keys() if config == "data" else names)
 
 
 def register_installed(config: str | None = None) -> None:
     """Makes the plugins of other packages choices with the defaults of their options; in all config groups, or in one.
 
-    Where a YAML file has the same name, the file is the choice.
+    Where a YAML file has the same name, the file is the choice. Data sets that a user saved become choices, too.
 
     Raises:
-        UpliftlensError: for a plugin that can't be imported, or has the wrong type for its group.
+        UpliftlensError: for a plugin that can't be imported, or has the wrong type for its group, or a broken file.
     """
     for chosen in dict.fromkeys(kind.config for kind in GROUPS.values()):
         if chosen is not None and config in (None, chosen):
             for group, name in _of_other_packages(chosen):
                 if name not in packaged(chosen):
                     as_choice(chosen, entry(group, name).value)
+    if config in (None, "data"):
+        register_saved([name for _, name in _of_other_packages("data")])
 
 
 def as_choice(config: str, plugin: Any, file: str | None = None) -> None:

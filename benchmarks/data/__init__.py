@@ -1,7 +1,8 @@
 """Data sets: a list of them, their loading from cache, network or user files, their contents.
 
-``configure`` composes a data set's options by name, ``load`` gets and reads it, ``check`` lists what is wrong with a
-file, ``card`` describes it. One reader per file layout; ``build`` turns what it read into a Dataset.
+``configure`` composes a data set's options by name, ``save`` keeps them under another, ``load`` gets and reads it,
+``check`` lists what is wrong with a file, ``card`` describes it. One reader per file layout; ``build`` turns what it
+read into a Dataset.
 """
 
 from upliftlens.benchmarks.data.build import sealed
@@ -16,6 +17,7 @@ from upliftlens.benchmarks.data.registry import (
     listing,
     load,
     names,
+    save,
 )
 from upliftlens.benchmarks.data.world import TruthRead, World
 
@@ -33,5 +35,6 @@ __all__ = [
     "listing",
     "load",
     "names",
+    "save",
     "sealed",
 ]

@@ -1,12 +1,14 @@
 """Problems of a file, each with its place and a fix."""
 
-from collections.abc import Iterable
-from itertools import islice
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from upliftlens.causal.errors import UpliftlensError
 
 KEPT = 100  # problems named one by one; the rest is only counted
+REPEATED = 3  # of one fault
 
 
 class Problem(NamedTuple):
@@ -23,22 +25,41 @@ class Problem(NamedTuple):
         column = "" if self.column is None else f", column {self.column}"
         return f"{self.file}{line}{column}: {self.what}. Fix: {self.fix}"
 
+    @property
+    def fault(self) -> tuple[str, str | None, str]:
+        """What problems with the same mistake share: the place but for its line, and the fix but for its numbers."""
+        return self.file, self.column, re.sub(r"[-+.\d]+", "", self.fix)
+
 
 class BadData(UpliftlensError):
-    """A file that cannot be read as it is; ``problems`` holds the first findings, ``count`` the number of all."""
+    """A file that cannot be read as it is.
 
-    def __init__(self, problems: list[Problem], count: int) -> None:
+    ``problems`` holds the first findings, of each fault at most ``REPEATED``; ``more`` says of the last of them how
+    many others have its fault; ``count`` is the number of all.
+    """
+
+    def __init__(self, problems: list[Problem], more: Mapping[Problem, int], count: int) -> None:
         self.problems = problems
+        self.more = more
         self.count = count
         text = str(problems[0])
         if count > 1:
-            text += f"\n({count} problems in all; list them with: upliftlens data check {problems[0].file} data=NAME)"
+            text += f"\n({count} problems in all; list them with: upliftlens data check NAME, and the same options)"
         super().__init__(text)
 
 
 def refuse(problems: Iterable[Problem]) -> None:
     """Raise BadData if there is any problem."""
-    remaining = iter(problems)
-    first = list(islice(remaining, KEPT))
-    if first:
-        raise BadData(first, len(first) + sum(1 for _ in remaining))
+    kept: list[Problem] = []
+    last: dict[tuple[str, str | None, str], Problem] = {}
+    times, shown = Counter[object](), Counter[object]()
+    for problem in problems:
+        fault = problem.fault
+        times[fault] += 1
+        if shown[fault] < REPEATED and len(kept) < KEPT:
+            kept.append(problem)
+            shown[fault] += 1
+            last[fault] = problem
+    if kept:
+        more = {problem: times[fault] - shown[fault] for fault, problem in last.items() if times[fault] > shown[fault]}
+        raise BadData(kept, more, times.total())

@@ -1,5 +1,7 @@
 """The list of data sets, built in or from plugins, and how they are configured, loaded and checked."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ from upliftlens.benchmarks.config.chosen import chosen
 from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.config.installed import choices, register_installed
 from upliftlens.benchmarks.config.plugins import Entry
+from upliftlens.benchmarks.config.saved import saved, write
 from upliftlens.benchmarks.config.sections import typed_section
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset
@@ -39,7 +42,7 @@ class Listed(NamedTuple):
 
 
 def names() -> list[str]:
-    """Every data set that ``data=NAME`` takes, sorted: the files of configs/data and the installed plugins."""
+    """Every data set that ``data=NAME`` takes, sorted: the files of configs/data, installed plugins, saved ones."""
     return choices("data")
 
 
@@ -54,9 +57,43 @@ def configure(name: str, overrides: list[str] | tuple[str, ...] = ()) -> Any:
     register_installed("data")
     for option in (override.split("=")[0] for override in overrides):
         if option.lstrip("+~").partition(".")[0] != "data":  # of a run: a data set alone has none of it
-            known = pd.json_normalize({"data": composed([f"data={name}"], "_data")["data"]})
-            raise unknown("option", option, map(str, known))
+            known = [str(path) for path in pd.json_normalize({"data": composed([f"data={name}"], "_data")["data"]})]
+            raise unknown("option", option, [path for path in known if path.endswith(f".{option}")] or known)
     return typed_section(composed([f"data={name}", *overrides], "_data"), "data")
+
+
+def save(name: str, base: str, overrides: list[str] | tuple[str, ...]) -> Path:
+    """Saves ``data=BASE`` with overrides as ``data=NAME``, for commands in this directory; the path of its file.
+
+    The file states what differs from BASE, with absolute paths.
+
+    Raises:
+        UpliftlensError: as ``configure``; for data that are not the user's files, a name that can't be used or is
+            taken, or a file that can't be written.
+    """
+    config = configure(base, overrides)
+    if not isinstance(config, DataConfig) or config.sources:
+        raise UpliftlensError(f"data={base} is known already: save files of your own, with data=csv for instance")
+    if config.path is None:
+        raise UpliftlensError(f"data={base} without a file: give data.path=FILE")
+    open_files(Path(config.path))
+    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
+        raise UpliftlensError(f"'{name}' can't be a name: use letters, digits, - and _")
+    if name in names():
+        file = saved().get(name)
+        reason = f"{file} exists: delete it first, or" if file else f"there is a data set '{name}' already:"
+        raise UpliftlensError(f"{reason} choose another name")
+    usual, stated = (composed([f"data={base}", *more], "_data")["data"] for more in ((), overrides))
+    return write(name, base, _differences(usual, stated))
+
+
+def _differences(usual: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
+    """What of ``stated`` is not as usual, section by section."""
+    return {
+        option: _differences(usual[option], value) if isinstance(value, Mapping) else value
+        for option, value in stated.items()
+        if value != usual[option]
+    }
 
 
 def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
@@ -89,9 +126,10 @@ def _source(config: Any) -> Entry:
 
 
 def check(path: Path, config: DataConfig, say: Say | None = None) -> BadData | None:
-    """The problems of the files at ``path``, read with the options ``config``, at most 100; None if there are none.
+    """The problems of the files at ``path``, read with the options ``config``; None if there are none.
 
-    ``say`` takes lines for the user about what is no problem for sure.
+    ``say`` takes lines for the user about what is no problem for sure, such as other numbers of users, items or rows
+    than the options state as facts.
 
     Raises:
         UpliftlensError: if there is no such file or archive, or the data set is not read from files.
@@ -101,9 +139,15 @@ def check(path: Path, config: DataConfig, say: Say | None = None) -> BadData | N
         raise UpliftlensError(f"data set '{config.name}' is not read from files: there is nothing to check")
     files = open_files(Path(path).expanduser())._replace(say=say)
     try:
-        read(files, config)
+        raw = read(files, config)
     except BadData as error:
         return error
+    facts, rows = config.facts, [raw.log] if raw.test is None else [raw.log, raw.test]
+    users, items = (pd.concat([part[side] for part in rows]).nunique() for side in ("user", "item"))
+    known, here = (facts.users, facts.items, facts.rows), (users, items, len(raw.log))
+    if say is not None and None not in known and known != here:
+        counts = [f"{u:,} users, {i:,} items, {n:,} rows" for u, i, n in (here, known)]
+        say(f"{path} is another edition of {config.name}: it holds {counts[0]}; known are {counts[1]}")
     return None
 
 
@@ -128,6 +172,7 @@ def _listed(name: str, cache: Path) -> Listed:
     facts = config.facts if isinstance(config, BaseConfig) else None
     ready = "generated" if name in packaged("data") else "plugin"
     if isinstance(config, DataConfig):
-        ready = ("cached" if in_cache(config, cache) else "to fetch") if config.sources else "data.path="
+        mine = "saved" if config.path else "data.path="
+        ready = ("cached" if in_cache(config, cache) else "to fetch") if config.sources else mine
     numbers = (None, None, None) if facts is None else (facts.users, facts.items, facts.rows)
     return Listed(name, *numbers, ready, config.terms if facts is not None else "see the plugin")

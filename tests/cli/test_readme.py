@@ -117,6 +117,7 @@ def test_every_command_parses(line, monkeypatch, tmp_path):
     if verb in ("run", "sweep", "tune", "benchmark"):
         if "model=distance" in rest:  # installed, in the text
             rest = ["model.file=my_model.py" if part == "model=distance" else part for part in rest]
+        rest = ["data=csv" if part == "data=mine" else part for part in rest]  # saved, in the text
         rest = [value_of(override) for override in prepare_overrides(rest)]
         if line in DELIBERATE:
             with pytest.raises(Exception, match=re.escape(DELIBERATE[line])):

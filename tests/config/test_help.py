@@ -20,7 +20,7 @@ HELP = {  # what each verb takes, written down a second time: an option that is 
     "recommend": "--store --cache --user --history -k --format --out run",
     "groups": "--store --cache --by --metrics --where --format",
     "predict": "--store --cache --pairs --out run",
-    "data": "list prepare check card",
+    "data": "list prepare check card save",
     "list": "models losses objectives propensities metrics tables data splits sweeps",
     "doctor": "--store --cache",
 }
