@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 
 from upliftlens.benchmarks.config.choices import CONFIGS, packaged
 from upliftlens.benchmarks.system.atomic import whole
-from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.errors import UpliftlensError, unknown
 
 FOLDER = Path("configs/data")
 _PROVIDER = "saved"  # in Hydra's store
@@ -36,18 +36,25 @@ def register_saved(taken: Collection[str]) -> None:
     ``taken``: the names of installed data sets.
 
     Raises:
-        UpliftlensError: for a file that can't be read, is no mapping, states another name than its file's, or has a
-            name that is taken.
+        UpliftlensError: for a file that can't be read, is no mapping, states another name than its file's or no kind
+            of data that there is, or has a name that is taken.
     """
     choices = ConfigStore.instance().repo.get("data", {})
     for file in [file for file, node in choices.items() if node.provider == _PROVIDER]:
         del choices[file]
-    for name, path in saved().items():
+    paths = saved()
+    known = {*packaged("data"), *taken, *paths}
+    for name, path in paths.items():
         if name in taken:
             raise UpliftlensError(f"{path}: an installed data set is called '{name}', too: rename the file")
         node = {"name": name, **_content(path)}
         if node["name"] != name:
             raise UpliftlensError(f"{path}: it states the name '{node['name']}': make it '{name}', as the file's")
+        bases = [base for base in node.get("defaults") or () if isinstance(base, str) and base[0] != "_"]
+        if not bases and "format" not in node:
+            raise UpliftlensError(f"{path}: state what kind of data it is, as in `defaults: [csv, _self_]`")
+        if strange := [base for base in bases if base not in known]:
+            raise UpliftlensError(f"{path}: {unknown('data choice', strange[0], known)}")
         ConfigStore.instance().store(group="data", name=name, node=node, provider=_PROVIDER)
 
 

@@ -4,6 +4,7 @@ Most classes of options lie in rooms above this one: they are reached by the plu
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Annotated, Any, NamedTuple
@@ -11,8 +12,9 @@ from typing import Annotated, Any, NamedTuple
 from upliftlens.benchmarks.config.choices import NEEDED, packaged
 from upliftlens.benchmarks.config.chosen import chosen
 from upliftlens.benchmarks.config.plugins import Entry
+from upliftlens.benchmarks.config.saved import saved
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.options import SEEDS, AtLeast
 
 SECTIONS = ("", *(group for group in NEEDED if group != "loss"))
@@ -78,7 +80,7 @@ def configuration_of(content: Mapping[str, Any], overrides: Sequence[str] = ()) 
                 f"choose one with {group}=…, from {', '.join(packaged(group))}"
             )
     parts = [(*section_of(content, group), group) for group in SECTIONS]  # names are refused before values
-    sections: dict[str, Any] = {group: typed(kind, values, group) for kind, values, group in parts}
+    sections: dict[str, Any] = {group: _typed(kind, values, group) for kind, values, group in parts}
     plugins = {group: chosen(group, content[group]) for group in ("model", "loss", "objective")}
     return Configuration(content, overrides, plugins, sections.pop(""), sections)
 
@@ -89,7 +91,14 @@ def typed_section(content: Mapping[str, Any], group: str) -> Any:
     Raises:
         UpliftlensError: as ``configuration_of``.
     """
-    return typed(*section_of(content, group), group)
+    return _typed(*section_of(content, group), group)
+
+
+def _typed(kind: type, values: Mapping[str, Any], group: str) -> Any:
+    """As ``typed``; an error of a saved data set names its file."""
+    path = saved().get(str(values["name"])) if group == "data" else None
+    with nullcontext() if path is None else located(f"data={values['name']} ({path})"):
+        return typed(kind, values, group)
 
 
 def section_of(content: Mapping[str, Any], group: str) -> tuple[type, dict[str, Any]]:

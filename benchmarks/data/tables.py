@@ -219,7 +219,9 @@ def _vectors(path: str, option: str, table: pd.DataFrame, file: str) -> pd.DataF
     except OSError as error:
         raise UpliftlensError(f"{where} can't be read: {error.strerror}") from error
     except (ValueError, EOFError) as error:
-        raise UpliftlensError(f"{where} is no array of numbers ({error}): save it with numpy.save") from error
+        raise UpliftlensError(
+            f"{where} is no array of numbers ({error}). Fix: numpy.save(FILE, array.astype('float32'))"
+        ) from error
     if array.ndim != 2 or array.dtype.kind not in "fiub":
         raise UpliftlensError(f"{where} holds {array.dtype}{list(array.shape)}: it must be numbers of shape [rows, d]")
     if len(array) != len(table):

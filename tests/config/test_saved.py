@@ -109,6 +109,13 @@ def test_what_can_not_be_saved(words, message, capsys):
         ("mine", b"", "configs/data/mine.yaml holds no options"),
         ("mine", b"name: \xff\n", "configs/data/mine.yaml can't be read"),
         ("mine", b"name: yours\n", "configs/data/mine.yaml: it states the name 'yours': make it 'mine', as the file's"),
+        (
+            "mine",
+            b"path: x\n",
+            "configs/data/mine.yaml: state what kind of data it is, as in `defaults: [csv, _self_]`",
+        ),
+        ("mine", b"defaults: [cvs]\n", "configs/data/mine.yaml: unknown data choice 'cvs': did you mean 'csv'"),
+        ("mine", b"defaults: [csv]\npth: x\n", "data=mine (configs/data/mine.yaml): unknown option of data 'pth': did"),
         ("ml-1m", b"defaults: [csv]\n", "configs/data/ml-1m.yaml: a data set of Upliftlens is called 'ml-1m', too"),
     ],
 )
