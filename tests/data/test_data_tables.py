@@ -65,7 +65,8 @@ def test_every_role_of_a_column_can_be_stated(tmp_path: Path) -> None:
 
 
 def test_the_index_that_pandas_writes_is_no_feature(tmp_path: Path) -> None:
-    assert read(tmp_path, items=",item,year,\n0,a,1,\n1,b,2,\n").item_features.names == ("year",)
+    for text in (",item,year\n0,a,1\n1,b,2\n", ",item,year,\n0,a,1,\n1,b,2,\n"):
+        assert read(tmp_path, items=text).item_features.names == ("year",)
 
 
 def test_tables_are_read_with_any_separator_and_cells_of_several_lines(tmp_path: Path) -> None:
