@@ -104,6 +104,8 @@ def measured(
     defined = np.unique(np.concatenate([each.units[informative(each)] for each in statistics]))
     counts = member[defined].sum(axis=0)
     kept = np.flatnonzero((counts >= _LEAST) & (len(defined) - counts >= _LEAST))
+    if not len(kept):
+        return [], [level for level, count in zip(levels, counts, strict=True) if count]
     parts = [part for each in statistics for part in _parts(each, member, kept)]
     values = np.array([value(part) for part in parts]).reshape(len(runs), len(kept), 2)
     drawn = replicates([*statistics, *parts], resampling)[0][len(statistics) :].reshape(*values.shape, -1)

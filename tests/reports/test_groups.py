@@ -101,4 +101,4 @@ def test_what_is_refused(store, capsys):
     assert choose("rmse").metric.higher_is_better is False
     runs = evaluations(Store(store / "runs"), readable_records(Store(store / "runs")))
     with pytest.raises(UpliftlensError, match="has no ndcg@3"):
-        measured(runs, "ndcg@3", "x", np.ones((90, 1), bool), Interval())
+        measured(runs, "ndcg@3", "x", np.ones((90, 1), bool), Interval(0.95, 200, 0))
