@@ -133,7 +133,9 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
     else:
         lines = [f"{comparison.metric} ({direction(comparison.metric)}), {len(pairs)} comparisons:"]
         lines += [line for pair in pairs for line in _in_short(pair)]
-        margin = "" if comparison.margin is None else f" Margin: ±{comparison.margin:g}."
+        margin = (
+            "" if comparison.margin is None else f" What is said beside the margin, ±{comparison.margin:g}, uses them."
+        )
         lines.append(
             f"better: not chance at level {level:.0%} by p, which is corrected for {len(pairs)} comparisons (Holm). "
             f"The intervals are not corrected.{margin}"

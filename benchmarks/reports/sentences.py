@@ -74,7 +74,7 @@ def meaning(level: float, about: str, over: str) -> list[str]:
     others = " and ".join(filter(None, (", ".join(new[:-1]), new[-1])))
     return wrap(
         f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large (≤: the resamples "
-        f"allow no smaller one). effect size: {effect} This holds for other {others}. With other {fixed} or another "
-        "split it may be different.",
+        f"allow no smaller one). effect size: {effect} This is about other {others} like these. With other {fixed} or "
+        "another split it may be different.",
         width=110,
     )

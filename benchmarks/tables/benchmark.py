@@ -27,7 +27,7 @@ from upliftlens.benchmarks.sweeps.space import sample
 from upliftlens.benchmarks.sweeps.tune import changeable, searched
 from upliftlens.benchmarks.system.talk import say
 from upliftlens.benchmarks.tables.run import Runs, behind, runs_of
-from upliftlens.benchmarks.tables.table import Cell, Table
+from upliftlens.benchmarks.tables.table import FIXED, Cell, Table
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.intervals import Interval
 from upliftlens.causal.options import Above, AtLeast
@@ -47,7 +47,11 @@ class Options:
     format: Literal["md", "latex", "json"]
 
 
-_MARGIN = "the same: the interval lies inside; perhaps by less: it reaches from inside to beyond."
+_MARGIN = (
+    "the same: the interval lies inside; perhaps by less: it reaches from inside to beyond. What is said beside the "
+    "margin is said of each interval alone, not corrected for their number."
+)
+_TUNED = "Intervals and p take the settings as they were found: another search may find others."
 
 
 class Method(NamedTuple):
@@ -144,7 +148,8 @@ def _method(name: str, overrides: list[str], fixed: list[str], seeds: int) -> Me
         tried = search(planned, config, space, sample, settings.budget, settings.tune_seed, say, watched=True)
         changes = tried.trials[tried.best].changes
         best = " ".join(changes) or "as configured"
-        say(f"{name}: {best}, the best of {len(tried.trials)} trials; {seeds} seeds of it")
+        if (of := len(tried.trials)) > 1:
+            say(f"{name}: {best}, the best of {of} trials; {seeds} seeds of it")
         runs = runs_of([planned([*changes, f"seed={seed}"]) for seed in range(seeds)])
     shared = [text for text in fixed if not text.startswith("model.file=")]
     file = [f"model.file={path}" for path in [config["model"].get("file")] if path]
@@ -173,10 +178,19 @@ def _table(methods: Sequence[Method], metric: str, options: Options) -> Table:
         column, ends = f"{metric} vs {right.name}", (result.difference, result.lo, result.hi)
         cells.append(Cell(left.name, column, *ends, None, in_a_cell(result, interval.level), *keys))
     where = f"{first.data['name']}, split {first.split['name']}"
-    title = f"{where}, {options.seeds} seeds, tuned by {metric} on validation rows"
+    tuned = any(method.trials > 1 for method in methods)
+    how = f"tuned by {metric} on validation rows" if tuned else "as configured"
+    title = f"{where}, {options.seeds} seeds, {how}"
+    fixed = "training rows and splits" if interval.over == "users-items" else FIXED
     again = (_again(method, options.seeds) for method in methods)
     margin = [] if options.margin is None else [f"The margin is ±{options.margin:g}: {_MARGIN}"]
-    return Table(title, cells, [f"{metric}: {direction(metric)}.", *margin, *_trials(methods), *again], interval.level)
+    return Table(
+        title,
+        cells,
+        [f"{metric}: {direction(metric)}.", *margin, *_trials(methods), *[_TUNED] * tuned, *again],
+        interval.level,
+        fixed,
+    )
 
 
 def _trials(methods: Sequence[Method]) -> list[str]:

@@ -62,8 +62,8 @@ def estimator_cells(definition: Options, where: Where) -> list[Cell]:
                 half = float(stats.t.ppf((1 + definition.level) / 2, len(values) - 1)) * sd / np.sqrt(len(values))
                 cells.append(_cell(definition, row, f"{prefix}{name}", mean, mean - half, mean + half))
                 expected = closed[name].sd
-                same = abs(sd - expected) <= 3 * expected / np.sqrt(2 * (len(values) - 1))
-                verdict = f"{'is' if same else 'differs from'} the closed form {expected:.3f}"
+                near = abs(sd - expected) <= 3 * expected / np.sqrt(2 * (len(values) - 1))
+                verdict = f"{'within' if near else 'beyond'} 3 SE of the closed form {expected:.3f}"
                 spread = spread_bounds(sd, len(values), definition.level)
                 cells.append(Cell(row, f"{prefix}sd/{name}", sd, *spread, None, verdict, ()))
     return cells
@@ -90,6 +90,7 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
         f"{len(published) - len(targets)}.",
         f"Reproduced: within the tolerance of the column ({stated}). {outside} of the {len(targets)} published values "
         "lie outside our interval, which for true is a point.",
+        f"Intervals are over {definition.draws} draws of what is observed, in one completed world.",
     ]
 
 

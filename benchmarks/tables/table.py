@@ -20,7 +20,7 @@ from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.reports.render import latex, markdown
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 
-_FIXED = "items, training rows and splits"
+FIXED = "items, training rows and splits"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class TableOptions:
     @property
     def fixed(self) -> str:
         """What the runs of the table share, so that its intervals say nothing about other ones."""
-        return _FIXED
+        return FIXED
 
 
 class Cell(NamedTuple):
@@ -70,7 +70,7 @@ class Table(NamedTuple):
     cells: list[Cell]
     remarks: list[str]
     level: float | None
-    fixed: str = _FIXED
+    fixed: str = FIXED
 
 
 class Where(NamedTuple):

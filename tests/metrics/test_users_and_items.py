@@ -160,7 +160,8 @@ def test_runs_and_comparisons_say_what_they_are_over(tmp_path, capsys):
     said = capsys.readouterr().out
     words = " ".join(said.split())
     assert (
-        "other users and items. With other seeds, training rows or another split" in words and "resampled, too" in words
+        "other users and items like these. With other seeds, training rows or another split" in words
+        and "resampled, too" in words
     )
     assert main(["compare", "mf", "additive", *where, "--format=json"]) == 0
     assert json.loads(capsys.readouterr().out)["over"] == "users-items"

@@ -44,13 +44,16 @@ def test_all_with_all_are_one_family(store, capsys):
     first = pairs[0]
     values = f"random {first['first']:.4f} − popularity {first['second']:.4f}, over 2 shared runs, {first['n']} users:"
     assert values in shown and f"effect size {first['effect']:+.2f}. {first['verdict'].partition(':')[0]}" in shown
-    assert "This holds for other users and seeds. With other items, training rows or another split" in words
+    assert "This is about other users and seeds like these. With other items, training rows or another split" in words
 
 
 def test_where_one_pair_is_about_fits_nothing_is_said_of_seeds(store, capsys):
     assert compare(store, "popularity", "item_knn", "random", "--where", "seed=0") == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "these two fits" in shown and "This holds for other users. With other seeds, items, training rows" in shown
+    assert (
+        "these two fits" in shown
+        and "This is about other users like these. With other seeds, items, training rows" in shown
+    )
 
 
 @pytest.mark.parametrize("named", [("random", "item_knn"), ("popularity", "random", "item_knn")])

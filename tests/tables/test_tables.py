@@ -186,7 +186,7 @@ def test_estimators_on_a_small_world(tmp_path):
     }  # fmt: skip
     cells = {(cell.row, cell.column): cell for cell in estimator_cells(options(content), where(tmp_path))}
     assert len(cells) == 5 * 2 * (1 + 3 + 3)
-    counted, rule = remarks(options(content), list(cells.values()))
+    counted, rule, _ = remarks(options(content), list(cells.values()))
     assert counted == "1 of 2 published cells with a target are reproduced; published, but no target: 1."
     assert "the column (true 0.005, naive 0.005). 1 of the 2 published values lie outside" in rule
     ones = cells["ROTATED", "dcg5/true"]
@@ -204,7 +204,7 @@ def test_estimators_on_a_small_world(tmp_path):
         )
         assert sd.lo / sd.value == pytest.approx(np.sqrt(19 / 32.852), rel=1e-4), "χ², 19 free"
         assert sd.hi / sd.value == pytest.approx(np.sqrt(19 / 8.907), rel=1e-4)
-        assert sd.verdict.startswith("is the closed form 0.")
+        assert sd.verdict.startswith("within 3 SE of the closed form 0.")
     assert naive.hi < true.value
 
 
