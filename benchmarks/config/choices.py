@@ -4,6 +4,7 @@ import re
 from functools import cache
 from importlib.resources import files
 from itertools import takewhile
+from typing import Any
 
 import yaml
 
@@ -35,7 +36,12 @@ def first_sentence(text: str) -> str:
 @cache
 def default(option: str, file: str = "config.yaml") -> str:
     """The value of an option in a file of configs/, for code that needs it before Hydra composes."""
-    return str(yaml.safe_load(files(CONFIGS).joinpath(file).read_text())[option])
+    return str(stated(file)[option])
+
+
+def stated(file: str) -> dict[str, Any]:
+    """What a file of configs/ states."""
+    return dict(yaml.safe_load(files(CONFIGS).joinpath(file).read_text()))
 
 
 @cache

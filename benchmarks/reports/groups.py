@@ -23,6 +23,7 @@ from upliftlens.benchmarks.reports.methods import evaluations, finished, one_per
 from upliftlens.benchmarks.reports.pooling import require_one_experiment, require_one_interval, require_one_world
 from upliftlens.benchmarks.reports.selection import once_per_fit
 from upliftlens.benchmarks.reports.sheet import Row, Sheet
+from upliftlens.benchmarks.runs.opened import current
 from upliftlens.benchmarks.runs.records import Record, Summary
 from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.benchmarks.system.talk import Say
@@ -145,7 +146,7 @@ def _rows(method: str, metric: str, by: str, found: Sequence[Group], interval: R
 def _levels(record: Record, cache: Path, by: str, say: Say) -> tuple[Sequence[str], np.ndarray]:
     """The groups of a column of the table of users, and bool[n_users, K]: who is in them."""
     prepare_overrides([])
-    dataset = load(typed_section({**record.config, "cache": str(cache)}, "data"), cache, None)
+    dataset = load(typed_section(current(record, {}), "data"), cache, None)
     if dataset.fingerprint != record.data["fingerprint"]:
         raise UpliftlensError(f"run {record.key} was made from other data than {dataset.name} are now: run it again")
     columns: Mapping[str, object] = {str(name): None for name in dataset.users.columns if name != "id"}

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from upliftlens.benchmarks.config.choices import stated
 from upliftlens.benchmarks.config.sections import configuration_of
 from upliftlens.benchmarks.runs import fit as fitting
 from upliftlens.benchmarks.runs.plan import Plan, plan
@@ -88,6 +89,14 @@ class Opened(NamedTuple):
         return np.ones(len(rows), bool) if dataset.feedback == "implicit" else rows.value >= dataset.relevance
 
 
+def current(record: Record, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a record; a record of before there were tables of users and items gets those options."""
+    config = {**record.config, **overrides}
+    if config["data"].get("format") in ("csv", "uplift-log"):
+        config["data"] = {**stated("data/_tables.yaml"), **config["data"]}
+    return config
+
+
 def opened(record: Record, overrides: Mapping[str, Any], reporter: Reporter) -> Opened:
     """The run of a record; ``overrides`` replaces entries of its configuration that change no number (where store and
     cache are).
@@ -97,7 +106,7 @@ def opened(record: Record, overrides: Mapping[str, Any], reporter: Reporter) -> 
     """
     fix_numerics()
     with located(f"run {record.key} can't be planned again"):  # this version may refuse what made it
-        planned = plan(configuration_of({**record.config, **overrides}))
+        planned = plan(configuration_of(current(record, overrides)))
     keep_programs(planned.cache)
     prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:
