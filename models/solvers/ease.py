@@ -10,6 +10,9 @@ Each column of B is the ridge regression of an item on all others.
 Time: 2·U·I² operations for the Gram matrix and 7/3·I³ for the inverse (Cholesky). All is float32: errors grow with the
 condition number of XᵀX + l2·I, at most σ²/l2 + 1 with σ² the largest eigenvalue of XᵀX. On ML-100K they stay below 1e-6
 of an entry of B for l2 ≥ 100 and below 3e-5 for l2 = 1. Where l2 is too small for the factorisation, the loss is NaN.
+
+Where all this would take more than 2 GiB (from some 10,400 items on) and there are so few users that the dual takes
+less, the dual is solved instead: ``models.solvers.ease_dual``. The sizes of the data decide, not the machine.
 """
 
 from dataclasses import dataclass
@@ -19,9 +22,12 @@ import jax
 import jax.numpy as jnp
 
 from upliftlens.causal.options import Above, Before, Traced
-from upliftlens.models.contract import Array, Hyper, Method, Query, Solver, TrainingData
+from upliftlens.models.contract import Array, Hyper, Method, Query, Solver, State, TrainingData
 from upliftlens.models.query import history_matrix
+from upliftlens.models.solvers import ease_dual
 from upliftlens.models.solvers.history import History, gram, gram_bytes, in_blocks, spans, with_history
+
+_LARGE = 2 << 30  # bytes of the solution by items: with fewer, users are never asked
 
 
 @dataclass(frozen=True)
@@ -43,21 +49,37 @@ def weights(counts: Array, l2: Array) -> tuple[Array, Array]:
     return jnp.where(eye > 0, 0.0, -inverse / diagonal), jnp.sum(1 / diagonal - l2)
 
 
-def _init(key: Array, data: TrainingData, hp: Hyper) -> Array:
+def _by_users(n_users: int, n_items: int) -> bool:
+    """Whether the dual is solved."""
+    by_items = _bytes_by_items(n_users, n_items)
+    return by_items > _LARGE and ease_dual.memory(n_users, n_items) < by_items
+
+
+def _init(key: Array, data: TrainingData, hp: Hyper) -> State:
+    if _by_users(data.n_users, data.n_items):
+        return ease_dual.init(data, hp.model["l2"])
     return jnp.zeros((data.n_items, data.n_items))
 
 
-def _step(state: Array, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[Array, Array]:
-    solution, objective = weights(gram(data, spans(data)), hp.model["l2"])
+def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -> tuple[State, Array]:
+    solution: State
+    if isinstance(state, ease_dual.State):
+        solution, objective = ease_dual.solve(state, data, hp.model["l2"])
+    else:
+        solution, objective = weights(gram(data, spans(data)), hp.model["l2"])
     return solution, objective / data.n_users
 
 
-def _score(state: Array, data: TrainingData, at: Query) -> Array:
+def _score(state: State, data: TrainingData, at: Query) -> Array:
+    if isinstance(state, ease_dual.State):
+        return ease_dual.score(state, data, at)
     return jnp.matmul(history_matrix(at, data.n_items), state, precision="highest")
 
 
-def _predict(state: Array, data: TrainingData, at: Query, items: Array) -> Array:
+def _predict(state: State, data: TrainingData, at: Query, items: Array) -> Array:
     def pairs(at: Query, items: Array) -> Array:
+        if isinstance(state, ease_dual.State):
+            return jnp.take_along_axis(ease_dual.score(state, data, at), items[:, None], axis=1)[:, 0]
         return jnp.sum(history_matrix(at, data.n_items) * state.T[items], axis=1)
 
     return in_blocks(pairs, at, items)
@@ -77,9 +99,14 @@ _METHOD = Method(
 )
 
 
-def _memory(options: Options, n_users: int, n_items: int) -> int:
+def _bytes_by_items(n_users: int, n_items: int) -> int:
     # At the peak the Gram matrix, its Cholesky factor, the identity, P and B are alive.
     return max(gram_bytes(n_users, n_items), 4 * 5 * n_items**2)
+
+
+def _memory(options: Options, n_users: int, n_items: int) -> int:
+    bytes_of = ease_dual.memory if _by_users(n_users, n_items) else _bytes_by_items
+    return bytes_of(n_users, n_items)
 
 
 model = Solver("ease", Options, lambda options: with_history(_METHOD, options.history), _memory)
