@@ -8,6 +8,7 @@ from rich.table import Table
 
 from upliftlens.benchmarks.cli.parser import add_places
 from upliftlens.benchmarks.data.card import Card, rows_of
+from upliftlens.benchmarks.data.problems import BadData
 from upliftlens.benchmarks.data.registry import Listed
 from upliftlens.benchmarks.system.talk import console, out, table_console
 from upliftlens.causal.errors import UpliftlensError
@@ -52,16 +53,15 @@ def run(flags: argparse.Namespace) -> int:
     if flags.action == "check" and getattr(config, "path", None):
         report = data.check(Path(config.path), config, lambda line: out.print(line, markup=False))
         if report is not None:
-            for problem in report.problems:
-                out.print(str(problem), markup=False)
-                if more := report.more.get(problem):
-                    out.print(f"… and {more:,} more line{'s' * (more > 1)} with this fault", markup=False)
-            spoken = len(report.problems) + sum(report.more.values())
-            shown = "" if report.count == spoken else f", the first {len(report.problems)} of them above"
-            raise UpliftlensError(f"{config.path}: {report.count:,} problem{'s' * (report.count > 1)}{shown}")
+            raise _listed(report, config.path)
         out.print(f"{config.path} reads as {config.name}: no problems found", markup=False)
         return 0
-    dataset = data.load(config, cache, lambda line: console.print(line, markup=False))
+    try:
+        dataset = data.load(config, cache, lambda line: console.print(line, markup=False))
+    except data.BadData as report:
+        if flags.action == "check":
+            raise _listed(report, config.name) from None
+        raise
     if flags.action == "card":
         out.print(card_table(data.card(dataset)))
     else:
@@ -81,6 +81,17 @@ def _save(name: str, options: list[str]) -> int:
     path = data.save(name, bases[0], [option for option in options if not option.startswith("data=")])
     out.print(f"{path} written: in this directory, data={name} stands for these options", markup=False)
     return 0
+
+
+def _listed(report: BadData, what: str) -> UpliftlensError:
+    """Prints the problems; the error that counts them."""
+    for problem in report.problems:
+        out.print(str(problem), markup=False)
+        if more := report.more.get(problem):
+            out.print(f"… and {more:,} more line{'s' * (more > 1)} with this fault", markup=False)
+    spoken = len(report.problems) + sum(report.more.values())
+    shown = "" if report.count == spoken else f", the first {len(report.problems)} of them above"
+    return UpliftlensError(f"{what}: {report.count:,} problem{'s' * (report.count > 1)}{shown}")
 
 
 def card_table(facts: Card) -> Table:

@@ -26,6 +26,7 @@ class Raw:
     ``propensity`` f32[*, *], rows and columns by id, where ids are whole numbers from 0.
     A log of recommendations also has the columns ``treated`` bool and ``treatment_propensity`` f32.
     ``estimated``: these propensities were estimated, since the file recorded none.
+    ``validates`` bool[len(log)]: the rows that are given for validation.
     """
 
     log: pd.DataFrame
@@ -39,6 +40,7 @@ class Raw:
     estimated: bool = False
     user_vectors: pd.DataFrame | None = None
     item_vectors: pd.DataFrame | None = None
+    validates: np.ndarray | None = None
 
 
 def ids_only() -> pd.DataFrame:
@@ -95,6 +97,7 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
             fingerprint="",
             test=test,
             test_kind=raw.test_kind if test is not None else None,
+            validates=None if raw.validates is None else raw.validates[kept],
             propensity=propensity,
             treatment=treatment,
         )
@@ -104,9 +107,9 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
 def sealed(dataset: Dataset) -> Dataset:
     """The data set with its fingerprint: sha256 of all that can change a run's numbers, the same on every platform.
 
-    Covered: ids, log, test set, features with their names, propensities, treatments, a world of potential outcomes,
-    scale, relevance, feedback. Not covered: the name, titles and other text of the tables, terms and source; no
-    number depends on them.
+    Covered: ids, log, test set, given validation rows, features with their names, propensities, treatments, a world
+    of potential outcomes, scale, relevance, feedback. Not covered: the name, titles and other text of the tables,
+    terms and source; no number depends on them.
     """
     digest = hashlib.sha256(b"upliftlens data set 1\n")
 
@@ -132,6 +135,8 @@ def sealed(dataset: Dataset) -> Dataset:
     for label, treatment in (("treatment", dataset.treatment), ("test treatment", dataset.test_treatment)):
         if treatment is not None:
             add(label, treatment.treated, treatment.propensity, treatment.estimated, treatment.redrawn)
+    if dataset.validates is not None:
+        add("validation", dataset.validates)
     if dataset.world is not None and dataset.world.fingerprint is not None:
         add("truth", dataset.world.fingerprint)
     return replace(dataset, fingerprint=digest.hexdigest())

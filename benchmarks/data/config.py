@@ -68,7 +68,10 @@ class BaseConfig:
 
 @dataclass(frozen=True)
 class DataConfig(BaseConfig):
-    """A data set read from files. ``where`` tells a user without network how to get it."""
+    """A data set read from files. ``where`` tells a user without network how to get it; ``asks`` is the option that
+    names a user's file, where there is no source."""
+
+    asks: ClassVar[str] = "data.path="
 
     path: str | None
     encoding: str
@@ -163,6 +166,31 @@ class CsvConfig(ColumnsConfig, TablesConfig):
 
     separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
     header: bool
+
+
+@dataclass(frozen=True)
+class FilesConfig(TablesConfig):
+    """Two or three files that are a split already, in one layout. The columns are those of a delimited file or of
+    RecBole's; ``user`` and ``item``: auto takes the usual names of the layout. ``path``: see configs/data/files.yaml.
+    """
+
+    asks: ClassVar[str] = "data.train= data.test="
+
+    train: str | None
+    validation: str | None
+    test: str | None
+    layout: Literal["auto", "delimited", "recbole", "adjacency"]
+    separator: Literal["auto", "colons", "tab", "semicolon", "comma", "pipe", "space"]
+    header: bool
+    columns: CsvColumns
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _refuse_a_column_in_two_roles("columns", vars(self.columns))
+        if self.feedback == "explicit" and self.columns.value is None:
+            raise UpliftlensError(
+                "data.feedback=explicit reads ratings: name their column, e.g. data.columns.value=rating"
+            )
 
 
 @dataclass(frozen=True)

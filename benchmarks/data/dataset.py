@@ -41,8 +41,10 @@ class Dataset:
     """A log with all that is known about its users and items.
 
     ``test`` is the test set that comes with the data, or None; ``test_kind`` says how its pairs were chosen:
-    ``mnar`` (by the users), ``mar`` (at random). ``users`` and ``items`` are the tables behind the
-    indices, row i describing index i; column ``id`` holds the raw id as text, ``title`` (items) is optional.
+    ``mnar`` (by the users), ``mar`` (at random). ``validates`` bool[len(log)]: the rows of the log that come as
+    validation rows, for the splits that take that test set; None where the split has to choose them. ``users`` and
+    ``items`` are the tables behind the indices, row i describing index i; column ``id`` holds the raw id as text,
+    ``title`` (items) is optional.
     ``propensity`` f32[U, I], or None: P(the log holds the pair) as the data's authors ship it (Coat).
     ``treatment`` and ``test_treatment`` belong to the rows of ``log`` and ``test``, or are None where
     recommendations were not recorded. With them every logged pair is a row and its value an outcome; above 0 it was
@@ -65,6 +67,7 @@ class Dataset:
     fingerprint: str
     test: Interactions | None = None
     test_kind: Literal["mnar", "mar"] | None = None
+    validates: np.ndarray | None = None
     propensity: np.ndarray | None = None
     treatment: Treatment | None = None
     test_treatment: Treatment | None = None

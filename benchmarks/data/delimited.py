@@ -1,18 +1,23 @@
-"""The user's own files: any CSV or TSV, and RecBole's atomic files."""
+"""The user's own files: any CSV or TSV, RecBole's atomic files, and two or three files that are a split already."""
 
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.data.build import Raw, ids_only
-from upliftlens.benchmarks.data.config import CsvConfig, RecboleConfig
-from upliftlens.benchmarks.data.contract import file_source
+from upliftlens.benchmarks.data.build import Raw, build, ids_only, merged, repeated
+from upliftlens.benchmarks.data.config import CsvConfig, FilesConfig, RecboleConfig
+from upliftlens.benchmarks.data.contract import DataSource, file_source
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.features import Column, Kind
-from upliftlens.benchmarks.data.files import Files
+from upliftlens.benchmarks.data.files import Files, open_files
 from upliftlens.benchmarks.data.problems import Problem, refuse
-from upliftlens.benchmarks.data.ratings import read_ratings
+from upliftlens.benchmarks.data.ratings import REPEATS, TYPE, as_text, read_ratings
 from upliftlens.benchmarks.data.scan import SEPARATORS, Layout
 from upliftlens.benchmarks.data.tables import featured, read_cells, with_tables
+from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError
 
 KINDS: dict[str, Kind] = {"token": "category", "token_seq": "tags", "float": "number"}
@@ -91,5 +96,147 @@ def _count(table: pd.DataFrame, column: Column) -> int:
     return table[column.name].nunique() if column.kind == "category" else 1
 
 
+def read_files(files: Files, config: FilesConfig) -> Raw:
+    """The training rows, then the validation rows, as the log; and the test rows. All files have one layout.
+
+    Where ``data.path`` is a file and no part is named, it is the log, and there is no test set. The user is told of a
+    guess at adjacency, lines without an item, and test rows of users or items without another row.
+    """
+    say = files.say or (lambda line: None)
+    if files.chosen and config.train is None and config.test is None:
+        paths = {"train": files.chosen}
+    else:
+        paths = {part: files.need(path) for part, path in _named(config).items()}
+    layout: str = config.layout
+    if layout == "auto":
+        text = as_text(files.read(paths["train"]), files.label(paths["train"]), config.encoding)
+        layout = _layout_of(text, config)
+        if layout == "adjacency":
+            say(f"{paths['train']} is read as lines of a user and their items (data.layout=adjacency)")
+    if layout == "adjacency" and config.feedback == "explicit":
+        raise UpliftlensError("lines of a user and their items hold no ratings: leave out data.feedback=explicit")
+    tables = {}
+    for part, path in paths.items():
+        if layout != "adjacency":
+            tables[part] = read_ratings(files, path, _columns_of(config, layout), config)
+            continue
+        tables[part], without = _adjacency(files, path, config)
+        if without:
+            say(f"{path}: {len(without):,} lines name a user and no item, the first is line {without[0]}")
+    log = pd.concat([table for part, table in tables.items() if part != "test"], ignore_index=True)
+    validates = np.arange(len(log)) >= len(tables["train"]) if "validation" in tables else None
+    test = None
+    if "test" in tables:
+        test = _merged(tables["test"], config)
+        for remark in _without_another_row(test, log, paths["test"]):
+            say(remark)
+    nobody = ids_only()
+    raw = Raw(log, nobody, nobody, test=test, test_kind="mnar", validates=validates)
+    return with_tables(raw, config, files.say)
+
+
+def _load_files(config: FilesConfig, cache: Path, say: Say | None) -> Dataset:
+    if config.path is not None:
+        files = open_files(Path(config.path).expanduser())
+    else:
+        for part, path in _named(config).items():
+            if not Path(path).expanduser().is_file():
+                reason = "is no file" if Path(path).expanduser().exists() else "does not exist"
+                raise UpliftlensError(f"data.{part}={path} {reason}")
+        files = Files("", tuple(_named(config).values()), _bytes)
+    origin = ", ".join(filter(None, (config.path, config.train, config.validation, config.test)))
+    return build(read_files(files._replace(say=say), config), config, origin)
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise UpliftlensError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _named(config: FilesConfig) -> dict[str, str]:
+    """The files by part, in the order of the log.
+
+    Raises:
+        UpliftlensError: if the training or the test file is not named, or a file is named twice.
+    """
+    named = {"train": config.train, "validation": config.validation, "test": config.test}
+    if missing := [f"data.{part}=FILE" for part in ("train", "test") if named[part] is None]:
+        raise UpliftlensError(f"data=files reads a training and a test file: give {' and '.join(missing)}")
+    paths = {part: path for part, path in named.items() if path is not None}
+    for (first, path), (second, other) in combinations(paths.items(), 2):
+        if Path(path).expanduser().resolve() == Path(other).expanduser().resolve():
+            raise UpliftlensError(f"data.{first} and data.{second} name the same file, {path}: give another one")
+    return paths
+
+
+def _layout_of(text: str, config: FilesConfig) -> str:
+    """RecBole's if the header says so; adjacency if blanks separate and lines differ in length; else delimited."""
+    lines = text.rstrip("\n").split("\n")
+    line = next((line for line in lines if len(line.split()) > 1), lines[0])  # the first user may have no item
+    separator = _columns_of(config, "delimited").of(line).separator
+    cells = line.split(separator)
+    if any(map(TYPE.search, cells)):
+        return "recbole"
+    header = config.header and {config.columns.user, "user"} & set(cells)
+    widths = {len(line.split()) for line in lines}
+    return "adjacency" if separator == " " and len(widths) > 1 and not header else "delimited"
+
+
+def _columns_of(config: FilesConfig, layout: str) -> Layout:
+    columns, header = config.columns, config.header or layout == "recbole"
+    usual = ("user_id", "item_id") if layout == "recbole" else ("user", "item") if header else ("0", "1")
+    user, item = (name if name != "auto" else other for name, other in zip((columns.user, columns.item), usual))
+    separator = "\t" if layout == "recbole" else SEPARATORS.get(config.separator, "")
+    return Layout(separator, header, user, item, columns.value, columns.time, integer_ids=False, adjustable=True)
+
+
+def _adjacency(files: Files, path: str, config: FilesConfig) -> tuple[pd.DataFrame, list[int]]:
+    """A row of value 1 for each item that stands behind a line's user; and the numbers of the lines without an item."""
+    file = files.label(path)
+    text = as_text(files.read(path), file, config.encoding).rstrip("\n")
+    if not text.strip():
+        refuse([Problem(file, None, None, "the file is empty", "give the file that holds the interactions")])
+    lines = [line.split() for line in text.split("\n")]
+    refuse(
+        Problem(file, number, None, "a blank line", "delete the line")
+        for number, cells in enumerate(lines, start=1)
+        if not cells
+    )
+    length = [len(cells) - 1 for cells in lines]
+    user = pd.Series(np.repeat([cells[0] for cells in lines], length), dtype=object)
+    item = pd.Series([cell for cells in lines for cell in cells[1:]], dtype=object)
+    again = repeated(pd.factorize(user)[0], pd.factorize(item)[0])
+    if config.filter.duplicates == "error" and again.any():
+        number = np.repeat(np.arange(1, len(lines) + 1), length)
+        refuse(
+            Problem(file, int(number[row]), None, f"user {user[row]} has item {item[row]} a second time", REPEATS)
+            for row in np.flatnonzero(again)
+        )
+    table = pd.DataFrame({"user": user, "item": item, "value": np.ones(len(item), np.float32)})
+    return table, [number for number, cells in enumerate(lines, start=1) if len(cells) == 1]
+
+
+def _merged(test: pd.DataFrame, config: FilesConfig) -> pd.DataFrame:
+    """The test rows with one row per pair, by data.filter.duplicates as in the log."""
+    user, item = (pd.factorize(test[side])[0] for side in ("user", "item"))
+    time = test["time"].to_numpy() if "time" in test else None
+    rows = merged(user, item, test["value"].to_numpy(), time, config.filter.duplicates)
+    return test.iloc[rows.kept].assign(value=rows.value).reset_index(drop=True)
+
+
+def _without_another_row(test: pd.DataFrame, log: pd.DataFrame, path: str) -> Iterator[str]:
+    for side in ("user", "item"):
+        unknown = ~test[side].isin(log[side])
+        if unknown.any():
+            ids = test[side][unknown].unique()
+            yield (
+                f"{path}: {int(unknown.sum()):,} of {len(test):,} rows are of {len(ids):,} {side}s that have no row to "
+                f"learn from, e.g. {ids[0]}"
+            )
+
+
 csv = file_source("csv", CsvConfig, read_delimited)
 recbole = file_source("recbole", RecboleConfig, read_recbole)
+split_files = DataSource("files", FilesConfig, _load_files, read_files)

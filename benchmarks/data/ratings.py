@@ -31,14 +31,14 @@ from upliftlens.benchmarks.data.scan import (
 from upliftlens.benchmarks.system.talk import Say, say_once
 from upliftlens.causal.options import LARGEST
 
+REPEATS = "delete one, or data.filter.duplicates=last (or first, mean)"
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
 
 
 def read_ratings(files: Files, path: str, layout: Layout, config: DataConfig) -> pd.DataFrame:
     """The rows of a ratings file, checked as the data set's options say; see ``read_columns``."""
     scale = config.scale if config.feedback == "explicit" or not layout.adjustable else None
-    repeats = "delete one, or data.filter.duplicates=last (or first, mean)"
-    checks = Checks(scale, repeats if config.filter.duplicates == "error" else None)
+    checks = Checks(scale, REPEATS if config.filter.duplicates == "error" else None)
     return read_columns(files.read(path), files.label(path), config.encoding, layout, checks, files.say)
 
 

@@ -172,7 +172,7 @@ def _listed(name: str, cache: Path) -> Listed:
     facts = config.facts if isinstance(config, BaseConfig) else None
     ready = "generated" if name in packaged("data") else "plugin"
     if isinstance(config, DataConfig):
-        mine = "saved" if config.path else "data.path="
+        mine = "saved" if config.path or getattr(config, "train", None) else config.asks
         ready = ("cached" if in_cache(config, cache) else "to fetch") if config.sources else mine
     numbers = (None, None, None) if facts is None else (facts.users, facts.items, facts.rows)
     return Listed(name, *numbers, ready, config.terms if facts is not None else "see the plugin")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.build import Raw
-from upliftlens.benchmarks.data.config import CsvConfig, UpliftLogConfig, UserColumns
+from upliftlens.benchmarks.data.config import CsvConfig, FilesConfig, UpliftLogConfig, UserColumns
 from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files, open_files
 from upliftlens.benchmarks.data.problems import Problem, refuse
@@ -23,7 +23,7 @@ _KINDS: dict[str, Kind] = {"numbers": "number", "tags": "tags", "categories": "c
 _NOT_FINITE = ABSENT | {f"{sign}{word}" for sign in ("", "+", "-") for word in ("inf", "infinity")}
 
 
-def with_tables(raw: Raw, config: CsvConfig | UpliftLogConfig, say: Say | None) -> Raw:
+def with_tables(raw: Raw, config: CsvConfig | FilesConfig | UpliftLogConfig, say: Say | None) -> Raw:
     """What was read of a log, with the tables of its users and items that the options name.
 
     ``say`` is given the columns that are no features, and how many ids have no row, and rows no id.
@@ -42,7 +42,11 @@ def with_tables(raw: Raw, config: CsvConfig | UpliftLogConfig, say: Say | None) 
 
 
 def _table(
-    log: pd.Series, config: CsvConfig | UpliftLogConfig, side: Literal["user", "item"], path: str, say: Say | None
+    log: pd.Series,
+    config: CsvConfig | FilesConfig | UpliftLogConfig,
+    side: Literal["user", "item"],
+    path: str,
+    say: Say | None,
 ) -> tuple[pd.DataFrame, tuple[Column, ...], pd.DataFrame | None]:
     """The table of one side, its features and its vectors; ``log``: the ids of that side, a row each."""
     files = open_files(Path(path).expanduser(), f"data.{side}s")

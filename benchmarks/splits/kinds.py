@@ -66,7 +66,8 @@ class SplitKind:
     ``sampling``: which parts are random samples. ``order`` and ``redrawn``: see ``LeakReport``.
     ``shown(log, rows, options)``: bool[len(rows)], which ``rows`` of held-out users, of the test or of validation, a
     method is shown, the others being predicted; None where the users of a part train, too.
-    ``given_test``: the test set is that of the data set. ``mend``: the fix for test pairs that are trained on.
+    ``given_test``: the test set is that of the data set, and so are the validation rows where it has any. ``mend``:
+    the fix for test pairs that are trained on.
     ``version``: bumped when a built-in kind draws other rows, or a change of ``sampling`` moves a number.
     """
 
@@ -157,7 +158,9 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
     rows = np.flatnonzero(~held_out)
     validates = np.zeros(0, bool)
     if len(rows):
-        validates = _checked(kind.validation(dataset.log, rows, options), len(rows), name, "validation")
+        given = _given(kind, dataset)
+        chosen = kind.validation(dataset.log, rows, options) if given is None else given[rows]
+        validates = _checked(chosen, len(rows), name, "validation")
     test_rows = None if kind.given_test else np.flatnonzero(held_out)
     train_rows, validation_rows, shown = rows[~validates], rows[validates], None
     if kind.shown is not None:
@@ -206,7 +209,8 @@ def assemble(
     leak = leak_report(log, train, validation, test, left_out, kind.order, published, kind.redrawn, both)
     fingerprint = _fingerprint(dataset, name + code, (train, validation, test, *both))
     rows = (train_rows, validation_rows, test_rows)
-    return Split(name, train, validation, test, *rows, fingerprint, leak, kind.sampling, shown)
+    sampling = kind.sampling if _given(kind, dataset) is None else kind.sampling._replace(validation=False)
+    return Split(name, train, validation, test, *rows, fingerprint, leak, sampling, shown)
 
 
 def save_split(split: Split, folder: Path) -> Path:
@@ -243,6 +247,11 @@ def save_split(split: Split, folder: Path) -> Path:
             f"the split can't be stored in {folder} ({error.strerror}): free space there, or choose another folder"
         ) from error
     return path
+
+
+def _given(kind: SplitKind, dataset: Dataset) -> np.ndarray | None:
+    """bool[N]: the log rows that come as validation rows, or None if the kind chooses them."""
+    return dataset.validates if kind.given_test else None
 
 
 def _checked(mask: Any, size: int, name: str, what: str) -> np.ndarray:

@@ -68,7 +68,7 @@ class LeakReport:
             (kept, f"{kept} of {self.test} test rows are in training too, as in the published protocol"),
             (
                 self.left_out,
-                f"{self.left_out} log rows are left out of training: their (user, item) pair is tested",
+                f"{self.left_out} log rows are left out of training: their (user, item) pair is held out",
             ),
             (self.duplicates, f"{self.duplicates} log rows repeat an earlier (user, item) pair"),
         )

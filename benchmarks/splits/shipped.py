@@ -1,4 +1,5 @@
-"""Splits whose test set comes with the data: any data set's (``given``), or the third draw of a world (``draws``)."""
+"""Splits whose test set comes with the data: any data set's (``given``), a user's files (``files``), or the third draw
+of a world (``draws``)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +15,8 @@ from upliftlens.causal.errors import UpliftlensError
 
 @dataclass(frozen=True)
 class GivenOptions(SplitOptions):
-    """``overlap``: what happens to training rows whose pair is in the test set."""
+    """``overlap``: what happens to training rows whose pair is in the test set; with drop, also to those whose pair is
+    a given validation row, and to such rows whose pair is in the test set."""
 
     overlap: Literal["keep", "drop", "error"]
 
@@ -30,7 +32,9 @@ def _overlapping(dataset: Dataset, options: GivenOptions) -> np.ndarray:
             f"{dataset.name} comes without a test set: use split=kfold, or another data set, e.g. data=coat"
         )
     if options.overlap == "drop":
-        return among(pairs(dataset.log), np.sort(pairs(dataset.test)))
+        pair, validates = pairs(dataset.log), dataset.validates
+        tested = among(pair, np.sort(pairs(dataset.test)))
+        return tested if validates is None else tested | (~validates & among(pair, np.sort(pair[validates])))
     return np.zeros(len(dataset.log), bool)
 
 
@@ -54,6 +58,15 @@ given = SplitKind(
     Sampling(fit=True, validation=True),
     given_test=True,
     mend="split.overlap=drop leaves them out of training, split.overlap=keep follows the published protocol",
+)
+files = SplitKind(
+    "files",
+    GivenOptions,
+    _overlapping,
+    random_rows,
+    Sampling(validation=True),  # nobody knows how the files were sampled
+    given_test=True,
+    mend="split.overlap=drop leaves them out of training, split.overlap=keep tests what is trained on, too",
 )
 draws = SplitKind(
     "draws",

@@ -27,7 +27,20 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 
 BUILT_IN = [
-    *("coat", "csv", "grid", "ml-100k", "ml-10m", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "recbole"),
+    *(
+        "coat",
+        "csv",
+        "files",
+        "grid",
+        "ml-100k",
+        "ml-10m",
+        "ml-1m",
+        "ml-20m",
+        "ml-25m",
+        "ml-32m",
+        "ml-latest-small",
+        "recbole",
+    ),
     *("schnabel-ml-100k", "synthetic", "uplift-log", "uplift-ml-100k", "uplift-synthetic", "yahoo-r3"),
 ]
 

@@ -180,6 +180,7 @@ def test_each_kind_says_which_parts_are_random_samples() -> None:
     """What a propensity is worth hangs on it: a part's share of the rows that fit, or why it has none."""
     random = {name: "".join(part[0] for part, drawn in sampling_of(name) if drawn) for name in names("splits")}
     assert (random.pop("kfold"), random.pop("given"), random.pop("draws")) == ("fvt", "fv", "v")
+    assert random.pop("files") == "v"  # where its rows are drawn: nobody knows how the files were
     assert {random.pop(name) for name in FOLDS} == {"v"}  # the official ones, which cut a log whose order isn't random
     assert random == {"leave_last": "", "new_users": "", "temporal": ""}
     data = dataset(random_log(0), random_log(1, share=0.2))
