@@ -82,7 +82,9 @@ def title(records: Sequence[Record], stands_in: bool) -> str:
     interval = records[0].config["metrics"]["interval"]
     level, over = f"{100 * interval['level']:.3g} %", interval.get("over", "users").replace("-", " × ")
     data = "SYNTHETIC world (ML-100K could not be loaded)" if stands_in else names
-    return f"{data}, {splits}, {count}; {level} intervals over {over}{' × seeds' if seeds > 1 else ''}"
+    sampled = f"{over}{' × seeds' if seeds > 1 else ''}"
+    fixed = "training rows and split" if "items" in over else "items, training rows and split"
+    return f"{data}, {splits}, {count}; {level} intervals over {sampled} ({fixed} as they are)"
 
 
 def _split_of(record: Record) -> str:
