@@ -69,7 +69,10 @@ def test_what_it_prints_is_of_the_data_that_were_chosen(offline, tmp_path, capsy
     assert main([*words]) == 0
     out, _ = capsys.readouterr()
     assert offline == [], "ML-100K was asked for"
-    assert "synthetic, split given, one seed; 95 % intervals over users (items, training rows and split as they are):" in out
+    assert (
+        "synthetic, split given, one seed; 95 % intervals over users (items, training rows and split as they are):"
+        in out
+    )
     assert "sweep data=synthetic split=given model=mf" in out and "compare popularity random --metric recall@10" in out
     assert not any(word in out for word in ("MovieLens", "fold", "W&B", "predict ratings", "cp@10/semi"))
 

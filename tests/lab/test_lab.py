@@ -82,6 +82,8 @@ def test_a_run_scores_predicts_and_recommends(lab, capsys, tmp_path):
     run, neighbours = lab.open(lab.runs(["model=mf", "seed=0"])[0].key), lab.runs("model=item_knn")[0]
     scores = run.score([3, 0, 3])
     assert scores.shape == (3, 30) and scores.iloc[0].equals(scores.iloc[2]) and scores.index.tolist() == [3, 0, 3]
+    several = run.score([7, 3, 0, 5])
+    assert all(several.loc[user].equals(run.score([user]).loc[user]) for user in (7, 3, 0, 5))
     lists = run.recommend(user=3, k=5)
     assert lists["score"].tolist() == pytest.approx([scores.loc[3].iloc[0][item] for item in lists["item"]], rel=1e-5)
     assert lists["score"].is_monotonic_decreasing and lists["rank"].tolist() == [1, 2, 3, 4, 5]

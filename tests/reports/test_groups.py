@@ -64,6 +64,8 @@ def test_the_value_of_a_group_is_the_metric_over_its_users_and_a_real_difference
             inside = (statistic.units < 45) == (row["kind"] == "a")
             expected.append(value(statistic._replace(units=statistic.units[inside], sums=statistic.sums[inside])))
         assert float(row["value"]) == pytest.approx(np.mean(expected), rel=1e-12)
+    for first, second in (rows[:2], rows[2:]):
+        assert float(first["difference"]) == pytest.approx(float(first["value"]) - float(second["value"]), rel=1e-9)
     assert rows[0]["verdict"].startswith("worse (p ≤") and float(rows[0]["difference/lo"]) > 0
     assert rows[1]["verdict"] == rows[1]["difference"] == "", "of two groups the difference is said once"
 
