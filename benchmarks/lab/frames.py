@@ -14,28 +14,39 @@ from upliftlens.causal.errors import UpliftlensError, unknown
 
 class Frame(NamedTuple):
     """Interactions: ``table`` with the columns user, item and, where there are, rating and time; ``options`` of
-    ``data=csv``.
+    ``data=csv``; ``tables`` of "items" and "users".
     """
 
     table: pd.DataFrame
     options: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
 
     def words(self, cache: Path) -> list[str]:
-        """The words that choose the data; its file is written unless the cache holds it.
+        """The words that choose the data; their files are written unless the cache holds them.
 
         Raises:
-            UpliftlensError: if it can't be written.
+            UpliftlensError: if they can't be written.
         """
-        content = self.table.to_csv(index=False).encode()
-        path = cache / "frames" / f"{hashlib.sha256(content).hexdigest()[:16]}.csv"
-        try:
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with whole(path) as part:
-                    part.write_bytes(content)
-        except OSError as error:
-            raise UpliftlensError(f"the DataFrame can't be kept in {path}: {error.strerror or error}") from error
-        return ["data=csv", *words_of({"data": {"path": path.absolute(), **self.options}}, several=False)]
+        paths = {name: _kept(table, cache) for name, table in {"path": self.table, **self.tables}.items()}
+        return ["data=csv", *words_of({"data": {**paths, **self.options}}, several=False)]
+
+
+def _kept(table: pd.DataFrame, cache: Path) -> Path:
+    """The file of a table, named by its content.
+
+    Raises:
+        UpliftlensError: if it can't be written.
+    """
+    content = table.to_csv(index=False).encode()
+    path = (cache / "frames" / f"{hashlib.sha256(content).hexdigest()[:16]}.csv").absolute()
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path) as part:
+                part.write_bytes(content)
+    except OSError as error:
+        raise UpliftlensError(f"the DataFrame can't be kept in {path}: {error.strerror or error}") from error
+    return path
 
 
 def dataset(
@@ -45,14 +56,17 @@ def dataset(
     value: str | None = "rating",
     time: str | None = None,
     *,
+    items: pd.DataFrame | None = None,
+    users: pd.DataFrame | None = None,
     name: str = "frame",
     scale: tuple[float, float] | None = None,
     relevance: float | None = None,
 ) -> Frame:
     """A data set from a DataFrame with a row per interaction: the names of its columns, ``value=None`` without ratings.
 
-    ``time``: seconds since 1970, or dates. ``scale``: lowest and highest rating (1 and 5), ``relevance``: the rating
-    from which an item is liked (4).
+    ``items``, ``users``: tables with a row for each, by the same column of ids (or one called id); their other columns
+    are titles and features (see docs/data.md). ``time``: seconds since 1970, or dates. ``scale``: lowest and highest
+    rating (1 and 5), ``relevance``: the rating from which an item is liked (4).
 
     Raises:
         UpliftlensError: for a missing column, an empty cell, or a rating or time that is no number, naming the row.
@@ -74,7 +88,18 @@ def dataset(
         options["columns"] = {**options.get("columns", {}), "time": "time"}
     options |= {} if scale is None else {"scale": tuple(scale)}
     options |= {} if relevance is None else {"relevance": relevance}
-    return Frame(table, options)
+    given = {"items": (items, item, "item"), "users": (users, user, "user")}
+    tables = {side: _table(content, side, *ids) for side, (content, *ids) in given.items() if content is not None}
+    return Frame(table, options, tables)
+
+
+def _table(table: pd.DataFrame, side: str, column: str, role: str) -> pd.DataFrame:
+    """A table of items or users, its column of ids called as that of the log is written."""
+    if not isinstance(table, pd.DataFrame):
+        raise UpliftlensError(f"{side}= takes a pandas DataFrame, not a {type(table).__name__}")
+    if (named := column if column in table.columns else "id") not in table.columns:
+        raise unknown(f"column of the table of {side}", column, table.columns)
+    return table.assign(**{named: _checked(table[named], role, named)}).rename(columns={named: role})
 
 
 def _checked(column: pd.Series, role: str, name: str) -> pd.Series:

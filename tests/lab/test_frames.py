@@ -40,6 +40,28 @@ def test_without_ratings_with_times_and_ids_that_pandas_made_floats(frame, tmp_p
     assert (seconds.iloc[-1] - seconds.iloc[0]) == 86400 * (len(frame) - 1) and seconds.iloc[0] == 1577833200
 
 
+def test_tables_of_items_and_users_are_those_of_files(frame, tmp_path, capsys):
+    lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
+    films = pd.DataFrame({"what": range(20), "title": [f"Film {n}" for n in range(20)], "genre": ["a", "b"] * 10})
+    people = pd.DataFrame({"id": np.arange(30.0), "age": range(30)})
+    mine = ul.dataset(frame, "who", "what", "stars", items=films, users=people)
+    run = lab.run(*FAST, data=mine, model="mf_features")
+    assert run.recommend(user=7, k=1)["title"].str.startswith("Film ").all()
+    for name, table in (("log", frame.rename(columns={"stars": "rating"})), ("films", films), ("people", people)):
+        table.astype({"id": int} if name == "people" else {}).to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [f"data.path={tmp_path}/log.csv", f"data.items={tmp_path}/films.csv", f"data.users={tmp_path}/people.csv"]
+    words = [*FAST, "data=csv", *files, "data.columns.user=who", "data.columns.item=what", "model=mf_features"]
+    assert lab.run(*words).key == run.key and lab.run(*words[:-1], "model=mf").key != run.key
+    capsys.readouterr()
+    for wrong, said in (
+        ({"items": films.rename(columns={"what": "wat"})}, "unknown column of the table of items 'what'"),
+        ({"users": [1]}, "users= takes a pandas DataFrame, not a list"),
+        ({"users": people.assign(id=np.where(people["id"] == 3, np.nan, 1.0))}, "column id, row 3: empty"),
+    ):
+        with pytest.raises(ul.UpliftlensError, match=said):
+            ul.dataset(frame, "who", "what", "stars", **wrong)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
