@@ -99,7 +99,9 @@ def _paired(
 ) -> tuple[list[Record], list[Record]]:
     shared = sorted(set(map(pairing, sides[first])) & set(map(pairing, sides[second])))
     if not shared:
-        raise UpliftlensError(f"{first} and {second} share no data, split and seed: run both on the same ones")
+        raise UpliftlensError(
+            f"{first} and {second} share no data, split and seed: {_apart(sides[first], sides[second])}"
+        )
     both = [[run for run in sides[name] if pairing(run) in shared] for name in (first, second)]
     left, right = ({_way(run, metric) for run in side} for side in both)
     if not left & right:
@@ -114,6 +116,17 @@ def _paired(
     if same := {run.key for run in chosen[0]} & {run.key for run in chosen[1]}:
         raise UpliftlensError(f"{first} and {second} mean the same run ({min(same)[:8]}): name different methods")
     return chosen
+
+
+def _apart(left: Sequence[Record], right: Sequence[Record]) -> str:
+    """What to do about two sides without a pairing."""
+    setting_aside = [any(run.diagnostics.get("uses_mar_data") for run in side) for side in (left, right)]
+    if setting_aside[0] != setting_aside[1]:
+        return (
+            "the runs of one side have a propensity (naive_bayes) that sets a sample of ratings aside, so that they are "
+            "tested on other rows: run the other side with the same propensity"
+        )
+    return "run both on the same ones"
 
 
 def _way(record: Record, metric: str) -> str:

@@ -1,11 +1,14 @@
 """`compare` on a store: two methods, several, a baseline, a margin, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from shell import records
 
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.reports.methods import _apart
+from upliftlens.benchmarks.runs.store import Store, readable_records
 
 WORDS = (
     *("data=synthetic", "data.n_users=60", "data.n_items=40", "data.ratings_per_user=8", "progress=false"),
@@ -68,6 +71,13 @@ def test_a_margin_says_what_is_the_same(store, capsys):
     assert "the 95% interval lies inside ±1." in capsys.readouterr().out
     assert compare(store, "random", "popularity", "--margin", "1", "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["margin"] == 1.0
+
+
+def test_a_sample_that_is_set_aside_is_named_where_nothing_is_shared(store):
+    runs = readable_records(Store(store))
+    aside = [replace(run, diagnostics={**run.diagnostics, "uses_mar_data": True}) for run in runs]
+    assert "sets a sample of ratings aside" in _apart(runs, aside) and "same propensity" in _apart(aside, runs)
+    assert _apart(runs, runs) == _apart(aside, aside) == "run both on the same ones"
 
 
 @pytest.mark.parametrize(
