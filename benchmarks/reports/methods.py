@@ -123,7 +123,7 @@ def _apart(left: Sequence[Record], right: Sequence[Record]) -> str:
     setting_aside = [any(run.diagnostics.get("uses_mar_data") for run in side) for side in (left, right)]
     if setting_aside[0] != setting_aside[1]:
         return (
-            "the runs of one side have a propensity (naive_bayes) that sets a sample of ratings aside, so that they are "
+            "the runs of one side have a propensity (naive_bayes) that sets a sample of ratings aside, so they are "
             "tested on other rows: run the other side with the same propensity"
         )
     return "run both on the same ones"
