@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -163,6 +164,11 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
     module = nnx.eval_shape(partial(backbone.example, options), data)
     if not isinstance(module, nnx.Module):
         raise BrokenContract(f"{where}: build must return a flax.nnx.Module, and does not")
+    if plain := [name for name, value in vars(module).items() if _holds_an_array(value)]:
+        raise BrokenContract(
+            f"{where}: {_assigned(type(module), plain[0])} is a plain array: make it nnx.Param(…), which is trained, "
+            "or nnx.Variable(…), which is not"
+        )
     if not callable(module):
         raise BrokenContract(f"{where}: {type(module).__name__} needs __call__(users, items) -> scores")
 
@@ -181,6 +187,23 @@ def check_module(backbone: Backbone, options: Any, data: TrainingData) -> None:
         _require_shape(where, f"score_all(users {i32})", gives("score_all", ids), (*ids.shape, data.n_items))
     if hasattr(module, "penalty"):
         _require_shape(where, "penalty()", gives("penalty"), ())
+
+
+def _holds_an_array(value: Any) -> bool:
+    """Whether an attribute is an array, or a list, tuple or dict that holds one, outside of Flax's variables."""
+    if isinstance(value, list | tuple | dict):
+        return any(map(_holds_an_array, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, jax.Array | np.ndarray | jax.ShapeDtypeStruct)
+
+
+def _assigned(kind: type, name: str) -> str:
+    """``FILE, line N: self.NAME``, as far as the source of the class is there."""
+    with suppress(OSError, TypeError):
+        lines, first = inspect.getsourcelines(kind)
+        places = [number for number, line in enumerate(lines, first) if f"self.{name}" in line]
+        if places:
+            return f"{inspect.getfile(kind)}, line {places[0]}: self.{name}"
+    return f"self.{name} of {kind.__name__}"
 
 
 def check_method(name: str, method: Method, data: TrainingData, hp: Hyper) -> None:

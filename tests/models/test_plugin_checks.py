@@ -108,6 +108,14 @@ def test_a_record_that_is_no_objective(wrong, expected):
         (BACKBONE.replace("axis=-1)", "axis=-1, keepdims=True)"), "must give float32[3], got float32[3, 1]"),
         ("a = 1\nb = missing\n", "bad.py, line 2)"),
         (BACKBONE.replace("        normal =", "        1 / 0\n        normal ="), "bad.py, line "),
+        (
+            BACKBONE.replace("        normal =", "        self.a = jnp.ones(3)\n        normal ="),
+            "self.a is a plain array: make",
+        ),
+        (
+            BACKBONE.replace("        normal =", "        self.b = [jnp.ones(3)]\n        normal ="),
+            "self.b is a plain array",
+        ),
         (SOLVER.replace("return state[items]", "return state"), "must give float32[3], got float32[30]"),
     ],
 )
