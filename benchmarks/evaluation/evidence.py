@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from upliftlens.benchmarks.config.choices import stated
 from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Ranked, UpliftOptions
@@ -16,6 +17,7 @@ from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.worlds.potential import ranks
+from upliftlens.models.contract import Link
 
 KINDS: tuple[Evidence, ...] = ("logged", "logged+history", "logged+truth", "truth", "realised", "semi")
 _SHOWN = 3  # metrics that a remark names
@@ -85,11 +87,20 @@ def gathered(
     return result
 
 
-def unmeasured(name: str, absent: Mapping[str, str], asked: bool) -> Iterator[str]:
-    """The metrics that are undefined on data ``name``, a line for each reason: those of effects, and where the user
-    asked for metrics by name, all. Of the usual metrics, that some don't fit what a method predicts is expected.
+def unmeasured(name: str, absent: Mapping[str, str], link: Link, weighted: bool, asked: bool = False) -> Iterator[str]:
+    """The metrics that are undefined on data ``name``, a line for each reason: those of effects; where such were
+    ``asked`` for by name, those that configs/metrics/standard.yaml doesn't list; and where there is a propensity, too
+    (``weighted``), those that are weighted by it.
+
+    Usual metrics that do not fit what the method predicts, its ``link`` (RMSE of a ranker), are expected to be absent:
+    an empty cell is enough.
     """
-    told = {metric: reason for metric, reason in absent.items() if asked or choose(metric).metric.evidence in KINDS}
+    usual, told = stated("metrics/standard.yaml")["names"], {}
+    for metric, reason in absent.items():
+        kind = choose(metric).metric
+        special = asked and metric not in usual and not kind.weighted
+        if kind.evidence in KINDS or special or (weighted and kind.weighted and link in kind.links):
+            told[metric] = reason
     for line in by_reason(told):
         yield f"{name}: no {line}"
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from upliftlens.benchmarks.metrics.registry import is_weighted
 from upliftlens.benchmarks.runs.records import DEFAULT_METRICS, Record, default_metrics, to_json
 from upliftlens.causal.errors import UpliftlensError, did_you_mean, unknown
 
@@ -104,9 +103,13 @@ def once_per_fit(records: Sequence[Record], metrics: Sequence[str]) -> list[Reco
 
 def _weights(record: Record, metrics: Sequence[str]) -> str:
     """The propensity, as text, if one of the metrics (the usual ones if empty) was measured by it."""
-    shown = metrics or default_metrics(record.metrics)
-    weighted = any(name in record.metrics and is_weighted(name) for name in shown)
-    return text(record.config.get("propensity")) if weighted else ""
+    propensity = record.config.get("propensity") or {}
+    shown = [name for name in metrics or default_metrics(record.metrics) if name in record.metrics and "/" in name]
+    if propensity.get("name", "none") == "none" or not shown:
+        return ""
+    from upliftlens.benchmarks.metrics.registry import is_weighted  # it takes its time, and few listings need it
+
+    return text(propensity) if any(map(is_weighted, shown)) else ""
 
 
 def asks_for(where: Sequence[str], field: str) -> bool:

@@ -202,8 +202,9 @@ def _measured(
         reasons = "; ".join(by_reason(evaluation.absent))
         raise UpliftlensError(f"nothing could be measured. {reasons}. Fix: choose others with metrics.names=[…]")
     asked = "metrics.names" in names_of(plan.stated)
-    where = f"{dataset.name}, split {parts.name}" if asked else dataset.name
-    for remark in unmeasured(where, evaluation.absent, asked):
+    weighted = asked and plan.weighted
+    where = f"{dataset.name}, split {parts.name}" if weighted else dataset.name
+    for remark in unmeasured(where, evaluation.absent, trained.method.link, weighted, asked):
         say_once(remark, reporter.say)
     if cold := mostly_cold(evaluation.counts):
         say_once(f"{dataset.name}, split {parts.name}: {cold}", reporter.say)

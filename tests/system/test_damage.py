@@ -64,7 +64,7 @@ def test_trials_are_hidden_unless_asked_for(store, capsys):
         assert main(["results", "--store", str(store), "--format", "json", *words]) == 0
         shown = capsys.readouterr()
         assert len(json.loads(shown.out)) == n
-        assert ("1 trials of `upliftlens tune` are not shown" in shown.err) == (not words)
+        assert ("1 trials of searches are not shown" in shown.err) == (not words)
 
 
 def test_a_closed_form_needs_no_relevant_validation_row_unless_it_is_tuned(tmp_path, capsys):

@@ -81,3 +81,9 @@ def test_weighted_metrics_that_a_split_cannot_have_are_told_where_there_is_a_pro
     )
     assert call("run", tmp_path, *asked, "model=popularity", "metrics.names=[rmse/snips,ndcg@5]") == 0
     assert "no rmse/snips" not in capsys.readouterr().err, "that popularity predicts no ratings is no news"
+
+
+def test_a_metric_that_was_asked_for_by_name_is_told_if_it_is_no_usual_one():
+    absent = {"ece": "it needs chances", "rmse": "it needs ratings"}
+    assert [*evidence.unmeasured("mine", absent, "rating", False, True)] == ["mine: no ece: it needs chances"]
+    assert [*evidence.unmeasured("mine", absent, "rating", False)] == []
