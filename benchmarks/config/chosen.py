@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from upliftlens.benchmarks.config.definitions import AsOf
 from upliftlens.benchmarks.config.plugins import GROUPS, Entry, entry, importing, names, points_of
 from upliftlens.benchmarks.config.source_hash import file_hash, source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -63,7 +64,12 @@ def define(model: Backbone | Solver, source: Callable[[], str]) -> bool:
         if entry("models", model.name).value == model:
             return False
         raise UpliftlensError(f"an installed model is called '{model.name}' too: give this one a name of its own")
-    _DEFINED[model.name] = Entry(model, source())
+    code = source()
+    if isinstance(model, Backbone):
+        model = model._replace(build=AsOf(model.build, code))
+    else:
+        model = model._replace(method=AsOf(model.method, code))
+    _DEFINED[model.name] = Entry(model, code)
     return True
 
 

@@ -12,9 +12,11 @@ import inspect
 import linecache
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,71 +28,129 @@ _LIBRARIES = ("site-packages", "dist-packages")
 _CONSTANTS = (str, bytes, int, float, complex, bool, type(None))
 
 
+@dataclasses.dataclass(frozen=True)
+class AsOf:
+    """What builds a model, as its code was: equal to itself under the same code only, so that a program that was
+    compiled from older code is never used again.
+    """
+
+    build: Callable[..., Any]
+    source: str
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What it builds."""
+        return self.build(*arguments)
+
+
 def definition_hash(*objects: Any) -> str:
     """sha256 over the code of classes and functions, and all that they name of their module, directly or indirectly.
 
     Raises:
         UpliftlensError: for code whose source can't be read, or that reads an object which is no constant.
     """
-    parts: dict[str, str] = {}
+    parts: list[str] = []
+    seen: list[Any] = []
     todo = list(objects)
     while todo:
         thing = todo.pop()
-        home, name = thing.__module__, f"{thing.__module__}.{thing.__qualname__}"
-        if name in parts:
+        if any(thing is other for other in seen):
             continue
-        parts[name] = text = _source(thing)
+        seen.append(thing)
+        if isinstance(thing, partial):
+            parts.append(_constant((thing.args, thing.keywords), f"a partial of {thing.func.__qualname__}"))
+            todo.append(thing.func)
+            continue
+        home, text, place = thing.__module__, *_source(thing)
+        parts.append(f"{home}.{thing.__qualname__}\n{text}")
+        if isinstance(thing, type):
+            todo += [base for base in thing.__bases__ if base.__module__ == home]
+            for name, value in vars(thing).items():
+                if isinstance(value, FunctionType):
+                    todo += [value] if _replaced(value, place) else []
+                elif not name.startswith("_") and not hasattr(value, "__get__"):
+                    parts.append(f"{thing.__qualname__}.{name}:{_constant(value, f'{thing.__qualname__} has {name}')}")
         for used, value in _named(thing, text):
             if isinstance(value, ModuleType):
-                parts[f"{home}:{used}"] = _outside(value.__name__)
+                parts.append(f"{home}:{used}:{_outside(value.__name__)}")
             elif isinstance(value, type | FunctionType) and value.__module__ == home:
                 todo.append(value)
             elif callable(value) or (hasattr(value, "__module__") and hasattr(value, "__qualname__")):
-                parts[f"{home}:{used}"] = _outside(getattr(value, "__module__", "") or "")
+                parts.append(f"{home}:{used}:{_outside(getattr(value, '__module__', '') or '')}")
             else:
-                parts[f"{home}:{used}"] = _constant(value, f"{thing.__qualname__} reads {used}")
-    return hashlib.sha256("\n".join(f"{name}\n{parts[name]}" for name in sorted(parts)).encode()).hexdigest()
+                parts.append(f"{home}:{used}:{_constant(value, f'{thing.__qualname__} reads {used}')}")
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 
-def _source(thing: Any) -> str:
-    """The source of a class or function; of a class without functions of its own, its fields."""
-    try:
-        return textwrap.dedent(inspect.getsource(thing))
-    except (OSError, TypeError):
-        pass
-    if isinstance(thing, type):
-        functions = [value for value in vars(thing).values() if isinstance(value, FunctionType)]
-        for function in functions:  # of a cell: the class itself has no file, its functions have
-            lines = linecache.getlines(function.__code__.co_filename)
-            line = function.__code__.co_firstlineno
-            for node in ast.walk(ast.parse("".join(lines))):
-                if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
-                    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                    if first <= line <= (node.end_lineno or 0):
-                        return "".join(lines[first - 1 : node.end_lineno])
-        if dataclasses.is_dataclass(thing):
-            fields = [(field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(thing)]
-            return repr([*fields, getattr(thing, "space", None)])
-    raise UpliftlensError(
+Place = tuple[str, int, int]
+"""A file and the first and last of some lines in it."""
+
+
+def _source(thing: Any) -> tuple[str, Place | None]:
+    """The source of a class or function, and where it is; of a class without functions its bases and fields."""
+    if not isinstance(thing, type):
+        try:
+            return textwrap.dedent(inspect.getsource(thing)), None
+        except (OSError, TypeError):
+            raise _unreadable(thing) from None
+    functions = [value for value in vars(thing).values() if isinstance(value, FunctionType) and _written(value)]
+    for function in functions:  # a class itself does not say which lines it was made from
+        lines = linecache.getlines(function.__code__.co_filename)
+        line = function.__code__.co_firstlineno
+        for node in ast.walk(ast.parse("".join(lines))):
+            if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                if first <= line <= (last := node.end_lineno or 0):
+                    text = textwrap.dedent("".join(lines[first - 1 : last]))
+                    return text, (function.__code__.co_filename, first, last)
+    if functions:
+        raise _unreadable(thing)
+    fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
+    stated = [(field.name, str(field.type), repr(field.default)) for field in fields]
+    return repr([[base.__qualname__ for base in thing.__bases__], stated]), None
+
+
+def _unreadable(thing: Any) -> UpliftlensError:
+    return UpliftlensError(
         f"the source of {thing.__qualname__} can't be read here, and runs are kept by it: "
         "put the model into a file and give model.file=FILE"
     )
 
 
+def _written(function: FunctionType) -> bool:
+    """Whether somebody wrote a function, and no dataclass added it."""
+    file = function.__code__.co_filename
+    return not file.startswith("<string>") and file != dataclasses.__file__
+
+
+def _replaced(function: FunctionType, place: Place | None) -> bool:
+    """Whether a function of a class was not written in it."""
+    code = function.__code__
+    if place is None or not _written(function):
+        return False
+    return code.co_filename != place[0] or not place[1] <= code.co_firstlineno <= place[2]
+
+
 def _named(thing: Any, text: str) -> Iterator[tuple[str, Any]]:
     """The names in a source that mean something in its module or in the functions around it."""
     functions = [thing] if isinstance(thing, FunctionType) else vars(thing).values()
+    functions = [function for function in functions if isinstance(function, FunctionType) and _written(function)]
     around: dict[str, Any] = {}
+    names = {name for function in functions for name in _of_code(function.__code__)}
     for function in functions:
-        if isinstance(function, FunctionType) and function.__closure__:
+        if function.__closure__:
             around.update(inspect.getclosurevars(function).nonlocals)
-    known: Mapping[str, Any] = {**vars(sys.modules[thing.__module__]), **around}
-    if text.startswith("["):  # fields
-        return
-    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    for name in sorted(names - {thing.__name__}):
+    with suppress(SyntaxError):  # a part of a line, as of a lambda
+        names |= {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    module = functions[0].__globals__ if functions else vars(sys.modules[thing.__module__])
+    known: Mapping[str, Any] = {**module, **around}
+    for name in sorted((names | around.keys()) - {thing.__name__}):
         if name in known and not (hasattr(builtins, name) and name not in around):
             yield name, known[name]
+
+
+def _of_code(code: CodeType) -> set[str]:
+    inner = (_of_code(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _outside(module: str) -> str:

@@ -159,6 +159,8 @@ def _missing(
         return
     if layout.header and sum(map(is_number, cells)) >= 2:
         fix = "data.header=false data.columns.user=0 data.columns.item=1 data.columns.value=2"
+        if separator == " ":
+            fix += "; of data=files, where a line is a user and the user's items: data.layout=adjacency"
         fix = fix if layout.adjustable else "put the header line back"
         yield Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
         return

@@ -25,7 +25,7 @@ class Answer(Generic[Content]):
         return self._frame.copy()
 
     def __repr__(self) -> str:
-        return self.text
+        return "\n".join([self.text, *self.remarks]) if isinstance(self.content, Sheet) else self.text
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<p><small>{_escaped(remark)}</small></p>" for remark in self.remarks)

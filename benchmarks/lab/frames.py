@@ -73,6 +73,8 @@ def dataset(
     """
     if not isinstance(frame, pd.DataFrame):
         raise UpliftlensError(f"a data set is made from a pandas DataFrame, not from a {type(frame).__name__}")
+    if frame.columns.nlevels > 1 or not frame.columns.is_unique:
+        raise UpliftlensError("the DataFrame's columns must have different names, of one level each")
     roles = {"user": user, "item": item, "rating": value, "time": time}
     columns = {role: column for role, column in roles.items() if column is not None}
     for role, column in columns.items():
@@ -117,9 +119,14 @@ def _checked(column: pd.Series, role: str, name: str) -> pd.Series:
         if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
             raise UpliftlensError(
                 f"column {name}, row {column.index[0]}: {column.iloc[0]!r} is no number (the column's type is "
-                f"{column.dtype}). Fix: pd.to_numeric(frame['{name}'])"
+                f"{column.dtype}). Fix: numbers, as of pd.to_numeric(frame['{name}']) or .astype(float)"
             )
         return column
     if pd.api.types.is_float_dtype(column) and (column == column.round()).all():
         return column.astype("int64")  # ids that pandas has made 1.0 of 1
-    return column.astype(str)
+    ids = column.astype(str)
+    if (spaced := ids != ids.str.strip()).any():
+        raise UpliftlensError(f"column {name}, row {column.index[spaced][0]}: blanks around an id. Fix: .str.strip()")
+    if ids.nunique() != column.nunique():
+        raise UpliftlensError(f"column {name}: two ids, such as 7 and '7', are one as text. Fix: ids of one type")
+    return ids

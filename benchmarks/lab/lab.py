@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upliftlens.benchmarks.config.choices import default
+from upliftlens.benchmarks.config.choices import groups as config_groups
 from upliftlens.benchmarks.config.compose import prepare_overrides
 from upliftlens.benchmarks.lab.answers import Answer, Tuned, of_comparison, of_search, of_sheet, of_table
 from upliftlens.benchmarks.lab.frames import Frame
@@ -196,10 +197,24 @@ class Lab:
         if isinstance(data := plain.get("data"), Frame):
             found += data.words(self.cache)
             del plain["data"]
-        if models is not None:
+        elif isinstance(data, list | tuple) and any(isinstance(each, Frame) for each in data):
+            raise UpliftlensError("data takes one dataset(…): call it once for each")
+        elif type(data).__name__ == "DataFrame":
+            raise UpliftlensError("data is a DataFrame: say what its columns are, data=dataset(frame, user=…, item=…)")
+        if models is not None and not isinstance(models, Mapping):
             names = [model if isinstance(model, str) else defined(model) for model in _listed(models)]
-            plain["model"] = names if isinstance(models, list | tuple) else names[0]
-        return [*words_of(self._folders, several=False), *found, *words_of(plain, several), *words]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise UpliftlensError(f"two of the models are called '{twice[0]}': rename one, or name each once")
+            plain["model"] = names if type(models) in (list, tuple) else names[0]
+        if not several:
+            for name in plain.keys() & config_groups():
+                if isinstance(plain[name], list | tuple):
+                    raise UpliftlensError(f"{name} takes one choice in a run, not {plain[name]}: sweep takes several")
+        made = [*found, *words_of(plain, several), *words]
+        stated = [word.partition("=")[0] for word in made]
+        if twice := [name for name in stated if stated.count(name) > 1]:
+            raise UpliftlensError(f"{twice[0]} is stated twice: state it once")
+        return [*words_of(self._folders, several=False), *made]
 
     @property
     def _store(self) -> Store:

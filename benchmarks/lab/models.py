@@ -40,6 +40,6 @@ def _backbone(kind: type) -> Backbone:
     if parameters[:3] != ["options", "data", "rngs"] or not isinstance(options, type):
         raise UpliftlensError(
             f"{kind.__name__}.__init__ must be (self, options: OPTIONS, data: TrainingData, rngs: nnx.Rngs), "
-            f"OPTIONS being a frozen dataclass; it has ({', '.join(parameters)})"
+            f"OPTIONS being a frozen dataclass that the annotation names; it has ({', '.join(parameters)})"
         )
     return Backbone(kind.__name__.lower(), options, kind)

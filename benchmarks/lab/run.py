@@ -14,6 +14,7 @@ from upliftlens.benchmarks.runs.opened import Opened, opened
 from upliftlens.benchmarks.runs.records import Record, Summary
 from upliftlens.benchmarks.sweeps.tell import described
 from upliftlens.benchmarks.system.talk import quiet
+from upliftlens.causal.errors import UpliftlensError
 
 
 class Run:
@@ -53,6 +54,10 @@ class Run:
         Raises:
             UpliftlensError: for an unknown user or item, or a model that can't serve new users.
         """
+        if not isinstance(k, int):
+            raise UpliftlensError(f"k={k!r} must be a whole number")
+        if history is not None and (user is not None or users is not None):
+            raise UpliftlensError("history is of somebody who is not in the data: give it without user or users")
         if history is not None:
             names = [history] if isinstance(history, str) else [str(name) for name in history]
             lines = recommend.recommend_for(self._opened, names, k, quiet)
@@ -84,13 +89,14 @@ class Run:
         values = predict.scores(self._opened, [str(user) for user in asked], quiet)
         return pd.DataFrame(values, index=asked, columns=self._opened.prepared.dataset.items["id"].astype(str))
 
-    def predict(self, users: Sequence[Any], items: Sequence[Any]) -> np.ndarray:
+    def predict(self, users: Sequence[Any] | Any, items: Sequence[Any] | Any) -> np.ndarray:
         """f32[N]: the prediction of each pair of raw ids, a rating or a probability (a score, if the model only ranks).
 
         Raises:
             UpliftlensError: for unknown users or items.
         """
-        return predict.predict(self._opened, list(map(str, users)), list(map(str, items)), quiet)
+        asked, things = ([ids] if isinstance(ids, str | int) else list(ids) for ids in (users, items))
+        return predict.predict(self._opened, list(map(str, asked)), list(map(str, things)), quiet)
 
     @cached_property
     def _opened(self) -> Opened:

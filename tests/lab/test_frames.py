@@ -80,6 +80,9 @@ def test_tables_of_items_and_users_are_those_of_files(frame, tmp_path, capsys):
         (lambda frame: frame.assign(stars=np.where(frame.index == 3, np.nan, 1.0)), {}, "column stars, row 3: empty"),
         (lambda frame: frame.assign(who=frame["who"].where(frame.index != 3)), {}, "column who, row 3: empty"),
         (lambda frame: frame, {"item": "who"}, "must be different columns"),
+        (lambda frame: frame.assign(who=" a"), {}, "row 0: blanks around an id"),
+        (lambda frame: frame.assign(who=pd.Series([7, "7"] * 400)), {}, "two ids, such as 7 and '7', are one as text"),
+        (lambda frame: pd.concat([frame, frame["who"]], axis=1), {}, "columns must have different names"),
         (lambda frame: frame.to_dict(), {}, "made from a pandas DataFrame, not from a dict"),
     ],
 )

@@ -103,6 +103,37 @@ def test_a_cell_is_another_model_after_any_edit_that_it_reads(cell):
     assert hashed(cell(reads, "d")) != hashed(cell(reads.replace("[1, 2]", "[1, 3]"), "e"))
 
 
+def test_an_edit_of_what_a_class_reads_is_trained_anew_though_the_class_is_the_same(cell, tmp_path):
+    """Compiled programs are kept by what built them: one that was traced with the old value must not be used again."""
+    lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
+    module = cell(SOURCE, "p")
+    first = lab.run(*TINY, model=module.Cell)
+    module.SCALE = 1.5
+    second = lab.run(*TINY, model=module.Cell)
+    fresh = cell(SOURCE.replace("SCALE = 0.1", "SCALE = 1.5"), "q")
+    other = ul.Lab(tmp_path / "other", tmp_path / "cache").run(*TINY, model=fresh.Cell)
+    assert first.key != second.key and first.metrics["rmse"].value != second.metrics["rmse"].value
+    assert second.metrics["rmse"].value == other.metrics["rmse"].value
+    module.SCALE = 0.1
+    assert lab.run(*TINY, model=module.Cell).key == first.key
+
+
+def test_two_classes_of_one_name_are_told_apart_and_so_is_what_was_set_later(cell):
+    twice = SOURCE + SOURCE[SOURCE.index("class Cell") :].replace(".sum(-1)", ".mean(-1)")
+    assert hashed(cell(twice, "r")) != hashed(cell(SOURCE, "s"))
+    module = cell(SOURCE + "    width = 3\n", "t")
+    before = hashed(module)
+    module.Cell.width = 4
+    assert hashed(module) != before
+    module.Cell.width = 3
+    assert hashed(module) == before
+    module.Cell.__call__ = module.start
+    assert hashed(module) != before
+    heir = cell(SOURCE + "\nclass Heir(Cell):\n    pass\n", "u")
+    other = cell(SOURCE.replace(".sum(-1)", ".mean(-1)") + "\nclass Heir(Cell):\n    pass\n", "v")
+    assert definition_hash(heir.Heir) != definition_hash(other.Heir)
+
+
 def test_what_no_key_can_hold_is_refused(cell, tmp_path):
     lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
     reads = SOURCE.replace("return nnx.initializers", "return (state is None) + nnx.initializers")
