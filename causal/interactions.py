@@ -19,6 +19,10 @@ class Interactions:
     Shapes: ``user`` i32[N] in [0, n_users), ``item`` i32[N] in [0, n_items), ``value`` f32[N],
     ``weight`` f32[N] (0 marks padding: such a row carries no information and every method must ignore it),
     ``time`` seconds since the epoch on the host, i64[N], or f64[N] where some have fractions; or None.
+    A log of recommendations has a row for every pair that was logged, recommended or not, and two columns more:
+    ``treated`` bool[N], Z = the pair was recommended, ``value`` being the outcome in [0, 1]; and ``propensity``, P(the
+    action that the row records), e = P(Z = 1) where treated and 1 − e where not, f64[N] on the host, so that both are
+    exact, and f32[N] in compiled programs. Elsewhere both are None. ``causal.effects.treatment`` gives e.
 
     ``n_users`` and ``n_items`` are static: they are part of a compiled program's structure, so that ids without a
     single training row still have a score.
@@ -29,6 +33,8 @@ class Interactions:
     value: Array
     weight: Array
     time: Array | None = None
+    treated: Any = None  # an Array or None, like the next: every reader knows which log it has
+    propensity: Any = None
     n_users: int = field(default=0, metadata={"static": True})
     n_items: int = field(default=0, metadata={"static": True})
 
@@ -37,7 +43,14 @@ class Interactions:
 
 
 def interactions(
-    user: Array, item: Array, value: Array, n_users: int, n_items: int, time: Array | None = None
+    user: Array,
+    item: Array,
+    value: Array,
+    n_users: int,
+    n_items: int,
+    time: Array | None = None,
+    treated: Array | None = None,
+    propensity: Array | None = None,
 ) -> Interactions:
     """Host-side record from any integer and float arrays, each row with weight 1.
 
@@ -56,7 +69,10 @@ def interactions(
     if time is not None:
         time = np.asarray(time)
         time = time.astype(np.float64 if time.dtype.kind == "f" else np.int64)
-    return Interactions(user, item, value, np.ones(len(user), np.float32), time, n_users, n_items)
+    if treated is not None:
+        treated, propensity = np.asarray(treated, bool), np.asarray(propensity, np.float64)
+    weight = np.ones(len(user), np.float32)
+    return Interactions(user, item, value, weight, time, treated, propensity, n_users=n_users, n_items=n_items)
 
 
 def check_ids(user: np.ndarray, item: np.ndarray, n_users: int, n_items: int) -> None:
@@ -82,7 +98,7 @@ def take(log: Interactions, rows: Array) -> Interactions:
 
 
 def concatenate(first: Interactions, second: Interactions) -> Interactions:
-    """The rows of two host-side logs over the same users and items; without times if either log has none.
+    """The rows of two host-side logs over the same users and items; without a column that only one of them has.
 
     Raises:
         UpliftlensError: if the numbers of users or items differ.
@@ -91,6 +107,8 @@ def concatenate(first: Interactions, second: Interactions) -> Interactions:
         raise UpliftlensError("only logs over the same users and items can be put together")
     if first.time is None or second.time is None:
         first, second = replace(first, time=None), replace(second, time=None)
+    if first.treated is None or second.treated is None:
+        first, second = (replace(log, treated=None, propensity=None) for log in (first, second))
     return jax.tree.map(lambda *columns: np.concatenate(columns), first, second)
 
 

@@ -14,10 +14,11 @@ class Sample(NamedTuple):
     Tile:   ``users`` i32[B], ``items`` None, ``target`` f32[B, n_items], ``weight`` f32[B, n_items].
     Triple: as sparse, with ``negatives`` i32[B]; the score of a row is s(user, item) − s(user, negative).
 
-    ``propensity``, of the shape of ``weight``, is P(the pair is observed); read only where the weight is positive. A
-    sample of D has it only for objectives that need it "everywhere".
-    In a sample of a log of recommendations the target is the outcome Y, ``treated`` is 1 where the pair was recommended
-    and 0 elsewhere, and ``propensity`` is P(treated = 1).
+    ``propensity``, of the shape of ``weight``, is P(what the row records): that the pair is observed or, in a sample of
+    a log of recommendations, that it was treated as it was. Read only where the weight is positive. A sample of D has
+    it only for objectives that need it "everywhere".
+    In a sample of a log of recommendations the target is the outcome Y, and ``treated`` is 1 where the pair was
+    recommended, else 0.
     The weights carry the scale, so an objective that is linear in its sums has an unbiased minibatch gradient in every
     layout.
     """

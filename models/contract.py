@@ -30,23 +30,6 @@ class Hyper(NamedTuple):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Recommendations:
-    """Every logged pair, recommended or not, with its outcome; sorted by user, padded with rows of weight 0.
-
-    ``user``, ``item`` i32[M]; f32[M]: ``treated`` 1 where the pair was recommended, ``outcome`` in [0, 1],
-    ``propensity`` = P(treated = 1) as recorded or estimated, ``weight`` 1, 0 in padding.
-    """
-
-    user: Array
-    item: Array
-    treated: Array
-    outcome: Array
-    propensity: Array
-    weight: Array
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
 class TrainingData:
     """All that a method may see.
 
@@ -55,8 +38,9 @@ class TrainingData:
     interaction of an implicit log), 0 elsewhere and in padding: what implicit-feedback methods learn from.
     ``user_features`` f32[n_users, Fu], ``item_features`` f32[n_items, Fi]: one-hot or scaled columns; F may be 0.
     ``scale``: lowest and highest possible value, static.
-    ``recommendations``: None unless the data say what was recommended; ``log`` then holds its rows with an outcome
-    above 0.
+    ``recommendations``: None unless the data say what was recommended; then every logged pair, recommended or not, with
+    the columns ``treated`` and ``propensity`` f32[M], sorted and padded as ``log``, which holds what was consumed: the
+    rows with an outcome above 0, without these columns.
     """
 
     log: Interactions
@@ -64,7 +48,7 @@ class TrainingData:
     user_features: Array
     item_features: Array
     scale: tuple[float, float] = field(default=(1.0, 5.0), metadata={"static": True})
-    recommendations: Recommendations | None = None
+    recommendations: Interactions | None = None
 
     @property
     def n_users(self) -> int:

@@ -35,7 +35,6 @@ from upliftlens.models.contract import (
     Layout,
     Method,
     Query,
-    Recommendations,
     TrainingData,
     split,
 )
@@ -209,7 +208,7 @@ def _trained(recipe: _Recipe, learner: Learner, data: TrainingData) -> View:
     return _view(modules, learner.constants, recipe.loss)
 
 
-def _training_rows(objective: Objective, data: TrainingData) -> Interactions | Recommendations:
+def _training_rows(objective: Objective, data: TrainingData) -> Interactions:
     """The rows that the objective's observed samples are drawn from, in the layouts pairs and tiles.
 
     Raises:
@@ -233,10 +232,7 @@ def _start(name: str, loss: Loss, objective: Objective, data: TrainingData) -> A
     rows = _training_rows(objective, data)
     if name == "propensity":  # its score is the logit of being observed, whatever the loss
         return _logit(rows.weight.sum() / (data.n_users * data.n_items), 1e-6)
-    if isinstance(rows, Recommendations):
-        target = rows.outcome
-    else:
-        target = rows.value if loss.link == "rating" else data.positive
+    target = data.positive if rows is data.log and loss.link != "rating" else rows.value
     mean = (rows.weight * target).sum() / jnp.maximum(rows.weight.sum(), 1)
     if loss.link == "rating":
         return mean

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.config import DataConfig
-from upliftlens.benchmarks.data.dataset import Dataset, Treatment
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.features import Column, encode
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, time_bits
 
@@ -24,7 +25,7 @@ class Raw:
     ``users``, ``items``: tables of text with column ``id``; they may hold ids that the log lacks, and lack ids of it.
     ``user_vectors``, ``item_vectors``: see ``features.encode``.
     ``propensity`` f32[*, *], rows and columns by id, where ids are whole numbers from 0.
-    A log of recommendations also has the columns ``treated`` bool and ``treatment_propensity`` f32.
+    A log of recommendations also has the columns ``treated`` bool and ``propensity`` f64, P(what was done).
     ``estimated``: these propensities were estimated, since the file recorded none.
     ``validates`` bool[len(log)]: the rows that are given for validation.
     """
@@ -77,14 +78,11 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
     propensity = None
     if raw.propensity is not None:
         propensity = raw.propensity[np.ix_([int(i) for i in user_ids], [int(i) for i in item_ids])]
-    treatment = None
-    if "treated" in raw.log:
-        treated, recorded = (raw.log[name].to_numpy()[kept] for name in ("treated", "treatment_propensity"))
-        treatment = Treatment(treated, recorded, estimated=raw.estimated, redrawn=False)
+    done = tuple(raw.log[name].to_numpy()[kept] for name in ("treated", "propensity") if name in raw.log)
     return sealed(
         Dataset(
             name=config.name,
-            log=interactions(user[:cut], item[:cut], value, *size, time=time),
+            log=interactions(user[:cut], item[:cut], value, *size, time, *done),
             users=user_table,
             items=_titled(item_table),
             user_features=encode(user_table, raw.user_columns, raw.user_vectors),
@@ -99,7 +97,7 @@ def build(raw: Raw, config: DataConfig, source: str) -> Dataset:
             test_kind=raw.test_kind if test is not None else None,
             validates=None if raw.validates is None else raw.validates[kept],
             propensity=propensity,
-            treatment=treatment,
+            estimated=raw.estimated,
         )
     )
 
@@ -132,9 +130,9 @@ def sealed(dataset: Dataset) -> Dataset:
     add("item features", list(dataset.item_features.names), dataset.item_features.matrix)
     scale = [float(x) for x in dataset.scale]
     add("meaning", scale, float(dataset.relevance), dataset.feedback, dataset.test_kind, dataset.propensity)
-    for label, treatment in (("treatment", dataset.treatment), ("test treatment", dataset.test_treatment)):
-        if treatment is not None:
-            add(label, treatment.treated, treatment.propensity, treatment.estimated, treatment.redrawn)
+    for label, log in (("treatment", dataset.log), ("test treatment", dataset.test)):
+        if log is not None and log.treated is not None:
+            add(label, log.treated, treatment_propensity(log), dataset.estimated, dataset.redrawn)
     if dataset.validates is not None:
         add("validation", dataset.validates)
     if dataset.world is not None and dataset.world.fingerprint is not None:

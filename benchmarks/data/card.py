@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.inequality import gini
 from upliftlens.causal.interactions import Interactions, take
 
@@ -59,17 +60,16 @@ class Card(NamedTuple):
 def card(data: Dataset) -> Card:
     """The card of a data set."""
     log, recommended = data.log, None
-    if data.treatment is not None:
-        shown = slice(len(log) // 2 if data.treatment.redrawn else len(log))
-        log = take(log, shown)
-        z, e = (column[shown] for column in (data.treatment.treated, data.treatment.propensity))
+    if data.has_treatments:
+        log = take(log, slice(len(log) // 2 if data.redrawn else len(log)))
+        z, e = np.asarray(log.treated), treatment_propensity(log)
         recommended = Recommended(
             int(z.sum()),
             (float(log.value[z].mean(dtype=np.float64)), float(log.value[~z].mean(dtype=np.float64))),
             (float(e.min()), float(e.max())),
             int(((e <= 0) | (e >= 1)).sum()),
-            data.treatment.estimated,
-            3 if data.treatment.redrawn else 1,
+            data.estimated,
+            3 if data.redrawn else 1,
         )
     return Card(
         data=data,

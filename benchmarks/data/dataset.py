@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.world import World
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.interactions import Interactions
 
 
@@ -16,24 +15,6 @@ class Features(NamedTuple):
 
     names: tuple[str, ...]
     matrix: np.ndarray
-
-
-class Treatment(NamedTuple):
-    """What was recommended, one entry for each row of a log whose values are outcomes in [0, 1].
-
-    ``treated`` bool[N], Z = the pair was recommended; ``propensity`` f32[N], P(Z = 1) as recorded or, where
-    ``estimated``, as fitted: to all rows, or in a run to those it does not test on. ``redrawn``: the log is a training
-    draw and then a validation draw of the same pairs, in the same order (the test set being a third).
-    """
-
-    treated: np.ndarray
-    propensity: np.ndarray
-    estimated: bool
-    redrawn: bool
-
-    def of(self, log: Interactions) -> UpliftLog:
-        """The log whose rows these are the treatments of, as a log of recommendations."""
-        return UpliftLog(log.user, log.item, self.treated, log.value, self.propensity, log.n_users, log.n_items)
 
 
 @dataclass(frozen=True)
@@ -46,9 +27,10 @@ class Dataset:
     ``items`` are the tables behind the indices, row i describing index i; column ``id`` holds the raw id as text,
     ``title`` (items) is optional.
     ``propensity`` f32[U, I], or None: P(the log holds the pair) as the data's authors ship it (Coat).
-    ``treatment`` and ``test_treatment`` belong to the rows of ``log`` and ``test``, or are None where
-    recommendations were not recorded. With them every logged pair is a row and its value an outcome; above 0 it was
-    consumed.
+    In a log of recommendations (``treated`` is not None in ``log``, nor in ``test``) every logged pair is a row and its
+    value an outcome; above 0 it was consumed. ``estimated``: its propensities are fitted (to all rows, or in a run to
+    those it does not test on), not recorded. ``redrawn``: ``log`` is a training draw and then a validation draw of the
+    same pairs, in the same order, the test set being a third.
     ``world``: the truth, where the data come from a world whose truth is known; for evaluation only.
     ``relevance`` is the lowest value that counts as relevant; ``fingerprint``: see ``sealed``.
     """
@@ -69,6 +51,11 @@ class Dataset:
     test_kind: Literal["mnar", "mar"] | None = None
     validates: np.ndarray | None = None
     propensity: np.ndarray | None = None
-    treatment: Treatment | None = None
-    test_treatment: Treatment | None = None
+    estimated: bool = False
+    redrawn: bool = False
     world: World | None = None
+
+    @property
+    def has_treatments(self) -> bool:
+        """Whether it is a log of recommendations."""
+        return self.log.treated is not None

@@ -16,13 +16,14 @@ from upliftlens.benchmarks.data.ratings import as_text, read_columns
 from upliftlens.benchmarks.data.scan import SEPARATORS, Checks, Layout, cells_of
 from upliftlens.benchmarks.data.tables import with_tables
 from upliftlens.benchmarks.system.talk import Say
-from upliftlens.causal.effects.treatment import overlap
+from upliftlens.causal.effects.treatment import action_propensity, overlap, treatment_propensity
 from upliftlens.causal.effects.treatment import uplift_log as treatment_log
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, interactions
 from upliftlens.causal.propensities.treatment import additive_logistic, one_arm
 
 MOST_ROWS = 100_000_000  # that absent=zero may make: some 4 GB
+_UNKNOWN = 0.5  # stands for propensities that are estimated only after the checks
 
 
 def read_log(files: Files, config: UpliftLogConfig) -> Raw:
@@ -70,7 +71,9 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
         free = config.header and "propensity" not in vars(columns).values()
         given = "propensity" if free and "propensity" in cells_of(first, layout.of(first)) else None
     if given is not None:
-        log["treatment_propensity"] = column(given, "propensity")["value"]
+        log["propensity"] = action_propensity(
+            log["treated"].to_numpy(), column(given, "propensity")["value"].to_numpy()
+        )
     log = one_row_each(log, config.filter.duplicates)
     if config.absent == "zero":
         if given is not None or columns.time is not None:
@@ -80,12 +83,12 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
             )
         log = with_absent(log, file)
     user, item = (pd.factorize(log[side])[0].astype(np.int32) for side in ("user", "item"))
-    rows = interactions(user, item, log["value"].to_numpy(), int(user.max()) + 1, int(item.max()) + 1)
-    recorded = None if given is None else log["treatment_propensity"].to_numpy()
+    size, done = (int(user.max()) + 1, int(item.max()) + 1), _UNKNOWN if given is None else log["propensity"].to_numpy()
+    rows = interactions(user, item, log["value"].to_numpy(), *size, None, log["treated"].to_numpy(), done)
     columns_to_check = "data.columns.treated" if given is None else "data.columns.treated and data.columns.propensity"
-    check_log(rows, log["treated"].to_numpy(), recorded, file, f"check {columns_to_check}")
+    check_log(rows, file, f"check {columns_to_check}")
     if given is None:
-        log["treatment_propensity"] = estimated(rows, log["treated"].to_numpy(), np.ones(len(rows), bool), config, file)
+        log["propensity"] = estimated(rows, np.ones(len(rows), bool), config, file)
     return with_tables(Raw(log, ids_only(), ids_only(), estimated=given is None), config, files.say)
 
 
@@ -113,22 +116,20 @@ def load_log(files: Files, config: UpliftLogConfig, origin: str, say: Say | None
 
 def _refitted(dataset: Dataset, config: UpliftLogConfig) -> Dataset:
     """The data set after a filter removed rows: checked, and its propensities estimated, by the remaining rows."""
-    log, treatment = dataset.log, dataset.treatment
-    assert treatment is not None
-    recorded = None if treatment.estimated else treatment.propensity
+    log = dataset.log
+    if dataset.estimated:
+        log = replace(log, propensity=np.full(len(log), _UNKNOWN))
     where = f"{dataset.name}, of which data.filter leaves {len(log):,} rows"
-    check_log(log, treatment.treated, recorded, where, "lower data.filter.user_core and data.filter.item_core")
-    if recorded is not None:
+    check_log(log, where, "lower data.filter.user_core and data.filter.item_core")
+    if not dataset.estimated:
         return dataset
-    propensity = estimated(log, treatment.treated, np.ones(len(log), bool), config, where)
-    return sealed(replace(dataset, treatment=treatment._replace(propensity=propensity)))
+    return sealed(replace(dataset, log=replace(log, propensity=estimated(log, np.ones(len(log), bool), config, where))))
 
 
 def _one_sided(dataset: Dataset) -> str:
     """How many rows are of items that were always or never recommended, so that no row supports their overlap."""
-    assert dataset.treatment is not None
     item = np.asarray(dataset.log.item)
-    alone, _ = one_arm(item, dataset.treatment.treated, dataset.log.n_items)
+    alone, _ = one_arm(item, np.asarray(dataset.log.treated), dataset.log.n_items)
     if not alone.any():
         return "Every item was both recommended and not"
     return (
@@ -144,15 +145,14 @@ def one_row_each(log: pd.DataFrame, duplicates: str) -> pd.DataFrame:
     return log.iloc[merged(user, item, log["value"].to_numpy(), time, duplicates).kept].reset_index(drop=True)
 
 
-def check_log(rows: Interactions, treated: np.ndarray, propensity: np.ndarray | None, where: str, fix: str) -> None:
-    """Refuses a log from which no effect can be estimated; ``propensity``: None if it is estimated afterwards.
+def check_log(rows: Interactions, where: str, fix: str) -> None:
+    """Refuses a log from which no effect can be estimated.
 
     Raises:
         UpliftlensError: if nothing, or everything, was recommended, a propensity contradicts its treatment, no row has
             overlap (each with ``fix``), or no outcome is above 0.
     """
-    unknown = np.full(len(rows), 0.5, np.float32)
-    columns = (rows.user, rows.item, treated, rows.value, unknown if propensity is None else propensity)
+    columns = (rows.user, rows.item, np.asarray(rows.treated), rows.value, treatment_propensity(rows))
     try:
         overlap(treatment_log(*columns, rows.n_users, rows.n_items))
     except UpliftlensError as error:
@@ -164,17 +164,16 @@ def check_log(rows: Interactions, treated: np.ndarray, propensity: np.ndarray | 
         )
 
 
-def estimated(
-    rows: Interactions, treated: np.ndarray, fitted: np.ndarray, config: UpliftLogConfig, where: str
-) -> np.ndarray:
-    """The propensities f32[N] that ``additive_logistic`` estimates from the ``fitted`` rows with the data's options.
+def estimated(rows: Interactions, fitted: np.ndarray, config: UpliftLogConfig, where: str) -> np.ndarray:
+    """f64[N], P(what was done), as ``additive_logistic`` estimates it from the ``fitted`` rows with the data's options.
 
     Raises:
         UpliftlensError: if they can't be estimated.
     """
-    l2, iterations = config.propensity_l2, config.propensity_iterations
+    treated, size = np.asarray(rows.treated), (rows.n_users, rows.n_items)
+    options = (config.propensity_l2, config.propensity_iterations)
     with located(where):
-        return additive_logistic(rows.user, rows.item, treated, rows.n_users, rows.n_items, l2, iterations, fitted)
+        return action_propensity(treated, additive_logistic(rows.user, rows.item, treated, *size, *options, fitted))
 
 
 def with_absent(log: pd.DataFrame, file: str) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from upliftlens.benchmarks.data.obtain import in_cache
 from upliftlens.benchmarks.data.problems import BadData
 from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.benchmarks.system.talk import Say
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 _NAME_OF_FILE = {
@@ -108,8 +109,8 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
     """
     fix_numerics()
     dataset: Dataset = _source(config).value.load(config, Path(cache).expanduser(), say)
-    if say is not None and dataset.treatment is not None:
-        e = dataset.treatment.propensity
+    if say is not None and dataset.has_treatments:
+        e = treatment_propensity(dataset.log)
         if out := int(((e <= 0) | (e >= 1)).sum()):
             say(f"{dataset.name}: {out:,} of {len(e):,} rows have propensity 0 or 1 and are left out of estimates")
     return dataset

@@ -15,7 +15,8 @@ from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Ranked, UpliftOptions
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.effects.outcome_means import outcome_means
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.worlds.potential import ranks
 from upliftlens.models.contract import Link
 
@@ -32,8 +33,8 @@ class Effects(NamedTuple):
     None.
     """
 
-    log: UpliftLog | None = None
-    history: UpliftLog | None = None
+    log: Interactions | None = None
+    history: Interactions | None = None
     world: World | None = None
     semi: np.ndarray | str | None = None
 
@@ -45,7 +46,7 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
     if kind in _OF_LOG and options is None:
         return "its options are not stated: use metrics=uplift"
     if kind in _OF_LOG and effects.log is not None:
-        e = effects.log.propensity
+        e = treatment_propensity(effects.log)
         if not ((e > 0) & (e < 1)).any():
             return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
     if kind == "logged+history" and not effects.history:  # None, or empty
@@ -125,11 +126,11 @@ def mostly_cold(counts: Mapping[str, int]) -> str | None:
     )
 
 
-def clipped(log: UpliftLog | None, options: UpliftOptions | None) -> int:
+def clipped(log: Interactions | None, options: UpliftOptions | None) -> int:
     """The number of rows with overlap of a tested log whose weight is clipped: their arm's propensity is below χ."""
     if log is None or options is None:
         return 0
-    e = log.propensity
-    # Compared in the precision of the propensities: the float32 of .01 is below the float64 of .01, but not below χ.
-    low, high = e.dtype.type(options.chi), e.dtype.type(1 - options.chi)
+    # e is recorded in float32, and compared so: the float32 of .01 is below the float64 of .01, but not below χ.
+    e = treatment_propensity(log).astype(np.float32)
+    low, high = np.float32(options.chi), np.float32(1 - options.chi)
     return int(((e > 0) & (e < 1) & np.where(log.treated, e < low, e > high)).sum())

@@ -19,8 +19,9 @@ from upliftlens.causal.calibration import Binning
 from upliftlens.causal.crossed import Crossed, crossed
 from upliftlens.causal.effects.outcome_means import AdditiveMeans
 from upliftlens.causal.effects.qini import groups
-from upliftlens.causal.effects.treatment import UpliftLog, overlap
+from upliftlens.causal.effects.treatment import overlap
 from upliftlens.causal.effects.uplift import inverse_propensity
+from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import Sums
 from upliftlens.causal.intervals import mean_of as mean_of  # what a metric needs comes from one module
 from upliftlens.causal.intervals import quotient as quotient
@@ -168,7 +169,7 @@ class Logged:
     item is recommended and if it is not, fitted to another log than this one.
     """
 
-    log: UpliftLog
+    log: Interactions
     rank: np.ndarray
     score: np.ndarray
     m1: np.ndarray | None
@@ -177,13 +178,13 @@ class Logged:
     options: UpliftOptions
 
     @cached_property
-    def curve(self) -> tuple[UpliftLog, np.ndarray, np.ndarray]:
+    def curve(self) -> tuple[Interactions, np.ndarray, np.ndarray]:
         """The ranked rows with overlap, the group of their pooled ranking each is in, and their 1/e or 1/(1 − e).
 
         Cached: every area under a curve sorts the same rows.
         """
         log = self.log
-        rows = log.take(overlap(log).usable & (self.rank[log.user, log.item] > 0))
+        rows = take(log, overlap(log).usable & (self.rank[log.user, log.item] > 0))
         group = groups(self.score[rows.user, rows.item], self.options.points)
         return rows, group, inverse_propensity(rows, self.options.chi)
 

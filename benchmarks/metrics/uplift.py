@@ -29,6 +29,7 @@ import numpy as np
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Metric, Ranked, quotient
 from upliftlens.causal.effects import qini as curves
 from upliftlens.causal.effects import uplift
+from upliftlens.causal.effects.treatment import treatment_propensity
 
 _UNBOUNDED = (-np.inf, np.inf)
 _EFFECT = (-1.0, 1.0)
@@ -85,7 +86,7 @@ def _policy(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
 
 def _gain(estimator: Estimator, logged: Logged, k: float) -> np.ndarray:
     recorded = np.zeros(logged.rank.shape)
-    recorded[logged.log.user, logged.log.item] = logged.log.propensity
+    recorded[logged.log.user, logged.log.item] = treatment_propensity(logged.log)
     weights = (_on_policy(logged, k), uplift.row_weights(logged.log, uplift.logged_policy(recorded)))
     return np.concatenate([estimator(logged, weight) for weight in weights], axis=1)
 

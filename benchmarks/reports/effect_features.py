@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.options import Above, AtLeast, Distinct, Within
 
 ACTIVITY = "activity"
@@ -49,7 +49,7 @@ class Feature(NamedTuple):
     partition: bool
 
 
-def features(dataset: Dataset, log: UpliftLog, half: np.ndarray, options: EffectsOptions) -> list[Feature]:
+def features(dataset: Dataset, log: Interactions, half: np.ndarray, options: EffectsOptions) -> list[Feature]:
     """The features of ``options``, or all that can be used, those of users first. ``half`` i8[N] in {0, 1} of rows.
 
     Raises:
@@ -102,9 +102,9 @@ def levels_of(cells: pd.Series, max_levels: int, bins: int) -> tuple[tuple[str, 
     return levels, member
 
 
-def _activity(log: UpliftLog, half: np.ndarray, options: EffectsOptions) -> Feature | str:
+def _activity(log: Interactions, half: np.ndarray, options: EffectsOptions) -> Feature | str:
     """Levels by the number of the user's outcomes in the half of the log that the row is not in."""
-    taken = (log.outcome > 0).astype(np.float64)
+    taken = (log.value > 0).astype(np.float64)
     counts = np.stack([np.bincount(log.user[half != side], taken[half != side], log.n_users) for side in (0, 1)])
     levels, member = _binned(counts.ravel(), options.bins)
     if len(levels) < 2:

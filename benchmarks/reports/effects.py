@@ -15,13 +15,14 @@ import numpy as np
 from upliftlens.benchmarks.config.sections import typed_section
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.data import load
-from upliftlens.benchmarks.data.dataset import Dataset, Treatment
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.reports.effect_features import EffectsOptions, Feature, features
 from upliftlens.causal.effects import heterogeneity as tests
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
-from upliftlens.causal.effects.treatment import UpliftLog, overlap
+from upliftlens.causal.effects.treatment import overlap
 from upliftlens.causal.errors import UpliftlensError, located
+from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import benjamini_hochberg, holm
 
 CORRECTIONS: dict[str, Callable[[Sequence[float]], list[float]]] = {
@@ -81,7 +82,7 @@ def effects(overrides: Sequence[str], say: Callable[[str], None]) -> Study:
     kept = {name: content for name, content in config.items() if name not in (*_IDLE, "data", "cache")}
     options = typed(EffectsOptions, kept, "")
     dataset = load(typed_section(config, "data"), Path(config["cache"]), say)
-    if dataset.treatment is None:
+    if not dataset.has_treatments:
         raise UpliftlensError(
             f"{dataset.name} does not say what was recommended, so nothing can be said of effects: "
             "use data=uplift-log data.path=FILE, or a world such as data=uplift-ml-100k"
@@ -96,8 +97,7 @@ def study(dataset: Dataset, options: EffectsOptions, say: Callable[[str], None])
         UpliftlensError: if too few users have rows with overlap in both arms, an option is out of its range, or as
             ``effect_features.features``.
     """
-    assert dataset.treatment is not None
-    log = _first_log(dataset, dataset.treatment)
+    log = _first_log(dataset)
     half = _halves(len(log), options.seed)
     grouped = features(dataset, log, half, options)
     with located(dataset.name):
@@ -106,7 +106,7 @@ def study(dataset: Dataset, options: EffectsOptions, say: Callable[[str], None])
         uplift.inverse_propensity(log, options.chi)
     if out := known.always + known.never:
         say(f"{out:,} of {len(log):,} rows have no overlap (propensity 0 or 1) and are left out")
-    if dataset.treatment.estimated:
+    if dataset.estimated:
         say("propensities are estimated: what also depends on an unrecorded cause is biased")
     tau = None if dataset.world is None else dataset.world.tau
     truth = np.full(len(log), np.nan) if tau is None else tau[log.user, log.item].astype(np.float64)
@@ -136,16 +136,16 @@ def _halves(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))).integers(0, 2, n).astype(np.int8)
 
 
-def _first_log(dataset: Dataset, treatment: Treatment) -> UpliftLog:
+def _first_log(dataset: Dataset) -> Interactions:
     """The log, or in a world its training draw: the rows that a learner trains on."""
-    return treatment.of(dataset.log).take(slice(len(dataset.log) // 2 if treatment.redrawn else None))
+    return take(dataset.log, slice(len(dataset.log) // 2)) if dataset.redrawn else dataset.log
 
 
-def _predictions(log: UpliftLog, half: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+def _predictions(log: Interactions, half: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
     """m1, m0 f64[N] of every row, from the items' mean outcomes in the half that the row is not in."""
     out = np.empty((2, len(log)))
     for side in (0, 1):
-        means = outcome_means(log.take(half != side), shrinkage)
+        means = outcome_means(take(log, half != side), shrinkage)
         rows = half == side
         for arm, mean in enumerate(means):
             out[arm, rows] = mean[log.item[rows]]
@@ -155,7 +155,7 @@ def _predictions(log: UpliftLog, half: np.ndarray, shrinkage: float) -> tuple[np
 class _Predicted(NamedTuple):
     """Columns over the rows of a log: with overlap or not, half, predicted outcomes, true effects."""
 
-    log: UpliftLog
+    log: Interactions
     usable: np.ndarray
     half: np.ndarray
     m1: np.ndarray
@@ -168,7 +168,7 @@ class _Predicted(NamedTuple):
         return np.stack([self._half(rows[self.half[rows] == side]) for side in (0, 1)])
 
     def _half(self, rows: np.ndarray) -> np.ndarray:
-        log, options = self.log.take(rows), self.options
+        log, options = take(self.log, rows), self.options
         usable = self.usable[rows]
         if not usable.any():
             return np.zeros((log.n_users, 7))

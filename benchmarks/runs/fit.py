@@ -162,9 +162,9 @@ def simulated(plan: Plan, prepared: Prepared, say: Say) -> np.ndarray | str | No
     asked = any(choice.metric.evidence == "semi" for choice in map(choose, plan.metrics.names))
     if parts.shown is not None and asked:
         return f"the world is fitted to training rows, and split={parts.name} tests users who have none"
-    if not asked or plan.metrics.world is None or dataset.treatment is not None or dataset.feedback != "explicit":
+    if not asked or plan.metrics.world is None or dataset.has_treatments or dataset.feedback != "explicit":
         return None
-    rows = SplitRows(dataset.fingerprint, parts.fingerprint, fitted_rows(dataset, parts), parts.test)
+    rows = SplitRows(dataset.fingerprint, parts.fingerprint, fitted_rows(parts), parts.test)
     return effects_for_test(rows, plan.metrics.world, plan.cache, say)
 
 
@@ -175,7 +175,7 @@ def _require(plan: Plan, dataset: Dataset) -> None:
     else:
         learner = f"objective={objective.name}"
         needs = "recommendations" if "recommendations" in plan.needs else "log"
-    if needs == "recommendations" and dataset.treatment is None:
+    if needs == "recommendations" and not dataset.has_treatments:
         raise UpliftlensError(
             f"{learner} learns from what was recommended, which {dataset.name} does not say: "
             "use data=uplift-ml-100k, uplift-synthetic or uplift-log"
@@ -191,7 +191,7 @@ def monitor_name(plan: Plan, method: Method, prepared: Prepared) -> str:
     """The validation metric that early stopping and tuning select by (see configs/train)."""
     if plan.train.monitor != "auto":
         return plan.train.monitor
-    if prepared.dataset.treatment is not None:
+    if prepared.dataset.has_treatments:
         return AUTO_MONITORS["recommendations"]
     if prepared.dataset.feedback != "explicit":
         return AUTO_MONITORS["rank"]
@@ -204,10 +204,10 @@ def _stopping(
     plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str, exposed: Exposure | None
 ) -> Stopping:
     dataset, parts = prepared.dataset, prepared.split
-    effects = Effects(uplift_part(dataset, parts, "validation"), uplift_part(dataset, parts, "training"))
+    effects = Effects(uplift_part(parts, "validation"), uplift_part(parts, "training"))
     weights = pair_weights(exposed, "validation", parts.validation, name)
     shown = None if parts.shown is None else parts.shown.validation
-    validation = held_out(dataset, parts.validation, consumed(dataset, parts.train), effects, weights, shown)
+    validation = held_out(dataset, parts.validation, consumed(parts.train), effects, weights, shown)
     watch = monitor(method, data, validation, name, plan.metrics)
     return Stopping(watch, not choose(name).metric.higher_is_better, plan.train.patience)
 
@@ -224,7 +224,7 @@ def held_out(
 
     What is ``shown`` of new users has been seen, too.
     """
-    rows, seen = consumed(dataset, rows), seen if shown is None else concatenate(seen, shown)
+    rows, seen = consumed(rows), seen if shown is None else concatenate(seen, shown)
     return HeldOut(rows, seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights, shown)
 
 

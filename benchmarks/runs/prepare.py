@@ -52,13 +52,13 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
         UpliftlensError: if the data can't be loaded or split, or don't go together with the plan.
     """
     dataset, parts, _ = _data(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
-    check_exposure(dataset.name, dataset.treatment is not None, plan.weighted, plan.needs)  # a plugin's data, only now
+    check_exposure(dataset.name, dataset.has_treatments, plan.weighted, plan.needs)  # a plugin's data, only now
     fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **fit_identity(plan)}
     uplift = None
     if plan.metrics.uplift is not None:
-        check_candidates(dataset.name, dataset.treatment is not None, plan.metrics.uplift.candidates)
+        check_candidates(dataset.name, dataset.has_treatments, plan.metrics.uplift.candidates)
         uplift = identity_of(plan.metrics.uplift)
-    if dataset.treatment is not None and uplift is not None:  # uplift on validation rows selects the model
+    if dataset.has_treatments and uplift is not None:  # uplift on validation rows selects the model
         fitted["uplift"] = {name: value for name, value in uplift.items() if name != "candidates"}  # those of the test
     fit_key = canonical_key(fitted)
     versions = {chosen.name: chosen.code for chosen in map(choose, plan.metrics.names)}
@@ -80,11 +80,12 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
 def training_data(prepared: Prepared, refit: bool) -> TrainingData:
     """What a method may see, on the host: training rows, with ``refit`` also the validation rows, in one shape."""
     dataset, parts = prepared.dataset, prepared.split
-    most = fitted_rows(dataset, parts)
-    rows = most if refit else consumed(dataset, parts.train)
-    log = replace(padded(rows, _capacity(len(most))), time=None)
-    treated = uplift_part(dataset, parts, "fit" if refit else "training")
-    most_treated = len(parts.train) + (0 if parts.leak.redrawn else len(parts.validation))
+    most = fitted_rows(parts)
+    rows = most if refit else consumed(parts.train)
+    log = padded(rows, _capacity(len(most)))
+    log = replace(log, time=None, treated=None, propensity=None)
+    logged = uplift_part(parts, "fit" if refit else "training")
+    most_logged = len(parts.train) + (0 if parts.leak.redrawn else len(parts.validation))
     relevant = log.value >= dataset.relevance if dataset.feedback == "explicit" else np.ones(len(log), bool)
     features: tuple[Any, Any] = (dataset.user_features.matrix, dataset.item_features.matrix)
     return TrainingData(
@@ -92,7 +93,7 @@ def training_data(prepared: Prepared, refit: bool) -> TrainingData:
         (relevant & (log.weight > 0)).astype(np.float32),
         *features,
         dataset.scale,
-        None if treated is None else recommendations(treated, _capacity(most_treated)),
+        None if logged is None else recommendations(logged, _capacity(most_logged)),
     )
 
 

@@ -186,12 +186,12 @@ def _measured(
         name, value = f"validation/{trained.info['monitor']}", trained.info["validation"]
         return {name: Summary(math.nan if value is None else value, math.nan, math.nan, 0)}, {}, {}
     dataset, parts = prepared.dataset, prepared.split
-    log = uplift_part(dataset, parts, "test")
+    log = uplift_part(parts, "test")
 
     semi = simulated(plan, prepared, reporter.say)
-    known = Effects(log, uplift_part(dataset, parts, "fit"), dataset.world, semi)
+    known = Effects(log, uplift_part(parts, "fit"), dataset.world, semi)
     weights = pair_weights(exposed, "test", parts.test, *plan.metrics.names)
-    seen = fitted_rows(dataset, parts)
+    seen = fitted_rows(parts)
     if plan.metrics.uplift is not None and plan.metrics.uplift.candidates == "all":
         seen = take(seen, np.zeros(len(seen), bool))  # then no item is left out
     shown = None if parts.shown is None else parts.shown.test
@@ -221,7 +221,7 @@ def _measured(
         )
     if log is not None:
         cut = clipped(log, plan.metrics.uplift)
-        diagnostics["recommendations"] = {**described(log, dataset), "clipped": cut}
+        diagnostics["recommendations"] = {**described(log, dataset.estimated), "clipped": cut}
         if cut and plan.metrics.uplift is not None:
             chi = plan.metrics.uplift.chi
             say_once(

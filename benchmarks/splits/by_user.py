@@ -32,7 +32,7 @@ class NewUsersOptions(SplitOptions):
 
 
 def _test_users(dataset: Dataset, options: NewUsersOptions) -> np.ndarray:
-    if dataset.treatment is not None:
+    if dataset.has_treatments:
         raise UpliftlensError(
             f"split=new_users is for logs of ratings or interactions, and {dataset.name} is one of recommendations: "
             "use split=kfold, or split=draws where it comes as three draws"

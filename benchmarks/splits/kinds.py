@@ -152,7 +152,7 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
     """
     name = options.name
     kind: SplitKind = entry("splits", name).value
-    if dataset.treatment is not None and dataset.treatment.redrawn and not kind.redrawn:
+    if dataset.redrawn and not kind.redrawn:
         raise UpliftlensError(f"{dataset.name} comes as three draws of the same pairs: use split=draws")
     held_out = _checked(kind.held_out(dataset, options), len(dataset.log), name, "held_out")
     rows = np.flatnonzero(~held_out)

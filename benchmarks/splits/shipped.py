@@ -39,7 +39,7 @@ def _overlapping(dataset: Dataset, options: GivenOptions) -> np.ndarray:
 
 
 def _no_row(dataset: Dataset, options: SplitOptions) -> np.ndarray:
-    if dataset.treatment is None or not dataset.treatment.redrawn:
+    if not dataset.redrawn:
         raise UpliftlensError(
             f"{dataset.name} does not come as three draws: use split=kfold, or data=uplift-ml-100k, for instance"
         )

@@ -4,43 +4,45 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+import jax
 import numpy as np
 
 from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.recommendations import estimated
 from upliftlens.benchmarks.splits.kinds import Part, Split
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, take
-from upliftlens.models.contract import Recommendations, TrainingData
+from upliftlens.causal.interactions import Interactions, padded, take
+from upliftlens.models.contract import TrainingData
 
 
-def consumed(dataset: Dataset, rows: Interactions) -> Interactions:
+def consumed(rows: Interactions) -> Interactions:
     """The rows that are interactions: in a log of recommendations those with an outcome above 0, else all."""
-    return rows if dataset.treatment is None else take(rows, rows.value > 0)
+    return rows if rows.treated is None else take(rows, rows.value > 0)
 
 
-def fitted_rows(dataset: Dataset, parts: Split) -> Interactions:
+def fitted_rows(parts: Split) -> Interactions:
     """The rows that the last fit learns from: those of ``parts.fit``, or the training draw alone where redrawn."""
-    return consumed(dataset, parts.train if parts.leak.redrawn else parts.fit)
+    return consumed(_fit(parts))
 
 
-def uplift_part(dataset: Dataset, parts: Split, part: Part) -> UpliftLog | None:
-    """One part of a split as a log of recommendations; None where the data set doesn't say what was recommended.
+def _fit(parts: Split) -> Interactions:
+    return parts.train if parts.leak.redrawn else parts.fit
+
+
+def uplift_part(parts: Split, part: Part) -> Interactions | None:
+    """One part of a split of a log of recommendations, all rows of it; None for other logs.
 
     Of redrawn parts, "fit" is the training draw alone.
     """
-    if dataset.treatment is None:
+    if parts.train.treated is None:
         return None
-    train, validation, test = parts.train_rows, parts.validation_rows, parts.test_rows
-    if part == "test" and test is None:
-        assert dataset.test is not None and dataset.test_treatment is not None
-        return dataset.test_treatment.of(dataset.test)
-    fit = train if parts.leak.redrawn else np.concatenate([train, validation])
-    rows = {"fit": fit, "training": train, "validation": validation}.get(part, test)
-    assert rows is not None
-    return dataset.treatment.of(dataset.log).take(rows)
+    return (
+        _fit(parts)
+        if part == "fit"
+        else {"training": parts.train, "validation": parts.validation}.get(part, parts.test)
+    )
 
 
 ESTIMATE = 1  # bumped whenever ``estimated_without_test`` gives other numbers
@@ -48,7 +50,7 @@ ESTIMATE = 1  # bumped whenever ``estimated_without_test`` gives other numbers
 
 def estimates_anew(dataset: Dataset, options: Any) -> bool:
     """Whether a run estimates propensities: on a user's log that records none. A plugin's propensities are kept."""
-    return isinstance(options, UpliftLogConfig) and dataset.treatment is not None and dataset.treatment.estimated
+    return isinstance(options, UpliftLogConfig) and dataset.estimated
 
 
 def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogConfig) -> tuple[Dataset, Split]:
@@ -62,58 +64,49 @@ def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogCon
     Raises:
         UpliftlensError: if the other rows are not enough to estimate them.
     """
-    assert dataset.treatment is not None and parts.test_rows is not None
+    assert parts.test_rows is not None, "a user's log has its test rows in it"
     fitted = np.ones(len(dataset.log), bool)
     fitted[parts.test_rows] = False
     where = f"{dataset.name} without the test rows of split {parts.name}"
-    propensity = estimated(dataset.log, dataset.treatment.treated, fitted, options, where)
+    log = replace(dataset.log, propensity=estimated(dataset.log, fitted, options, where))
     fingerprint = sha256(f"{parts.fingerprint}\npropensities without test rows {ESTIMATE}\n".encode()).hexdigest()
+    train, validation = take(log, parts.train_rows), take(log, parts.validation_rows)
+    test = take(log, parts.test_rows)
     return (
-        replace(dataset, treatment=dataset.treatment._replace(propensity=propensity)),
-        replace(parts, fingerprint=fingerprint),
+        replace(dataset, log=log),
+        replace(parts, train=train, validation=validation, test=test, fingerprint=fingerprint),
     )
 
 
-def described(log: UpliftLog, dataset: Dataset) -> dict[str, int | str]:
+def described(log: Interactions, estimated: bool) -> dict[str, int | str]:
     """A tested log in a record: its rows, treated rows, rows without overlap, and the source of its propensities."""
-    assert dataset.treatment is not None
-    outside = (log.propensity <= 0) | (log.propensity >= 1)
+    e = treatment_propensity(log)
     return {
         "rows": len(log),
-        "treated": int(log.treated.sum()),
-        "without_overlap": int(outside.sum()),
-        "propensities": "estimated" if dataset.treatment.estimated else "recorded",
+        "treated": int(np.count_nonzero(log.treated)),
+        "without_overlap": int(((e <= 0) | (e >= 1)).sum()),
+        "propensities": "estimated" if estimated else "recorded",
     }
 
 
-def recommendations(log: UpliftLog, capacity: int) -> Recommendations:
-    """The log for a method, on the host: sorted by user, filled up to ``capacity`` rows with rows of weight 0."""
-    order, missing = np.argsort(log.user, kind="stable"), capacity - len(log)
+def recommendations(log: Interactions, capacity: int) -> Interactions:
+    """The log for a method, on the host: sorted by user, filled up to ``capacity`` rows with rows of weight 0.
 
-    def column(values: np.ndarray, kind: type) -> Any:
-        return np.pad(values[order].astype(kind), (0, missing))
-
-    return Recommendations(
-        user=column(log.user, np.int32),
-        item=column(log.item, np.int32),
-        treated=column(log.treated, np.float32),
-        outcome=column(log.outcome, np.float32),
-        propensity=column(log.propensity, np.float32),
-        weight=column(np.ones(len(log)), np.float32),
-    )
+    Its propensities are f32, in which those below 1 stay below 1; times are left out.
+    """
+    done = np.asarray(log.propensity)
+    below = np.nextafter(np.float32(1), np.float32(0))
+    done = np.where(done < 1, np.minimum(done.astype(np.float32), below), np.float32(1))
+    return padded(replace(log, time=None, propensity=done), capacity)
 
 
-def logged(data: TrainingData) -> UpliftLog:
+def logged(data: TrainingData) -> Interactions:
     """The log of recommendations that a method trains on, on the host, with the rows of ``data.recommendations``.
 
     Raises:
         UpliftlensError: if the data have none.
     """
-    rows = data.recommendations
-    if rows is None:
+    if data.recommendations is None:
         raise UpliftlensError("the data do not say what was recommended")
-    n = np.count_nonzero(np.asarray(rows.weight))  # padding comes last
-    user, item, treated, outcome, propensity = (
-        np.asarray(column)[:n] for column in (rows.user, rows.item, rows.treated, rows.outcome, rows.propensity)
-    )
-    return UpliftLog(user, item, treated > 0, outcome, propensity, data.n_users, data.n_items)
+    rows = jax.tree.map(np.asarray, data.recommendations)
+    return take(rows, slice(np.count_nonzero(rows.weight)))  # padding comes last

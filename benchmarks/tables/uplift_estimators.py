@@ -18,8 +18,9 @@ from upliftlens.benchmarks.tables.run import Names, dataset_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, within
 from upliftlens.causal.effects import uplift
 from upliftlens.causal.effects.outcome_means import outcome_means
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import action_propensity
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import Interactions, interactions
 from upliftlens.causal.intervals import Resampling, Statistic, percentile, quotient, replicates, value
 from upliftlens.causal.options import Above, AtLeast, Within
 from upliftlens.causal.worlds.potential import PotentialWorld, draw
@@ -76,7 +77,7 @@ def _simulated(world: PotentialWorld, definition: Options) -> tuple[float, Any]:
     if k > n_items:
         raise UpliftlensError(f"k must be at most {n_items}, the number of items, got {k}")
     history = draw(world, definition.seed)
-    shown = np.argsort(-np.bincount(history.item, history.outcome, n_items), kind="stable")[:k]
+    shown = np.argsort(-np.bincount(history.item, history.value, n_items), kind="stable")[:k]
     means = [np.tile(mean[shown], n_users) for mean in outcome_means(history, definition.shrinkage)]
     mu1, mu0, e, recorded = (part[:, shown] for part in (world.mu1, world.mu0, world.propensity, world.recorded))
     user, item = np.repeat(np.arange(n_users, dtype=np.int32), k), np.tile(np.arange(k, dtype=np.int32), n_users)
@@ -89,12 +90,13 @@ def _simulated(world: PotentialWorld, definition: Options) -> tuple[float, Any]:
             treated = rng.random((n_users, k)) < e[who]
             outcome = rng.random((n_users, k)) < np.where(treated, mu1[who], mu0[who])
             outcomes = outcome.ravel().astype(np.float32)
-            yield UpliftLog(user, item, treated.ravel(), outcomes, recorded[who].ravel(), n_users, k), *means
+            done = action_propensity(treated, recorded[who]).ravel()
+            yield interactions(user, item, outcomes, n_users, k, None, treated.ravel(), done), *means
 
     return float((mu1 - mu0).mean(dtype=np.float64)), logs()
 
 
-def _estimates(log: UpliftLog, m1: np.ndarray, m0: np.ndarray, chi: float) -> dict[str, Statistic]:
+def _estimates(log: Interactions, m1: np.ndarray, m0: np.ndarray, chi: float) -> dict[str, Statistic]:
     weight = np.ones(len(log))
     users, pooled, user_means = np.arange(log.n_users), {}, {}
     for name in uplift.ESTIMATORS:

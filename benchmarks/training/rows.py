@@ -76,7 +76,8 @@ def rows_of(data: TrainingData, link: Link, wants: Wants) -> Rows:
     if wants.recommendations:
         rows = data.recommendations
         assert rows is not None, "the harness has refused data without recommendations"
-        return Rows(*map(np.asarray, (rows.user, rows.item, rows.outcome, rows.weight, rows.propensity, rows.treated)))
+        columns = (rows.user, rows.item, rows.value, rows.weight, rows.propensity, rows.treated)
+        return Rows(*map(np.asarray, columns))
     log = data.log
     target = log.value if link == "rating" else data.positive
     user, item, weight = (np.asarray(column) for column in (log.user, log.item, log.weight))

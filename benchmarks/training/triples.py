@@ -63,7 +63,7 @@ def _cut_triples(arrays: None, index: tuple[Array, ...]) -> Batch:
 def _drawn(data: TrainingData, size: int | None, wants: Wants) -> Feed:
     rows, draw = rows_of(data, "rank", wants), wants.triples
     assert draw is not None and rows.propensity is not None and rows.treated is not None
-    columns = (rows.user, rows.item, rows.target, rows.propensity, rows.treated)
+    columns = (rows.user, rows.item, rows.target, rows.propensity, rows.treated.astype(np.float32))
     n_steps, size = steps_of(len(data.log), size)  # an epoch draws about as many triples as there are positives
 
     def order(rng: np.random.Generator) -> Order:

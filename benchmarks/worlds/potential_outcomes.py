@@ -7,16 +7,15 @@ import numpy as np
 
 from upliftlens.benchmarks.data.build import sealed
 from upliftlens.benchmarks.data.contract import DataSource
-from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
+from upliftlens.benchmarks.data.dataset import Dataset, Features
 from upliftlens.benchmarks.data.registry import load
 from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.benchmarks.worlds.config import UpliftRatingsConfig, UpliftSyntheticConfig
 from upliftlens.benchmarks.worlds.drawn import generated
 from upliftlens.benchmarks.worlds.frozen import frozen_world
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import located
-from upliftlens.causal.interactions import Interactions, concatenate, interactions
+from upliftlens.causal.interactions import concatenate, interactions
 from upliftlens.causal.worlds.potential import PotentialWorld, draw
 from upliftlens.causal.worlds.potential_generated import generate
 
@@ -35,14 +34,12 @@ def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig
     seeds = [DRAWS * config.draw + part for part in range(DRAWS)]
     with located(f"data set '{config.name}'"):
         train, validation, test = (draw(world, seed) for seed in seeds)
-    treated = np.concatenate([train.treated, validation.treated])
-    propensity = np.concatenate([train.propensity, validation.propensity])
     return sealed(
         replace(
             like,
             name=config.name,
-            log=concatenate(rows_of(train), rows_of(validation)),
-            test=rows_of(test),
+            log=concatenate(train, validation),
+            test=test,
             test_kind="mar",
             scale=config.scale,
             relevance=config.relevance,
@@ -50,16 +47,10 @@ def from_world(world: PotentialWorld, like: Dataset, config: UpliftRatingsConfig
             terms=config.terms,
             source=f"{like.source}, draw {config.draw}",
             propensity=None,
-            treatment=Treatment(treated, propensity, estimated=False, redrawn=True),
-            test_treatment=Treatment(test.treated, test.propensity, estimated=False, redrawn=True),
+            redrawn=True,
             world=World(potential=world, test_seed=seeds[-1]),
         )
     )
-
-
-def rows_of(log: UpliftLog) -> Interactions:
-    """The log's pairs with their outcomes as values."""
-    return interactions(log.user, log.item, log.outcome, log.n_users, log.n_items)
 
 
 def synthetic(config: UpliftSyntheticConfig) -> Dataset:

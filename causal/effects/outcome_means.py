@@ -6,12 +6,11 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import lsqr
 
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Array, Interactions
 
 
-def outcome_means(log: UpliftLog, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+def outcome_means(log: Interactions, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
     """m1, m0 f64[I]: predictions of Y^T and Y^C for every item.
 
     m_a(i) = (Σ_{rows of i in arm a} Y + s·ȳ_a) / (n_a(i) + s), with ȳ_a the mean outcome of the arm and s the
@@ -24,9 +23,9 @@ def outcome_means(log: UpliftLog, shrinkage: float) -> tuple[np.ndarray, np.ndar
         raise UpliftlensError(f"the shrinkage must be positive, got {shrinkage}")
 
     def arm(rows: np.ndarray) -> np.ndarray:
-        total = np.bincount(log.item[rows], log.outcome[rows], log.n_items)
+        total = np.bincount(log.item[rows], log.value[rows], log.n_items)
         count = np.bincount(log.item[rows], minlength=log.n_items)
-        mean = float(log.outcome[rows].mean(dtype=np.float64)) if rows.any() else 0.0
+        mean = float(log.value[rows].mean(dtype=np.float64)) if rows.any() else 0.0
         return (total + shrinkage * mean) / (count + shrinkage)
 
     return arm(log.treated), arm(~log.treated)

@@ -15,8 +15,8 @@ The curve has a point after each of ``points`` equal shares of the ranking; rows
 
 import numpy as np
 
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.intervals import ratio
 
 COLUMNS = 5  # rows, treated weight, treated outcome, control weight, control outcome
@@ -40,14 +40,14 @@ def groups(score: np.ndarray, points: int) -> np.ndarray:
     return -(-place * points // len(score)) - 1
 
 
-def curve_sums(log: UpliftLog, group: np.ndarray, weight: np.ndarray, points: int) -> np.ndarray:
+def curve_sums(log: Interactions, group: np.ndarray, weight: np.ndarray, points: int) -> np.ndarray:
     """f64[U, 5·points]: per user and group, for ``auuc`` and ``qini_area``; ``weight`` f[N], 0 leaves a row out."""
     treated, control = weight * log.treated, weight * ~log.treated
     counted = (weight > 0).astype(np.float64)
-    return _per_cell(log, group, points, (counted, treated, treated * log.outcome, control, control * log.outcome))
+    return _per_cell(log, group, points, (counted, treated, treated * log.value, control, control * log.value))
 
 
-def true_sums(log: UpliftLog, group: np.ndarray, tau: np.ndarray, points: int) -> np.ndarray:
+def true_sums(log: Interactions, group: np.ndarray, tau: np.ndarray, points: int) -> np.ndarray:
     """f64[U, 5·points], the truth in the shape of ``curve_sums``: each row counts in both arms, with outcomes τ and 0.
 
     Its uplift curve is q·(mean true effect of the first q), its AUUC the true one.
@@ -57,7 +57,7 @@ def true_sums(log: UpliftLog, group: np.ndarray, tau: np.ndarray, points: int) -
     return _per_cell(log, group, points, (ones, ones, effect, ones, np.zeros(len(log))))
 
 
-def _per_cell(log: UpliftLog, group: np.ndarray, points: int, columns: tuple[np.ndarray, ...]) -> np.ndarray:
+def _per_cell(log: Interactions, group: np.ndarray, points: int, columns: tuple[np.ndarray, ...]) -> np.ndarray:
     cell = log.user * np.int64(points) + group
     sums = [np.bincount(cell, column, minlength=log.n_users * points) for column in columns]
     return np.concatenate([column.reshape(log.n_users, points) for column in sums], axis=1)

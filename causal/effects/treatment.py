@@ -1,43 +1,30 @@
-"""Logs of a recommender: what it recommended, with which probability, and the outcome of every logged pair."""
+"""Logs of recommendations: what was recommended, with which probability, and the outcome of every logged pair.
 
-from dataclasses import dataclass, replace
+They are ``Interactions`` with the columns ``treated`` and ``propensity``.
+"""
+
 from typing import NamedTuple
 
 import numpy as np
 
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import check_ids
+from upliftlens.causal.interactions import Array, Interactions, check_ids, interactions
 
 
-@dataclass(frozen=True)
-class UpliftLog:
-    """N logged (user, item) pairs, on the host. One row per pair; a pair without a row was not logged at all.
+def action_propensity(treated: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """f64[N], P(what was done) from e[N] = P(Z = 1): e where treated, 1 − e where not.
 
-    ``user``, ``item`` i32[N]; ``treated`` bool[N], Z = the pair was recommended; ``outcome`` f32[N] in [0, 1],
-    Y = Z·Y^T + (1 − Z)·Y^C; ``propensity`` f32[N] in [0, 1], the recorded e = P(Z = 1).
+    Where e > 0 it stays below 1, however small e is.
     """
+    e = np.asarray(e, np.float64)
+    not_done = np.minimum(1 - e, np.where(e > 0, np.nextafter(1.0, 0.0), 1.0))
+    return np.where(treated, e, not_done)
 
-    user: np.ndarray
-    item: np.ndarray
-    treated: np.ndarray
-    outcome: np.ndarray
-    propensity: np.ndarray
-    n_users: int
-    n_items: int
 
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def take(self, rows: np.ndarray | slice) -> "UpliftLog":
-        """The rows that an index array, a boolean mask or a slice picks, in that order."""
-        return replace(
-            self,
-            user=self.user[rows],
-            item=self.item[rows],
-            treated=self.treated[rows],
-            outcome=self.outcome[rows],
-            propensity=self.propensity[rows],
-        )
+def treatment_propensity(log: Interactions) -> Array:
+    """e = P(Z = 1) of each row of a log of recommendations, in the precision of its column."""
+    assert log.treated is not None and log.propensity is not None, "not a log of recommendations"
+    return np.where(log.treated, log.propensity, 1 - log.propensity)
 
 
 class Overlap(NamedTuple):
@@ -67,8 +54,8 @@ def uplift_log(
     propensity: np.ndarray,
     n_users: int,
     n_items: int,
-) -> UpliftLog:
-    """A checked log from columns of equal length.
+) -> Interactions:
+    """A checked log from columns of equal length; ``propensity`` is e = P(Z = 1), in [0, 1], rounded to float32.
 
     Raises:
         UpliftlensError: if the columns differ in length, are empty, or hold an id outside of the universe, a treatment
@@ -99,16 +86,18 @@ def uplift_log(
     # A dense log in row-major order is the common case and needs no sort.
     if not (np.diff(pairs) > 0).all() and len(np.unique(pairs)) < len(pairs):
         raise UpliftlensError("a (user, item) pair has more than one row: aggregate the log first")
-    return UpliftLog(user, item, treated, outcome, propensity, n_users, n_items)
+    recorded = action_propensity(treated, propensity)
+    return interactions(user, item, outcome, n_users, n_items, treated=treated, propensity=recorded)
 
 
-def overlap(log: UpliftLog) -> Overlap:
+def overlap(log: Interactions) -> Overlap:
     """The rows with 0 < e < 1 and the counts of the others.
 
     Raises:
         UpliftlensError: if no row has overlap.
     """
-    always, never = log.propensity >= 1, log.propensity <= 0
+    e = treatment_propensity(log)
+    always, never = e >= 1, e <= 0
     usable = ~(always | never)
     if not usable.any():
         raise UpliftlensError(

@@ -10,7 +10,8 @@ users recomputes ratios (``causal.intervals``). For a user u with list L_u (item
 
 With τ = Y^T − Y^C of one draw instead of μ1 − μ0 they are the metrics ``…/realised``; with the τ of a frozen
 semi-synthetic world, ``…/semi`` (Sato et al. 2019, 2020). From a log, with a weight w per row (1 in L and 0 outside
-for uplift@N; π(i|u) for the policy value) and e clipped to e ≥ χ where Z = 1, e ≤ 1 − χ where Z = 0:
+for uplift@N; π(i|u) for the policy value) and e clipped to e ≥ χ where Z = 1, e ≤ 1 − χ where Z = 0 (the log's
+``propensity``, P(what was done), to at least χ):
 
     naive  Σ wZY/Σ wZ − Σ w(1−Z)Y/Σ w(1−Z)
     IPS    [Σ wZY/e − Σ w(1−Z)Y/(1−e)] / Σ w
@@ -29,8 +30,9 @@ from dataclasses import replace
 import numpy as np
 
 from upliftlens.causal import risk
-from upliftlens.causal.effects.treatment import UpliftLog, overlap
+from upliftlens.causal.effects.treatment import overlap
 from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.intervals import mean_of, quotient, ratio
 
 
@@ -84,24 +86,23 @@ def membership(lists: np.ndarray, n_items: int) -> np.ndarray:
     return member
 
 
-def row_weights(log: UpliftLog, per_pair: np.ndarray) -> np.ndarray:
+def row_weights(log: Interactions, per_pair: np.ndarray) -> np.ndarray:
     """f64[N]: the entry of ``per_pair`` [U, I] (membership, or a policy) of every logged row."""
     return per_pair[log.user, log.item].astype(np.float64)
 
 
-def _usable(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
+def _usable(log: Interactions, weight: np.ndarray) -> np.ndarray:
     return np.where(overlap(log).usable, weight, 0.0)
 
 
-def inverse_propensity(log: UpliftLog, chi: float) -> np.ndarray:
+def inverse_propensity(log: Interactions, chi: float) -> np.ndarray:
     """f64[N]: 1/max(e, χ) where treated, 1/max(1 − e, χ) where not; 0 where there is no overlap.
 
     Raises:
         UpliftlensError: if χ is not in [0, 1), or no row has overlap.
     """
-    e = log.propensity.astype(np.float64)
     ones = np.ones(len(log))
-    return _clipped(chi).terms(ones, np.where(log.treated, e, 1 - e), _usable(log, ones)).numerator
+    return _clipped(chi).terms(ones, log.propensity, _usable(log, ones)).numerator
 
 
 def _clipped(chi: float) -> risk.WeightedRisk:
@@ -110,7 +111,7 @@ def _clipped(chi: float) -> risk.WeightedRisk:
     return risk.clipped_ips(chi) if chi else risk.ips
 
 
-def _per_user(log: UpliftLog, columns: Sequence[np.ndarray]) -> np.ndarray:
+def _per_user(log: Interactions, columns: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.bincount(log.user, column, minlength=log.n_users) for column in columns], axis=1)
 
 
@@ -119,7 +120,7 @@ ESTIMATORS = ("naive", "ips", "snips", "dr")
 
 def estimate(
     name: str,
-    log: UpliftLog,
+    log: Interactions,
     weight: np.ndarray,
     chi: float,
     m1: np.ndarray | float | None = None,
@@ -144,10 +145,10 @@ def estimate(
     if name != "dr":
         m1 = m0 = 0.0
     assert m1 is not None and m0 is not None, "dr needs predicted outcomes"
-    usable, e = _usable(log, weight), log.propensity.astype(np.float64)
+    usable = _usable(log, weight)
     columns: list[np.ndarray] = []
-    for arm, propensity, predicted in ((log.treated, e, m1), (~log.treated, 1 - e, m0)):
-        terms = estimator.terms(log.outcome - predicted, propensity, usable * arm)
+    for arm, predicted in ((log.treated, m1), (~log.treated, m0)):
+        terms = estimator.terms(log.value - predicted, log.propensity, usable * arm)
         columns += [usable * predicted + terms.numerator, usable if terms.denominator is None else terms.denominator]
     return _per_user(log, columns)
 
@@ -162,7 +163,7 @@ def per_user_mean(sums: np.ndarray) -> np.ndarray:
     return mean_of(difference, np.isfinite(difference))
 
 
-def true_uplift(log: UpliftLog, weight: np.ndarray, tau: np.ndarray) -> np.ndarray:
+def true_uplift(log: Interactions, weight: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Sums f64[U, 2] for ``quotient``: Σ wτ / Σ w over the rows with overlap: what the estimators estimate."""
     usable = _usable(log, weight)
     return _per_user(log, (usable * tau[log.user, log.item], usable))

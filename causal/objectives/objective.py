@@ -6,9 +6,8 @@ An objective names the modules it needs (each is built from the same backbone) a
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Array
+from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.objectives.triples import DrawTriples
 from upliftlens.causal.options import NoOptions
 from upliftlens.causal.sample import Batch, Sample
@@ -71,7 +70,7 @@ class Objective(NamedTuple):
     needs: frozenset[str] = frozenset()
     requires: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset({"rating", "probability", "rank"})
-    triples: Callable[[UpliftLog, Mapping[str, float]], DrawTriples] | None = None
+    triples: Callable[[Interactions, Mapping[str, float]], DrawTriples] | None = None
     differences: frozenset[str] = frozenset()
     rank: Callable[[View, Sample, Mapping[str, Array]], Array] | None = None
     link: Literal["rank"] | None = None

@@ -36,7 +36,7 @@ _LINKS = frozenset({"rating", "probability"})
 
 def _by_arm(view: View, rows: Sample, treated_module: str, control_module: str) -> Array:
     """Σ weight·ℓ(Y, m_Z)."""
-    treated, _ = treatment(rows)
+    treated = treatment(rows)
     score = treated * view.score(treated_module, rows) + (1 - treated) * view.score(control_module, rows)
     return (rows.weight * view.error(score, rows.target)).sum()
 
@@ -64,7 +64,7 @@ t_learner = Objective(
 
 def _s_loss(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     rows = batch.observed
-    score = view.score("control", rows) + treatment(rows)[0] * view.score("prediction", rows)
+    score = view.score("control", rows) + treatment(rows) * view.score("prediction", rows)
     return (rows.weight * view.error(score, rows.target)).sum()
 
 
@@ -114,7 +114,7 @@ def pseudo_outcome(view: View, rows: Sample, chi: Array) -> Array:
         view.predict(jnp.where(in_second, view.score(first, rows), view.score(second, rows)))
         for first, second in zip(*_HALVES, strict=True)
     )
-    treated, _ = treatment(rows)
+    treated = treatment(rows)
     inverse = inverse_propensity(rows, chi)
     corrected = m1 - m0 + inverse * (treated * (rows.target - m1) - (1 - treated) * (rows.target - m0))
     return jax.lax.stop_gradient(corrected)

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Array
+from upliftlens.causal.interactions import Array, Interactions
 
 
 class Triples(NamedTuple):
@@ -28,15 +27,15 @@ def whole_passes(rng: np.random.Generator, n_rows: int, count: int) -> np.ndarra
 
 
 def against_any_item(
-    usable: Callable[[UpliftLog], np.ndarray],
-) -> Callable[[UpliftLog, Mapping[str, float]], DrawTriples]:
+    usable: Callable[[Interactions], np.ndarray],
+) -> Callable[[Interactions, Mapping[str, float]], DrawTriples]:
     """Draws of a row with Y > 0 among the ``usable(log)`` bool[N], against an item uniform over all items.
 
     The draws raise UpliftlensError for a log without such a row.
     """
 
-    def triples(log: UpliftLog, hp: Mapping[str, float]) -> DrawTriples:
-        rows = np.flatnonzero((log.outcome > 0) & usable(log))
+    def triples(log: Interactions, hp: Mapping[str, float]) -> DrawTriples:
+        rows = np.flatnonzero((log.value > 0) & usable(log))
         if not len(rows):
             raise UpliftlensError("the log has no row with an outcome above 0 that this objective could use")
 
@@ -53,7 +52,7 @@ def positive_probability(treated: Array, outcome: Array, alpha: Array | float) -
     return treated * outcome + (1 - treated) * alpha * (1 - outcome)
 
 
-def class_pairs(log: UpliftLog, hp: Mapping[str, float]) -> DrawTriples:
+def class_pairs(log: Interactions, hp: Mapping[str, float]) -> DrawTriples:
     """Draws of a positive row, over the whole log in proportion to P(positive), against a negative row of its user.
 
     The negative one is drawn in proportion to 1 − P(positive); ``hp["alpha"]`` is the coin's probability.
@@ -63,7 +62,7 @@ def class_pairs(log: UpliftLog, hp: Mapping[str, float]) -> DrawTriples:
     """
     order = np.argsort(log.user, kind="stable")
     user = log.user[order]
-    positive = positive_probability(log.treated[order].astype(np.float64), log.outcome[order], hp["alpha"])
+    positive = positive_probability(log.treated[order].astype(np.float64), log.value[order], hp["alpha"])
     negative_mass = np.concatenate([[0.0], np.cumsum(1 - positive)])
     edges = np.searchsorted(user, np.arange(log.n_users + 1))
     low, high = negative_mass[edges[:-1]], negative_mass[edges[1:]]

@@ -28,9 +28,9 @@ from typing import Annotated
 import jax.numpy as jnp
 import numpy as np
 
-from upliftlens.causal.effects.treatment import UpliftLog, overlap
+from upliftlens.causal.effects.treatment import overlap
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Array
+from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.objectives.objective import Objective, Phase, View
 from upliftlens.causal.objectives.triples import (
     DrawTriples,
@@ -58,28 +58,29 @@ class CoinOptions:
     alpha: Annotated[Traced[float], Within(0, 1)]
 
 
-def treatment(sample: Sample) -> tuple[Array, Array]:
-    """(Z, e) of a sample's rows.
+def treatment(sample: Sample) -> Array:
+    """Z of a sample's rows, 1 where the pair was recommended.
 
     Raises:
         UpliftlensError: if the sample is not of a log of recommendations.
     """
-    if sample.treated is None or sample.propensity is None:
+    if sample.treated is None:
         raise UpliftlensError("this objective learns from what was recommended: its batches need treatments")
-    return sample.treated, sample.propensity
+    return sample.treated
 
 
 def inverse_propensity(sample: Sample, chi: Array) -> Array:
     """1/max(e, χ) where Z = 1, 1/max(1 − e, χ) where Z = 0, and 0 where there is no overlap; of the sample's shape."""
-    treated, e = treatment(sample)
-    usable = (sample.weight > 0) & (e > 0) & (e < 1)
-    arm_propensity = jnp.maximum(jnp.where(treated > 0, e, 1 - e), chi)
-    return jnp.where(usable, 1 / jnp.where(usable, arm_propensity, 1), 0)
+    done = sample.propensity
+    if done is None:
+        raise UpliftlensError("this objective weighs by what was recommended: its batches need propensities")
+    usable = (sample.weight > 0) & (done > 0) & (done < 1)
+    return jnp.where(usable, 1 / jnp.where(usable, jnp.maximum(done, chi), 1), 0)
 
 
 def _signed(view: View, sample: Sample, size: Array) -> Array:
     """Σ weight·size·ℓ(x, Z): rows that were recommended are pushed up, the others down."""
-    return (sample.weight * size * view.error(view.score("prediction", sample), treatment(sample)[0])).sum()
+    return (sample.weight * size * view.error(view.score("prediction", sample), treatment(sample))).sum()
 
 
 def _dlce(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
@@ -98,7 +99,7 @@ def _ulbpr(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
 
 def _ulrmf(view: View, batch: Batch, hp: Mapping[str, Array]) -> Array:
     rows = batch.observed
-    label = positive_probability(treatment(rows)[0], rows.target, hp["alpha"])
+    label = positive_probability(treatment(rows), rows.target, hp["alpha"])
     return (rows.weight * view.error(view.score("prediction", rows), label)).sum()
 
 
@@ -106,7 +107,7 @@ def _pairwise(
     name: str,
     options: type,
     loss: Callable[[View, Batch, Mapping[str, Array]], Array],
-    triples: Callable[[UpliftLog, Mapping[str, float]], DrawTriples],
+    triples: Callable[[Interactions, Mapping[str, float]], DrawTriples],
 ) -> Objective:
     phases = (Phase(loss, moves=("prediction",)),)
     return Objective(name, options, phases, needs=RECOMMENDATIONS, links=frozenset({"rank"}), triples=triples)

@@ -6,8 +6,9 @@ from hashlib import sha256
 
 import numpy as np
 
-from upliftlens.causal.effects.treatment import UpliftLog, uplift_log
+from upliftlens.causal.effects.treatment import uplift_log
 from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.interactions import Interactions
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _sampled(world: PotentialWorld, seed: int) -> tuple[np.ndarray, np.ndarray, 
     return treated, with_it, rng.random(shape, np.float32) < world.mu0
 
 
-def draw(world: PotentialWorld, seed: int) -> UpliftLog:
+def draw(world: PotentialWorld, seed: int) -> Interactions:
     """One log of the world over all its pairs, in row-major order: user 0's items, then user 1's, ...
 
     Z ~ B(e), Y^T ~ B(μ1), Y^C ~ B(μ0), independent; Y = Z·Y^T + (1 − Z)·Y^C. Only Z, Y and the recorded propensity

@@ -39,8 +39,8 @@ def dense(data: TrainingData) -> tuple[Array, Array, Array]:
     zeros = jnp.zeros((data.n_users, data.n_items))
     return (
         zeros.at[cells].max(rows.weight),
-        zeros.at[cells].max(rows.treated * rows.weight),
-        zeros.at[cells].max(rows.outcome * rows.weight),
+        zeros.at[cells].max(jnp.where(rows.treated, rows.weight, 0)),
+        zeros.at[cells].max(rows.value * rows.weight),
     )
 
 

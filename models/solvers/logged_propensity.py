@@ -13,8 +13,9 @@ from upliftlens.models.solvers.matrix import matrix_bytes, matrix_method
 def _recorded(data: TrainingData, hp: Hyper) -> Array:
     rows = data.recommendations
     assert rows is not None, "the harness has refused data without recommendations"
-    zeros = jnp.zeros((data.n_users, data.n_items))
-    return zeros.at[rows.user, rows.item].max(rows.propensity * rows.weight)
+    not_recommended = jnp.where(rows.treated, 1 - rows.propensity, rows.propensity)
+    e = 1 - not_recommended  # rounded alike in both arms, so that equal propensities stay equal
+    return jnp.zeros((data.n_users, data.n_items)).at[rows.user, rows.item].max(e * rows.weight)
 
 
 _METHOD = matrix_method(_recorded)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from uplift_logs import dense, random_world
 
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.worlds.potential import (
     draw,
     exposure_by_rank,
@@ -81,7 +82,7 @@ def test_draws_follow_the_three_probabilities_and_are_independent() -> None:
     log = draw(world, 11)
     effect = realised(world, 11).reshape(copies, 6)
     treated = log.treated.reshape(copies, 6)
-    outcome = log.outcome.reshape(copies, 6)
+    outcome = log.value.reshape(copies, 6)
     e, mu1, mu0 = (part.ravel() for part in (types.propensity, types.mu1, types.mu0))
     within = 5 / np.sqrt(copies)  # five standard errors at most, for any share in [0, 1] and e(1 − e) ≥ .09
     assert np.abs(treated.mean(axis=0) - e).max() < within
@@ -108,7 +109,7 @@ def test_a_seed_gives_the_same_log_and_another_seed_another() -> None:
     world = random_world(10, 12, 0)
     first, again, other = draw(world, 1), draw(world, 1), draw(world, 2)
     assert (first.treated == again.treated).all()
-    assert (first.outcome == again.outcome).all()
+    assert (first.value == again.value).all()
     assert (first.treated != other.treated).any()
 
 
@@ -116,7 +117,7 @@ def test_a_log_reports_the_recorded_propensity_not_the_true_one() -> None:
     world = random_world(4, 5, 0)
     recorded = np.full((4, 5), 0.3, np.float32)
     hidden = potential_world(world.mu1, world.mu0, world.propensity, recorded)
-    assert draw(hidden, 0).propensity == pytest.approx(recorded.ravel())
+    assert treatment_propensity(draw(hidden, 0)) == pytest.approx(recorded.ravel())
     assert (draw(hidden, 0).treated == draw(world, 0).treated).all()
 
 

@@ -8,7 +8,7 @@ import pytest
 from uplift_logs import log_of
 
 from upliftlens.causal.effects import uplift
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.intervals import quotient
 from upliftlens.causal.worlds.potential import PotentialWorld, potential_world
 
@@ -22,10 +22,10 @@ TRUTH = float(WORLD.tau[LIST].mean())
 WRONG_E = np.array([[0.4, 0.6], [0.35, 0.7]])
 WRONG_M = np.array([[0.2, 0.5], [0.1, 0.9]])
 
-Estimate = Callable[[UpliftLog, np.ndarray], np.ndarray]
+Estimate = Callable[[Interactions, np.ndarray], np.ndarray]
 
 
-def outcomes(world: PotentialWorld, recorded: np.ndarray) -> Iterator[tuple[float, UpliftLog]]:
+def outcomes(world: PotentialWorld, recorded: np.ndarray) -> Iterator[tuple[float, Interactions]]:
     """All 8⁴ combinations of (Z, Y^T, Y^C) with their probabilities."""
     e, mu1, mu0 = (part.astype(np.float64).ravel() for part in (world.propensity, world.mu1, world.mu0))
     for bits in product((0, 1), repeat=12):
@@ -45,7 +45,7 @@ def expectation(estimate: Estimate, recorded: np.ndarray) -> tuple[float, float]
     return total / mass, mass
 
 
-def ips(log: UpliftLog, weight: np.ndarray) -> np.ndarray:
+def ips(log: Interactions, weight: np.ndarray) -> np.ndarray:
     return uplift.estimate("ips", log, weight, 0.0)
 
 

@@ -4,10 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from uplift_logs import dense
 
-from upliftlens.causal.effects.treatment import UpliftLog, overlap, uplift_log
+from upliftlens.benchmarks.splits.uplift_parts import recommendations
+from upliftlens.causal.effects.treatment import action_propensity, overlap, treatment_propensity, uplift_log
 from upliftlens.causal.effects.uplift import inverse_propensity
+from upliftlens.causal.interactions import Interactions, interactions, take
 
 GOOD: dict[str, Any] = {
     "user": [0, 0, 1, 1],
@@ -20,7 +24,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def make(**changes: Any) -> UpliftLog:
+def make(**changes: Any) -> Interactions:
     return uplift_log(**{**GOOD, **changes})
 
 
@@ -32,12 +36,30 @@ def test_a_good_log_keeps_its_columns() -> None:
     assert logged.tolist() == [[1, 0, 1], [0, 1, 1]]
     assert treated.tolist() == [[1, 0, 0], [0, 0, 1]]
     assert outcome.tolist() == [[1, 0, 0], [0, 0.5, 0]]
+    assert log.propensity.tolist() == [0.5, 0.75, 1.0, 1.0]
+    assert treatment_propensity(log).tolist() == GOOD["propensity"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(2**-29, 1, width=32)), min_size=1))
+def test_the_propensity_of_recommending_comes_back_exactly(rows: list[tuple[bool, float]]) -> None:
+    treated, e = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], np.float32)
+    log = interactions(e * 0, e * 0, e, 1, 1, None, treated, action_propensity(treated, e))
+    assert (treatment_propensity(log) == e).all()
+
+
+@given(st.booleans(), st.floats(0, 1, width=32))
+def test_a_propensity_between_0_and_1_stays_there_in_both_precisions(treated: bool, e: float) -> None:
+    z = np.array([treated])
+    done = action_propensity(z, np.array([e], np.float32))
+    log = interactions([0], [0], [1], 1, 1, None, z, done)
+    for p in (log.propensity[0], recommendations(log, 4).propensity[0]):
+        assert (0 < p < 1) == (0 < e < 1) and (p == 1) == (e == float(treated))
 
 
 @pytest.mark.parametrize("rows", [np.array([2, 0]), np.array([True, False, True, False]), slice(2)])
 def test_rows_are_taken_in_every_column(rows: np.ndarray | slice) -> None:
-    log, taken = make(), make().take(rows)
-    for column in ("user", "item", "treated", "outcome", "propensity"):
+    log, taken = make(), take(make(), rows)
+    for column in ("user", "item", "treated", "value", "propensity"):
         assert getattr(taken, column).tolist() == getattr(log, column)[rows].tolist()
     assert (len(taken), taken.n_users, taken.n_items) == (2, log.n_users, log.n_items)
 

@@ -9,7 +9,8 @@ import pytest
 from objective_world import view_of
 from uplift_logs import dense, log_of, random_log
 
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.losses import bpr, logistic, squared
 from upliftlens.causal.objectives import outcomes as objective_outcomes
 from upliftlens.causal.objectives import uplift as objective_uplift
@@ -28,7 +29,7 @@ def float64() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def log() -> UpliftLog:
+def log() -> Interactions:
     return random_log(USERS, ITEMS, 9)[0]
 
 
@@ -37,23 +38,23 @@ def tables(seed: int = 0) -> dict[str, dict[str, jax.Array]]:
     return {name: {"table": jnp.asarray(rng.normal(size=(USERS, ITEMS)))} for name in MODULES}
 
 
-def columns(log: UpliftLog, negatives: np.ndarray | None = None) -> Batch:
+def columns(log: Interactions, negatives: np.ndarray | None = None) -> Batch:
     weight = np.full(len(log), 1 / len(log))
-    e, z = log.propensity.astype(float), log.treated.astype(float)
-    return Batch(Sample(log.user, log.item, log.outcome.astype(float), weight, negatives, e, z))
+    p, z = log.propensity, log.treated.astype(float)
+    return Batch(Sample(log.user, log.item, log.value.astype(float), weight, negatives, p, z))
 
 
-def tile(log: UpliftLog) -> Batch:
+def tile(log: Interactions) -> Batch:
     """The same as a tile; off the log everything but the weight is rubbish that nothing may read."""
     logged, treated, outcome = dense(log)
-    e = np.full(logged.shape, 0.5)
-    e[log.user, log.item] = log.propensity
+    p = np.full(logged.shape, 0.5)
+    p[log.user, log.item] = log.propensity
     outcome, treated = np.where(logged > 0, outcome, 7.0), np.where(logged > 0, treated, 1.0)
-    return Batch(Sample(np.arange(USERS), None, outcome, logged / len(log), None, e, treated))
+    return Batch(Sample(np.arange(USERS), None, outcome, logged / len(log), None, p, treated))
 
 
-def rows(log: UpliftLog) -> Iterator[tuple[int, int, bool, float, float]]:
-    for u, i, z, y, e in zip(log.user, log.item, log.treated, log.outcome, log.propensity, strict=True):
+def rows(log: Interactions) -> Iterator[tuple[int, int, bool, float, float]]:
+    for u, i, z, y, e in zip(log.user, log.item, log.treated, log.value, treatment_propensity(log), strict=True):
         yield int(u), int(i), bool(z), float(y), float(e)
 
 
@@ -62,7 +63,7 @@ def softplus(x: float) -> float:
 
 
 @pytest.mark.parametrize("name", ["dlce", "blce", "dlto"])
-def test_pairwise_learners_minimise_the_published_loss(name: str, log: UpliftLog) -> None:
+def test_pairwise_learners_minimise_the_published_loss(name: str, log: Interactions) -> None:
     objective = getattr(objective_uplift, name)
     draw = objective.triples(log, HP)(np.random.default_rng(1), 60)
     negative = np.zeros(len(log), int)
@@ -82,7 +83,7 @@ def test_pairwise_learners_minimise_the_published_loss(name: str, log: UpliftLog
             w = 1 / max(e, CHI) if z else -1 / max(1 - e, CHI)
         expected += w * softplus(-x) if w > 0 else abs(w) * softplus(x)
     kept = np.flatnonzero(drawn)
-    some = log.take(kept)
+    some = take(log, kept)
 
     def loss(modules):  # type: ignore[no-untyped-def]
         return objective.phases[0].loss(view_of(modules, bpr), columns(some, negative[kept]), HP)
@@ -110,7 +111,7 @@ def test_dlce_weighs_a_treated_purchase_up_and_an_untreated_one_down_in_expectat
 
 @pytest.mark.parametrize("make", [columns, tile])
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
-def test_ulrmf_is_the_expectation_over_its_coin(alpha: float, make, log: UpliftLog) -> None:  # type: ignore[no-untyped-def]
+def test_ulrmf_is_the_expectation_over_its_coin(alpha: float, make, log: Interactions) -> None:  # type: ignore[no-untyped-def]
     score = np.asarray(tables()["prediction"]["table"])
     expected = 0.0
     for u, i, z, y, _ in rows(log):
@@ -136,7 +137,7 @@ def half_of(user: int, item: int) -> int:
 
 @pytest.mark.parametrize("make", [columns, tile])
 @pytest.mark.parametrize("loss", [logistic, squared], ids=lambda item: item.name)
-def test_outcome_learners_minimise_the_published_losses(make, loss, log: UpliftLog) -> None:  # type: ignore[no-untyped-def]
+def test_outcome_learners_minimise_the_published_losses(make, loss, log: Interactions) -> None:  # type: ignore[no-untyped-def]
     score = {name: np.asarray(table["table"]) for name, table in tables().items()}
     mean = sigmoid if loss is logistic else (lambda x: x)
     arms = {"t": 0.0, "s": 0.0, "dr": 0.0}
@@ -214,9 +215,9 @@ def test_no_row_teaches_the_models_that_correct_it() -> None:
         assert not moved[taught].any() and moved[~taught].mean() > 0.9
 
 
-def test_dlce_draws_every_row_alike_against_an_item_uniform_over_all(log: UpliftLog) -> None:
+def test_dlce_draws_every_row_alike_against_an_item_uniform_over_all(log: Interactions) -> None:
     draw, rng = objective_uplift.dlce.triples(log, HP), np.random.default_rng(0)  # type: ignore[misc]
-    usable = np.flatnonzero((log.outcome > 0) & (log.propensity > 0) & (log.propensity < 1))
+    usable = np.flatnonzero((log.value > 0) & (log.propensity > 0) & (log.propensity < 1))
     counts, items = np.zeros(len(log)), np.zeros(ITEMS)
     for _ in range(300):
         triples = draw(rng, 2 * len(usable) + 3)
@@ -235,7 +236,7 @@ def test_ulbpr_draws_pairs_in_proportion_to_their_classes() -> None:
     log = log_of(treated, outcome, np.full((2, 4), 0.5))
     alpha, n = 0.25, 40_000
     shuffled = np.random.default_rng(3).permutation(len(log))
-    log = log.take(shuffled)
+    log = take(log, shuffled)
     triples = objective_uplift.ulbpr.triples(log, {"alpha": alpha})(np.random.default_rng(0), n)  # type: ignore[misc]
     assert (log.user[triples.row] == 1).all() and len(triples.row) == n
     counts = np.zeros((4, 4))

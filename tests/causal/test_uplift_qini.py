@@ -5,11 +5,13 @@ import pytest
 from uplift_logs import log_of, random_log
 
 from upliftlens.causal.effects import qini
-from upliftlens.causal.effects.treatment import UpliftLog
 from upliftlens.causal.effects.uplift import inverse_propensity
+from upliftlens.causal.interactions import Interactions
 
 
-def plain_curves(log: UpliftLog, score: np.ndarray, weight: np.ndarray) -> tuple[list[float], list[float], list[float]]:
+def plain_curves(
+    log: Interactions, score: np.ndarray, weight: np.ndarray
+) -> tuple[list[float], list[float], list[float]]:
     """share, uplift and Qini after every distinct score, from the definition."""
     share, uplift, curve = [0.0], [0.0], [0.0]
     used = [r for r in range(len(log)) if weight[r] > 0]
@@ -19,7 +21,7 @@ def plain_curves(log: UpliftLog, score: np.ndarray, weight: np.ndarray) -> tuple
         for arm in (True, False):
             rows = [r for r in top if bool(log.treated[r]) is arm]
             n = sum(weight[r] for r in rows)
-            arms.append((n, sum(weight[r] * log.outcome[r] for r in rows) / n if n else 0.0))
+            arms.append((n, sum(weight[r] * log.value[r] for r in rows) / n if n else 0.0))
         (n_treated, treated), (_, control) = arms
         share.append(len(top) / len(used))
         uplift.append(share[-1] * (treated - control))

@@ -65,8 +65,7 @@ def test_estimates_come_from_the_rows_that_a_filter_leaves(tmp_path):
     more = [*table, *((f"v{item}", "i0", 1, 1.0, 0.5) for item in range(6))]
     dataset = loaded(file_of(tmp_path / "log.csv", more, False), "data.filter.user_core=2")
     alone = loaded(file_of(tmp_path / "log.csv", table, False))
-    assert dataset.treatment is not None and alone.treatment is not None
-    assert dataset.treatment.propensity == pytest.approx(alone.treatment.propensity, abs=1e-5)
+    assert dataset.log.propensity == pytest.approx(alone.log.propensity, abs=1e-5)
 
 
 WRONG_CELL = [

@@ -19,10 +19,10 @@ from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.splits.kinds import SplitOptions, split
 from upliftlens.benchmarks.splits.uplift_parts import consumed, fitted_rows, recommendations, uplift_part
 from upliftlens.benchmarks.system.talk import quiet
-from upliftlens.benchmarks.worlds.potential_outcomes import rows_of
 from upliftlens.causal.effects.outcome_means import outcome_means
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.interactions import interactions
 from upliftlens.causal.propensities.treatment import additive_logistic
 from upliftlens.causal.worlds.potential import draw
 
@@ -38,15 +38,15 @@ def test_a_log_in_which_nothing_was_taken_is_refused(tmp_path):
 def test_a_log_keeps_every_column_in_its_row(tmp_path):
     table = rows()
     dataset = loaded(file_of(tmp_path / "log.csv", table, True))
-    assert dataset.treatment is not None and not dataset.treatment.estimated and dataset.world is None
+    assert not dataset.estimated and dataset.world is None
     result = [
         (dataset.users["id"][u], dataset.items["id"][i], int(z), float(y), pytest.approx(e, abs=1e-6))
         for u, i, z, y, e in zip(
             dataset.log.user,
             dataset.log.item,
-            dataset.treatment.treated,
+            dataset.log.treated,
             dataset.log.value,
-            dataset.treatment.propensity,
+            treatment_propensity(dataset.log),
             strict=True,
         )
     ]
@@ -56,7 +56,7 @@ def test_a_log_keeps_every_column_in_its_row(tmp_path):
 def test_propensities_that_are_not_recorded_are_estimated_and_it_is_said(tmp_path):
     said: list[str] = []
     dataset = loaded(file_of(tmp_path / "log.csv", rows(), False), say=said.append)
-    assert dataset.treatment is not None and dataset.treatment.estimated
+    assert dataset.estimated
     assert any("estimated from its 300 rows" in line for line in said)
     assert any("Every item was both recommended and not" in line for line in said)
     other = loaded(file_of(tmp_path / "log.csv", rows(), False), "data.propensity_l2=3")
@@ -81,7 +81,7 @@ def test_a_column_has_one_role(tmp_path):
     with pytest.raises(UpliftlensError, match=r"data\.columns\.treated and data\.columns\.outcome are both treated"):
         loaded(file_of(tmp_path / "log.csv", rows(), False), "data.columns.outcome=treated")
     outcomes = loaded(file_of(tmp_path / "log.csv", rows(), True), "data.columns.outcome=propensity")
-    assert outcomes.treatment.estimated, "data.columns.propensity=auto takes no column that has another role"
+    assert outcomes.estimated, "data.columns.propensity=auto takes no column that has another role"
 
 
 def test_estimated_propensities_minimise_the_penalised_likelihood():
@@ -106,15 +106,8 @@ def test_estimated_propensities_minimise_the_penalised_likelihood():
 
 
 def test_outcome_means_are_shrunk_towards_the_arm():
-    log = UpliftLog(
-        np.array([0, 1, 2, 0], np.int32),
-        np.array([0, 0, 0, 1], np.int32),
-        np.array([True, True, False, False]),
-        np.array([1, 0, 1, 0], np.float32),
-        np.full(4, 0.5, np.float32),
-        3,
-        3,
-    )
+    treated = np.array([True, True, False, False])
+    log = interactions([0, 1, 2, 0], [0, 0, 0, 1], [1, 0, 1, 0], 3, 3, None, treated, np.full(4, 0.5))
     with_it, without = outcome_means(log, 2.0)
     assert with_it == pytest.approx([(1 + 2 * 0.5) / 4, 0.5, 0.5])
     assert without == pytest.approx([(1 + 2 * 0.5) / 3, (0 + 2 * 0.5) / 3, 0.5])
@@ -151,14 +144,13 @@ def test_pairs_that_a_world_always_recommends_are_counted_and_its_card_says_so(t
     said: list[str] = []
     options = [*SMALL, "data.exposure=rank", "data.exponent=2", "data.cap=1"]
     dataset = data.load(data.configure("uplift-synthetic", options), tmp_path, said.append)
-    assert dataset.treatment is not None
-    certain = int((dataset.treatment.propensity == 1).sum())
+    certain = int((treatment_propensity(dataset.log) == 1).sum())
     assert certain > 0
     assert said == [f"uplift-synthetic: {certain:,} of 1,200 rows have propensity 0 or 1 and are left out of estimates"]
     card = data.card(dataset)
     assert card.recommended is not None and len(card.log) == 600 and card.density == 1
     assert card.recommended.without_overlap == certain // 2 and card.recommended.draws == 3
-    first = dataset.treatment.treated[:600]
+    first = dataset.log.treated[:600]
     assert card.recommended.rows == first.sum() and card.relevant == np.mean(dataset.log.value[:600] > 0)
     assert card.recommended.outcome[0] == pytest.approx(dataset.log.value[:600][first].mean())
     shown = dict(rows_of_card(card))
@@ -169,17 +161,17 @@ def test_absent_pairs_can_count_as_neither_recommended_nor_taken(tmp_path):
     table, said = rows(), []
     path = file_of(tmp_path / "log.csv", table, False)
     dataset = loaded(path, "data.absent=zero", say=said.append)
-    assert dataset.treatment is not None and len(dataset.log) == 25 * 15
+    assert len(dataset.log) == 25 * 15
     assert any("estimated from its 375 rows" in line for line in said)
     known = {(user, item): (bool(z), y) for user, item, z, y, _ in table}
     ids = zip(dataset.users["id"][dataset.log.user], dataset.items["id"][dataset.log.item])
-    for pair, z, y in zip(ids, dataset.treatment.treated, dataset.log.value):
+    for pair, z, y in zip(ids, dataset.log.treated, dataset.log.value):
         assert (z, y) == known.pop(pair, (False, 0.0))
     assert not known
     e = additive_logistic(
-        dataset.log.user, dataset.log.item, dataset.treatment.treated, 25, 15, 1.0, 1000, np.ones(375, bool)
+        dataset.log.user, dataset.log.item, dataset.log.treated, 25, 15, 1.0, 1000, np.ones(375, bool)
     )
-    np.testing.assert_allclose(dataset.treatment.propensity, e, atol=1e-4)
+    np.testing.assert_allclose(treatment_propensity(dataset.log), e, atol=1e-4)
     assert loaded(path).fingerprint != dataset.fingerprint
     with pytest.raises(UpliftlensError, match=r"absent pair has no row in .*columns\.propensity=null"):
         loaded(file_of(tmp_path / "log.csv", table, True), "data.absent=zero")
@@ -242,14 +234,14 @@ def test_the_three_draws_are_those_of_the_world(tmp_path):
         ("test", parts.test, 8),
     ):
         drawn = draw(dataset.world.potential, seed)
-        result = uplift_part(dataset, parts, part)
-        assert result is not None and (rows_there.value == rows_of(drawn).value).all()
-        for name in ("user", "item", "treated", "outcome", "propensity"):
+        result = uplift_part(parts, part)
+        assert result is not None and (rows_there.value == drawn.value).all()
+        for name in ("user", "item", "treated", "value", "propensity"):
             assert (getattr(result, name) == getattr(drawn, name)).all(), (part, name)
     assert parts.leak.redrawn and not parts.leak.problems()
-    seen = fitted_rows(dataset, parts)
-    assert len(seen) == int((parts.train.value > 0).sum()) and len(consumed(dataset, parts.train)) == len(seen)
-    both = uplift_part(dataset, parts, "fit")
+    seen = fitted_rows(parts)
+    assert len(seen) == int((parts.train.value > 0).sum()) and len(consumed(parts.train)) == len(seen)
+    both = uplift_part(parts, "fit")
     assert both is not None and len(both) == len(parts.train)
     padded = recommendations(both, 700)
     assert padded.weight.sum() == 600 and padded.treated.sum() == both.treated.sum()

@@ -12,6 +12,7 @@ from upliftlens.benchmarks.runs.prepare import Prepared, prepare, training_data
 from upliftlens.benchmarks.splits.at_random import KFoldOptions
 from upliftlens.benchmarks.splits.kinds import split
 from upliftlens.benchmarks.system.talk import Reporter, quiet
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.propensities.treatment import additive_logistic
 
@@ -23,32 +24,36 @@ def prepared(path: Path, *words: str, reporter: Reporter = quiet) -> Prepared:
     return prepare(plan(configured([*common, f"cache={path.parent}", *words])), reporter)
 
 
+def e_of(result):
+    return treatment_propensity(result.dataset.log)
+
+
 def test_who_was_recommended_what_in_the_test_rows_enters_no_other_weight(tmp_path):
     table = rows()
     result = prepared(file_of(tmp_path / "log.csv", table, False))
-    assert result.split.test_rows is not None and result.dataset.treatment is not None
+    assert result.split.test_rows is not None
     flipped = set(result.split.test_rows[::2].tolist())
     other = [(*row[:2], 1 - row[2] if place in flipped else row[2], *row[3:]) for place, row in enumerate(table)]
     changed = prepared(file_of(tmp_path / "other.csv", other, False))
-    assert (changed.split.train_rows == result.split.train_rows).all() and changed.dataset.treatment is not None
-    assert (changed.dataset.treatment.treated != result.dataset.treatment.treated).sum() == len(flipped)
-    assert (changed.dataset.treatment.propensity == result.dataset.treatment.propensity).all()
+    assert (changed.split.train_rows == result.split.train_rows).all()
+    assert (changed.dataset.log.treated != result.dataset.log.treated).sum() == len(flipped)
+    assert e_of(changed) == pytest.approx(e_of(result), rel=0, abs=0)
     seen, same = (training_data(item, refit=True).recommendations for item in (result, changed))
     assert seen is not None and same is not None and (seen.propensity == same.propensity).all()
     place = int(result.split.train_rows[0])
     table[place] = (*table[place][:2], 1 - table[place][2], *table[place][3:])
-    trained = prepared(file_of(tmp_path / "trained.csv", table, False)).dataset.treatment
-    assert trained is not None and (trained.propensity != result.dataset.treatment.propensity).any()
+    trained = prepared(file_of(tmp_path / "trained.csv", table, False))
+    assert (e_of(trained) != e_of(result)).any()
 
 
 def test_the_estimate_is_that_of_a_log_without_the_test_rows(tmp_path):
     result = prepared(file_of(tmp_path / "log.csv", rows(), False))
-    kept, treatment = np.sort(np.r_[result.split.train_rows, result.split.validation_rows]), result.dataset.treatment
+    kept = np.sort(np.r_[result.split.train_rows, result.split.validation_rows])
     log = result.dataset.log
-    assert treatment is not None and treatment.estimated and len(kept) == 240
+    assert result.dataset.estimated and len(kept) == 240
     every = np.ones(240, bool)
-    alone = additive_logistic(log.user[kept], log.item[kept], treatment.treated[kept], 25, 15, 1.0, 1000, every)
-    assert treatment.propensity[kept] == pytest.approx(alone, abs=1e-6)
+    alone = additive_logistic(log.user[kept], log.item[kept], log.treated[kept], 25, 15, 1.0, 1000, every)
+    assert e_of(result)[kept] == pytest.approx(alone, abs=1e-6)
 
 
 def test_a_user_and_an_item_without_a_fitted_row_are_average():
@@ -74,8 +79,7 @@ def test_recorded_propensities_stay_as_they_are(tmp_path):
     said: list[str] = []
     path = file_of(tmp_path / "log.csv", rows(), True)
     result, whole = prepared(path, reporter=quiet._replace(say=said.append)), loaded(path)
-    assert result.dataset.treatment is not None and whole.treatment is not None and not said
-    assert (result.dataset.treatment.propensity == whole.treatment.propensity).all()
+    assert not said and (result.dataset.log.propensity == whole.log.propensity).all()
     assert result.split.fingerprint == split(whole, KFOLD).fingerprint
 
 

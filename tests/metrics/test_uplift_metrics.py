@@ -7,7 +7,8 @@ import pytest
 from uplift_logs import random_log, random_world
 
 from upliftlens.causal.effects import uplift
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.intervals import quotient
 from upliftlens.causal.worlds.potential import ranks
 
@@ -87,11 +88,12 @@ def test_the_value_of_the_uniform_policy_is_cp_and_the_logged_one_is_in_proporti
     assert not uplift.uniform_policy(np.array([[-1, -1]]), 3).any()
 
 
-def plain(log: UpliftLog, weight: np.ndarray, chi: float, m1: np.ndarray, m0: np.ndarray) -> dict[str, np.ndarray]:
+def plain(log: Interactions, weight: np.ndarray, chi: float, m1: np.ndarray, m0: np.ndarray) -> dict[str, np.ndarray]:
     """Every estimator in loops over rows: sums per user."""
     out = {name: np.zeros((log.n_users, 4)) for name in ("naive", "ips", "snips", "dr")}
+    e_of = treatment_propensity(log)
     for row in range(len(log)):
-        u, z, y, e = log.user[row], bool(log.treated[row]), float(log.outcome[row]), float(log.propensity[row])
+        u, z, y, e = log.user[row], bool(log.treated[row]), float(log.value[row]), float(e_of[row])
         w = float(weight[row])
         if e in (0.0, 1.0):
             continue

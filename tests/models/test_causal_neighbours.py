@@ -11,6 +11,7 @@ from uplift_logs import random_log
 from worlds import hyper, training_data
 
 from upliftlens.benchmarks.splits.uplift_parts import recommendations
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.models.query import of_users
 from upliftlens.models.solvers.causal_neighbours import Options, cibn, cubn
 from upliftlens.models.solvers.logged_propensity import model as logged_propensity
@@ -39,9 +40,14 @@ def test_scores_are_those_of_the_numpy_implementation(name, basis, k, shrinkage)
 def test_the_logging_policy_is_what_was_recorded():
     log, _ = random_log(9, 7, 3, share=0.5)
     seen = training_data(n_users=9, n_items=7, n=40, capacity=64)
+    e = (
+        np.round(treatment_propensity(log), 2).astype(np.float32).astype(float)
+    )  # some are equal, in rows of both arms: they have to stay equal
+    log = replace(log, propensity=np.where(log.treated, e, 1 - e))
     seen = replace(seen, recommendations=recommendations(log, len(log) + 5))
     method = logged_propensity.method(logged_propensity.options())
-    state, _ = method.step(method.init(jax.random.key(0), seen, hyper()), seen, None, jax.random.key(0), hyper())
-    expected = np.zeros((9, 7), np.float32)
-    expected[log.user, log.item] = log.propensity
-    np.testing.assert_array_equal(method.score(state, seen, of_users(jnp.arange(9))), expected)
+    start = method.init(jax.random.key(0), seen, hyper())
+    state, _ = jax.jit(method.step)(start, seen, None, jax.random.key(0), hyper())
+    score = np.asarray(method.score(state, seen, of_users(jnp.arange(9))))[log.user, log.item]
+    np.testing.assert_allclose(score, e, atol=1e-7)
+    assert len(np.unique(score)) == len(np.unique(e)) < len(e)

@@ -5,7 +5,7 @@ import pytest
 from numpy_neighbours import cibn, cubn
 from uplift_logs import log_of, random_log
 
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.interactions import Interactions
 
 
 def plain_cubn(
@@ -36,8 +36,8 @@ def plain_cubn(
     return scores
 
 
-def rows_of(log: UpliftLog) -> list[tuple[int, int, bool, float]]:
-    return list(zip(log.user.tolist(), log.item.tolist(), log.treated.tolist(), log.outcome.tolist(), strict=True))
+def rows_of(log: Interactions) -> list[tuple[int, int, bool, float]]:
+    return list(zip(log.user.tolist(), log.item.tolist(), log.treated.tolist(), log.value.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("basis", ["outcome", "treatment"])

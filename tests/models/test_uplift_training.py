@@ -23,6 +23,7 @@ from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables.table import definition
 from upliftlens.benchmarks.training.feed import Wants, choose_layout, feed
 from upliftlens.benchmarks.training.loop import fit
+from upliftlens.causal.effects.treatment import treatment_propensity
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions, padded
 from upliftlens.models.gradient import gradient_method, module_offers
@@ -39,8 +40,8 @@ HP = {"chi": 0.2, "alpha": 0.3, "effect": 0.5}
 
 def data():
     log, _ = random_log(USERS, ITEMS, 3)
-    bought = np.flatnonzero(log.outcome > 0)
-    rows = interactions(log.user[bought], log.item[bought], log.outcome[bought], USERS, ITEMS)
+    bought = np.flatnonzero(log.value > 0)
+    rows = interactions(log.user[bought], log.item[bought], log.value[bought], USERS, ITEMS)
     base = training_data(n_users=USERS, n_items=ITEMS, n=40)
     consumed = jax.tree.map(jnp.asarray, padded(rows, len(bought) + 5))
     return replace(
@@ -76,7 +77,7 @@ def test_treatments_stand_beside_their_rows(name, layout):
             row = CELLS[int(users[place]), int(items[place])]
             seen[row] += float(sample.weight[place])
             said = (sample.target[place], sample.treated[place], sample.propensity[place])
-            assert said == (LOG.outcome[row], LOG.treated[row], LOG.propensity[row])
+            assert said == (LOG.value[row], LOG.treated[row], LOG.propensity[row])
     if layout == "triples":
         assert seen.sum() == pytest.approx(source.n_steps, rel=1e-5)
     else:  # every logged row once, so that an epoch is the mean over the log
@@ -154,7 +155,7 @@ def test_dlce_again_in_numpy():
         slopes = [l2 / n * 2 * mine["user"], l2 / n * 2 * q, l2 / n * 2 * options.bias_penalty * b]
         for u, i, j in zip(user, item, negative):
             row = CELLS[u, i]
-            z, y, e = LOG.treated[row], LOG.outcome[row], float(LOG.propensity[row])
+            z, y, e = LOG.treated[row], LOG.value[row], float(treatment_propensity(LOG)[row])
             w = y / max(e, chi) if z else -y / max(1 - e, chi)
             x = p[u] @ (q[i] - q[j]) + b[i] - b[j]
             slope = (-w / (1 + np.exp(x)) if w > 0 else -w / (1 + np.exp(-x))) / len(user)

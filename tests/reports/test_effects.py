@@ -106,8 +106,8 @@ def test_correction_is_over_features_and_over_levels_and_no_level_without_its_fe
 
 def test_in_a_world_the_estimate_stands_beside_the_truth(tmp_path):
     dataset = data.load(data.configure("uplift-synthetic", [*WORLD[1:], "data.heterogeneity=1.5"]), tmp_path)
-    assert dataset.world is not None and dataset.treatment is not None
-    assert (_first_log(dataset, dataset.treatment).outcome == draw(dataset.world.potential, 0).outcome).all()
+    assert dataset.world is not None
+    assert (_first_log(dataset).value == draw(dataset.world.potential, 0).value).all()
     this_study = study(dataset, replace(OPTIONS, features=("group",)), quiet)
     (group,) = this_study.features
     for level, member in zip(group.levels, ("0", "1"), strict=True):
@@ -121,26 +121,24 @@ def test_in_a_world_the_estimate_stands_beside_the_truth(tmp_path):
 def test_the_halves_have_nothing_to_do_with_a_worlds_draw(tmp_path):
     """The same seed for both once drew the same numbers, and made doubly-robust effects a third of what they are."""
     dataset = data.load(data.configure("uplift-synthetic", list(WORLD[1:])), tmp_path)
-    assert dataset.treatment is not None
-    log = _first_log(dataset, dataset.treatment)
+    log = _first_log(dataset)
     for seed in range(3):
         assert abs(np.corrcoef(_halves(len(log), seed), log.treated)[0, 1]) < 0.04
 
 
 def test_no_row_helps_to_predict_itself():
     result = logged(np.random.default_rng(8))
-    assert result.treatment is not None
-    log = _first_log(result, result.treatment)
+    log = _first_log(result)
     half = _halves(len(log), 0)
     before = np.stack(_predictions(log, half, 5.0))
-    other = np.where(half == 0, 1 - log.outcome, log.outcome)
-    after = np.stack(_predictions(replace(log, outcome=other), half, 5.0))
+    other = np.where(half == 0, 1 - log.value, log.value)
+    after = np.stack(_predictions(replace(log, value=other), half, 5.0))
     assert (before[:, half == 0] == after[:, half == 0]).all() and (before[:, half == 1] != after[:, half == 1]).any()
 
 
 def test_features_become_levels():
     result = logged(np.random.default_rng(4))
-    log = _first_log(result, result.treatment)  # type: ignore[arg-type]
+    log = _first_log(result)
     half = _halves(len(log), 0)
     gender, age, activity, genres = features(result, log, half, OPTIONS)
     assert gender.levels == ("F", "M") and gender.partition and gender.side == "user"
@@ -153,7 +151,7 @@ def test_features_become_levels():
     assert genres.member[0][:6].astype(int).tolist() == [
         [0, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 1], [0, 0, 0],
     ]  # fmt: skip
-    count = [sum(y > 0 for u, y, h in zip(log.user, log.outcome, half) if u == 7 and h == side) for side in (0, 1)]
+    count = [sum(y > 0 for u, y, h in zip(log.user, log.value, half) if u == 7 and h == side) for side in (0, 1)]
     for side in (0, 1):  # what decides about the rows of one half is what happened in the other
         low, high = map(int, activity.levels[int(np.argmax(activity.member[side][7]))].split(" to "))
         assert low <= count[1 - side] <= high
@@ -204,26 +202,24 @@ def test_what_cannot_be_studied_is_said():
     this_study = study(rare, replace(OPTIONS, features=("gender",)), said.append)
     assert [level.name for level in this_study.features[0].levels] == ["F", "M"]
     assert said == ["gender: left out X (users with recommended rows 3, with others 3): min_users=5 of each are needed"]
-    assert result.treatment is not None
-    few = result.treatment._replace(treated=np.arange(len(result.log)) % 400 == 0)
+    few = replace(result.log, treated=np.arange(len(result.log)) % 400 == 0)
     with pytest.raises(UpliftlensError, match="logged: 5 users have recommended rows and 90 have others"):
-        study(replace(result, treatment=few), replace(OPTIONS, min_users=6), quiet)
+        study(replace(result, log=few), replace(OPTIONS, min_users=6), quiet)
     with pytest.raises(UpliftlensError, match="chi must lie in"):
         study(result, replace(OPTIONS, chi=1.0), quiet)
 
 
 def test_rows_without_overlap_are_left_out_and_counted():
     result = logged(np.random.default_rng(6))
-    assert result.treatment is not None
     certain = np.arange(len(result.log)) % 9 == 0
-    this_mine = np.where(certain, result.treatment.treated, result.treatment.propensity).astype(np.float32)
+    some = replace(result.log, propensity=np.where(certain, 1.0, result.log.propensity))
     said: list[str] = []
-    this_study = study(replace(result, treatment=result.treatment._replace(propensity=this_mine)), OPTIONS, said.append)
+    this_study = study(replace(result, log=some), OPTIONS, said.append)
     assert said[0] == "180 of 1,620 rows have no overlap (propensity 0 or 1) and are left out"
     assert this_study.rows == 1440 == sum(level.rows for level in this_study.features[0].levels)
-    always = result.treatment._replace(propensity=result.treatment.treated.astype(np.float32))
+    always = replace(result.log, propensity=np.ones(len(result.log)))
     with pytest.raises(UpliftlensError, match="logged: no overlap: all 1620 rows"):
-        study(replace(result, treatment=always), OPTIONS, quiet)
+        study(replace(result, log=always), OPTIONS, quiet)
 
 
 def test_the_verb_writes_every_format_and_the_figure(tmp_path, capsys):
@@ -260,8 +256,7 @@ def test_wrong_calls_are_answered(words, sentence, tmp_path, capsys):
 
 def test_a_log_of_ones_own_knows_only_activity(tmp_path, capsys):
     result = logged(np.random.default_rng(7), 60)
-    assert result.treatment is not None
-    columns = {"user": result.log.user, "item": result.log.item, "treated": result.treatment.treated.astype(int)}
+    columns = {"user": result.log.user, "item": result.log.item, "treated": result.log.treated.astype(int)}
     pd.DataFrame({**columns, "outcome": result.log.value}).to_csv(tmp_path / "log.csv", index=False)
     assert (
         main(["effects", "data=uplift-log", f"data.path={tmp_path}/log.csv", f"cache={tmp_path}", "--format", "csv"])

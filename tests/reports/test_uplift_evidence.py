@@ -14,7 +14,8 @@ from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, at, choose
 from upliftlens.causal.effects.outcome_means import outcome_means
-from upliftlens.causal.interactions import interactions
+from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.interactions import interactions, take
 from upliftlens.causal.intervals import Interval
 from upliftlens.causal.worlds.potential import realised
 from upliftlens.models.contract import Method, TrainingData
@@ -33,8 +34,7 @@ def case():
     """A tested log without user 13, scores with ties, some items seen; the world and a history to predict from."""
     log, world = random_log(USERS, ITEMS, 0, share=0.7)
     keep = log.user != 13
-    columns = {name: getattr(log, name)[keep] for name in ("user", "item", "treated", "outcome", "propensity")}
-    log = type(log)(**columns, n_users=USERS, n_items=ITEMS)
+    log = take(log, keep)
     history, _ = random_log(USERS, ITEMS, 50)
     rng = np.random.default_rng(4)
     scores = rng.integers(0, 5, (USERS, ITEMS)).astype(np.float32)
@@ -46,8 +46,8 @@ def case():
 @pytest.fixture(scope="module")
 def result(case):
     log, world, history, scores, seen, frozen = case
-    positive = log.outcome > 0
-    test = interactions(log.user[positive], log.item[positive], log.outcome[positive], USERS, ITEMS)
+    positive = log.value > 0
+    test = interactions(log.user[positive], log.item[positive], log.value[positive], USERS, ITEMS)
     known = interactions(seen[:, 0], seen[:, 1], np.ones(len(seen)), USERS, ITEMS)
     nothing = (np.zeros((n, 0), np.float32) for n in (USERS, ITEMS))
     seen_data = TrainingData(known, np.ones(len(known), np.float32), *nothing)
@@ -62,8 +62,7 @@ def result(case):
 def test_outcomes_are_not_predicted_from_the_log_that_is_tested(size, case):
     """Without rows that were trained on, DR has a reason to be absent; what needs no prediction is as it was."""
     log, _, history, _, _, _ = case
-    columns = ("user", "item", "treated", "outcome", "propensity")
-    empty = replace(history, **{name: getattr(history, name)[:0] for name in columns})
+    empty = take(history, slice(0))
     options = UpliftOptions(CHI, 9, SHRINKAGE)
     known = Effects(log, None if size is None else empty)
     assert "can't be predicted from the tested log" in str(lacking("logged+history", known, options))
@@ -78,8 +77,8 @@ def test_outcomes_are_not_predicted_from_the_log_that_is_tested(size, case):
 
 def test_a_tested_log_without_overlap_leaves_its_estimates_out_with_the_count(case):
     log, world, history, scores, _, _ = case
-    certain = replace(log, propensity=log.treated.astype(np.float32))
-    test = interactions(log.user, log.item, log.outcome, USERS, ITEMS)
+    certain = replace(log, propensity=np.ones(len(log)))
+    test = interactions(log.user, log.item, log.value, USERS, ITEMS)
     nothing = (np.zeros((n, 0), np.float32) for n in (USERS, ITEMS))
     seen = TrainingData(test, np.ones(len(test), np.float32), *nothing)
     config = MetricsConfig(
@@ -110,7 +109,7 @@ def ranking(case, user):
 def rows_of(case):
     """(user, item, Z, Y, e) of the rows with overlap."""
     log = case[0]
-    for u, i, z, y, e in zip(log.user, log.item, log.treated, log.outcome, log.propensity, strict=True):
+    for u, i, z, y, e in zip(log.user, log.item, log.treated, log.value, treatment_propensity(log), strict=True):
         if 0 < e < 1:
             yield int(u), int(i), bool(z), float(y), float(e)
 
@@ -176,8 +175,9 @@ def test_estimates_from_the_log(case, result):
 def test_policies_are_compared_with_the_logged_one(case, result):
     log, tau = case[0], case[1].tau
     lists = {u: ranking(case, u)[:K] for u in range(13)}
-    total = np.bincount(log.user, log.propensity, USERS)
-    recorded = {(u, i): e / total[u] for u, i, e in zip(log.user.tolist(), log.item.tolist(), log.propensity.tolist())}
+    propensity = treatment_propensity(log)
+    total = np.bincount(log.user, propensity, USERS)
+    recorded = {(u, i): e / total[u] for u, i, e in zip(log.user.tolist(), log.item.tolist(), propensity.tolist())}
 
     def ours(u: int, i: int) -> float:
         return (i in lists[u]) / len(lists[u])
@@ -228,7 +228,7 @@ def test_curves_run_over_the_ranked_rows_of_all_users(case, result):
 
 def test_what_was_seen_is_not_to_be_found(case, result):
     log, seen = case[0], {tuple(pair) for pair in case[4]}
-    positive = {(int(u), int(i)) for u, i, y in zip(log.user, log.item, log.outcome) if y > 0}
+    positive = {(int(u), int(i)) for u, i, y in zip(log.user, log.item, log.value) if y > 0}
     assert positive & seen
     this_result = []
     for user in range(13):

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_toys import config, dataset, key, random_log
 
-from upliftlens.benchmarks.data.dataset import Treatment
 from upliftlens.benchmarks.splits.kinds import assemble, split
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, concatenate, interactions
@@ -82,6 +81,6 @@ def test_a_pair_that_is_shown_and_tested_is_a_leak() -> None:
 
 def test_a_log_of_recommendations_is_refused() -> None:
     log = random_log(0)
-    treatment = Treatment(np.zeros(len(log), bool), np.full(len(log), 0.5), redrawn=False, estimated=False)
+    log = replace(log, treated=np.zeros(len(log), bool), propensity=np.full(len(log), 0.5))
     with pytest.raises(UpliftlensError, match=r"split=new_users is for logs of ratings .* use split=kfold"):
-        split(replace(dataset(log), treatment=treatment), config("new_users"))
+        split(dataset(log), config("new_users"))

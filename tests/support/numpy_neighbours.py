@@ -11,7 +11,7 @@ treatments Z (CUBN-T). Sums run over logged pairs. Nobody is their own neighbour
 import numpy as np
 from uplift_logs import dense
 
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.intervals import ratio
 
 
@@ -58,7 +58,7 @@ def _check(k: int, shrinkage: float) -> None:
         raise ValueError(f"neighbours need k ≥ 1 and shrinkage ≥ 0, got {k} and {shrinkage}")
 
 
-def cubn(log: UpliftLog, basis: str, k: int, shrinkage: float, block: int) -> np.ndarray:
+def cubn(log: Interactions, basis: str, k: int, shrinkage: float, block: int) -> np.ndarray:
     """Scores f32[U, I] from similar users; ``basis`` is "outcome" or "treatment", ``block`` the users done at a time.
 
     ``block`` bounds memory and changes no number beyond rounding.
@@ -71,7 +71,7 @@ def cubn(log: UpliftLog, basis: str, k: int, shrinkage: float, block: int) -> np
     return _scores(_basis(basis, treated, outcome), logged, treated, outcome, k, shrinkage, block)
 
 
-def cibn(log: UpliftLog, basis: str, k: int, shrinkage: float, block: int) -> np.ndarray:
+def cibn(log: Interactions, basis: str, k: int, shrinkage: float, block: int) -> np.ndarray:
     """Scores f32[U, I] from similar items; arguments and errors as in ``cubn``, ``block`` counts items."""
     _check(k, shrinkage)
     logged, treated, outcome = (np.ascontiguousarray(part.T) for part in dense(log))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from upliftlens.benchmarks.data.dataset import Dataset, Features, Treatment
+from upliftlens.benchmarks.data.dataset import Dataset, Features
 from upliftlens.benchmarks.reports.effect_features import EffectsOptions
 from upliftlens.causal.interactions import interactions
 
@@ -32,15 +32,16 @@ def logged(rng: np.random.Generator, n_users: int = 90, n_items: int = 18, by_ge
     taste = rng.uniform(0.1, 0.5, n_users)
     effect = 0.1 + rng.uniform(-0.1, 0.1, n_users) + by_gender * (gender == "F")
     shape = (n_users, n_items)
-    e = np.broadcast_to((0.15 + taste)[:, None], shape)
+    e = np.broadcast_to((0.15 + taste)[:, None].astype(np.float32).astype(np.float64), shape)
     treated = rng.random(shape) < e
     outcome = rng.random(shape) < taste[:, None] + np.where(treated, effect[:, None], 0.0)
+    done = np.where(treated, e, 1 - e)
     user, item = (place.ravel() for place in np.indices(shape))
     users = pd.DataFrame({"id": np.arange(n_users), "gender": gender, "age": age}).astype(str)
     genres = [GENRES[this_item % len(GENRES)] for this_item in range(n_items)]
     return Dataset(
         name="logged",
-        log=interactions(user, item, outcome.ravel().astype(np.float32), *shape),
+        log=interactions(user, item, outcome.ravel(), *shape, None, treated.ravel(), done.ravel()),
         users=users,
         items=pd.DataFrame({"id": [str(this_item) for this_item in range(n_items)], "genres": genres}),
         user_features=Features((), np.zeros((n_users, 0), np.float32)),
@@ -51,5 +52,4 @@ def logged(rng: np.random.Generator, n_users: int = 90, n_items: int = 18, by_ge
         terms="",
         source="",
         fingerprint="",
-        treatment=Treatment(treated.ravel(), e.ravel().astype(np.float32), estimated=False, redrawn=False),
     )

@@ -8,31 +8,25 @@ import numpy as np
 from scipy.special import expit
 
 from upliftlens.benchmarks import data
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.interactions import Interactions, interactions
 from upliftlens.causal.worlds.potential import PotentialWorld, potential_world
 
 
 def log_of(
     treated: np.ndarray, outcome: np.ndarray, propensity: np.ndarray, logged: np.ndarray | None = None
-) -> UpliftLog:
-    """An unchecked log from [U, I] matrices: enumerations also meet logs without a treated row."""
+) -> Interactions:
+    """An unchecked log from [U, I] matrices, ``propensity`` = P(Z = 1): enumerations also meet logs without Z = 1."""
     user, item = np.nonzero(np.ones(treated.shape) if logged is None else logged)
-    return UpliftLog(
-        user.astype(np.int32),
-        item.astype(np.int32),
-        treated[user, item].astype(bool),
-        outcome[user, item].astype(np.float32),
-        propensity[user, item].astype(np.float32),
-        *treated.shape,
-    )
+    z, e = treated[user, item].astype(bool), propensity[user, item].astype(np.float32).astype(np.float64)
+    return interactions(user, item, outcome[user, item], *treated.shape, None, z, np.where(z, e, 1 - e))
 
 
-def dense(log: UpliftLog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def dense(log: Interactions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(logged, treated, outcome), each f32[U, I]; where ``logged`` is 0 the other two are 0 as well."""
     logged, treated, outcome = (np.zeros((log.n_users, log.n_items), np.float32) for _ in range(3))
     logged[log.user, log.item] = 1
     treated[log.user, log.item] = log.treated
-    outcome[log.user, log.item] = log.outcome
+    outcome[log.user, log.item] = log.value
     return logged, treated, outcome
 
 
@@ -44,7 +38,7 @@ def random_world(n_users: int, n_items: int, seed: int) -> PotentialWorld:
     return potential_world(mu1, mu0, 0.1 + 0.8 * mu0)
 
 
-def random_log(n_users: int, n_items: int, seed: int, share: float = 0.8) -> tuple[UpliftLog, PotentialWorld]:
+def random_log(n_users: int, n_items: int, seed: int, share: float = 0.8) -> tuple[Interactions, PotentialWorld]:
     """A draw of ``random_world`` of which only ``share`` of the pairs are logged, and some have no overlap."""
     world = random_world(n_users, n_items, seed)
     rng = np.random.default_rng(seed + 1)

@@ -8,7 +8,8 @@ from shell import call, records
 
 from upliftlens.benchmarks.evaluation import evidence
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
-from upliftlens.causal.effects.treatment import UpliftLog
+from upliftlens.causal.effects.treatment import action_propensity
+from upliftlens.causal.interactions import interactions
 
 OPTIONS = UpliftOptions(chi=0.01, points=10, shrinkage=1.0)
 
@@ -38,7 +39,8 @@ def test_many_metrics_are_counted():
 )
 def test_rows_are_clipped_by_the_propensity_of_their_own_arm(treated, propensity, expected):
     item = np.zeros(1, np.int32)
-    log = UpliftLog(item, item, np.array([bool(treated)]), np.ones(1), np.array([propensity]), 1, 1)
+    treated = np.array([bool(treated)])
+    log = interactions(item, item, np.ones(1), 1, 1, None, treated, action_propensity(treated, np.array([propensity])))
     assert evidence.clipped(log, OPTIONS) == expected and evidence.clipped(None, OPTIONS) == 0
 
 
@@ -47,8 +49,9 @@ def test_a_row_exactly_at_chi_is_not_clipped_in_single_precision(chi):
     """Whose float32 may lie below the χ of double precision, as that of .01 does."""
     treated, many = np.array([True, False, True, False]), np.zeros(4, np.int32)
     at, below = np.float32([chi, 1 - chi]), np.float32([chi * 0.999, 1 - chi * 0.999])
-    log = UpliftLog(many, many, treated, np.ones(4), np.concatenate([at, below]), 1, 1)
-    assert log.propensity.dtype == np.float32
+    e = np.concatenate([at, below])
+    assert e.dtype == np.float32
+    log = interactions(many, many, np.ones(4), 1, 1, None, treated, action_propensity(treated, e))
     assert evidence.clipped(log, UpliftOptions(chi=chi, points=10, shrinkage=1.0)) == 2
 
 
