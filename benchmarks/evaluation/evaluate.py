@@ -2,23 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, summaries
-from upliftlens.benchmarks.evaluation.evidence import KINDS, Effects, gathered, lacking
-from upliftlens.benchmarks.evaluation.ranking import Targets, rank, score_matrix, targets
-from upliftlens.benchmarks.evaluation.scoring import Moments, moments, predictions
-from upliftlens.benchmarks.metrics.cold import is_cold
+from upliftlens.benchmarks.evaluation.evidence import KINDS, gathered, lacking
+from upliftlens.benchmarks.evaluation.exam import Exam, HeldOut, exam_of
+from upliftlens.benchmarks.evaluation.ranking import rank, score_matrix
+from upliftlens.benchmarks.evaluation.scoring import predictions
+from upliftlens.benchmarks.evaluation.timeline import summed
 from upliftlens.benchmarks.metrics.metric import SECTIONS, Evidence, Imputed, Lists, Metric, Pairs, Ranks, crossed_sums
 from upliftlens.benchmarks.metrics.registry import Chosen, MetricsConfig, choose
-from upliftlens.causal.effects.outcome_means import AdditiveMeans, additive_means
+from upliftlens.causal.effects.outcome_means import additive_means
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import Statistic, value
-from upliftlens.causal.propensities.trimming import Kept
 from upliftlens.models.contract import Method, TrainingData
 
 
@@ -38,58 +37,6 @@ _SELECT = (
 )
 
 
-class PairWeights(NamedTuple):
-    """``propensity`` f32[N]: P(the pair is among the rows) of each row, or None and ``missing``: why not.
-
-    ``kept``: the pairs that trimming leaves, None for all.
-    """
-
-    propensity: np.ndarray | None
-    missing: str
-    kept: Kept | None = None
-
-
-class HeldOut(NamedTuple):
-    """Rows that were kept from training, and how a method is judged on them.
-
-    ``seen``: the rows that the method may have learned from; their items are no candidates unless the user has a held
-    out row for them. A row is relevant, and positive, if its value ≥ ``relevance``; with implicit ``feedback`` every
-    row is. ``scale``: lowest and highest possible value.
-    ``effects``: what is known of the effects of recommendations. With a log of recommendations its users are ranked
-    for as well, and no seen item is a candidate: the candidates must not depend on the held out outcomes.
-    ``weights``: of the rows, for metrics that are weighted by propensities. ``shown``: rows before the moment of users
-    whom the method was not trained on; then all users are such users.
-    """
-
-    rows: Interactions
-    seen: Interactions
-    relevance: float
-    scale: tuple[float, float]
-    feedback: Literal["explicit", "implicit"]
-    effects: Effects = Effects()
-    weights: PairWeights = PairWeights(None, "the rows come without propensities")
-    shown: Interactions | None = None
-
-
-class _Exam(NamedTuple):
-    """Held out rows without padding (``held``): which are positive, their user's position, what to rank, and what the
-    method knows of the users.
-
-    ``cold`` bool[N], of the rows, and ``cold_targets`` bool[P], of the relevant pairs: no row of the user, or of the
-    item, was trained on. ``inside`` bool[N]: the rows that trimming leaves, None for all.
-    """
-
-    held: HeldOut
-    positive: np.ndarray
-    row: np.ndarray
-    targets: Targets
-    cold: np.ndarray
-    cold_targets: np.ndarray
-    inside: np.ndarray | None
-    known: Moments
-    outcome: AdditiveMeans | None = None
-
-
 def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, config: MetricsConfig) -> Evaluation:
     """All metrics of ``config.names`` that the method and the test rows allow, for the users with test rows.
 
@@ -99,7 +46,7 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
     Raises:
         UpliftlensError: for an unknown metric, or a NaN or infinite score or prediction.
     """
-    exam = _prepare(test, method, data)
+    exam = exam_of(test, method, data)
     chosen = list(map(choose, config.names))
     absent = {choice.name: reason for choice in chosen if (reason := _impossible(choice, method, exam, config))}
     possible = [choice for choice in chosen if choice.name not in absent]
@@ -108,14 +55,15 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
     for name in [name for name, statistic in statistics.items() if not np.isfinite(value(statistic))]:
         del statistics[name]
         absent[name] = _undefined(choose(name).metric)
-    users, row = exam.targets.users, exam.targets.row
+    users = exam.users
     counts = {
         "users": len(users),
-        "users_without_relevant": len(users) - len(np.unique(row)),
+        "users_without_relevant": len(users) - len(np.unique(exam.owner[exam.targets.row])),
         "test_pairs": len(exam.held.rows),
         "cold_test_pairs": int(exam.cold.sum()),
-        "relevant_pairs": len(row),
+        "relevant_pairs": len(exam.targets.row),
         "seen_test_pairs": exam.targets.overlap,
+        **({"moments": len(exam.owner)} if test.each else {}),
     }
     return Evaluation(users, statistics, summaries(statistics, config.interval), absent, counts, method.random)
 
@@ -132,7 +80,7 @@ def monitor(
         UpliftlensError: if the method or the validation rows don't have this metric; later, for a NaN score.
     """
     chosen = choose(name)
-    exam = _prepare(validation, method, data)
+    exam = exam_of(validation, method, data)
     if reason := _impossible(chosen, method, exam, config):
         raise UpliftlensError(f"can't select by {name}: {reason.replace('test ', 'validation ')}. {_SELECT}")
     exam = _with_outcome(exam, method, data, [chosen], config)
@@ -146,27 +94,7 @@ def monitor(
     return monitored
 
 
-def _prepare(held: HeldOut, method: Method, data: TrainingData) -> _Exam:
-    real = np.asarray(held.rows.weight) > 0
-    rows, weights = take(held.rows, real), held.weights
-    if weights.propensity is not None:
-        weights = weights._replace(propensity=weights.propensity[real].astype(np.float64))
-
-    def relevant(part: Interactions) -> np.ndarray:
-        return np.ones(len(part), bool) if held.feedback == "implicit" else np.asarray(part.value) >= held.relevance
-
-    positive = relevant(rows)
-    log = held.effects.log
-    to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
-    row = np.searchsorted(to_rank.users, np.asarray(rows.user))
-    cold = is_cold(data.log, rows.user, rows.item, held.shown)
-    cold_targets = is_cold(data.log, to_rank.users[to_rank.row], to_rank.item, held.shown)
-    inside = None if weights.kept is None else weights.kept.of(rows.user, rows.item)
-    known = moments(method, data, to_rank.users, held.shown, None if held.shown is None else relevant(held.shown))
-    return _Exam(held._replace(rows=rows, weights=weights), positive, row, to_rank, cold, cold_targets, inside, known)
-
-
-def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConfig) -> str | None:
+def _impossible(chosen: Chosen, method: Method, exam: Exam, config: MetricsConfig) -> str | None:
     """Why the metric is undefined for the method on this test set, or None."""
     metric = chosen.metric
     if not len(exam.held.rows):
@@ -183,6 +111,8 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConf
     if method.link not in metric.links:
         links = " or a ".join(sorted(metric.links))
         return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
+    if exam.held.each and metric.evidence in ("imputed", *KINDS):
+        return "it is about one moment per user, and split.moments=each asks at several"
     if metric.evidence in KINDS:
         return lacking(metric.evidence, exam.held.effects, config.uplift)
     if metric.evidence == "ranks" and not exam.positive.any():
@@ -191,8 +121,8 @@ def _impossible(chosen: Chosen, method: Method, exam: _Exam, config: MetricsConf
 
 
 def _with_outcome(
-    exam: _Exam, method: Method, data: TrainingData, chosen: Sequence[Chosen], config: MetricsConfig
-) -> _Exam:
+    exam: Exam, method: Method, data: TrainingData, chosen: Sequence[Chosen], config: MetricsConfig
+) -> Exam:
     """The exam with an outcome model fitted to the training rows, where a metric imputes the errors of all pairs."""
     if config.debiased is None or not any(choice.metric.evidence == "imputed" for choice in chosen):
         return exam
@@ -204,7 +134,7 @@ def _measure(
     method: Method,
     state: Any,
     data: TrainingData,
-    exam: _Exam,
+    exam: Exam,
     chosen: Sequence[Chosen],
     config: MetricsConfig,
     by_item: bool = False,
@@ -212,7 +142,7 @@ def _measure(
     """Statistics of the chosen metrics, with ``by_item`` for intervals over users and items; only the evidence that
     they need is computed.
     """
-    kinds, users = {choice.metric.evidence for choice in chosen}, exam.targets.users
+    kinds, users = {choice.metric.evidence for choice in chosen}, exam.users
     state, data = jax.device_put((state, data))  # once, not once per block
     evidence: dict[Evidence, Any] = {}
     if kinds & {"pairs", "imputed"}:
@@ -225,7 +155,7 @@ def _measure(
         ranking = rank(method.score, state, data, exam.known, exam.targets, config.block, config.tie_seed, length)
         row = exam.targets.row
         order = np.lexsort((ranking.rank, row))
-        relevant = np.bincount(row, minlength=len(users)).astype(np.float64)
+        relevant = np.bincount(row, minlength=len(exam.owner)).astype(np.float64)
         evidence["ranks"] = Ranks(row[order], ranking.rank[order], relevant, exam.cold_targets[order])
         if length:
             popularity = np.bincount(np.asarray(data.log.item), np.asarray(data.log.weight) > 0, data.log.n_items)
@@ -237,19 +167,21 @@ def _measure(
     for name, metric, cutoff, _ in chosen:
         known = (weighted if metric.weighted else evidence)[metric.evidence]
         sums, crossed = crossed_sums(metric, known, cutoff) if by_item else (metric.sums(known, cutoff), None)
+        if exam.held.each and metric.evidence in ("ranks", "lists"):
+            sums = summed(metric, sums, exam.owner, len(users))
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without, crossed)
     return statistics
 
 
-def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: MetricsConfig) -> Pairs:
+def _pairs(method: Method, state: Any, data: TrainingData, exam: Exam, config: MetricsConfig) -> Pairs:
     """The held out rows and the method's predictions for them."""
     rows = exam.held.rows
     return Pairs(
         exam.row,
-        len(exam.targets.users),
+        len(exam.users),
         np.asarray(rows.value, np.float64),
         exam.positive,
-        predictions(method, state, data, exam.known, rows.user, rows.item, np.float64),
+        predictions(method, state, data, exam.known, rows.user, rows.item, np.float64, exam.moment),
         exam.held.scale,
         exam.held.weights.propensity,
         rows.n_users * rows.n_items,
@@ -260,11 +192,11 @@ def _pairs(method: Method, state: Any, data: TrainingData, exam: _Exam, config: 
     )
 
 
-def _trimmed(evidence: Mapping[Evidence, Any], exam: _Exam, inside: np.ndarray) -> dict[Evidence, Any]:
+def _trimmed(evidence: Mapping[Evidence, Any], exam: Exam, inside: np.ndarray) -> dict[Evidence, Any]:
     """The evidence on pairs without those that trimming leaves out."""
     kept, result = exam.held.weights.kept, dict[Evidence, Any]()
     if kept is not None and "pairs" in evidence:
-        counts = {"n_pairs": kept.n_pairs, "user_pairs": kept.shared_out(exam.targets.users)}
+        counts = {"n_pairs": kept.n_pairs, "user_pairs": kept.shared_out(exam.users)}
         result["pairs"] = evidence["pairs"].take(inside)._replace(**counts)
     if "imputed" in evidence:
         imputed = evidence["imputed"]
@@ -272,7 +204,7 @@ def _trimmed(evidence: Mapping[Evidence, Any], exam: _Exam, inside: np.ndarray) 
     return result
 
 
-def _imputed(method: Method, state: Any, data: TrainingData, exam: _Exam, pairs: Pairs) -> Imputed:
+def _imputed(method: Method, state: Any, data: TrainingData, exam: Exam, pairs: Pairs) -> Imputed:
     """The same, with the method's prediction and an outcome model for every pair."""
     assert exam.outcome is not None
     rows = exam.held.rows
@@ -280,4 +212,4 @@ def _imputed(method: Method, state: Any, data: TrainingData, exam: _Exam, pairs:
     everywhere = predictions(method, state, data, exam.known, users, items, np.float32).reshape(
         rows.n_users, rows.n_items
     )
-    return Imputed(pairs, exam.targets.users, np.asarray(rows.item, np.int64), everywhere, exam.outcome)
+    return Imputed(pairs, exam.users, np.asarray(rows.item, np.int64), everywhere, exam.outcome)

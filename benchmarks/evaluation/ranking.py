@@ -32,18 +32,34 @@ _CHUNK = 512  # positives per call: one compiled program whatever their number; 
 
 
 class Targets(NamedTuple):
-    """The users to rank for, their relevant pairs, and the pairs that are no candidates; host arrays.
+    """R rows to rank for, a user or a moment of one each, their relevant pairs, and what is no candidate; host arrays.
 
-    ``users`` i32[U] ascending. Relevant pairs ``row`` i64[P] (position in ``users``), ``item`` i64[P], and left-out
-    pairs ``hidden_row``, ``hidden_item`` i64[H], both sorted by row. ``overlap``: seen pairs that stay candidates.
+    ``users`` i[R] ascending; ``moment`` i[R]: where ``Moments`` has each row. Relevant pairs ``row`` i64[P], ``item``
+    i64[P], sorted by row. The items ``hidden`` [begin_r, end_r), i[R] each, are no candidates of row r, unless
+    (r, item) is among the pairs ``again_row``, ``again_item`` i64[A], sorted by row. ``overlap``: seen pairs that stay
+    candidates.
     """
 
     users: np.ndarray
+    moment: np.ndarray
     row: np.ndarray
     item: np.ndarray
-    hidden_row: np.ndarray
-    hidden_item: np.ndarray
+    hidden: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    again_row: np.ndarray
+    again_item: np.ndarray
     overlap: int
+
+    def mask(self, start: int, size: int, n_items: int) -> np.ndarray:
+        """bool[size, n_items]: what is no candidate of rows [start, start + size); False beyond the last row."""
+        mask = np.zeros((size, n_items), bool)
+        begin, count = self.begin[start : start + size], (self.end - self.begin)[start : start + size]
+        place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        mask[np.repeat(np.arange(len(count)), count), self.hidden[np.repeat(begin, count) + place]] = True
+        again = slice(*np.searchsorted(self.again_row, (start, start + size)))
+        mask[self.again_row[again] - start, self.again_item[again]] = False
+        return mask
 
 
 def targets(
@@ -64,17 +80,20 @@ def targets(
     position = np.full(test.n_users, -1, np.int64)
     position[users] = np.arange(len(users))
     keys = position[test.user] * n + test.item
-    tested, relevant_keys = _distinct(keys), _distinct(keys[relevant])
+    tested, relevant_keys = distinct(keys), distinct(keys[relevant])
     row = position[seen.user]
-    known = _distinct((row * n + seen.item)[(row >= 0) & (np.asarray(seen.weight) > 0)])
+    known = distinct((row * n + seen.item)[(row >= 0) & (np.asarray(seen.weight) > 0)])
     both = np.intersect1d(known, tested, assume_unique=True)
     if not again:
         relevant_keys = np.setdiff1d(relevant_keys, both, assume_unique=True)
     hidden = np.delete(known, np.searchsorted(known, both)) if again else known
-    return Targets(users, *np.divmod(relevant_keys, n), *np.divmod(hidden, n), len(both))
+    hidden_row, item = np.divmod(hidden, n)
+    begin, end = (np.searchsorted(hidden_row, np.arange(len(users)), side) for side in ("left", "right"))
+    none = np.zeros(0, np.int64)
+    return Targets(users, users, *np.divmod(relevant_keys, n), item, begin, end, none, none, len(both))
 
 
-def _distinct(keys: np.ndarray) -> np.ndarray:
+def distinct(keys: np.ndarray) -> np.ndarray:
     """Ascending, as ``np.unique``, whose hashing takes 45 times as long for 900,000 keys (NumPy 2.4)."""
     keys = np.sort(keys)
     return keys[np.diff(keys, prepend=-1) > 0]
@@ -83,7 +102,7 @@ def _distinct(keys: np.ndarray) -> np.ndarray:
 class Ranking(NamedTuple):
     """``rank`` f64[P] of each relevant pair, from 1, inf where never recommended.
 
-    ``lists`` i32[U, K]: the first K items for each user, best first, −1 beyond the last candidate.
+    ``lists`` i32[R, K]: the first K items for each row, best first, −1 beyond the last candidate.
     """
 
     rank: np.ndarray
@@ -114,12 +133,12 @@ def rank(
     Raises:
         UpliftlensError: if a score is NaN or +inf, naming the pair.
     """
-    n_users, n_items = len(to_rank.users), data.n_items
+    n_rows, n_items = len(to_rank.users), data.n_items
     tie = tie_order(n_items, tie_seed)
     first_item = np.argsort(tie).astype(np.int32)
     length = min(length, n_items)
     ranks = np.empty(len(to_rank.row))
-    lists = np.full((n_users, length), -1, np.int32)
+    lists = np.full((n_rows, length), -1, np.int32)
     for start, scores in _blocks(score, state, data, known, to_rank, block):
         first, last = np.searchsorted(to_rank.row, (start, start + block))
         for at in range(first, last, _CHUNK):
@@ -128,7 +147,7 @@ def rank(
             rows, items = (np.pad(ids[chunk], filling).astype(np.int32) for ids in (to_rank.row - start, to_rank.item))
             ranks[chunk] = np.asarray(_count(scores, tie, rows, items))[: chunk.stop - at]
         if length:
-            lists[start : start + block] = np.asarray(_first(scores, first_item, length)[0])[: n_users - start]
+            lists[start : start + block] = np.asarray(_first(scores, first_item, length)[0])[: n_rows - start]
     return Ranking(np.where(ranks > 0, ranks, np.inf), lists)
 
 
@@ -168,16 +187,12 @@ def score_matrix(
 def _blocks(
     score: Callable[..., jax.Array], state: Any, data: TrainingData, known: Moments, to_rank: Targets, block: int
 ) -> Iterator[tuple[int, jax.Array]]:
-    """(first user's position, scores f32[block, n_items], −inf where an item is left out) of each block of users."""
+    """(first row's position, scores f32[block, n_items], −inf where an item is left out) of each block of rows."""
     for start in range(0, len(to_rank.users), block):
-        users = np.resize(to_rank.users[start : start + block], block)  # the last block repeats its users
-        hidden = slice(*np.searchsorted(to_rank.hidden_row, (start, start + block)))
-        mask = np.zeros((block, data.n_items), bool)
-        mask[to_rank.hidden_row[hidden] - start, to_rank.hidden_item[hidden]] = True
-        at = known.query(users)
-        scores, sound = _masked_scores(score, state, data, at, mask)
+        at = known.query(np.resize(to_rank.moment[start : start + block], block))  # the last block repeats its rows
+        scores, sound = _masked_scores(score, state, data, at, to_rank.mask(start, block, data.n_items))
         if not sound:
-            raise _unsound(score, state, data, at, users)
+            raise _unsound(score, state, data, at, np.resize(to_rank.users[start : start + block], block))
         yield start, scores
 
 

@@ -8,37 +8,37 @@ import jax
 import numpy as np
 
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import Array, Interactions
+from upliftlens.causal.interactions import Array, Interactions, take
 from upliftlens.models.contract import Method, Query, TrainingData
 
 # Pairs predicted per call, without and with histories: one compiled program whatever their number; changes no result.
 _PAIRS, _PAIRS_WITH_HISTORY = 8192, 1024
-_STEP = 64  # "all" interactions are filled up to a multiple of this: few shapes, so few programs
+_STEP = 64  # "all" interactions are filled up to a multiple of this
 
 
 class Moments(NamedTuple):
-    """The interactions of every user before the moment; host arrays.
+    """K moments with the interactions before each that a method is told; host arrays. Moment u is that of user u, where
+    every user has one.
 
-    Those of user u are rows [begin_u, begin_{u+1}) of ``item`` i32[N + 1], ``value`` and ``positive`` f32[N + 1],
-    oldest first; the last row is padding. ``begin`` i64[n_users + 1]. ``length``: L of the queries. ``new``: the users
-    are no users that the method was trained on.
+    ``user`` i[K]: −1 where the method was not trained on the user. The interactions of moment k are rows
+    [begin_k, end_k), i64[K] each, of ``item`` i32[N + 1], ``value`` and ``positive`` f32[N + 1], oldest first; the last
+    row is padding. ``length``: L of the queries.
     """
 
+    user: np.ndarray
     begin: np.ndarray
+    end: np.ndarray
     item: np.ndarray
     value: np.ndarray
     positive: np.ndarray
     length: int
-    new: bool
 
-    def query(self, users: np.ndarray) -> Query:
-        """The queries of users i[B], on the host."""
-        end, count = self.begin[users + 1], np.diff(self.begin)[users]
-        back = np.arange(self.length, 0, -1)
-        row = np.where(back <= count[:, None], end[:, None] - back, len(self.item) - 1)
-        user = np.full(len(users), -1) if self.new else users
-        columns = self.item[row], self.value[row], self.positive[row]
-        return Query(user.astype(np.int32), *columns)
+    def query(self, moment: np.ndarray) -> Query:
+        """The queries of moments i[B], on the host."""
+        begin, end = self.begin[moment][:, None], self.end[moment][:, None]
+        row = end - np.arange(self.length, 0, -1)
+        row = np.where(row >= begin, row, len(self.item) - 1)
+        return Query(self.user[moment].astype(np.int32), self.item[row], self.value[row], self.positive[row])
 
 
 def moments(
@@ -55,23 +55,30 @@ def moments(
         if method.new_users is None:
             raise UpliftlensError("the model has no score for users whom it was not trained on")
         reach, log, positive = method.new_users, shown, relevant
+    user = np.arange(data.n_users) if shown is None else np.full(data.n_users, -1)
     if reach == 0:
-        nothing = np.zeros(1, np.float32)
-        begin = np.zeros(data.n_users + 1, np.int64)
-        return Moments(begin, np.full(1, -1, np.int32), nothing, nothing, 0, shown is not None)
+        nothing = np.zeros(data.n_users, np.int64)
+        return Moments(user, nothing, nothing, *columns(take(log, slice(0)), np.zeros(0)), 0)
     rows = np.flatnonzero(np.asarray(log.weight) > 0)
-    user = np.asarray(log.user)[rows]
+    owner = np.asarray(log.user)[rows]
     time = np.zeros(len(rows)) if log.time is None else log.time[rows]  # training rows are in their order already
-    rows = rows[np.lexsort((time, user))]
-    count = np.bincount(user, minlength=data.n_users)
-    begin = np.concatenate([[0], np.cumsum(count)])
-    longest = int(count[users].max(initial=1))
-    item, value, counts = (
-        np.append(np.asarray(column)[rows], padding).astype(kind)
-        for column, padding, kind in ((log.item, -1, np.int32), (log.value, 0, np.float32), (positive, 0, np.float32))
-    )
-    length = -(-longest // _STEP) * _STEP if reach == "all" else reach
-    return Moments(begin, item, value, counts, length, shown is not None)
+    rows = rows[np.lexsort((time, owner))]
+    count = np.bincount(owner, minlength=data.n_users)
+    end = np.cumsum(count)
+    length = width(int(count[users].max(initial=1))) if reach == "all" else reach
+    return Moments(user, end - count, end, *columns(log, positive, rows), length)
+
+
+def columns(log: Interactions, positive: Any, rows: Any = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``item``, ``value`` and ``positive`` of ``Moments``, of chosen rows of a log."""
+    padded = ((log.item, -1, np.int32), (log.value, 0, np.float32), (positive, 0, np.float32))
+    item, value, counts = (np.append(np.asarray(part)[rows], padding).astype(kind) for part, padding, kind in padded)
+    return item, value, counts
+
+
+def width(longest: int) -> int:
+    """The L that holds ``longest`` interactions: few different ones, so few compiled programs."""
+    return -(-longest // _STEP) * _STEP
 
 
 @partial(jax.jit, static_argnums=0)
@@ -89,8 +96,10 @@ def predictions(
     user: Array,
     item: Array,
     dtype: type[np.floating[Any]],
+    moment: Array | None = None,
 ) -> np.ndarray:
-    """f[N] of the pairs (user i[N], item i[N]), from the method's float32.
+    """f[N] of the pairs (user i[N], item i[N]), from the method's float32; ``moment`` i[N]: where ``known`` has them,
+    None where each user has one moment.
 
     Raises:
         UpliftlensError: for a NaN or infinite prediction, naming the pair.
@@ -99,8 +108,9 @@ def predictions(
     size = _PAIRS_WITH_HISTORY if known.length else _PAIRS
     for start in range(0, len(user), size):
         rows = slice(start, start + size)
-        users, items = (np.resize(ids[rows], size).astype(np.int32) for ids in (user, item))
-        out[rows] = np.asarray(_predict(method.predict, state, data, known.query(users), items))[: len(user) - start]
+        asked, items = (np.resize(ids[rows], size) for ids in (user if moment is None else moment, item))
+        at = known.query(asked)
+        out[rows] = np.asarray(_predict(method.predict, state, data, at, items.astype(np.int32)))[: len(user) - start]
     bad = np.flatnonzero(~np.isfinite(out))
     if len(bad):
         where = f"user index {user[bad[0]]} and item index {item[bad[0]]}"

@@ -22,17 +22,16 @@ from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.intervals import Sums
 
 
-def is_cold(log: Interactions, user: Array, item: Array, shown: Interactions | None = None) -> np.ndarray:
-    """bool[N]: pairs (user i[N], item i[N]) whose user, or whose item, has no row in the training log; a user who has a
-    row that is ``shown`` to the method is not cold.
+def is_cold(log: Interactions, user: Array, item: Array, told: np.ndarray | None = None) -> np.ndarray:
+    """bool[N]: pairs (user i[N], item i[N]) whose user, or whose item, has no row in the training log; a user of whose
+    rows the method is ``told`` some, bool[N], is not cold.
     """
     trained = np.asarray(log.weight) > 0
     users, items = (np.asarray(column)[trained] for column in (log.user, log.item))
     known_users, known_items = np.zeros(log.n_users, bool), np.zeros(log.n_items, bool)
     known_users[users], known_items[items] = True, True
-    if shown is not None:
-        known_users[shown.user] = True
-    return ~(known_users[np.asarray(user)] & known_items[np.asarray(item)])
+    known = known_users[np.asarray(user)] | (False if told is None else told)
+    return ~(known & known_items[np.asarray(item)])
 
 
 def _part(evidence: Pairs | Ranks, cold: bool) -> Pairs | Ranks:

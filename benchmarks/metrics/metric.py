@@ -2,8 +2,8 @@
 
 Built-in metrics are defined in ``pairs.py`` (predictions of the test pairs), ``debiased.py`` (the same on a log missing
 not at random), ``calibration.py`` (are probabilities right?), ``published.py`` (conventions of published tables),
-``ranking.py`` (ranks of the relevant items),
-``cold.py`` (cold and warm rows apart), ``lists.py`` (recommended items) and ``uplift.py`` (effects of recommendations).
+``ranking.py`` (ranks of the relevant items), ``cold.py`` (cold and warm rows apart), ``moments.py`` (means over
+moments), ``lists.py`` (recommended items) and ``uplift.py`` (effects of recommendations).
 An installed package adds a ``Metric`` through the entry-point group ``upliftlens.metrics``.
 """
 

@@ -6,6 +6,7 @@ For a user with R ≥ 1 relevant test items at ranks r_1 < … < r_R among all c
 number of hits at cut-off k. Each metric is the mean over such users; for users with R = 0 it is undefined: they are
 left out and counted. (Other code counts them as 0, or as 1: published tables differ by up to .09.)
 Without a cut-off k = ∞.
+Where a user is asked for at several moments, the user's value is the mean over them (``moments.py``).
 """
 
 import numpy as np

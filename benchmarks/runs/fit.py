@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, monitor
+from upliftlens.benchmarks.evaluation.evaluate import monitor
 from upliftlens.benchmarks.evaluation.evidence import Effects
+from upliftlens.benchmarks.evaluation.exam import HeldOut, PairWeights
 from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
@@ -203,17 +204,17 @@ def monitor_name(plan: Plan, method: Method, prepared: Prepared) -> str:
 def _stopping(
     plan: Plan, prepared: Prepared, method: Method, data: TrainingData, name: str, exposed: Exposure | None
 ) -> Stopping:
-    dataset, parts = prepared.dataset, prepared.split
+    parts = prepared.split
     effects = Effects(uplift_part(parts, "validation"), uplift_part(parts, "training"))
     weights = pair_weights(exposed, "validation", parts.validation, name)
     shown = None if parts.shown is None else parts.shown.validation
-    validation = held_out(dataset, parts.validation, consumed(parts.train), effects, weights, shown)
+    validation = held_out(prepared, parts.validation, consumed(parts.train), effects, weights, shown)
     watch = monitor(method, data, validation, name, plan.metrics)
     return Stopping(watch, not choose(name).metric.higher_is_better, plan.train.patience)
 
 
 def held_out(
-    dataset: Dataset,
+    prepared: Prepared,
     rows: Interactions,
     seen: Interactions,
     effects: Effects,
@@ -225,7 +226,8 @@ def held_out(
     What is ``shown`` of new users has been seen, too.
     """
     rows, seen = consumed(rows), seen if shown is None else concatenate(seen, shown)
-    return HeldOut(rows, seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights, shown)
+    dataset, each = prepared.dataset, prepared.split.each_moment
+    return HeldOut(rows, seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights, shown, each)
 
 
 def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *names: str) -> PairWeights:

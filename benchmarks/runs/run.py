@@ -195,7 +195,7 @@ def _measured(
     if plan.metrics.uplift is not None and plan.metrics.uplift.candidates == "all":
         seen = take(seen, np.zeros(len(seen), bool))  # then no item is left out
     shown = None if parts.shown is None else parts.shown.test
-    test = held_out(dataset, parts.test, seen, known, weights, shown)
+    test = held_out(prepared, parts.test, seen, known, weights, shown)
     evaluation = evaluate(trained.method, trained.state, trained.data, test, plan.metrics)
     metrics = {name: Summary(*summary) for name, summary in evaluation.summaries.items()}
     if not metrics:

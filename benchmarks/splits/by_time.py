@@ -4,7 +4,7 @@ Neither draws its parts at random, so no part's propensity follows from that of 
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -24,9 +24,17 @@ class LeaveLastOptions(SplitOptions):
 
 @dataclass(frozen=True)
 class TemporalOptions(SplitOptions):
-    """The latest ``share`` of all rows tests."""
+    """The latest ``share`` of all rows tests. ``moments``: of each user, one when the test begins, or one at each time
+    at which the user has held out rows.
+    """
 
     share: Annotated[float, Within(0, 1, "()")]
+    moments: Literal["one", "each"]
+
+    @property
+    def each_moment(self) -> bool:
+        """Whether each held out row is asked for at its own time."""
+        return self.moments == "each"
 
 
 def _last_of_users(dataset: Dataset, options: LeaveLastOptions) -> np.ndarray:

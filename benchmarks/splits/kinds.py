@@ -6,7 +6,7 @@ A way to split is a ``SplitKind``, registered by an entry point of the group ``u
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -40,6 +40,11 @@ class SplitOptions:
     @property
     def published(self) -> bool:
         """Whether a training row may be tested, by the published protocol."""
+        return False
+
+    @property
+    def each_moment(self) -> bool:
+        """Whether each held out row is asked for at its own time (``evaluation.timeline``)."""
         return False
 
 
@@ -103,8 +108,10 @@ class Split:
     the test set is that of the data set (``given``, ``draws``).
     ``shown`` is None where the users of each part train, too.
 
+    ``each_moment``: users are asked for at the time of each held out row, not at one moment after all training rows.
+
     ``fingerprint`` is the sha256 of the name, the data set's fingerprint and the sorted rows of each part; for an
-    installed kind also of its code.
+    installed kind also of its code; with ``each_moment`` also of that.
     """
 
     name: str
@@ -118,6 +125,7 @@ class Split:
     leak: LeakReport
     sampling: Sampling
     shown: Shown | None = None
+    each_moment: bool = False
 
     @property
     def fit(self) -> Interactions:
@@ -173,6 +181,11 @@ def split(dataset: Dataset, options: SplitOptions) -> Split:
         validation_rows, test_rows = validation_rows[~shows[0]], test_rows[~shows[1]]
     published = kind.redrawn or options.published
     parts = assemble(dataset, name, train_rows, validation_rows, test_rows, published, shown)
+    if options.each_moment:
+        if dataset.has_treatments:
+            raise UpliftlensError(f"split.moments=each: {dataset.name} is a log of recommendations: use moments=one")
+        fingerprint = hashlib.sha256(f"{parts.fingerprint} at each moment".encode()).hexdigest()
+        parts = replace(parts, each_moment=True, fingerprint=fingerprint)
     for part, size in (("training", parts.leak.train), ("test", parts.leak.test)):
         if not size:
             raise UpliftlensError(

@@ -11,8 +11,9 @@ from upliftlens.benchmarks.config.compose import changed, composed, prepare_over
 from upliftlens.benchmarks.config.sections import Configuration, typed_section
 from upliftlens.benchmarks.data import load
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation
+from upliftlens.benchmarks.evaluation.exam import HeldOut
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import Replicated, bounds, differences, in_a_cell, replicated
 from upliftlens.benchmarks.reports.methods import evaluations

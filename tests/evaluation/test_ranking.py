@@ -23,7 +23,10 @@ def blank(n_users, n_items):
 
 
 NO_HISTORY = Moments(
-    np.zeros(100, np.int64), *(np.zeros(1, kind) for kind in (np.int32, np.float32, np.float32)), 0, False
+    np.arange(100),
+    *np.zeros((2, 100), np.int64),
+    *(np.zeros(1, kind) for kind in (np.int32, np.float32, np.float32)),
+    0,
 )
 
 
@@ -64,7 +67,7 @@ def test_a_seen_item_with_a_test_row_stays_a_candidate_relevant_or_not():
 def test_others_seen_items_and_rows_of_weight_zero_hide_nothing():
     rows, seen = log([(1, 2)], 3, 4), log([(0, 1), (2, 1), (1, 3)], 3, 4)
     seen.weight[2] = 0
-    assert len(targets(rows, np.ones(1, bool), seen).hidden_row) == 0
+    assert len(targets(rows, np.ones(1, bool), seen).hidden) == 0
 
 
 def test_equal_scores_stand_in_the_tie_order():

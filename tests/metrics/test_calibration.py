@@ -7,8 +7,9 @@ import pytest
 from test_metrics_oracle import METHODS, RELEVANCE, SCALE, config, problem
 
 from upliftlens.benchmarks.config.compose import configured
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
 from upliftlens.benchmarks.evaluation.evaluation import summaries
+from upliftlens.benchmarks.evaluation.exam import HeldOut
 from upliftlens.benchmarks.metrics.calibration import curve
 from upliftlens.benchmarks.metrics.metric import CalibrationOptions, Pairs
 from upliftlens.benchmarks.metrics.registry import choose

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from test_metrics_oracle import METHODS, N_ITEMS, N_USERS, RELEVANCE, SCALE, config, problem
 
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
 from upliftlens.benchmarks.evaluation.evidence import mostly_cold
+from upliftlens.benchmarks.evaluation.exam import HeldOut
 from upliftlens.benchmarks.metrics.cold import METRICS
 from upliftlens.benchmarks.metrics.metric import Pairs, Ranks
 from upliftlens.benchmarks.metrics.registry import choose, registry

@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 import upliftlens.configs.metrics
 from upliftlens.benchmarks.config import plugins as installed_registry
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate, monitor
+from upliftlens.benchmarks.evaluation.evaluate import evaluate, monitor
 from upliftlens.benchmarks.evaluation.evaluation import from_arrays, statistic_of, summaries, to_arrays
+from upliftlens.benchmarks.evaluation.exam import HeldOut
 from upliftlens.benchmarks.metrics.metric import Metric, mean_of, quotient
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, choose, registry
 from upliftlens.causal.errors import UpliftlensError

@@ -9,11 +9,13 @@ import pytest
 import rax
 from scipy import stats
 
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
+from upliftlens.benchmarks.evaluation.exam import HeldOut
 from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.metrics import calibration as calibration_metrics
 from upliftlens.benchmarks.metrics import cold as cold_metrics
 from upliftlens.benchmarks.metrics import debiased as debiased_metrics
+from upliftlens.benchmarks.metrics import moments as moments_metrics
 from upliftlens.benchmarks.metrics import published as published_metrics
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, registry
@@ -23,11 +25,18 @@ from upliftlens.models.contract import Method, TrainingData
 
 N_USERS, N_ITEMS, RELEVANCE, SCALE, TIE_SEED = 37, 60, 4.0, (1.0, 5.0), 20
 CUTOFFS = (1, 3, 10, 59, 200)
-# Their oracles are in test_uplift_evidence.py, test_debiased_metrics.py, test_calibration.py and test_cold.py; "mse"
-# has its own here.
+# Their oracles are in test_uplift_evidence.py, test_debiased_metrics.py, test_calibration.py, test_cold.py and
+# test_timeline.py; "mse" has its own here.
 ELSEWHERE = {
     metric.name
-    for module in (uplift_metrics, debiased_metrics, calibration_metrics, cold_metrics, published_metrics)
+    for module in (
+        uplift_metrics,
+        debiased_metrics,
+        calibration_metrics,
+        cold_metrics,
+        moments_metrics,
+        published_metrics,
+    )
     for metric in module.METRICS
 } - {"mse"}
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
+from upliftlens.benchmarks.evaluation.exam import HeldOut
 from upliftlens.benchmarks.metrics.lists import METRICS as LIST_METRICS
 from upliftlens.benchmarks.metrics.metric import Lists, Pairs, Ranks
 from upliftlens.benchmarks.metrics.pairs import METRICS as PAIR_METRICS

@@ -10,7 +10,8 @@ from shell import call, records
 from test_metrics_oracle import METHODS, N_ITEMS, N_USERS, RELEVANCE, SCALE, config, problem
 
 from upliftlens.benchmarks.config.compose import configured
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, evaluate, monitor
+from upliftlens.benchmarks.evaluation.evaluate import evaluate, monitor
+from upliftlens.benchmarks.evaluation.exam import HeldOut, PairWeights
 from upliftlens.benchmarks.metrics.metric import DebiasOptions
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.causal import risk

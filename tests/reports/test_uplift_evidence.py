@@ -8,8 +8,9 @@ import pytest
 from uplift_logs import random_log
 
 from upliftlens.benchmarks.data.world import World
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
 from upliftlens.benchmarks.evaluation.evidence import Effects, gathered, lacking
+from upliftlens.benchmarks.evaluation.exam import HeldOut
 from upliftlens.benchmarks.metrics import uplift as uplift_metrics
 from upliftlens.benchmarks.metrics.metric import UpliftOptions
 from upliftlens.benchmarks.metrics.registry import MetricsConfig, at, choose

@@ -9,7 +9,8 @@ import pytest
 _WORLD = """
 import jax, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from upliftlens.benchmarks.evaluation.evaluate import HeldOut, PairWeights, evaluate
+from upliftlens.benchmarks.evaluation.evaluate import evaluate
+from upliftlens.benchmarks.evaluation.exam import HeldOut, PairWeights
 from upliftlens.benchmarks.metrics.registry import MetricsConfig
 from upliftlens.benchmarks.evaluation.ranking import rank, targets
 from upliftlens.benchmarks.evaluation.scoring import moments
