@@ -6,12 +6,12 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from pages import DOCS, ROOT
 from shell import TINY, call, records
 from worlds import ITEMS, USERS, training_data
 
@@ -23,9 +23,7 @@ from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.sweeps.tune import searched
 from upliftlens.benchmarks.tables.benchmark import Options
 
-ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "plugins" / "my_model.py"
-DOCS = tuple(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "files.md")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "paper/README.md", *DOCS)
 FOLDERS = (
     "docs/",
