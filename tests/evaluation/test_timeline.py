@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shell import records
 
@@ -136,6 +136,7 @@ def test_a_user_is_known_from_the_second_moment_on():
     assert measured(data, seen, rows, state(1)).counts["cold_test_pairs"] == int((first | known).sum())
 
 
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 500))
 def test_a_moment_each_after_all_training_rows_is_the_usual_test(seed):
     data, seen, rows = problem(seed)
