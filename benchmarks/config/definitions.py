@@ -7,6 +7,7 @@ names. Installed packages count by their names only, as everywhere.
 import ast
 import builtins
 import dataclasses
+import dis
 import hashlib
 import inspect
 import linecache
@@ -14,7 +15,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -89,9 +90,11 @@ def _source(thing: Any) -> tuple[str, Place | None]:
     """The source of a class or function, and where it is; of a class without functions its bases and fields."""
     if not isinstance(thing, type):
         try:
-            return textwrap.dedent(inspect.getsource(thing)), None
+            text = textwrap.dedent(inspect.getsource(thing))
         except (OSError, TypeError):
             raise _unreadable(thing) from None
+        _check_current(thing)
+        return text, None
     functions = [value for value in vars(thing).values() if isinstance(value, FunctionType) and _written(value)]
     for function in functions:  # a class itself does not say which lines it was made from
         lines = linecache.getlines(function.__code__.co_filename)
@@ -100,13 +103,55 @@ def _source(thing: Any) -> tuple[str, Place | None]:
             if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 if first <= line <= (last := node.end_lineno or 0):
+                    for each in functions:
+                        _check_current(each)
                     text = textwrap.dedent("".join(lines[first - 1 : last]))
                     return text, (function.__code__.co_filename, first, last)
     if functions:
         raise _unreadable(thing)
     fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
-    stated = [(field.name, str(field.type), repr(field.default)) for field in fields]
+    stated = [(field.name, str(field.type), _default(field, thing)) for field in fields]
     return repr([[base.__qualname__ for base in thing.__bases__], stated]), None
+
+
+def _default(field: Any, thing: type) -> str:
+    """The default of a field of a dataclass as text, what its factory makes included; empty if it has none."""
+    if field.default is not dataclasses.MISSING:
+        return repr(field.default)
+    if field.default_factory is dataclasses.MISSING:
+        return ""
+    return _constant(field.default_factory(), f"{thing.__qualname__} has {field.name}")
+
+
+def _check_current(function: Any) -> None:
+    """Refuses a function whose file was edited after it was imported: its key would be of code that doesn't run.
+
+    Raises:
+        UpliftlensError: if the file, as it is now, has no such code at that line.
+    """
+    code = function.__code__
+    if not Path(code.co_filename).is_file():
+        return  # a cell: each run of it is another source
+    linecache.checkcache(code.co_filename)
+    if code not in _codes("".join(linecache.getlines(code.co_filename)), code.co_filename):
+        raise UpliftlensError(
+            f"{function.__qualname__} was edited in {code.co_filename} after it was imported, and the old code would "
+            "run: reload the module or restart Python"
+        )
+
+
+@lru_cache(maxsize=32)
+def _codes(source: str, file: str) -> frozenset[CodeType]:
+    """The code of every function of a source; none where it is no whole program."""
+    try:
+        todo, found = [compile(source, file, "exec", dont_inherit=True)], set[CodeType]()
+    except SyntaxError:
+        return frozenset()
+    while todo:
+        code = todo.pop()
+        found.add(code)
+        todo += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return frozenset(found)
 
 
 def _unreadable(thing: Any) -> UpliftlensError:
@@ -140,7 +185,7 @@ def _named(thing: Any, text: str) -> Iterator[tuple[str, Any]]:
         if function.__closure__:
             around.update(inspect.getclosurevars(function).nonlocals)
     with suppress(SyntaxError):  # a part of a line, as of a lambda
-        names |= {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        names |= set(_outside_bodies(ast.parse(text))) - vars(thing).keys()
     module = functions[0].__globals__ if functions else vars(sys.modules[thing.__module__])
     known: Mapping[str, Any] = {**module, **around}
     for name in sorted((names | around.keys()) - {thing.__name__}):
@@ -149,8 +194,22 @@ def _named(thing: Any, text: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_code(code: CodeType) -> set[str]:
+    """The global names that a function, or one inside it, reads; an attribute or argument of the same name is none."""
     inner = (_of_code(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*inner)
+    reads = (step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    return set(reads).union(*inner)
+
+
+def _outside_bodies(tree: ast.AST) -> Iterator[str]:
+    """The names that a source reads outside of its functions' bodies: bases, defaults, annotations, decorators."""
+    for name, part in ast.iter_fields(tree):
+        if name == "body" and isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for node in part if isinstance(part, list) else [part]:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                yield node.id
+            elif isinstance(node, ast.AST):
+                yield from _outside_bodies(node)
 
 
 def _outside(module: str) -> str:

@@ -1,7 +1,5 @@
 """The Lab does what the command line does: the same keys, records and sentences."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -139,4 +137,4 @@ def test_what_is_refused(lab):
             call_it()
     with pytest.raises(AttributeError, match="upliftlens has no Labb: there is Lab"):
         ul.Labb  # noqa: B018
-    assert "Lab" in dir(ul) and json.dumps(ul.__all__)
+    assert "Lab" in dir(ul) and set(ul.__all__) <= set(dir(ul))

@@ -89,7 +89,15 @@ def test_a_class_trains_and_is_compared_and_found_again(tmp_path):
 def test_a_cell_is_another_model_after_any_edit_that_it_reads(cell):
     first = hashed(cell(SOURCE, "a"))
     assert hashed(cell(SOURCE, "b")) == first
-    assert hashed(cell(SOURCE.replace("state = object()", "state = 7"), "c")) == first, "nothing reads it"
+    for name in (
+        "state",
+        "users",
+        "options",
+        "data",
+        "user",
+        "shape",
+    ):  # arguments and attributes of that name are no globals
+        assert hashed(cell(SOURCE.replace("state = object()", f"{name} = object()"), name)) == first, name
     edits = {
         "SCALE = 0.1": "SCALE = 0.2",
         "rngs.params(), shape": "rngs.params(), shape[:2]",
@@ -166,3 +174,27 @@ def test_an_installed_model_may_be_given_as_an_object(tmp_path):
 
     lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
     assert lab.run(*TINY, model=model).key == lab.run(*TINY, model="popularity").key
+
+
+def test_a_file_that_was_edited_after_it_was_imported_is_refused(tmp_path, monkeypatch):
+    """The old code would run, under a key of the new one."""
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "edited_model.py"
+    file.write_text(SOURCE)
+    import edited_model  # type: ignore[import-not-found]
+
+    first = hashed(edited_model)
+    for edit in (SOURCE.replace(".sum(-1)", ".mean(-1)"), SOURCE.replace("SCALE)", "2)"), "# one line more\n" + SOURCE):
+        file.write_text(edit)
+        with pytest.raises(ul.UpliftlensError, match=r"was edited in .* after it was imported.* reload the module"):
+            hashed(edited_model)
+    file.write_text(SOURCE)
+    assert hashed(edited_model) == first
+
+
+def test_defaults_that_a_factory_makes_are_in_the_key_and_the_key_is_the_same_in_every_process(cell):
+    source = SOURCE.replace("dim: int = 3", "dim: int\n    sizes: tuple = field(default_factory=lambda: (1, 2))")
+    source = source.replace("import dataclass\n", "import dataclass, field\n")
+    first = hashed(cell(source, "f"))
+    assert hashed(cell(source, "g")) == first != hashed(cell(source.replace("(1, 2)", "(1, 3)"), "h"))
+    assert first == "b8bad276ec54109ba75faee19cc5bc8a410f4a317660752f6693840e55dc10db"

@@ -9,7 +9,6 @@ from shell import TINY
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.evaluation.evaluation import statistic_of
-from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.groups import measured
 from upliftlens.benchmarks.reports.methods import evaluations
 from upliftlens.benchmarks.runs.store import Store, readable_records
@@ -100,7 +99,6 @@ def test_what_is_refused(store, capsys):
         assert code == 1 and said in error
     code, rows, _ = shown(store, capsys, "--by", "age", "--metrics", "rmse")
     assert code == 0 and len(rows) == 4 and rows[0]["age"].startswith("20 to ") and rows[3]["age"].endswith(" to 59")
-    assert choose("rmse").metric.higher_is_better is False
     runs = evaluations(Store(store / "runs"), readable_records(Store(store / "runs")))
     with pytest.raises(UpliftlensError, match="has no ndcg@3"):
         measured(runs, "ndcg@3", "x", np.ones((90, 1), bool), Interval(0.95, 200, 0))
