@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent.parent
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FOLDERS = SETUPTOOLS["package-dir"]  # of every package, hydra_plugins.upliftlens included
 
+BESIDE = ("__main__", "main", "parser", "list", "doctor", "quickstart")
+"""Files of the command line that need not call the Lab: its start, its flags, and what only a terminal asks."""
+
 MOST_FILES = 20  # of Python in a folder: more ask for another room
 SOURCES = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
 GROUPS = sorted(  # a table's definition is no choice of a run
@@ -66,6 +69,17 @@ def test_imports_go_down_from_room_to_room(path):
         assert top not in (*TOPS, "configs"), f"{path} imports {name}: that would be a second copy of every class"
         if (other := module_path(name)) is not None and other.is_relative_to(ROOT) and room_of(other)[0] in TOPS:
             assert level(other) <= level(path), f"{path} imports {name}, which lies above it"
+
+
+VERBS = [path for path in SOURCES if path.parent == ROOT / "benchmarks/cli" and path.stem not in ("__init__", *BESIDE)]
+
+
+@pytest.mark.parametrize("path", VERBS, ids=lambda path: path.stem)
+def test_a_verb_parses_calls_the_lab_and_renders(path):
+    """So that a notebook can do what a command does: no verb imports what the Lab calls."""
+    ours = {room_of(other) for name in imported(path) if (other := module_path(name)) is not None}
+    lab, others = ("benchmarks", "lab"), {("benchmarks", "cli"), ("benchmarks", "system"), ("causal", "errors")}
+    assert lab in ours and ours <= {lab, *others}
 
 
 def test_the_documents_draw_the_rooms_of_benchmarks_in_this_order():

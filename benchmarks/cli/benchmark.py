@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from upliftlens.benchmarks.cli.parser import refuse_flags, refuse_sweep
-
 HELP = """upliftlens benchmark OPTION=VALUE ... [budget=20] [seeds=5] [metric=ndcg@10] [baseline=NAME] [margin=X]
 
 Options with several values make the methods, as in a sweep. Each is searched over its own space with `budget` trials,
@@ -20,11 +18,7 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
-    refuse_flags(arguments)
-    refuse_sweep(arguments)
-    from upliftlens.benchmarks.tables.benchmark import benchmark
-    from upliftlens.benchmarks.tables.table import rendered
+    from upliftlens.benchmarks.lab.lab import Lab
 
-    table, options = benchmark(arguments)
-    print(rendered(table, options.format))
+    print(Lab().benchmark(*arguments).text)
     return 0

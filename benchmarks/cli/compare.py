@@ -30,12 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens compare A B … --metric M``: differences, intervals, p, and sentences in plain words."""
     from upliftlens.benchmarks.lab.lab import Lab
-    from upliftlens.benchmarks.reports.methods import as_json
 
     asked = {name: getattr(flags, name) for name in ("metric", "where", "baseline", "margin")}
     answer = Lab(flags.store, flags.cache).compare(*flags.methods, **asked)
     if flags.format == "json":
-        print(as_json(answer.content))
+        print(answer.render("json"))
     else:
         out.print(answer.text, markup=False)
     return 0

@@ -1,9 +1,8 @@
 """``upliftlens effects``: whom does recommending help?"""
 
 import argparse
-from pathlib import Path
 
-from upliftlens.benchmarks.system.talk import console, table_console
+from upliftlens.benchmarks.system.talk import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,20 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens effects``: whom does recommending help? A table, and a forest plot where one is asked for."""
-    from upliftlens.benchmarks.reports.drawing import check_path
-    from upliftlens.benchmarks.reports.effect_report import EXPLAINED, forest, sheet
-    from upliftlens.benchmarks.reports.effects import effects
-    from upliftlens.benchmarks.reports.sheet import render
+    from upliftlens.benchmarks.lab.lab import Lab
 
-    if flags.plot:
-        check_path(Path(flags.plot))
-    study = effects(flags.options, lambda line: console.print(line, markup=False))
-    if flags.plot:
-        forest(study, Path(flags.plot))
-    console.print(EXPLAINED, markup=False)
-    body = render(sheet(study), flags.format)
-    if isinstance(body, str):
-        print(body)
-    else:
-        table_console().print(body)
+    answer = Lab().effects(*flags.options, plot=flags.plot)
+    show(answer.render(flags.format), answer.remarks)
     return 0

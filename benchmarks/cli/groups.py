@@ -2,7 +2,7 @@
 
 import argparse
 
-from upliftlens.benchmarks.system.talk import console, table_console
+from upliftlens.benchmarks.system.talk import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,15 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens groups METHOD … --by COLUMN --metrics …``: values by group, and their differences to all others."""
     from upliftlens.benchmarks.lab.lab import Lab
-    from upliftlens.benchmarks.reports.groups import EXPLAINED
-    from upliftlens.benchmarks.reports.sheet import render
 
     lab = Lab(flags.store, flags.cache)
     answer = lab.groups(*flags.methods, by=flags.by, metrics=flags.metrics, where=flags.where)
-    console.print(EXPLAINED, markup=False)
-    body = render(answer.content, flags.format)
-    if isinstance(body, str):
-        print(body)
-    else:
-        table_console().print(body)
+    show(answer.render(flags.format), answer.remarks)
     return 0

@@ -2,11 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from typing import NoReturn
 
 from upliftlens.benchmarks.config.choices import default
-from upliftlens.causal.errors import UpliftlensError, did_you_mean
+from upliftlens.causal.errors import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,25 +30,3 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", default=cache, help=f"folder of downloaded data and compiled programs (default: {cache})"
     )
-
-
-def refuse_flags(arguments: Sequence[str]) -> None:
-    """Refuses flags where options are taken.
-
-    Raises:
-        UpliftlensError: with the way to write an option.
-    """
-    for word in arguments:
-        if word.startswith("-"):
-            raise UpliftlensError(f"{word} is no option: write option=value, without the dashes")
-
-
-def refuse_sweep(arguments: Sequence[str]) -> None:
-    """Refuses ``sweep=NAME`` where one run is meant.
-
-    Raises:
-        UpliftlensError: naming the verb that takes it.
-    """
-    for word in arguments:
-        if word.startswith("sweep=") and word != "sweep=null":
-            raise UpliftlensError(f"{word} is several runs: start it with `upliftlens sweep {word}`")

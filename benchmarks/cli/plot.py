@@ -1,10 +1,6 @@
 """``upliftlens plot``: figures of finished runs."""
 
 import argparse
-from pathlib import Path
-
-from upliftlens.benchmarks.runs.store import existing_store
-from upliftlens.benchmarks.system.talk import console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens plot KIND [METHOD …] --out FILE``: of finished runs curves, a point per method, or propensities."""
-    from upliftlens.benchmarks.reports.drawing import check_path, save
-    from upliftlens.benchmarks.reports.figures import figure_of
+    from upliftlens.benchmarks.lab.lab import Lab
 
-    check_path(Path(flags.out))
-    figure, shown = figure_of(existing_store(flags.store), flags.kind, flags.methods, flags.where, flags.x, flags.y)
-    save(figure, Path(flags.out))
-    console.print(f"{flags.out}: {shown}", markup=False)
+    asked = {name: getattr(flags, name) for name in ("where", "x", "y", "out")}
+    Lab(flags.store, flags.cache).plot(flags.kind, *flags.methods, **asked)
     return 0

@@ -1,10 +1,8 @@
 """``upliftlens results``: reads the store."""
 
 import argparse
-from functools import partial
 
-from upliftlens.benchmarks.runs.store import existing_store
-from upliftlens.benchmarks.system.talk import console, table_console
+from upliftlens.benchmarks.system.talk import show
 from upliftlens.causal.errors import UpliftlensError
 
 
@@ -30,18 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens results``: records of the store, filtered, in the format asked for."""
-    from upliftlens.benchmarks.reports.sheet import results
-    from upliftlens.benchmarks.reports.sorting import sorted_rows
+    from upliftlens.benchmarks.lab.lab import Lab
 
-    if flags.format == "json" and not flags.over and (flags.sort or flags.top):
-        raise UpliftlensError("--sort and --top arrange a table: with --format json give --over, or take csv")
-    arranged = partial(sorted_rows, by=flags.sort, top=flags.top)
-    store = existing_store(flags.store)
-    report = results(store, flags.where, flags.metrics or [], flags.format, flags.over, arranged)
-    for remark in report.remarks:
-        console.print(remark, markup=False)
-    if isinstance(report.body, str):
-        print(report.body)
-    else:
-        table_console().print(report.body)
+    lab = Lab(flags.store, flags.cache)
+    if flags.format == "json" and not flags.over:
+        if flags.sort or flags.top:
+            raise UpliftlensError("--sort and --top arrange a table: with --format json give --over, or take csv")
+        records = lab.records(flags.where)
+        show(records.render("json"), records.remarks)
+        return 0
+    answer = lab.results(flags.where, flags.metrics or (), flags.over, flags.sort, flags.top)
+    show(answer.render(flags.format), answer.remarks + (answer.legend if flags.format == "table" else ()))
     return 0

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 
-from upliftlens.benchmarks.cli.parser import refuse_sweep
-
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the configuration that the overrides choose."""
-    from upliftlens.benchmarks.sweeps.jobs import run_jobs
+    from upliftlens.benchmarks.lab.lab import Lab
 
-    refuse_sweep(arguments)
-    run_jobs("run", arguments)
+    Lab().command("run", arguments)
     return 0

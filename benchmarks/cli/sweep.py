@@ -11,7 +11,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         UpliftlensError: for a flag that shows the configuration of one run.
     """
-    from upliftlens.benchmarks.sweeps.jobs import run_jobs
+    from upliftlens.benchmarks.lab.lab import Lab
 
     for word in arguments:
         if (flag := word.partition("=")[0]) in ("--cfg", "-c", "--info", "-i"):
@@ -19,5 +19,5 @@ def run(arguments: Sequence[str]) -> int:
                 f"{flag} shows the configuration of one run, and a sweep has several: use `upliftlens run` with it, "
                 "and one value for each option"
             )
-    run_jobs("sweep", arguments)
+    Lab().command("sweep", arguments)
     return 0

@@ -15,7 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens table NAME [KEY=VALUE …]``: computes what is missing and prints it; progress on standard error."""
     from upliftlens.benchmarks.lab.lab import Lab
-    from upliftlens.benchmarks.tables.table import rendered
 
-    print(rendered(Lab(flags.store, flags.cache).table(flags.name, *flags.options).content, flags.format))
+    print(Lab(flags.store, flags.cache).table(flags.name, *flags.options).render(flags.format))
     return 0

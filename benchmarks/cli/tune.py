@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from upliftlens.benchmarks.cli.parser import refuse_flags, refuse_sweep
-from upliftlens.benchmarks.sweeps.tell import described
 from upliftlens.benchmarks.system.talk import out
 
 HELP = """upliftlens tune OPTION=VALUE ... [budget=20] [tune_seed=0]
@@ -25,19 +23,18 @@ def run(arguments: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
-    refuse_flags(arguments)
-    refuse_sweep(arguments)
-    from upliftlens.benchmarks.sweeps.tune import tune
+    from upliftlens.benchmarks.lab.lab import Lab
 
-    search, final = tune(arguments)
-    table = Table("trial", "options", escape(final.diagnostics["monitor"]), box=None, pad_edge=False)
+    trials, best = Lab().tune(*arguments)
+    search = trials.content
+    table = Table("trial", "options", escape(best.record.diagnostics["monitor"]), box=None, pad_edge=False)
     for number, trial in enumerate(search.trials, 1):
         value = f"{trial.criterion:.4f}" if trial.records else "failed"
         options = escape(" ".join(trial.changes)) or "as configured"
         table.add_row(f"{number}{' *' if number == search.best + 1 else ''}", options, value)
     out.print(table)
-    out.print(f"* best on validation rows. On the test set: {described(final)}", markup=False)
+    out.print(f"* best on validation rows. On the test set: {best.summary}", markup=False)
     again = (*arguments, *search.trials[search.best].changes)
-    best = " ".join(shlex.quote(text) for text in again if not text.startswith(("budget=", "tune_seed=")))
-    out.print(f"Again: upliftlens run {best}", markup=False)
+    words = " ".join(shlex.quote(text) for text in again if not text.startswith(("budget=", "tune_seed=")))
+    out.print(f"Again: upliftlens run {words}", markup=False)
     return 0 if all(trial.records for trial in search.trials) else 1

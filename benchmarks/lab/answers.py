@@ -1,54 +1,100 @@
 """What the Lab answers with: text for people, a DataFrame for further work, and the records behind both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import pandas as pd
+from rich.markup import escape
+from rich.table import Table as Drawn
 
-from upliftlens.benchmarks.reports.methods import Compared, as_text
+from upliftlens.benchmarks.data.card import Card, rows_of
+from upliftlens.benchmarks.data.problems import BadData
+from upliftlens.benchmarks.data.registry import Listed
+from upliftlens.benchmarks.reports.methods import Compared, as_json, as_text
+from upliftlens.benchmarks.reports.render import markdown
 from upliftlens.benchmarks.reports.sheet import Sheet, render
+from upliftlens.benchmarks.runs.records import Record, dumps, to_json
 from upliftlens.benchmarks.sweeps.search import Search
 from upliftlens.benchmarks.tables.table import Table, rendered
+from upliftlens.causal.errors import unknown
 
 Content = TypeVar("Content")
 
 
 class Answer(Generic[Content]):
-    """An answer: ``print`` shows ``text``, a notebook the table; ``content`` is what both were made of."""
+    """An answer: ``print`` shows ``text``, a notebook the table; ``content`` is what both were made of.
 
-    def __init__(self, content: Content, text: str, frame: pd.DataFrame, remarks: Sequence[str] = ()) -> None:
-        self.content, self.text, self.remarks = content, text, tuple(remarks)
-        self._frame = frame
+    ``forms``: what writes the answer, by the name of the format; ``text`` is in the first. ``remarks``: what was left
+    out, and how to read it; ``legend``: what its intervals are over.
+    """
+
+    def __init__(
+        self,
+        content: Content,
+        forms: Mapping[str, Callable[[], str | Drawn]],
+        frame: Callable[[], pd.DataFrame],
+        remarks: Sequence[str] = (),
+        legend: Sequence[str] = (),
+    ) -> None:
+        self.content, self.remarks, self.legend = content, tuple(remarks), tuple(legend)
+        self._forms, self._frame = forms, frame
+
+    @property
+    def text(self) -> str:
+        """The answer for people."""
+        return str(self.render(next(iter(self._forms))))
+
+    def render(self, form: str) -> str | Drawn:
+        """The answer in a format of the command line's ``--format``; "table", for a terminal, is a table of rich.
+
+        Raises:
+            UpliftlensError: for a format that it can't be written in.
+        """
+        if form not in self._forms:
+            raise unknown("format", form, self._forms)
+        return self._forms[form]()
 
     def to_pandas(self) -> pd.DataFrame:
-        """The answer as a DataFrame, a row per run, method, pair or cell."""
-        return self._frame.copy()
+        """The answer as a DataFrame, a row per run, method, pair, cell, data set or problem."""
+        return self._frame()
 
     def __repr__(self) -> str:
-        return "\n".join([self.text, *self.remarks]) if isinstance(self.content, Sheet) else self.text
+        remarks = () if isinstance(self.content, Table) else self.remarks  # a written table has them
+        return "\n".join(filter(None, [self.text, *remarks, *self.legend]))
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<p><small>{_escaped(remark)}</small></p>" for remark in self.remarks)
-        return self._frame.to_html(index=False, na_rep="") + notes
+        notes = "".join(f"<p><small>{_escaped(remark)}</small></p>" for remark in (*self.remarks, *self.legend))
+        return self.to_pandas().to_html(index=False, na_rep="") + notes
 
 
 def _escaped(sentence: str) -> str:
     return sentence.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def of_sheet(sheet: Sheet, remarks: Sequence[str]) -> Answer[Sheet]:
+def of_sheet(sheet: Sheet, remarks: Sequence[str], legend: Sequence[str] = ()) -> Answer[Sheet]:
     """A table of results: the columns of `upliftlens results`, and of each metric its value, lo, hi and n."""
-    lines = []
-    for row in sheet.rows:
-        parts = {
-            f"{name}{end}": value
-            for name, metric in row.metrics.items()
-            for end, value in zip(("", "/lo", "/hi", "/n"), metric, strict=True)
-        }
-        lines.append({**{name: row.cells.get(name) for name in sheet.columns}, **parts})
-    names = [f"{name}{end}" for name in sheet.metrics for end in ("", "/lo", "/hi", "/n")]
-    frame = pd.DataFrame(lines, columns=[*sheet.columns, *names])
-    return Answer(sheet, str(render(sheet, "md")), frame, remarks)
+
+    def frame() -> pd.DataFrame:
+        lines = []
+        for row in sheet.rows:
+            parts = {
+                f"{name}{end}": value
+                for name, metric in row.metrics.items()
+                for end, value in zip(("", "/lo", "/hi", "/n"), metric, strict=True)
+            }
+            lines.append({**{name: row.cells.get(name) for name in sheet.columns}, **parts})
+        names = [f"{name}{end}" for name in sheet.metrics for end in ("", "/lo", "/hi", "/n")]
+        return pd.DataFrame(lines, columns=[*sheet.columns, *names])
+
+    forms = {form: partial(render, sheet, form) for form in ("md", "table", "latex", "csv", "json")}
+    return Answer(sheet, forms, frame, remarks, legend)
+
+
+def of_records(records: Sequence[Record], remarks: Sequence[str]) -> Answer[Sequence[Record]]:
+    """Records as they are stored, a row each; nested entries are columns such as ``config.train.lr``."""
+    as_dicts = [to_json(record) for record in records]
+    return Answer(records, {"json": partial(dumps, as_dicts)}, partial(pd.json_normalize, as_dicts), remarks)
 
 
 def of_comparison(pairs: Sequence[Compared]) -> Answer[Sequence[Compared]]:
@@ -62,13 +108,18 @@ def of_comparison(pairs: Sequence[Compared]) -> Answer[Sequence[Compared]]:
         }
         for pair in pairs
     ]
-    return Answer(pairs, "\n".join(as_text(pairs)), pd.DataFrame(lines))
+    return Answer(
+        pairs,
+        {"text": lambda: "\n".join(as_text(pairs)), "json": partial(as_json, pairs)},
+        partial(pd.DataFrame, lines),
+    )
 
 
-def of_table(table: Table) -> Answer[Table]:
-    """A table of a paper or of a benchmark, a row per cell."""
-    frame = pd.DataFrame([cell._asdict() for cell in table.cells])
-    return Answer(table, rendered(table, "md"), frame, table.remarks)
+def of_table(table: Table, form: str = "md") -> Answer[Table]:
+    """A table of a paper or of a benchmark, a row per cell; its text is in the format ``form``."""
+    lines = [cell._asdict() for cell in table.cells]
+    forms = {name: partial(rendered, table, name) for name in (form, "md", "latex", "json")}
+    return Answer(table, forms, partial(pd.DataFrame, lines), table.remarks)
 
 
 class Tuned(NamedTuple):
@@ -80,7 +131,7 @@ class Tuned(NamedTuple):
 
 def of_search(search: Search) -> Answer[Search]:
     """The trials of a search, with their criterion on validation rows; NaN where a trial failed."""
-    lines = [
+    frame = pd.DataFrame(
         {
             "trial": number,
             "options": " ".join(trial.changes) or "as configured",
@@ -88,6 +139,54 @@ def of_search(search: Search) -> Answer[Search]:
             "best": number == search.best + 1,
         }
         for number, trial in enumerate(search.trials, 1)
-    ]
-    frame = pd.DataFrame(lines)
-    return Answer(search, frame.to_string(index=False), frame)
+    )
+    return Answer(search, {"text": lambda: frame.to_string(index=False)}, frame.copy)
+
+
+def of_listing(rows: Sequence[Listed]) -> Answer[Sequence[Listed]]:
+    """Known data sets, a row each."""
+    head = ["data", "users", "items", "rows", "state", "terms"]
+    numbers = (["" if n is None else f"{n:,}" for n in row[1:4]] for row in rows)
+    lines = [[row.name, *texts, row.ready, row.terms] for row, texts in zip(rows, numbers, strict=True)]
+    return Answer(
+        rows,
+        {"md": partial(markdown, head, lines), "table": partial(_drawn, lines, *head)},
+        lambda: pd.DataFrame(rows, columns=head).convert_dtypes(),
+    )
+
+
+def of_card(card: Card) -> Answer[Card]:
+    """The card of a data set, a row per fact."""
+    name, lines = card.data.name, rows_of(card)
+    return Answer(
+        card,
+        {
+            "md": partial(markdown, ("", name), lines),
+            "table": partial(_drawn, lines, title=escape(name), show_header=False),
+        },
+        partial(pd.DataFrame, lines, columns=["fact", "value"]),
+    )
+
+
+def of_check(report: BadData | None, what: str, good: str = "") -> Answer[BadData | None]:
+    """The problems of ``what``, a row each, ``more``: how many other lines have the fault; the remark sums them up, or
+    is ``good`` where there are none.
+    """
+    problems = [] if report is None else [(problem, report.more.get(problem, 0)) for problem in report.problems]
+    lines = []
+    for problem, more in problems:
+        lines += [str(problem), *[f"… and {more:,} more line{'s' * (more > 1)} with this fault"] * (more > 0)]
+    if report is not None:
+        spoken = sum(1 + more for _, more in problems)
+        shown = "" if report.count == spoken else f", the first {len(problems)} of them above"
+        good = f"{what}: {report.count:,} problem{'s' * (report.count > 1)}{shown}"
+    frame = partial(pd.DataFrame, [{**problem._asdict(), "more": more} for problem, more in problems])
+    return Answer(report, {"text": lambda: "\n".join(lines)}, frame, [good])
+
+
+def _drawn(lines: Sequence[Sequence[str]], *head: str, **style: Any) -> Drawn:
+    """A table of rich."""
+    table = Drawn(*head, **style)
+    for line in lines:
+        table.add_row(*map(escape, line))
+    return table

@@ -31,6 +31,16 @@ class Frame(NamedTuple):
         return ["data=csv", *words_of({"data": {**paths, **self.options}}, several=False)]
 
 
+def refuse_frame(data: Any) -> None:
+    """Refuses a bare DataFrame as data.
+
+    Raises:
+        UpliftlensError: with the way to say what its columns are.
+    """
+    if isinstance(data, pd.DataFrame):
+        raise UpliftlensError("data is a DataFrame: say what its columns are, data=dataset(frame, user=…, item=…)")
+
+
 def _kept(table: pd.DataFrame, cache: Path) -> Path:
     """The file of a table, named by its content.
 

@@ -3,27 +3,37 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from upliftlens.benchmarks.config.choices import default
 from upliftlens.benchmarks.config.choices import groups as config_groups
 from upliftlens.benchmarks.config.compose import prepare_overrides
-from upliftlens.benchmarks.lab.answers import Answer, Tuned, of_comparison, of_search, of_sheet, of_table
-from upliftlens.benchmarks.lab.frames import Frame
+from upliftlens.benchmarks.lab.answers import (
+    Answer,
+    Tuned,
+    of_comparison,
+    of_records,
+    of_search,
+    of_sheet,
+    of_table,
+)
+from upliftlens.benchmarks.lab.data import Data
+from upliftlens.benchmarks.lab.frames import Frame, refuse_frame
 from upliftlens.benchmarks.lab.models import defined
 from upliftlens.benchmarks.lab.run import Run
-from upliftlens.benchmarks.lab.words import words_of
+from upliftlens.benchmarks.lab.words import refuse_flags, refuse_sweep, words_of
 from upliftlens.benchmarks.reports import effect_report
+from upliftlens.benchmarks.reports.drawing import check_path, save
 from upliftlens.benchmarks.reports.effects import effects
 from upliftlens.benchmarks.reports.figures import figure_of
 from upliftlens.benchmarks.reports.groups import EXPLAINED, groups
 from upliftlens.benchmarks.reports.methods import Compared, compared, finished
-from upliftlens.benchmarks.reports.sheet import Sheet, gathered
+from upliftlens.benchmarks.reports.sheet import Sheet, gathered, selected
 from upliftlens.benchmarks.reports.sorting import sorted_rows
 from upliftlens.benchmarks.runs.opened import find_run
+from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, existing_store, readable_records
 from upliftlens.benchmarks.sweeps.jobs import run_jobs
-from upliftlens.benchmarks.sweeps.search import Search
 from upliftlens.benchmarks.sweeps.tune import tune
 from upliftlens.benchmarks.system.talk import say
 from upliftlens.benchmarks.tables.benchmark import benchmark
@@ -40,6 +50,7 @@ class Lab:
     Options are given by name, ``lab.run(data="ml-100k", model="mf", train={"lr": 0.03})``, or as the words of a
     command, ``lab.run("data=ml-100k", "train.lr=0.03")``; both make the same keys and records as the command line.
     ``data`` may be a ``dataset(frame, …)``, ``model`` a Backbone, a Solver or a class of a Flax module.
+    ``lab.data`` looks at data without a run (see ``Data``).
     Before the first run JAX is put into fixed settings (``benchmarks.system.environment.NUMERICS``).
     """
 
@@ -48,6 +59,7 @@ class Lab:
         self._folders = {name: Path(path).expanduser().absolute() for name, path in stated.items() if path is not None}
         self.store = self._folders.get("store", Path(default("store")))
         self.cache = self._folders.get("cache", Path(default("cache", "cache.yaml")).expanduser())
+        self.data = Data(self.cache)
 
     def run(self, *words: str, **options: Any) -> Run:
         """One run, or its record if it is in the store.
@@ -55,8 +67,8 @@ class Lab:
         Raises:
             UpliftlensError: for what can't be configured, and a run that failed.
         """
-        (record,) = run_jobs("run", self.words(words, options, several=False))
-        return self._run(record)
+        (run,) = self.command("run", self.words(words, options, several=False))
+        return run
 
     def sweep(self, *words: str, **options: Any) -> list[Run]:
         """Every combination of the options that have several values (lists, ranges); the same call continues.
@@ -64,7 +76,17 @@ class Lab:
         Raises:
             UpliftlensError: as ``run``; for runs that failed after the last one has ended.
         """
-        return [self._run(record) for record in run_jobs("sweep", self.words(words, options, several=True))]
+        return self.command("sweep", self.words(words, options, several=True))
+
+    def command(self, verb: Literal["run", "sweep"], words: Sequence[str]) -> list[Run]:
+        """The runs of a whole command, as it is typed; none where a flag of Hydra among its words shows something.
+
+        Raises:
+            UpliftlensError: as ``run`` and ``sweep``.
+        """
+        if verb == "run":
+            refuse_sweep(words)
+        return [self._run(record) for record in run_jobs(verb, words)]
 
     def tune(self, *words: str, **options: Any) -> Tuned:
         """Random search on validation rows (``budget`` trials), and the best trial, run in full.
@@ -72,24 +94,27 @@ class Lab:
         Raises:
             UpliftlensError: as ``run``, or if every trial failed.
         """
-        search, record = tune(self.words(words, options, several=False))
-        trials: Answer[Search] = of_search(search)
-        return Tuned(trials, self._run(record))
+        stated = self.words(words, options, several=False)
+        refuse_sweep(stated)
+        search, record = tune(stated)
+        return Tuned(of_search(search), self._run(record))
 
     def benchmark(self, *words: str, **options: Any) -> Answer[Table]:
         """Methods tuned with equal trials, run with several seeds, compared; ``budget``, ``seeds``, ``metric``,
-        ``baseline``, ``margin`` as on the command line.
+        ``baseline``, ``margin``, ``format`` as on the command line.
 
         Raises:
             UpliftlensError: as ``run``, and for methods that can't be compared.
         """
-        made, _ = benchmark(self.words(words, options, several=True))
-        return of_table(made)
+        stated = self.words(words, options, several=True)
+        refuse_sweep(stated)
+        content, asked = benchmark(stated)
+        return of_table(content, asked.format)
 
     def results(
         self,
         where: Sequence[str] | str = (),
-        metrics: Sequence[str] = (),
+        metrics: Sequence[str] | str = (),
         over: Sequence[str] | str = (),
         sort: str | None = None,
         top: int | None = None,
@@ -100,8 +125,17 @@ class Lab:
         Raises:
             UpliftlensError: for an unknown field or metric.
         """
-        sheet, _, remarks = gathered(self._store, _several(where), list(metrics), _several(over))
-        return of_sheet(sorted_rows(sheet, sort, top), remarks)
+        sheet, remarks, legend = gathered(self._store, _several(where), _several(metrics), _several(over))
+        return of_sheet(sorted_rows(sheet, sort, top), remarks, legend)
+
+    def records(self, where: Sequence[str] | str = ()) -> Answer[Sequence[Record]]:
+        """All that is stored of runs that meet the conditions, failed and running ones too; no trials unless ``where``
+        names ``trial``.
+
+        Raises:
+            UpliftlensError: for an unknown field.
+        """
+        return of_records(*selected(self._store, _several(where)))
 
     def runs(self, where: Sequence[str] | str = ()) -> list[Run]:
         """The finished runs that meet the conditions, trials left out.
@@ -109,7 +143,7 @@ class Lab:
         Raises:
             UpliftlensError: for an unknown field.
         """
-        return [self._run(record) for record in finished(readable_records(self._store), _several(where))]
+        return [self._run(record) for record in finished(readable_records(Store(self.store)), _several(where))]
 
     def open(self, key: str) -> Run:
         """The run whose key begins with ``key``.
@@ -117,7 +151,7 @@ class Lab:
         Raises:
             UpliftlensError: if none or several do.
         """
-        return self._run(find_run(readable_records(existing_store(self.store)), key))
+        return self._run(find_run(readable_records(self._store), key))
 
     def compare(
         self,
@@ -132,8 +166,7 @@ class Lab:
         Raises:
             UpliftlensError: for methods that can't be compared.
         """
-        store = existing_store(self.store)
-        return of_comparison(compared(store, methods, metric, _several(where), baseline, margin))
+        return of_comparison(compared(self._store, methods, metric, _several(where), baseline, margin))
 
     def groups(self, *methods: str, by: str, metrics: Sequence[str], where: Sequence[str] | str = ()) -> Answer[Sheet]:
         """Metrics by group of users: ``by`` a column of the data's table of users; each group against all others.
@@ -152,13 +185,19 @@ class Lab:
         """The scores of a run, as of ``Run.score``."""
         return self.open(key).score(users)
 
-    def effects(self, *words: str, **options: Any) -> Answer[Sheet]:
+    def effects(self, *words: str, plot: str | Path | None = None, **options: Any) -> Answer[Sheet]:
         """Whom does recommending help? Effects by ``features`` of users and items; options as of `upliftlens effects`.
 
+        ``plot``: a file for the forest plot.
+
         Raises:
-            UpliftlensError: for data without treatments.
+            UpliftlensError: for data without treatments, or a file that can't be written.
         """
-        study = effects([word for word in self.words(words, options, False) if not word.startswith("store=")], say)
+        if plot is not None:
+            check_path(Path(plot))
+        study = effects(self.words(words, options, several=False, folders=("cache",)), say)
+        if plot is not None:
+            effect_report.forest(study, Path(plot))
         return of_sheet(effect_report.sheet(study), [effect_report.EXPLAINED])
 
     def plot(
@@ -168,13 +207,22 @@ class Lab:
         where: Sequence[str] | str = (),
         x: str = "ndcg@10",
         y: str = "uplift@10/snips",
+        out: str | Path | None = None,
     ) -> "Figure":
         """A figure of finished runs: kind "uplift", "qini", "reliability", "scatter", "overlap" or "learning".
 
+        ``out``: a file for it, .png, .svg or .pdf.
+
         Raises:
-            UpliftlensError: for an unknown kind or method, or runs that lack what it shows.
+            UpliftlensError: for an unknown kind or method, runs that lack what it shows, or a file of another kind.
         """
-        return figure_of(self._store, kind, methods, _several(where), x, y)[0]
+        if out is not None:
+            check_path(Path(out))
+        figure, shown = figure_of(self._store, kind, methods, _several(where), x, y)
+        if out is not None:
+            save(figure, Path(out))
+            say(f"{out}: {shown}")
+        return figure
 
     def table(self, name: str, *words: str, **replaced: Any) -> Answer[Table]:
         """A paper's table, computed as far as it is not in the store; ``words``, ``replaced``: keys of its definition.
@@ -186,21 +234,27 @@ class Lab:
         overrides = [*words_of(replaced, several=False), *words]
         return of_table(table(name, Where(self.store, self.cache, say), overrides))
 
-    def words(self, words: Sequence[str], options: Mapping[str, Any], several: bool) -> list[str]:
-        """The words of a command that states ``options``, this lab's folders among them.
+    def words(
+        self,
+        words: Sequence[str],
+        options: Mapping[str, Any],
+        several: bool,
+        folders: Sequence[str] = ("store", "cache"),
+    ) -> list[str]:
+        """The words of a command that states ``options``, and those of this lab's ``folders`` that it takes.
 
         Raises:
-            UpliftlensError: for a value that no option can have.
+            UpliftlensError: for a value that no option can have, and a flag.
         """
+        refuse_flags(words)
+        refuse_frame(options.get("data"))
         plain, models = dict(options), options.get("model")
-        found: list[str] = []
+        files: list[str] = []
         if isinstance(data := plain.get("data"), Frame):
-            found += data.words(self.cache)
+            files = data.words(self.cache)
             del plain["data"]
         elif isinstance(data, list | tuple) and any(isinstance(each, Frame) for each in data):
             raise UpliftlensError("data takes one dataset(…): call it once for each")
-        elif type(data).__name__ == "DataFrame":
-            raise UpliftlensError("data is a DataFrame: say what its columns are, data=dataset(frame, user=…, item=…)")
         if models is not None and not isinstance(models, Mapping):
             names = [model if isinstance(model, str) else defined(model) for model in _listed(models)]
             if twice := [name for name in names if names.count(name) > 1]:
@@ -210,15 +264,17 @@ class Lab:
             for name in plain.keys() & config_groups():
                 if isinstance(plain[name], list | tuple):
                     raise UpliftlensError(f"{name} takes one choice in a run, not {plain[name]}: sweep takes several")
-        made = [*found, *words_of(plain, several), *words]
-        stated = [word.partition("=")[0] for word in made]
-        if twice := [name for name in stated if stated.count(name) > 1]:
+        by_name = [*files, *words_of(plain, several)]
+        stated = [word.partition("=")[0] for word in (*by_name, *words)]
+        # Words alone may repeat an option, as on the command line: the last counts.
+        if twice := [name for name in stated[: len(by_name)] if stated.count(name) > 1]:
             raise UpliftlensError(f"{twice[0]} is stated twice: state it once")
-        return [*words_of(self._folders, several=False), *made]
+        places = {name: path for name, path in self._folders.items() if name in folders}
+        return [*words_of(places, several=False), *by_name, *words]
 
     @property
     def _store(self) -> Store:
-        return Store(self.store)
+        return existing_store(self.store)
 
     def _run(self, record: Any) -> Run:
         return Run(record, self.store, self.cache)
@@ -226,7 +282,7 @@ class Lab:
     def __repr__(self) -> str:
         count = 0
         with suppress(UpliftlensError):
-            count = len(finished(readable_records(self._store), []))
+            count = len(self.runs())
         return f"Lab({str(self.store)!r}): {count} finished runs"
 
 

@@ -33,10 +33,15 @@ class Run:
         """By name, e.g. ``run.metrics["rmse"].value``, ``.lo``, ``.hi``, ``.n`` (users)."""
         return self.record.metrics
 
+    @property
+    def summary(self) -> str:
+        """Its usual metrics, in a line."""
+        return described(self.record)
+
     def __repr__(self) -> str:
         parts = (self.record.model, self.record.loss, self.record.objective)
         method = "/".join(part for part in parts if part)
-        return f"Run {self.key[:8]}: {self.record.data['name']} {method}  {described(self.record)}"
+        return f"Run {self.key[:8]}: {self.record.data['name']} {method}  {self.summary}"
 
     def recommend(
         self,

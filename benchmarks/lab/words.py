@@ -1,7 +1,7 @@
 """Options given in Python as words of a command: ``model="mf", train={"lr": 0.1}`` is ``model=mf train.lr=0.1``."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -61,3 +61,25 @@ def text(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{text(name, item)}" for key, item in value.items()) + "}"
     raise UpliftlensError(f"{name}: {type(value).__name__} is no value of an option: give text, a number or a list")
+
+
+def refuse_flags(arguments: Sequence[str]) -> None:
+    """Refuses flags where options are taken.
+
+    Raises:
+        UpliftlensError: with the way to write an option.
+    """
+    for word in arguments:
+        if word.startswith("-"):
+            raise UpliftlensError(f"{word} is no option: write option=value, without the dashes")
+
+
+def refuse_sweep(arguments: Sequence[str]) -> None:
+    """Refuses ``sweep=NAME`` where one run is meant.
+
+    Raises:
+        UpliftlensError: naming the verb that takes it.
+    """
+    for word in arguments:
+        if word.startswith("sweep=") and word != "sweep=null":
+            raise UpliftlensError(f"{word} is several runs: start it with `upliftlens sweep {word}`")

@@ -28,7 +28,7 @@ from upliftlens.benchmarks.reports.selection import (
     text,
     unmet,
 )
-from upliftlens.benchmarks.runs.records import Record, Summary, dumps, plain, to_json
+from upliftlens.benchmarks.runs.records import Record, Summary, dumps, plain
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError
 
@@ -50,42 +50,6 @@ class Sheet(NamedTuple):
     columns: list[str]
     metrics: list[str]
     rows: list[Row]
-
-
-class Answer(NamedTuple):
-    """What `upliftlens results` prints: ``body`` (text, or a table of rich) to stdout, ``remarks`` to stderr."""
-
-    body: str | Table
-    remarks: list[str]
-
-
-def results(
-    store: Store,
-    where: Sequence[str],
-    metrics: Sequence[str],
-    form: Format,
-    over: Sequence[str],
-    arranged: Callable[[Sheet], Sheet] = lambda sheet: sheet,
-) -> Answer:
-    """The store's records that meet all conditions, in the given form.
-
-    ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold;
-    empty gives a row per run. ``arranged``: sorts or cuts the table. Trials of a search are left out unless a condition
-    names ``trial``. The remarks list unreadable files and what was left out.
-
-    Raises:
-        UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
-    """
-    averaged = bool(over)
-    if form == "json" and not averaged:
-        records, remarks = selected(store, where)
-        return Answer(dumps([to_json(record) for record in records]), remarks)
-    sheet, records, remarks = gathered(store, where, metrics, over)
-    if form == "table" and any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
-        remarks += _of_intervals(records, averaged)
-        if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
-            remarks.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
-    return Answer(render(arranged(sheet), form), remarks)
 
 
 def selected(store: Store, where: Sequence[str]) -> tuple[list[Record], list[str]]:
@@ -111,12 +75,14 @@ def selected(store: Store, where: Sequence[str]) -> tuple[list[Record], list[str
 
 def gathered(
     store: Store, where: Sequence[str], metrics: Sequence[str], over: Sequence[str]
-) -> tuple[Sheet, list[Record], list[str]]:
-    """The table of the records that meet all conditions, a row per fit or averaged ``over`` fields; the records that
-    are in it, and remarks.
+) -> tuple[Sheet, list[str], list[str]]:
+    """The table of the records that meet all conditions; remarks on what was left out; what its intervals are over.
+
+    ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold;
+    empty gives a row per fit.
 
     Raises:
-        UpliftlensError: as ``results``.
+        UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
     """
     records, remarks = selected(store, where)
     n_runs, records = len(records), once_per_fit(records, metrics)
@@ -139,7 +105,12 @@ def gathered(
         sheet = summarise(readable, over, metrics, lambda record: per_user[record.key])
     else:
         sheet = runs(records, metrics)
-    return sheet, records, [*remarks, *of_worlds(records, sheet.metrics)]
+    legend = []
+    if any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
+        legend = _of_intervals(records, bool(over))
+        if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
+            legend.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
+    return sheet, [*remarks, *of_worlds(records, sheet.metrics)], legend
 
 
 def _of_intervals(records: Sequence[Record], averaged: bool) -> list[str]:

@@ -1,6 +1,6 @@
 """Messages and progress bars for the user: on standard error, so that standard output holds results only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.progress import Progress as Bars
+from rich.table import Table
 from rich.text import Text
 
 Epoch = dict[str, float]
@@ -42,6 +43,16 @@ def table_console() -> Console:
     """Standard output, wide enough for a table."""
     plain = Console(highlight=False)
     return plain if plain.is_terminal and plain.width >= 110 else Console(highlight=False, width=WIDTH)
+
+
+def show(body: str | Table, remarks: Iterable[str] = ()) -> None:
+    """Prints a result, text as it is or a table wide enough to be read, after its ``remarks`` on standard error."""
+    for remark in remarks:
+        say(remark)
+    if isinstance(body, str):
+        print(body)
+    else:
+        table_console().print(body)
 
 
 def say(sentence: str) -> None:

@@ -27,7 +27,7 @@ WORDS = (
 )
 
 
-MAIN = ("cli", "sweeps", "config", "runs", "training")
+MAIN = ("cli", "lab", "sweeps", "config", "runs", "training")
 
 
 def level(top, room):
@@ -105,7 +105,7 @@ def walked(request, tmp_path_factory):
 
 def test_the_compiled_step_is_called_through_every_room_once(walked):
     _, stacks = walked
-    rooms = [("benchmarks", room) for room in ("cli", "sweeps", "runs", "training")]
+    rooms = [("benchmarks", room) for room in ("cli", "lab", "sweeps", "runs", "training")]
     assert stacks and all(stack == rooms for stack in stacks)
 
 
@@ -124,5 +124,6 @@ def test_config_is_passed_once_between_sweeps_and_runs(option, walked):
     calls, _ = walked
     steps = [(caller and caller[1], room) for caller, (top, room) in calls[option] if room in MAIN]
     entered = without_repeats([(caller, room) for caller, room in steps if caller != room])
-    assert entered[:4] == [(None, "cli"), ("cli", "sweeps"), ("sweeps", "config"), ("sweeps", "runs")]
+    assert entered[:3] == [(None, "cli"), ("cli", "lab"), ("lab", "sweeps")]
+    assert entered[3:5] == [("sweeps", "config"), ("sweeps", "runs")]
     assert without_repeats([room for _, room in steps]).count("config") == 1, "visited again, after another room"

@@ -17,12 +17,12 @@ from rich.console import Console
 
 from upliftlens import configs
 from upliftlens.benchmarks import data
-from upliftlens.benchmarks.cli.data import card_table, listing_table
 from upliftlens.benchmarks.config import plugins as installed_registry
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.data import registry
 from upliftlens.benchmarks.data.card import rows_of
 from upliftlens.benchmarks.data.dataset import Dataset, Features
+from upliftlens.benchmarks.lab.answers import of_card, of_listing
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import interactions
 
@@ -161,12 +161,12 @@ def test_a_broken_plugin_is_named(installed: None, message: str) -> None:
 
 def test_tables_render(tmp_path: Path) -> None:
     console = Console(width=200, record=True, file=StringIO())
-    console.print(listing_table(data.listing(tmp_path)))
+    console.print(of_listing(data.listing(tmp_path)).render("table"))
     config = data.configure(
         "synthetic", ["data.n_users=30", "data.n_items=20", "data.ratings_per_user=5", "data.test_per_user=2"]
     )
     card = data.card(data.load(config, tmp_path))
-    console.print(card_table(card))
+    console.print(of_card(card).render("table"))
     text = console.export_text()
     assert "32,000,204" in text and "generated (draw 0)" in text and "60 rows, missing at random" in text
 

@@ -13,6 +13,7 @@ from studies import OPTIONS, logged
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.lab.lab import Lab
 from upliftlens.benchmarks.reports.effect_features import features
 from upliftlens.benchmarks.reports.effects import _first_log, _halves, _predictions, effects, study
 from upliftlens.causal.errors import UpliftlensError
@@ -234,7 +235,9 @@ def test_the_verb_writes_every_format_and_the_figure(tmp_path, capsys):
     assert main([*words, "--format", "json", "correction=bh"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["metrics"]["effect"]["n"] == 150
     assert main([*words, "--format", "md"]) == 0
-    assert "| group | 1 | 4500 |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    answer = Lab(tmp_path / "runs", tmp_path).effects(*WORLD, "data.heterogeneity=2")
+    assert "| group | 1 | 4500 |" in printed and printed == f"{answer.text}\n"
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from shell import call
 from stored import METRICS, record
 
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.lab.lab import Lab
 from upliftlens.benchmarks.reports.selection import columns, metric_names, query
-from upliftlens.benchmarks.reports.sheet import render, results, runs, shown, summarise
+from upliftlens.benchmarks.reports.sheet import render, runs, shown, summarise
 from upliftlens.benchmarks.runs.records import Failure, Record, Summary
 from upliftlens.benchmarks.runs.store import Store, claim, open_store, save_failure, save_run
 from upliftlens.causal.errors import UpliftlensError
@@ -172,11 +173,10 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_json_is_the_records_themselves(store: Store) -> None:
-    answer = results(store, ["seed=1"], [], "json", [])
-    assert isinstance(answer.body, str)
-    (content,) = json.loads(answer.body)
+    answer = Lab(store.root).records("seed=1")
+    (content,) = json.loads(answer.text)
     assert content["key"] == "a1" and content["metrics"]["rmse"] == {"value": 0.9, "lo": 0.85, "hi": 0.95, "n": 7}
-    assert answer.remarks == []
+    assert answer.remarks == () and answer.to_pandas()["config.train.lr"].tolist() == [0.001]
 
 
 def text_of(body: Any) -> str:
@@ -188,27 +188,26 @@ def text_of(body: Any) -> str:
 def test_the_table_shows_failed_and_running_runs(store: Store) -> None:
     save_failure(store, record("f0", seed=7), ValueError("loss is [red]NaN"), "trace")
     with claim(store, "runs", "r0", print, record("r0", status="running", metrics={}, seed=8)):
-        table = text_of(results(store, [], [], "table", []).body)
+        table = text_of(Lab(store.root).results().render("table"))
     lines = {line.split()[0]: line for line in table.splitlines()[2:] if line.strip()}
     assert lines["a0"].split()[1:6] == ["done", "mf", "0.01", "0", "0.900"]
     assert "0.900 [0.850, 0.950]" in lines["a0"]
     assert "failed" in lines["f0"] and "ValueError:" in lines["f0"]
-    whole = str(results(store, [], [], "csv", []).body)
+    whole = str(Lab(store.root).results().render("csv"))
     assert "ValueError: loss is [red]NaN" in whole and "traceback.txt" in whole
     assert lines["r0"].split()[1:] == ["running", "mf", "0.01", "8"]
 
 
 def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
-    empty = Store(tmp_path / "nothing")
     for form, body in (("json", "[]"), ("csv", "run,model"), ("md", "| run | model |\n| --- | --- |")):
-        answer = results(empty, ["model=mf"], ["rmse"][:0], form, [])  # type: ignore[arg-type]
-        assert answer.body == body
+        answer = getattr(Lab(tmp_path), "records" if form == "json" else "results")("model=mf")
+        assert answer.render(form) == body
         assert len(answer.remarks) == 1 and "No runs in" in answer.remarks[0] and "upliftlens run" in answer.remarks[0]
 
 
 def test_no_match_and_damage_are_remarked(store: Store) -> None:
     (store.root / "runs" / "a0" / "record.json").write_text("{")
-    answer = results(store, ["seed=5"], [], "md", [])
+    answer = Lab(store.root).results("seed=5")
     parts = ("skipped", "None of the 1 runs", "No run has seed=5: there is: ")
     assert all(part in remark for part, remark in zip(parts, answer.remarks, strict=True))
 
@@ -268,9 +267,7 @@ def test_means_of_a_store_in_json(tmp_path: Path) -> None:
     some, arrays = members(3, 10, np.random.default_rng(2))
     for item in some:
         save_run(store, item, arrays[item.key])
-    answer = results(store, [], [], "json", ["seed"])
-    assert isinstance(answer.body, str)
-    (row,) = json.loads(answer.body)
+    (row,) = json.loads(str(Lab(store.root).results(over="seed").render("json")))
     assert row["runs"] == "3" and row["metrics"]["rmse"]["lo"] < row["metrics"]["rmse"]["value"]
 
 
