@@ -13,7 +13,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints one or two lines and leaves with 2."""
-        typed = message.removeprefix("unrecognized arguments: ").split()
+        unknown = "unrecognized arguments: "
+        typed = message.removeprefix(unknown).split() if message.startswith(unknown) else []
         choices = (action.choices for action in self._actions if isinstance(action.choices, dict))
         parsers = [self, *(parser for of_verb in choices for parser in of_verb.values())]
         known = {option for parser in parsers for option in parser._option_string_actions}

@@ -13,7 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", required=True, metavar="FILE", help="a .csv or .tsv file with the columns user and item, raw ids"
     )
-    parser.add_argument("--out", required=True, metavar="FILE", help="the same columns and prediction: .csv or .tsv")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="the same columns and prediction, not clipped to the scale of ratings: .csv or .tsv",
+    )
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -35,6 +40,10 @@ def run(flags: argparse.Namespace) -> int:
         raise UpliftlensError(
             f"--pairs {pairs} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, table))}"
         )
+    if "prediction" in table:
+        raise UpliftlensError(f"--pairs {pairs} has a column prediction, which the result needs: rename it")
+    if file.resolve() == pairs.resolve():
+        raise UpliftlensError(f"--out {file} is the file of --pairs: give another name")
     opened = Lab(flags.store, flags.cache).open(flags.run)
     table["prediction"] = opened.predict(list(table["user"]), list(table["item"]))
     write(table, file)

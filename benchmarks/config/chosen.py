@@ -73,6 +73,11 @@ def define(model: Backbone | Solver, source: Callable[[], str]) -> bool:
     return True
 
 
+def in_python(name: str) -> bool:
+    """Whether a model was defined in Python, in this process."""
+    return name in _DEFINED
+
+
 def chosen(config: str, section: Mapping[str, Any]) -> Entry:
     """The plugin that a section of a configuration chooses, by its name; a model with a file by that, data by a format.
 

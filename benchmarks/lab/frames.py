@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from upliftlens.benchmarks.lab.words import words_of
@@ -74,9 +75,9 @@ def dataset(
 ) -> Frame:
     """A data set from a DataFrame with a row per interaction: the names of its columns, ``value=None`` without ratings.
 
-    ``items``, ``users``: tables with a row for each, by the same column of ids (or one called id); their other columns
-    are titles and features (see docs/data.md). ``time``: seconds since 1970, or dates. ``scale``: lowest and highest
-    rating (1 and 5), ``relevance``: the rating from which an item is liked (4).
+    ``items``, ``users``: tables with a row for each, by the same column of ids (or one called id, or the first); their
+    other columns are titles and features (see docs/data.md). ``time``: seconds since 1970, or dates. ``scale``: lowest
+    and highest rating (1 and 5), ``relevance``: the rating from which an item is liked (4).
 
     Raises:
         UpliftlensError: for a missing column, an empty cell, or a rating or time that is no number, naming the row.
@@ -109,8 +110,9 @@ def _table(table: pd.DataFrame, side: str, column: str, role: str) -> pd.DataFra
     """A table of items or users, its column of ids called as that of the log is written."""
     if not isinstance(table, pd.DataFrame):
         raise UpliftlensError(f"{side}= takes a pandas DataFrame, not a {type(table).__name__}")
-    if (named := column if column in table.columns else "id") not in table.columns:
-        raise unknown(f"column of the table of {side}", column, table.columns)
+    if not len(table.columns):
+        raise UpliftlensError(f"{side}= has no column: it needs one of ids")
+    named = next((name for name in (column, "id") if name in table.columns), table.columns[0])
     return table.assign(**{named: _checked(table[named], role, named)}).rename(columns={named: role})
 
 
@@ -127,8 +129,10 @@ def _checked(column: pd.Series, role: str, name: str) -> pd.Series:
         return naive.astype("datetime64[s]").astype("int64")
     if role in ("rating", "time"):
         if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+            bad = pd.to_numeric(column, errors="coerce").isna() | column.map(lambda cell: isinstance(cell, str | bool))
+            row = int(np.argmax(bad)) if bad.any() else 0
             raise UpliftlensError(
-                f"column {name}, row {column.index[0]}: {column.iloc[0]!r} is no number (the column's type is "
+                f"column {name}, row {column.index[row]}: {column.iloc[row]!r} is no number (the column's type is "
                 f"{column.dtype}). Fix: numbers, as of pd.to_numeric(frame['{name}']) or .astype(float)"
             )
         return column

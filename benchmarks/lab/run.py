@@ -1,6 +1,6 @@
 """A finished run in Python: its metrics, and what its trained model says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Run:
         user: Any = None,
         k: int = 10,
         *,
-        users: Sequence[Any] | None = None,
+        users: Sequence[Any] | Any = None,
         history: Sequence[str] | str | None = None,
     ) -> pd.DataFrame:
         """The ``k`` best items for a raw user id, for several ``users``, for somebody new who liked the items of a
@@ -67,8 +67,7 @@ class Run:
             names = [history] if isinstance(history, str) else [str(name) for name in history]
             lines = recommend.recommend_for(self._opened, names, k, quiet)
         else:
-            asked = users if user is None else [user]
-            raw = None if asked is None else [str(name) for name in asked]
+            raw = None if user is users is None else list(map(str, _several(users if user is None else user)))
             lines = recommend.recommend(self._opened, raw, k, quiet)
         return pd.DataFrame(lines, columns=list(recommend.Recommended._fields))
 
@@ -90,7 +89,7 @@ class Run:
         Raises:
             UpliftlensError: for an unknown user.
         """
-        asked = [users] if isinstance(users, str | int) else list(users)
+        asked = _several(users)
         values = predict.scores(self._opened, [str(user) for user in asked], quiet)
         return pd.DataFrame(values, index=asked, columns=self._opened.prepared.dataset.items["id"].astype(str))
 
@@ -100,9 +99,14 @@ class Run:
         Raises:
             UpliftlensError: for unknown users or items.
         """
-        asked, things = ([ids] if isinstance(ids, str | int) else list(ids) for ids in (users, items))
+        asked, things = _several(users), _several(items)
         return predict.predict(self._opened, list(map(str, asked)), list(map(str, things)), quiet)
 
     @cached_property
     def _opened(self) -> Opened:
         return opened(self.record, self._folders, quiet)
+
+
+def _several(ids: Any) -> list[Any]:
+    """Raw ids, of which a single one may be given."""
+    return [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else list(ids)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from upliftlens.benchmarks.config.chosen import in_python
 from upliftlens.benchmarks.config.compose import composed, configured, prepare_overrides
 from upliftlens.benchmarks.config.overrides import swept
 from upliftlens.benchmarks.config.typed import typed
@@ -206,5 +207,9 @@ def _trials(methods: Sequence[Method]) -> list[str]:
 
 def _again(method: Method, seeds: int) -> str:
     """The command that repeats a row."""
-    words = (text for text in (*method.words, f"seed=range(0,{seeds})") if not text.startswith("budget="))
+    stated = [text for text in method.words if not text.startswith("budget=")]
+    if in_python(method.runs.records[0].model):
+        others = ", ".join(repr(text) for text in stated if not text.startswith("model="))
+        return f"{method.name} again, where its class is: lab.sweep({others}, model=CLASS, seed=range({seeds}))"
+    words = (*stated, f"seed=range(0,{seeds})")
     return f"{method.name} again: upliftlens sweep {' '.join(map(quote, words))}"

@@ -20,3 +20,10 @@ def test_a_word_that_is_no_option_gets_one_line_that_says_how_to_write_it(words,
     assert main(words) == 1
     error = capsys.readouterr().err
     assert expected in error and len(error.splitlines()) == 1
+
+
+def test_two_flags_that_exclude_each_other_are_no_typo(capsys):
+    with pytest.raises(SystemExit):
+        main(["recommend", "abc", "--user", "1", "--history", "Heat"])
+    said = capsys.readouterr().err
+    assert "not allowed with argument --user" in said and "did you mean" not in said

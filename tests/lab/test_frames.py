@@ -45,6 +45,8 @@ def test_tables_of_items_and_users_are_those_of_files(frame, tmp_path, capsys):
     films = pd.DataFrame({"what": range(20), "title": [f"Film {n}" for n in range(20)], "genre": ["a", "b"] * 10})
     people = pd.DataFrame({"id": np.arange(30.0), "age": range(30)})
     mine = ul.dataset(frame, "who", "what", "stars", items=films, users=people)
+    first = ul.dataset(frame, "who", "what", "stars", items=films.rename(columns={"what": "film"}), users=people)
+    assert first.tables["items"].equals(mine.tables["items"]), "the first column, where none has the name"
     run = lab.run(*FAST, data=mine, model="mf_features")
     assert run.recommend(user=7, k=1)["title"].str.startswith("Film ").all()
     for name, table in (("log", frame.rename(columns={"stars": "rating"})), ("films", films), ("people", people)):
@@ -54,7 +56,7 @@ def test_tables_of_items_and_users_are_those_of_files(frame, tmp_path, capsys):
     assert lab.run(*words).key == run.key and lab.run(*words[:-1], "model=mf").key != run.key
     capsys.readouterr()
     for wrong, said in (
-        ({"items": films.rename(columns={"what": "wat"})}, "unknown column of the table of items 'what'"),
+        ({"items": pd.DataFrame(index=range(3))}, "items= has no column"),
         ({"users": [1]}, "users= takes a pandas DataFrame, not a list"),
         ({"users": people.assign(id=np.where(people["id"] == 3, np.nan, 1.0))}, "column id, row 3: empty"),
     ):
@@ -76,6 +78,11 @@ def test_tables_of_items_and_users_are_those_of_files(frame, tmp_path, capsys):
             lambda frame: frame.assign(stars=frame["stars"].astype(str)),
             {},
             r"is no number.*pd.to_numeric\(frame\['stars'\]",
+        ),
+        (
+            lambda frame: frame.assign(stars=frame["stars"].astype(object).where(frame.index != 3, "x")),
+            {},
+            "row 3: 'x' is no number",
         ),
         (lambda frame: frame.assign(stars=np.where(frame.index == 3, np.nan, 1.0)), {}, "column stars, row 3: empty"),
         (lambda frame: frame.assign(who=frame["who"].where(frame.index != 3)), {}, "column who, row 3: empty"),

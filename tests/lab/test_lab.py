@@ -98,10 +98,18 @@ def test_a_run_scores_predicts_and_recommends(lab, capsys, tmp_path):
     places = ("--store", str(lab.store), "--cache", str(lab.cache))
     assert main(["predict", run.key, "--pairs", str(pairs), "--out", str(out), *places]) == 0
     assert pd.read_csv(out)["prediction"].tolist() == pytest.approx(predicted.tolist(), rel=1e-6)
-    for fault, said in (("user\n1\n", "has no column item"), ("user,item\nnobody,0\n", "has no user 'nobody'")):
+    for fault, said in (
+        ("user\n1\n", "has no column item"),
+        ("user,item\nnobody,0\n", "has no user 'nobody'"),
+        ("user,item,prediction\n3,0,1\n", "has a column prediction"),
+    ):
         pairs.write_text(fault)
         assert main(["predict", run.key, "--pairs", str(pairs), "--out", str(out), *places]) == 1
         assert said in capsys.readouterr().err
+    assert main(["predict", run.key, "--pairs", str(out), "--out", str(out), *places]) == 1
+    out.write_text("user,item\n3,0\n")
+    assert main(["predict", run.key, "--pairs", str(out), "--out", str(out), *places]) == 1
+    assert "is the file of --pairs: give another name" in capsys.readouterr().err
     with pytest.raises(ul.UpliftlensError, match="has no user '99'; its 40 ids run from '0' to '39'"):
         run.score([99])
     with pytest.raises(ul.UpliftlensError, match="2 users and 1 items make no pairs"):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 from shell import TINY
@@ -79,11 +80,18 @@ def test_a_class_trains_and_is_compared_and_found_again(tmp_path):
     assert (first.record.model, first.record.config["model"]["dim"]) == ("dots", 3) and len(
         first.recommend(user=1)
     ) == 10
+    assert first.recommend(users=1).equals(first.recommend(user=1)) and len(first.score(np.int64(1))) == 1
     assert lab.run(*TINY, model=Dots).record.created == first.record.created
     assert lab.run(*TINY, model=ul.Backbone("dots", Options, Dots)).key == first.key
     assert lab.run(*TINY, model=Dots, **{"model.dim": 2}).key != first.key
     lab.sweep(*TINY, model=[Dots, "popularity"], seed=range(2))
     assert len(lab.compare("dots", "popularity", where="config.model.dim!=2").to_pandas()) == 1
+    table = repr(lab.benchmark(*TINY, "seeds=2", "budget=1", model=[Dots, "popularity"]))
+    assert (
+        "dots/squared/naive again, where its class is: lab.sweep('data=synthetic'," in table
+        and "model=CLASS, seed=range(2))" in table
+    )
+    assert "popularity again: upliftlens sweep" in table
 
 
 def test_a_cell_is_another_model_after_any_edit_that_it_reads(cell):
