@@ -209,7 +209,7 @@ def _again(method: Method, seeds: int) -> str:
     """The command that repeats a row."""
     stated = [text for text in method.words if not text.startswith("budget=")]
     if in_python(method.runs.records[0].model):
-        others = ", ".join(repr(text) for text in stated if not text.startswith("model="))
+        others = ", ".join(repr(text) for text in stated if not text.startswith(("model=", "store=", "cache=")))
         return f"{method.name} again, where its class is: lab.sweep({others}, model=CLASS, seed=range({seeds}))"
     words = (*stated, f"seed=range(0,{seeds})")
     return f"{method.name} again: upliftlens sweep {' '.join(map(quote, words))}"
