@@ -40,9 +40,9 @@ WIDTH = 140
 
 
 def table_console() -> Console:
-    """Standard output, wide enough for a table."""
+    """Standard output, wide enough for a table; a pipe as wide as ``COLUMNS`` says, if that is more."""
     plain = Console(highlight=False)
-    return plain if plain.is_terminal and plain.width >= 110 else Console(highlight=False, width=WIDTH)
+    return plain if plain.width >= (110 if plain.is_terminal else WIDTH) else Console(highlight=False, width=WIDTH)
 
 
 def show(body: str | Table, remarks: Iterable[str] = ()) -> None:

@@ -108,7 +108,7 @@ def padding_that_looks_real(data):
     pad, blank = log.weight == 0, shown.weight == 0
     assert pad.any() and blank.any()
     log = replace(log, item=jnp.where(pad, 3, log.item), value=jnp.where(pad, 5.0, log.value))
-    like = {"user": USERS - 1, "item": 3, "treated": 1.0, "outcome": 1.0, "propensity": 0.5}
+    like = {"user": USERS - 1, "item": 3, "treated": True, "value": 1.0, "propensity": 0.5}
     shown = replace(shown, **{name: jnp.where(blank, item, getattr(shown, name)) for name, item in like.items()})
     return replace(data, log=log, recommendations=shown)
 

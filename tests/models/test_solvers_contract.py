@@ -15,8 +15,8 @@ from uplift_logs import random_log
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.config.plugins import names as registered
 from upliftlens.benchmarks.splits.uplift_parts import recommendations
-from upliftlens.causal.interactions import interactions, padded, take
-from upliftlens.models.contract import Hyper, Method, Recommendations, Solver, TrainingData
+from upliftlens.causal.interactions import Interactions, interactions, padded, take
+from upliftlens.models.contract import Hyper, Method, Solver, TrainingData
 
 N_USERS, N_ITEMS = 23, 17
 TRACED = {
@@ -83,11 +83,11 @@ def _scores(name: str, state: Any, data: TrainingData) -> np.ndarray:
     return np.asarray(jax.jit(method.score)(state, data, asked(method, data, range(N_USERS))))
 
 
-def _looks_real(rows: Recommendations) -> Recommendations:
+def _looks_real(rows: Interactions) -> Interactions:
     """Its rows of weight 0 as those of a pair that was recommended and taken."""
     fake = rows.weight == 0
     assert fake.any()
-    like = {"user": 3, "item": 3, "treated": 1, "outcome": 1, "propensity": 1}
+    like = {"user": 3, "item": 3, "treated": True, "value": 1, "propensity": 1}
     return replace(rows, **{name: jnp.where(fake, value, getattr(rows, name)) for name, value in like.items()})
 
 
