@@ -52,10 +52,11 @@ def interactions(
     treated: Array | None = None,
     propensity: Array | None = None,
 ) -> Interactions:
-    """Host-side record from any integer and float arrays, each row with weight 1.
+    """Host-side record from any integer and float arrays [N], each row with weight 1.
 
     Raises:
-        UpliftlensError: if the columns differ in length, an id is out of range, or a value is not finite.
+        UpliftlensError: if the columns differ in length, an id is out of range, a value is not finite, or only one of
+            ``treated`` and ``propensity`` is given.
     """
     user, item = np.asarray(user, np.int32), np.asarray(item, np.int32)
     value = np.asarray(value, np.float32)
@@ -69,6 +70,11 @@ def interactions(
     if time is not None:
         time = np.asarray(time)
         time = time.astype(np.float64 if time.dtype.kind == "f" else np.int64)
+    if (treated is None) != (propensity is None):
+        raise UpliftlensError("treated and propensity go together: give both or none")
+    for name, column in {"time": time, "treated": treated, "propensity": propensity}.items():
+        if column is not None and np.shape(column) != user.shape:
+            raise UpliftlensError(f"{name} must be as long as user, {len(user)} rows, got shape {np.shape(column)}")
     if treated is not None:
         treated, propensity = np.asarray(treated, bool), np.asarray(propensity, np.float64)
     weight = np.ones(len(user), np.float32)

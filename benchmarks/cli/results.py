@@ -32,7 +32,7 @@ def run(flags: argparse.Namespace) -> int:
 
     lab = Lab(flags.store, flags.cache)
     if flags.format == "json" and not flags.over:
-        if flags.sort or flags.top:
+        if flags.sort or flags.top is not None:
             raise UpliftlensError("--sort and --top arrange a table: with --format json give --over, or take csv")
         records = lab.records(flags.where)
         show(records.render("json"), records.remarks)

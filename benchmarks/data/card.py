@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.data.dataset import Dataset
-from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.effects.treatment import treatment_propensity, without_overlap
 from upliftlens.causal.inequality import gini
 from upliftlens.causal.interactions import Interactions, take
 
@@ -67,7 +67,7 @@ def card(data: Dataset) -> Card:
             int(z.sum()),
             (float(log.value[z].mean(dtype=np.float64)), float(log.value[~z].mean(dtype=np.float64))),
             (float(e.min()), float(e.max())),
-            int(((e <= 0) | (e >= 1)).sum()),
+            int(without_overlap(log).sum()),
             data.estimated,
             3 if data.redrawn else 1,
         )

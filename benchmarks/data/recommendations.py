@@ -16,8 +16,7 @@ from upliftlens.benchmarks.data.ratings import as_text, read_columns
 from upliftlens.benchmarks.data.scan import SEPARATORS, Checks, Layout, cells_of
 from upliftlens.benchmarks.data.tables import with_tables
 from upliftlens.benchmarks.system.talk import Say
-from upliftlens.causal.effects.treatment import action_propensity, overlap, treatment_propensity
-from upliftlens.causal.effects.treatment import uplift_log as treatment_log
+from upliftlens.causal.effects.treatment import action_propensity, checked_log, overlap, treatment_propensity
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import Interactions, interactions
 from upliftlens.causal.propensities.treatment import additive_logistic, one_arm
@@ -83,8 +82,9 @@ def read_log(files: Files, config: UpliftLogConfig) -> Raw:
             )
         log = with_absent(log, file)
     user, item = (pd.factorize(log[side])[0].astype(np.int32) for side in ("user", "item"))
-    size, done = (int(user.max()) + 1, int(item.max()) + 1), _UNKNOWN if given is None else log["propensity"].to_numpy()
-    rows = interactions(user, item, log["value"].to_numpy(), *size, None, log["treated"].to_numpy(), done)
+    action_p = np.full(len(log), _UNKNOWN) if given is None else log["propensity"].to_numpy()
+    size = (int(user.max()) + 1, int(item.max()) + 1)
+    rows = interactions(user, item, log["value"].to_numpy(), *size, None, log["treated"].to_numpy(), action_p)
     columns_to_check = "data.columns.treated" if given is None else "data.columns.treated and data.columns.propensity"
     check_log(rows, file, f"check {columns_to_check}")
     if given is None:
@@ -154,7 +154,7 @@ def check_log(rows: Interactions, where: str, fix: str) -> None:
     """
     columns = (rows.user, rows.item, np.asarray(rows.treated), rows.value, treatment_propensity(rows))
     try:
-        overlap(treatment_log(*columns, rows.n_users, rows.n_items))
+        overlap(checked_log(*columns, rows.n_users, rows.n_items))
     except UpliftlensError as error:
         raise UpliftlensError(f"{where}: {error}. Fix: {fix}") from error
     if not (rows.value > 0).any():

@@ -21,7 +21,7 @@ from upliftlens.benchmarks.data.obtain import in_cache
 from upliftlens.benchmarks.data.problems import BadData
 from upliftlens.benchmarks.system.environment import fix_numerics
 from upliftlens.benchmarks.system.talk import Say
-from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.effects.treatment import without_overlap
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 _NAME_OF_FILE = {
@@ -109,10 +109,9 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
     """
     fix_numerics()
     dataset: Dataset = _source(config).value.load(config, Path(cache).expanduser(), say)
-    if say is not None and dataset.has_treatments:
-        e = treatment_propensity(dataset.log)
-        if out := int(((e <= 0) | (e >= 1)).sum()):
-            say(f"{dataset.name}: {out:,} of {len(e):,} rows have propensity 0 or 1 and are left out of estimates")
+    if say is not None and dataset.has_treatments and (out := int(without_overlap(dataset.log).sum())):
+        rows = f"{out:,} of {len(dataset.log):,} rows"
+        say(f"{dataset.name}: {rows} have propensity 0 or 1 and are left out of estimates")
     return dataset
 
 

@@ -63,7 +63,7 @@ def evaluate(method: Method, state: Any, data: TrainingData, test: HeldOut, conf
         "cold_test_pairs": int(exam.cold.sum()),
         "relevant_pairs": len(exam.targets.row),
         "seen_test_pairs": exam.targets.overlap,
-        **({"moments": len(exam.owner)} if test.each else {}),
+        **({"moments": len(exam.owner)} if test.each_moment else {}),
     }
     return Evaluation(users, statistics, summaries(statistics, config.interval), absent, counts, method.random)
 
@@ -111,7 +111,7 @@ def _impossible(chosen: Chosen, method: Method, exam: Exam, config: MetricsConfi
     if method.link not in metric.links:
         links = " or a ".join(sorted(metric.links))
         return f"{metric.name} is for methods that predict a {links}, this one gives a {method.link}"
-    if exam.held.each and metric.evidence in ("imputed", *KINDS):
+    if exam.held.each_moment and metric.evidence in ("imputed", *KINDS):
         return "it is about one moment per user, and split.moments=each asks at several"
     if metric.evidence in KINDS:
         return lacking(metric.evidence, exam.held.effects, config.uplift)
@@ -167,7 +167,7 @@ def _measure(
     for name, metric, cutoff, _ in chosen:
         known = (weighted if metric.weighted else evidence)[metric.evidence]
         sums, crossed = crossed_sums(metric, known, cutoff) if by_item else (metric.sums(known, cutoff), None)
-        if exam.held.each and metric.evidence in ("ranks", "lists"):
+        if exam.held.each_moment and metric.evidence in ("ranks", "lists"):
             sums = summed(metric, sums, exam.owner, len(users))
         statistics[name] = Statistic(units, sums, metric.reduce, metric.without, crossed)
     return statistics
@@ -205,7 +205,7 @@ def _trimmed(evidence: Mapping[Evidence, Any], exam: Exam, inside: np.ndarray) -
 
 
 def _imputed(method: Method, state: Any, data: TrainingData, exam: Exam, pairs: Pairs) -> Imputed:
-    """The same, with the method's prediction and an outcome model for every pair."""
+    """The pairs, with the method's and an outcome model's prediction for every pair, f32[n_users, n_items]."""
     assert exam.outcome is not None
     rows = exam.held.rows
     users, items = np.divmod(np.arange(pairs.n_pairs), rows.n_items)

@@ -15,7 +15,7 @@ from upliftlens.benchmarks.evaluation.ranking import tie_order
 from upliftlens.benchmarks.metrics.metric import Evidence, Logged, Ranked, UpliftOptions
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.effects.outcome_means import outcome_means
-from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.effects.treatment import treatment_propensity, without_overlap
 from upliftlens.causal.interactions import Interactions
 from upliftlens.causal.worlds.potential import ranks
 from upliftlens.models.contract import Link
@@ -45,10 +45,9 @@ def lacking(kind: Evidence, effects: Effects, options: UpliftOptions | None) -> 
         return "these rows do not say what was recommended"
     if kind in _OF_LOG and options is None:
         return "its options are not stated: use metrics=uplift"
-    if kind in _OF_LOG and effects.log is not None:
-        e = treatment_propensity(effects.log)
-        if not ((e > 0) & (e < 1)).any():
-            return f"no overlap: all {len(e)} rows have propensity 0 or 1 ({int((e >= 1).sum())} always recommended)"
+    if kind in _OF_LOG and effects.log is not None and without_overlap(effects.log).all():
+        always = int((treatment_propensity(effects.log) >= 1).sum())
+        return f"no overlap: all {len(effects.log)} rows have propensity 0 or 1 ({always} always recommended)"
     if kind == "logged+history" and not effects.history:  # None, or empty
         return "no log was trained on, and outcomes can't be predicted from the tested log itself"
     if kind in ("logged+truth", "truth", "realised") and not (effects.world and effects.world.knows_effects):

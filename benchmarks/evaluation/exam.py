@@ -1,4 +1,4 @@
-"""What is asked of a method: held out rows, the moments and candidates to rank, and what it is told of the users."""
+"""What is asked of a method: held out rows, the moments and candidates to rank, and what it is given of the users."""
 
 from typing import Literal, NamedTuple
 
@@ -35,8 +35,8 @@ class HeldOut(NamedTuple):
     ``effects``: what is known of the effects of recommendations. With a log of recommendations its users are ranked
     for as well, and no seen item is a candidate: the candidates must not depend on the held out outcomes.
     ``weights``: of the rows, for metrics that are weighted by propensities. ``shown``: rows before the moment of users
-    whom the method was not trained on; then all users are such users. ``each``: a user is asked for at the time of each
-    row (``timeline``), not at one moment after all training rows.
+    whom the method was not trained on; then all users are such users. ``each_moment``: a user is asked for at the time
+    of each row (``timeline``), not at one moment after all training rows.
     """
 
     rows: Interactions
@@ -47,14 +47,16 @@ class HeldOut(NamedTuple):
     effects: Effects = Effects()
     weights: PairWeights = PairWeights(None, "the rows come without propensities")
     shown: Interactions | None = None
-    each: bool = False
+    each_moment: bool = False
 
 
 class Exam(NamedTuple):
-    """Held out rows without padding (``held``): which are positive, the position of their user in ``users`` i[U], where
-    ``known`` has their ``moment`` i[N], what to rank, the user of each row of it (``owner`` i[R]), and what the method
-    is told.
+    """Held out rows without padding (``held``) and what is asked about them.
 
+    ``positive`` bool[N]: which rows are. ``users`` i[U], ascending; ``row`` i[N]: the position of a row's user there;
+    ``moment`` i[N]: the place of a row's moment in ``known``, what the method is given; ``targets``: the R lists to
+    rank; ``owner`` i[R]: the position of each list's user. ``outcome``: fitted to training rows, where a metric
+    imputes.
     ``cold`` bool[N], of the rows, and ``cold_targets`` bool[P], of the relevant pairs: no row of the user, or of the
     item, was trained on. ``inside`` bool[N]: the rows that trimming leaves, None for all.
     """
@@ -74,7 +76,7 @@ class Exam(NamedTuple):
 
 
 def exam_of(held: HeldOut, method: Method, data: TrainingData) -> Exam:
-    """What the method is asked, and told, for held out rows."""
+    """What the method is asked, and given, for held out rows."""
     real = np.asarray(held.rows.weight) > 0
     rows, weights = take(held.rows, real), held.weights
     if weights.propensity is not None:
@@ -84,18 +86,18 @@ def exam_of(held: HeldOut, method: Method, data: TrainingData) -> Exam:
         return np.ones(len(part), bool) if held.feedback == "implicit" else np.asarray(part.value) >= held.relevance
 
     positive = relevant(rows)
-    log, moment, told = held.effects.log, np.asarray(rows.user), np.zeros(rows.n_users, bool)
-    if held.each:
+    log, moment, has_history = held.effects.log, np.asarray(rows.user), np.zeros(rows.n_users, bool)
+    if held.each_moment:
         line = timeline(rows, held.seen)
         to_rank, known = targets_at(line, rows, positive), moments_at(method, data, line, relevant(line.log))
-        moment, told = line.of_row, line.end > line.begin
+        moment, has_history = line.of_row, line.end > line.begin
     else:
         to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
         known = moments(method, data, to_rank.users, held.shown, None if held.shown is None else relevant(held.shown))
         if held.shown is not None:
-            told[held.shown.user] = True
+            has_history[held.shown.user] = True
     users, owner = np.unique(to_rank.users, return_inverse=True)
-    of_pair = to_rank.users[to_rank.row], to_rank.item, told[to_rank.moment[to_rank.row]]
+    of_pair = to_rank.users[to_rank.row], to_rank.item, has_history[to_rank.moment[to_rank.row]]
     return Exam(
         held=held._replace(rows=rows, weights=weights),
         positive=positive,
@@ -104,7 +106,7 @@ def exam_of(held: HeldOut, method: Method, data: TrainingData) -> Exam:
         moment=moment,
         targets=to_rank,
         owner=owner,
-        cold=is_cold(data.log, rows.user, rows.item, told[moment]),
+        cold=is_cold(data.log, rows.user, rows.item, has_history[moment]),
         cold_targets=is_cold(data.log, *of_pair),
         inside=None if weights.kept is None else weights.kept.of(rows.user, rows.item),
         known=known,

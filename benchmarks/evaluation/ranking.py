@@ -32,7 +32,7 @@ _CHUNK = 512  # positives per call: one compiled program whatever their number; 
 
 
 class Targets(NamedTuple):
-    """R rows to rank for, a user or a moment of one each, their relevant pairs, and what is no candidate; host arrays.
+    """R lists to rank, each for a user or for a moment of a user, their relevant pairs, and what is no candidate.
 
     ``users`` i[R] ascending; ``moment`` i[R]: where ``Moments`` has each row. Relevant pairs ``row`` i64[P], ``item``
     i64[P], sorted by row. The items ``hidden`` [begin_r, end_r), i[R] each, are no candidates of row r, unless

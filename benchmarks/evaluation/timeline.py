@@ -86,10 +86,10 @@ def moments_at(method: Method, data: TrainingData, line: Timeline, relevant: np.
     new = ~trained[line.user] & (method.new_users is not None)
     before = line.end - line.begin
 
-    def told(reach: Reach | None) -> np.ndarray:
+    def given(reach: Reach | None) -> np.ndarray:
         return before if reach == "all" else np.minimum(before, reach or 0)
 
-    count = np.where(new, told(method.new_users), told(method.history))
+    count = np.where(new, given(method.new_users), given(method.history))
     longest = int(count.max(initial=0))
     user = np.where(new, -1, line.user)
     length = width(longest) if "all" in (method.history, method.new_users) else longest

@@ -34,7 +34,7 @@ class Data:
         """The data set, fetched, verified and read: ``.log`` holds the interactions, ``.items`` and ``.users`` tables.
 
         Raises:
-            UpliftlensError: for an unknown name or option, and data that can't be had or are wrong.
+            UpliftlensError: for an unknown name or option, and data that can't be loaded or are wrong.
         """
         return load(self._configured(data, words, options), self._cache, talk.say)
 
@@ -52,7 +52,7 @@ class Data:
         """What is wrong with a file, line by line; ``content`` is None where nothing is. ``say`` takes remarks.
 
         Raises:
-            UpliftlensError: for an unknown name or option, and data that can't be had.
+            UpliftlensError: for an unknown name or option, and data that can't be loaded.
         """
         config = self._configured(data, words, options)
         if path := getattr(config, "path", None):

@@ -22,6 +22,7 @@ from upliftlens.benchmarks.lab.frames import Frame, refuse_frame
 from upliftlens.benchmarks.lab.models import defined
 from upliftlens.benchmarks.lab.run import Run
 from upliftlens.benchmarks.lab.words import refuse_flags, refuse_sweep, words_of
+from upliftlens.benchmarks.metrics.registry import is_metric
 from upliftlens.benchmarks.reports import effect_report
 from upliftlens.benchmarks.reports.drawing import check_path, save
 from upliftlens.benchmarks.reports.effects import effects
@@ -41,6 +42,8 @@ from upliftlens.benchmarks.tables.table import Table, Where, table
 from upliftlens.causal.errors import UpliftlensError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -156,34 +159,49 @@ class Lab:
     def compare(
         self,
         *methods: str,
-        metric: str = "ndcg@10",
+        metric: str | None = None,
         where: Sequence[str] | str = (),
         baseline: str | None = None,
         margin: float | None = None,
     ) -> Answer[Sequence[Compared]]:
         """Methods, paired over users and seeds, all with all or each with a ``baseline``.
 
+        ``metric`` may stand after the methods, ``compare("mf", "ials", "recall@10")``; ndcg@10 where none is stated.
+
         Raises:
             UpliftlensError: for methods that can't be compared.
         """
-        return of_comparison(compared(self._store, methods, metric, _several(where), baseline, margin))
+        if metric is None and methods and is_metric(methods[-1]):
+            *methods_alone, metric = methods
+        else:
+            methods_alone = list(methods)
+        named = metric or "ndcg@10"
+        return of_comparison(compared(self._store, methods_alone, named, _several(where), baseline, margin))
 
-    def groups(self, *methods: str, by: str, metrics: Sequence[str], where: Sequence[str] | str = ()) -> Answer[Sheet]:
+    def groups(
+        self, *methods: str, by: str, metrics: Sequence[str] | str, where: Sequence[str] | str = ()
+    ) -> Answer[Sheet]:
         """Metrics by group of users: ``by`` a column of the data's table of users; each group against all others.
 
         Raises:
             UpliftlensError: for an unknown method, metric or column, or a column without groups.
         """
-        sheet = groups(self._store, self.cache, methods, by, metrics, _several(where), say)
+        sheet = groups(self._store, self.cache, methods, by, _several(metrics), _several(where), say)
         return of_sheet(sheet, [EXPLAINED])
 
-    def recommend(self, key: str, **asked: Any) -> Any:
-        """The lists of a run; ``asked``: as of ``Run.recommend``."""
-        return self.open(key).recommend(**asked)
+    def recommend(
+        self, key: str, user: Any = None, k: int = 10, *, history: Sequence[str] | str | None = None
+    ) -> "pd.DataFrame":
+        """The lists of the run whose key begins with ``key``, as of ``Run.recommend``."""
+        return self.open(key).recommend(user, k, history=history)
 
-    def score(self, key: str, users: Sequence[Any]) -> Any:
+    def score(self, key: str, users: Any) -> "pd.DataFrame":
         """The scores of a run, as of ``Run.score``."""
         return self.open(key).score(users)
+
+    def predict(self, key: str, users: Any, items: Any) -> "np.ndarray":
+        """The predictions of a run, as of ``Run.predict``."""
+        return self.open(key).predict(users, items)
 
     def effects(self, *words: str, plot: str | Path | None = None, **options: Any) -> Answer[Sheet]:
         """Whom does recommending help? Effects by ``features`` of users and items; options as of `upliftlens effects`.
@@ -230,7 +248,7 @@ class Lab:
         Raises:
             UpliftlensError: for an unknown table or key, or a run that fails.
         """
-        prepare_overrides([])
+        prepare_overrides([])  # registers installed plugins and fixes the settings of JAX
         overrides = [*words_of(replaced, several=False), *words]
         return of_table(table(name, Where(self.store, self.cache, say), overrides))
 
@@ -276,7 +294,7 @@ class Lab:
     def _store(self) -> Store:
         return existing_store(self.store)
 
-    def _run(self, record: Any) -> Run:
+    def _run(self, record: Record) -> Run:
         return Run(record, self.store, self.cache)
 
     def __repr__(self) -> str:

@@ -48,26 +48,25 @@ class Run:
         user: Any = None,
         k: int = 10,
         *,
-        users: Sequence[Any] | Any = None,
         history: Sequence[str] | str | None = None,
     ) -> pd.DataFrame:
-        """The ``k`` best items for a raw user id, for several ``users``, for somebody new who liked the items of a
-        ``history`` (ids or titles, oldest first), or for all users; without what the model knows of them.
+        """The ``k`` best items for a raw user id, or for several, for somebody new who liked the items of a ``history``
+        (ids or titles, oldest first), or for all users; without what the model knows of them.
 
         Columns: user, rank, item, title, score.
 
         Raises:
             UpliftlensError: for an unknown user or item, or a model that can't serve new users.
         """
-        if not isinstance(k, int):
+        if isinstance(k, bool) or not isinstance(k, int | np.integer):
             raise UpliftlensError(f"k={k!r} must be a whole number")
-        if history is not None and (user is not None or users is not None):
-            raise UpliftlensError("history is of somebody who is not in the data: give it without user or users")
+        k = int(k)
+        if history is not None and user is not None:
+            raise UpliftlensError("history is of somebody who is not in the data: give it without user")
         if history is not None:
-            names = [history] if isinstance(history, str) else [str(name) for name in history]
-            lines = recommend.recommend_for(self._opened, names, k, quiet)
+            lines = recommend.recommend_for(self._opened, list(map(str, _several(history))), k, quiet)
         else:
-            raw = None if user is users is None else list(map(str, _several(users if user is None else user)))
+            raw = None if user is None else list(map(str, _several(user)))
             lines = recommend.recommend(self._opened, raw, k, quiet)
         return pd.DataFrame(lines, columns=list(recommend.Recommended._fields))
 

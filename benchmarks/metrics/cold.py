@@ -22,15 +22,15 @@ from upliftlens.causal.interactions import Array, Interactions
 from upliftlens.causal.intervals import Sums
 
 
-def is_cold(log: Interactions, user: Array, item: Array, told: np.ndarray | None = None) -> np.ndarray:
-    """bool[N]: pairs (user i[N], item i[N]) whose user, or whose item, has no row in the training log; a user of whose
-    rows the method is ``told`` some, bool[N], is not cold.
+def is_cold(log: Interactions, user: Array, item: Array, has_history: np.ndarray | None = None) -> np.ndarray:
+    """bool[N]: pairs (user i[N], item i[N]) whose user, or whose item, has no row in the training log; a user of whom
+    the method is given rows (``has_history`` bool[N]) is not cold.
     """
     trained = np.asarray(log.weight) > 0
     users, items = (np.asarray(column)[trained] for column in (log.user, log.item))
     known_users, known_items = np.zeros(log.n_users, bool), np.zeros(log.n_items, bool)
     known_users[users], known_items[items] = True, True
-    known = known_users[np.asarray(user)] | (False if told is None else told)
+    known = known_users[np.asarray(user)] | (False if has_history is None else has_history)
     return ~(known & known_items[np.asarray(item)])
 
 

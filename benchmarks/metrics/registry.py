@@ -103,6 +103,14 @@ def choose(name: str) -> Chosen:
     return Chosen(name, metric, float(cutoff), code)
 
 
+def is_metric(name: str) -> bool:
+    """Whether a name is that of a metric, with its cut-off where it needs one."""
+    try:
+        return bool(choose(name))
+    except UpliftlensError:
+        return False
+
+
 def at(base: str, cutoff: str) -> str:
     """A metric's name with its cut-off in place: ``at("uplift/snips", "@10")`` is "uplift@10/snips"."""
     stem, slash, variant = base.partition("/")

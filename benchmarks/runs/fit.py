@@ -226,8 +226,8 @@ def held_out(
     What is ``shown`` of new users has been seen, too.
     """
     rows, seen = consumed(rows), seen if shown is None else concatenate(seen, shown)
-    dataset, each = prepared.dataset, prepared.split.each_moment
-    return HeldOut(rows, seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights, shown, each)
+    dataset, at_each = prepared.dataset, prepared.split.each_moment
+    return HeldOut(rows, seen, dataset.relevance, dataset.scale, dataset.feedback, effects, weights, shown, at_each)
 
 
 def pair_weights(exposed: Exposure | None, part: Part, rows: Interactions, *names: str) -> PairWeights:

@@ -11,7 +11,7 @@ from upliftlens.benchmarks.data.config import UpliftLogConfig
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.recommendations import estimated
 from upliftlens.benchmarks.splits.kinds import Part, Split
-from upliftlens.causal.effects.treatment import treatment_propensity
+from upliftlens.causal.effects.treatment import without_overlap
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import Interactions, padded, take
 from upliftlens.models.contract import TrainingData
@@ -78,14 +78,13 @@ def estimated_without_test(dataset: Dataset, parts: Split, options: UpliftLogCon
     )
 
 
-def described(log: Interactions, estimated: bool) -> dict[str, int | str]:
+def described(log: Interactions, fitted: bool) -> dict[str, int | str]:
     """A tested log in a record: its rows, treated rows, rows without overlap, and the source of its propensities."""
-    e = treatment_propensity(log)
     return {
         "rows": len(log),
         "treated": int(np.count_nonzero(log.treated)),
-        "without_overlap": int(((e <= 0) | (e >= 1)).sum()),
-        "propensities": "estimated" if estimated else "recorded",
+        "without_overlap": int(without_overlap(log).sum()),
+        "propensities": "estimated" if fitted else "recorded",
     }
 
 

@@ -39,6 +39,12 @@ class Overlap(NamedTuple):
     never: int
 
 
+def without_overlap(log: Interactions) -> np.ndarray:
+    """bool[N]: the rows with e = 0 or 1."""
+    e = treatment_propensity(log)
+    return np.asarray((e <= 0) | (e >= 1))
+
+
 def _in_unit_interval(name: str, column: np.ndarray) -> None:
     bad = ~((column >= 0) & (column <= 1))  # NaN compares false, so it counts as bad
     if bad.any():
@@ -46,7 +52,7 @@ def _in_unit_interval(name: str, column: np.ndarray) -> None:
         raise UpliftlensError(f"{name} must lie in [0, 1]: row {row} has {column[row]} ({int(bad.sum())} such rows)")
 
 
-def uplift_log(
+def checked_log(
     user: np.ndarray,
     item: np.ndarray,
     treated: np.ndarray,
@@ -55,7 +61,7 @@ def uplift_log(
     n_users: int,
     n_items: int,
 ) -> Interactions:
-    """A checked log from columns of equal length; ``propensity`` is e = P(Z = 1), in [0, 1], rounded to float32.
+    """A checked log from columns [N]; ``propensity`` is e = P(Z = 1), in [0, 1], rounded to float32.
 
     Raises:
         UpliftlensError: if the columns differ in length, are empty, or hold an id outside of the universe, a treatment

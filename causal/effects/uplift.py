@@ -71,9 +71,9 @@ def uniform_policy(lists: np.ndarray, n_items: int) -> np.ndarray:
     return np.divide(member, member.sum(axis=1, keepdims=True), out=member, where=member > 0)
 
 
-def logged_policy(propensity: np.ndarray) -> np.ndarray:
+def logged_policy(e: np.ndarray) -> np.ndarray:
     """π f64[U, I] of the logging policy: an item's share e/Σ_i e of what the user is expected to be recommended."""
-    e = propensity.astype(np.float64)
+    e = e.astype(np.float64)
     total = e.sum(axis=1, keepdims=True)
     return np.divide(e, total, out=np.zeros(e.shape), where=total > 0)
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from upliftlens.causal.effects.treatment import uplift_log
+from upliftlens.causal.effects.treatment import checked_log
 from upliftlens.causal.errors import UpliftlensError, unknown
 from upliftlens.causal.interactions import Interactions
 
@@ -146,7 +146,7 @@ def draw(world: PotentialWorld, seed: int) -> Interactions:
     """
     treated, with_it, without = _sampled(world, seed)
     n_users, n_items = world.mu1.shape
-    return uplift_log(
+    return checked_log(
         np.repeat(np.arange(n_users, dtype=np.int32), n_items),
         np.tile(np.arange(n_items, dtype=np.int32), n_users),
         treated.ravel(),

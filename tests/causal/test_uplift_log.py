@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from uplift_logs import dense
 
 from upliftlens.benchmarks.splits.uplift_parts import recommendations
-from upliftlens.causal.effects.treatment import action_propensity, overlap, treatment_propensity, uplift_log
+from upliftlens.causal.effects.treatment import action_propensity, checked_log, overlap, treatment_propensity
 from upliftlens.causal.effects.uplift import inverse_propensity
 from upliftlens.causal.interactions import Interactions, interactions, take
 
@@ -25,7 +25,7 @@ GOOD: dict[str, Any] = {
 
 
 def make(**changes: Any) -> Interactions:
-    return uplift_log(**{**GOOD, **changes})
+    return checked_log(**{**GOOD, **changes})
 
 
 def test_a_good_log_keeps_its_columns() -> None:
@@ -102,3 +102,16 @@ def test_a_log_without_any_overlap_is_refused() -> None:
 def test_a_clipping_constant_outside_of_its_range_is_refused(chi: float) -> None:
     with pytest.raises(ValueError, match="chi"):
         inverse_propensity(make(), chi)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"treated": [True, False]}, "treated and propensity go together"),
+        ({"treated": [True], "propensity": [0.5, 0.5]}, r"treated must be as long as user, 2 rows, got shape \(1,\)"),
+        ({"time": [1, 2, 3]}, "time must be as long as user"),
+    ],
+)
+def test_columns_of_another_length_are_refused(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        interactions([0, 1], [0, 1], [1, 1], 2, 2, **columns)

@@ -200,3 +200,16 @@ def test_both_ways_of_scoring_agree():
     users = jnp.arange(USERS)
     pairs = np.stack([module(users, jnp.full(USERS, item)) for item in range(ITEMS)], axis=1)
     np.testing.assert_allclose(module.score_all(users), pairs, atol=1e-6)
+
+
+def test_choices_are_those_of_the_yaml_files():
+    """A row for each group, which names every file of its folder and nothing else."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text("docs/choices.md"), re.MULTILINE))
+    for group, row in rows.items():
+        files = {path.stem for path in (ROOT / "configs" / group).glob("[!_]*.yaml")}
+        if group == "split":
+            files -= {"u2", "u3", "u4"}  # named as u1 … u5
+        words = {word for word in re.findall(r"`([^`]+)`", row) if "=" not in word and "." not in word}
+        assert words - {"train"} == files - {"train"} or words == files, (group, words ^ files)
+    folders = {path.name for path in (ROOT / "configs").iterdir() if path.is_dir() and list(path.glob("[!_]*.yaml"))}
+    assert folders - rows.keys() <= {"table"}

@@ -61,7 +61,7 @@ def state(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measured(data, seen, rows, weights, names=NAMES, block=5):
-    held = HeldOut(rows, seen, 3, (1, 5), "explicit", each=True)
+    held = HeldOut(rows, seen, 3, (1, 5), "explicit", each_moment=True)
     return evaluate(METHOD, weights, data, held, config(names, block))
 
 

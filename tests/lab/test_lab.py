@@ -74,6 +74,8 @@ def test_results_and_comparisons_say_what_the_commands_say(lab, capsys):
     (line,) = answer.to_pandas().to_dict("records")
     assert (line["first_method"], line["second_method"]) == ("mf", "item_knn")
     assert line["verdict"].startswith("the same")
+    by_place = lab.compare("mf", "item_knn", "recall@10").to_pandas()["metric"].tolist()
+    assert by_place == ["recall@10"] and lab.compare("mf", "item_knn").to_pandas()["metric"].tolist() == ["ndcg@10"]
 
 
 def test_a_run_scores_predicts_and_recommends(lab, capsys, tmp_path):
@@ -87,7 +89,9 @@ def test_a_run_scores_predicts_and_recommends(lab, capsys, tmp_path):
     assert lists["score"].is_monotonic_decreasing and lists["rank"].tolist() == [1, 2, 3, 4, 5]
     everyone = run.recommend(k=5)
     assert len(everyone) == 200 and everyone[everyone["user"] == "3"]["item"].tolist() == lists["item"].tolist()
-    assert run.recommend(users=[5, 3], k=1)["user"].tolist() == ["5", "3"]
+    assert run.recommend(user=[5, 3], k=1)["user"].tolist() == ["5", "3"]
+    same = lab.recommend(run.key[:8], 3, 5), lab.score(run.key, [3]), lab.predict(run.key, 3, scores.columns[0])
+    assert same[0].equals(lists) and same[1].equals(run.score(3)) and len(same[2]) == 1
     names = scores.columns[:4]
     predicted = run.predict([3] * 4, names)
     assert np.argsort(predicted).tolist() == np.argsort(scores.iloc[0, :4].to_numpy()).tolist(), "squared: score + mean"

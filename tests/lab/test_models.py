@@ -80,7 +80,10 @@ def test_a_class_trains_and_is_compared_and_found_again(tmp_path):
     assert (first.record.model, first.record.config["model"]["dim"]) == ("dots", 3) and len(
         first.recommend(user=1)
     ) == 10
-    assert first.recommend(users=1).equals(first.recommend(user=1)) and len(first.score(np.int64(1))) == 1
+    assert (
+        first.recommend(user=np.int64(1), k=np.int64(10)).equals(first.recommend(user=1))
+        and len(first.score(np.int64(1))) == 1
+    )
     assert lab.run(*TINY, model=Dots).record.created == first.record.created
     assert lab.run(*TINY, model=ul.Backbone("dots", Options, Dots)).key == first.key
     assert lab.run(*TINY, model=Dots, **{"model.dim": 2}).key != first.key

@@ -43,6 +43,28 @@ RUNS: dict[str, tuple[str, ...]] = {
     "propensity given": (*WORLD, "data.misspecification=0.3", "objective=ips", "propensity=given"),
     "propensity of metrics only": (*WORLD, "propensity=popularity", "metrics.names=[rmse,rmse/ips,rmse/snips,rmse/dr]"),
     **{f"split {name}": (*WORLD, f"split={name}") for name in ("leave_last", "temporal", "given")},
+    "split new_users": (*WORLD, "split=new_users", "model=ease"),
+    "split temporal, each moment": (*WORLD, "split=temporal", "split.moments=each", "model=item_knn"),
+    "split files": (
+        "data=files",
+        "data.train=train.txt",
+        "data.test=test.txt",
+        "data.layout=adjacency",
+        "split=files",
+        "model=ease",
+    ),
+    "model user_knn": (*WORLD, "model=user_knn", "model.history=graded"),
+    "model rp3beta": (*WORLD, "model=rp3beta"),
+    "objective stable_dr_given": (*WORLD, "objective=stable_dr_given", "propensity=popularity"),
+    "objective escm2_dr_given": (
+        *WORLD,
+        "objective=escm2_dr_given",
+        "model=mlp",
+        "loss=logistic",
+        "propensity=popularity",
+    ),
+    "data csv, tables": ("data=csv", "data.path=ratings.csv", "data.items=films.csv", "model=two_tower"),
+    "metrics uplift, all candidates": (*UPLIFT, "model=ials", "metrics=uplift", "metrics.uplift.candidates=all"),
     "split kfold, other fold": (*WORLD, "split.fold=3", "split.seed=7"),
     "data grid": (*GRID, *IPS),
     "data uplift-synthetic": (*UPLIFT, "loss=bpr"),
@@ -108,3 +130,8 @@ def write_files(folder: Path) -> None:
     np.savetxt(coat / "propensities.ascii", np.where(seen, 0.6, 0.4), "%.2f")
     (folder / "backbone.py").write_text(BACKBONE)
     (folder / "solver.py").write_text(SOLVER)
+    for name, rows in (("train", rated[::2]), ("test", rated[1::2])):
+        lists = [" ".join(str(i) for u, i, _, _ in rows if u == user) for user in range(20)]
+        (folder / f"{name}.txt").write_text("".join(f"{user} {items}\n" for user, items in enumerate(lists)))
+    films = [f"i{i},Film {i},{'ab'[i % 2]},{1990 + i}" for i in range(15)]
+    (folder / "films.csv").write_text("\n".join(["item,title,genre,year", *films]) + "\n")
