@@ -11,6 +11,8 @@ from upliftlens.causal.inequality import gini
 from upliftlens.causal.interactions import Interactions, take
 
 TEST_KINDS: dict[str | None, str] = {"mar": "missing at random (MAR)", "mnar": "missing not at random (MNAR)"}
+YEAR_2200 = 7_258_118_400  # in seconds since 1970
+UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}  # to a second
 LEVELS = 12  # more distinct ratings than this are shown in ten equal bins
 
 
@@ -115,7 +117,7 @@ def rows_of(facts: Card) -> list[tuple[str, str]]:
         ("ratings", "  ".join(f"{level}: {share:.1%}" for level, share in facts.ratings)),
         ("per user", _spoken(facts.per_user)),
         ("per item", _spoken(facts.per_item)),
-        ("time span", "no times" if facts.span is None else f"{facts.span[0]} to {facts.span[1]} (UTC)"),
+        ("time span", _period(facts)),
         (
             "own test set",
             "none" if data.test is None else f"{len(data.test):,} rows, {TEST_KINDS[data.test_kind]}",
@@ -149,6 +151,21 @@ def _span(log: Interactions) -> tuple[str, str] | None:
         return None
     first, last = (_date(int(moment)) for moment in (log.time.min(), log.time.max()))
     return first, last
+
+
+def _period(facts: Card) -> str:
+    if facts.span is None or facts.log.time is None:
+        return "no times"
+    return f"{facts.span[0]} to {facts.span[1]} ({remark_on_times(facts.log.time) or 'UTC'})"
+
+
+def remark_on_times(time: np.ndarray) -> str:
+    """A sentence on times whose median, read as seconds since 1970, lies beyond the year 2200; or ""."""
+    middle = float(np.median(time)) if len(time) else 0.0
+    if middle <= YEAR_2200:
+        return ""
+    fits = (f"look like {unit}: divide by {count:,}" for unit, count in UNITS.items() if middle <= YEAR_2200 * count)
+    return f"read as seconds, the times lie beyond the year 2200; they {next(fits, 'are no seconds')}"
 
 
 def _date(seconds: int) -> str:

@@ -13,7 +13,7 @@ from upliftlens.benchmarks.data.contract import DataSource, file_source
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.features import Column, Kind
 from upliftlens.benchmarks.data.files import Files, open_files
-from upliftlens.benchmarks.data.problems import Problem, refuse
+from upliftlens.benchmarks.data.problems import Problem, beginning, refuse
 from upliftlens.benchmarks.data.ratings import REPEATS, TYPE, as_text, read_ratings
 from upliftlens.benchmarks.data.scan import SEPARATORS, Layout
 from upliftlens.benchmarks.data.tables import featured, read_cells, with_tables
@@ -101,6 +101,9 @@ def read_files(files: Files, config: FilesConfig) -> Raw:
 
     Where ``data.path`` is a file and no part is named, it is the log, and there is no test set. The user is told of a
     guess at adjacency, lines without an item, and test rows of users or items without another row.
+
+    Raises:
+        BadData: with every problem of a file, such as another layout than that of the training file.
     """
     say = files.say or (lambda line: None)
     if files.chosen and config.train is None and config.test is None:
@@ -108,11 +111,14 @@ def read_files(files: Files, config: FilesConfig) -> Raw:
     else:
         paths = {part: files.need(path) for part, path in _named(config).items()}
     layout: str = config.layout
-    if layout == "auto":
-        text = as_text(files.read(paths["train"]), files.label(paths["train"]), config.encoding)
-        layout = _layout_of(text, config)
-        if layout == "adjacency":
-            say(f"{paths['train']} is read as lines of a user and their items (data.layout=adjacency)")
+    texts: dict[str, str] = {}
+    if layout in ("auto", "adjacency"):
+        texts = {path: as_text(files.read(path), files.label(path), config.encoding) for path in paths.values()}
+        if layout == "auto":
+            layout = _layout_of(texts[paths["train"]], config)
+            if layout == "adjacency":
+                say(f"{paths['train']} is read as lines of a user and their items (data.layout=adjacency)")
+        refuse(_of_another_layout(texts, layout, config, files))
     if layout == "adjacency" and config.feedback == "explicit":
         raise UpliftlensError("lines of a user and their items hold no ratings: leave out data.feedback=explicit")
     tables = {}
@@ -120,7 +126,7 @@ def read_files(files: Files, config: FilesConfig) -> Raw:
         if layout != "adjacency":
             tables[part] = read_ratings(files, path, _columns_of(config, layout), config)
             continue
-        tables[part], without = _adjacency(files, path, config)
+        tables[part], without = _adjacency(texts[path], files.label(path), config)
         if without:
             say(f"{path}: {len(without):,} lines name a user and no item, the first is line {without[0]}")
     log = pd.concat([table for part, table in tables.items() if part != "test"], ignore_index=True)
@@ -179,9 +185,30 @@ def _layout_of(text: str, config: FilesConfig) -> str:
     cells = line.split(separator)
     if any(map(TYPE.search, cells)):
         return "recbole"
-    header = config.header and {config.columns.user, "user"} & set(cells)
     widths = {len(line.split()) for line in lines}
-    return "adjacency" if separator == " " and len(widths) > 1 and not header else "delimited"
+    return "adjacency" if separator == " " and len(widths) > 1 and not _header_of(cells, config) else "delimited"
+
+
+def _header_of(cells: list[str], config: FilesConfig) -> bool:
+    """Whether the first line of a file names its columns."""
+    return config.header and not {config.columns.user, "user"}.isdisjoint(cells)
+
+
+def _of_another_layout(texts: dict[str, str], layout: str, config: FilesConfig, files: Files) -> Iterator[Problem]:
+    """A problem for each file, by its path, that isn't laid out as the first one, the training file."""
+    train, *others = texts
+    for path in others:
+        line, seen = texts[path].split("\n", 1)[0], _layout_of(texts[path], config)
+        same = seen == layout
+        if layout == "adjacency" and seen == "delimited":  # as lines with equally many items are, too
+            mark = next((mark for mark in SEPARATORS.values() if mark.strip() and mark in line), "")
+            # A separator may be a part of ids: then the training file holds it, too.
+            same = mark in texts[train] and not _header_of(line.split(), config)
+        if line.strip() and not same:
+            what = f"the first line is '{beginning(line)}', and {train} has another layout: {layout}"
+            fix = "write all files in the same layout"
+            fix += ", or state it with data.layout= if it was guessed wrong" if config.layout == "auto" else ""
+            yield Problem(files.label(path), 1, None, what, fix)
 
 
 def _columns_of(config: FilesConfig, layout: str) -> Layout:
@@ -192,10 +219,13 @@ def _columns_of(config: FilesConfig, layout: str) -> Layout:
     return Layout(separator, header, user, item, columns.value, columns.time, integer_ids=False, adjustable=True)
 
 
-def _adjacency(files: Files, path: str, config: FilesConfig) -> tuple[pd.DataFrame, list[int]]:
-    """A row of value 1 for each item that stands behind a line's user; and the numbers of the lines without an item."""
-    file = files.label(path)
-    text = as_text(files.read(path), file, config.encoding).rstrip("\n")
+def _adjacency(text: str, file: str, config: FilesConfig) -> tuple[pd.DataFrame, list[int]]:
+    """A row of value 1 for each item that stands behind a line's user; and the numbers of the lines without an item.
+
+    Raises:
+        BadData: for a blank line, a pair twice, or lines that are not laid out like this (``_no_lists``).
+    """
+    text = text.rstrip("\n")
     if not text.strip():
         refuse([Problem(file, None, None, "the file is empty", "give the file that holds the interactions")])
     lines = [line.split() for line in text.split("\n")]
@@ -204,6 +234,7 @@ def _adjacency(files: Files, path: str, config: FilesConfig) -> tuple[pd.DataFra
         for number, cells in enumerate(lines, start=1)
         if not cells
     )
+    refuse(_no_lists(lines, text.split("\n", 1)[0], file))
     length = [len(cells) - 1 for cells in lines]
     user = pd.Series(np.repeat([cells[0] for cells in lines], length), dtype=object)
     item = pd.Series([cell for cells in lines for cell in cells[1:]], dtype=object)
@@ -216,6 +247,22 @@ def _adjacency(files: Files, path: str, config: FilesConfig) -> tuple[pd.DataFra
         )
     table = pd.DataFrame({"user": user, "item": item, "value": np.ones(len(item), np.float32)})
     return table, [number for number, cells in enumerate(lines, start=1) if len(cells) == 1]
+
+
+def _no_lists(lines: list[list[str]], first: str, file: str) -> Iterator[Problem]:
+    """A problem if most lines (their cells, between blanks) have no item, or other signs than blanks separate ids."""
+    alone = sum(len(cells) == 1 for cells in lines)
+    some = next((cells[:-1] for cells in lines if len(cells) > 1), [])
+    mark = next((mark for mark in SEPARATORS.values() if some and all(cell.endswith(mark) for cell in some)), None)
+    if 2 * alone > len(lines):
+        what = f"{alone:,} of {len(lines):,} lines name a user and no item"
+    elif mark:
+        what = f"'{mark}' stands between ids"
+    else:
+        return
+    what += f" (the first line is '{beginning(first)}')"
+    fix = "separate a user and the user's items by blanks and delete lines without an item"
+    yield Problem(file, 1, None, what, f"{fix}, or, for a row for each pair, data.layout=delimited")
 
 
 def _merged(test: pd.DataFrame, config: FilesConfig) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from upliftlens.causal.errors import UpliftlensError
 
 KEPT = 100  # problems named one by one; the rest is only counted
 REPEATED = 3  # of one fault
+SHOWN = 60  # characters of a line
 
 
 class Problem(NamedTuple):
@@ -35,17 +36,27 @@ class BadData(UpliftlensError):
     """A file that cannot be read as it is.
 
     ``problems`` holds the first findings, of each fault at most ``REPEATED``; ``more`` says of the last of them how
-    many others have its fault; ``count`` is the number of all.
+    many others have its fault; ``count`` is the number of all. ``command`` lists them, "" where none can.
     """
 
-    def __init__(self, problems: list[Problem], more: Mapping[Problem, int], count: int) -> None:
+    def __init__(self, problems: list[Problem], more: Mapping[Problem, int], count: int, command: str = "") -> None:
         self.problems = problems
         self.more = more
         self.count = count
         text = str(problems[0])
         if count > 1:
-            text += f"\n({count} problems in all; list them with: upliftlens data check NAME, and the same options)"
+            advice = f"; list them with: {command}" if command else ""
+            text += f"\n({count} problems in all{advice})"
         super().__init__(text)
+
+    def listed_by(self, command: str) -> "BadData":
+        """The same error, which names the command that lists the problems."""
+        return BadData(self.problems, self.more, self.count, command)
+
+
+def beginning(line: str) -> str:
+    """What a message shows of a line."""
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
 def refuse(problems: Iterable[Problem]) -> None:

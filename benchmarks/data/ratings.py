@@ -15,7 +15,7 @@ import pandas as pd
 from upliftlens.benchmarks.data.build import repeated
 from upliftlens.benchmarks.data.config import DataConfig
 from upliftlens.benchmarks.data.files import Files
-from upliftlens.benchmarks.data.problems import Problem, refuse
+from upliftlens.benchmarks.data.problems import Problem, beginning, refuse
 from upliftlens.benchmarks.data.scan import (
     DELETE,
     QUOTED,
@@ -32,6 +32,13 @@ from upliftlens.benchmarks.system.talk import Say, say_once
 from upliftlens.causal.options import LARGEST
 
 REPEATS = "delete one, or data.filter.duplicates=last (or first, mean)"
+COMPRESSED = {  # what such a file begins with: (its kind, what unpacks it)
+    b"\x1f\x8b": ("gzip", "gunzip"),
+    b"\xfd7zXZ\0": ("xz", "unxz"),
+    b"BZh91AY&SY": ("bzip2", "bunzip2"),
+    b"PK\x03\x04": ("zip", "unzip; save a spreadsheet as CSV"),
+}
+_LOOKED_AT = 100  # lines, to tell a table from lines of any length
 TYPE = re.compile(r":(token|token_seq|float|float_seq)$")  # RecBole's header cells
 
 
@@ -82,8 +89,10 @@ def as_text(data: bytes, file: str, encoding: str) -> str:
     Raises:
         BadData: if the bytes are not text in this encoding; names the line.
     """
-    if data.startswith(b"\x1f\x8b"):
-        refuse([Problem(file, None, None, "this is a compressed file", "unpack it first, with gunzip")])
+    for start, (kind, command) in COMPRESSED.items():
+        if data.startswith(start):
+            what = f"this is a compressed file ({kind})"
+            refuse([Problem(file, None, None, what, f"unpack it first, with {command}")])
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
         fix = "save it as UTF-8 text"
         refuse([Problem(file, None, None, "this is not a text file in UTF-8 (it may be UTF-16 or binary)", fix)])
@@ -117,7 +126,9 @@ def _columns(text: str, file: str, layout: Layout) -> Columns:
     places = {kind: names.index(name) for kind, name in named.items() if name in names}
     missing = [kind for kind in named if kind not in places]
     if missing:
-        refuse(_missing(cells, names, below, file, layout, named, missing))
+        widths = [len(fields) for _, _, fields in islice(read_rows(text, layout), _LOOKED_AT)]
+        even = max(map(widths.count, widths)) > len(widths) / 2
+        refuse(_missing(cells, names, below, file, layout, named, missing, even))
     value = places.get("value")
     if (
         not layout.header
@@ -143,8 +154,12 @@ def _missing(
     layout: Layout,
     named: dict[str, str],
     missing: list[str],
+    even: bool,
 ) -> Iterator[Problem]:
-    """A problem for each missing column; a single one where a wrong separator or no header explains them all."""
+    """A problem for each missing column; a single one where a wrong separator or no header explains them all.
+
+    ``even``: whether most lines have equally many fields.
+    """
     separator = layout.separator
     line = separator.join(cells)
     others = {name: len(line.split(mark)) for name, mark in SEPARATORS.items() if mark != separator and mark in line}
@@ -158,11 +173,18 @@ def _missing(
         yield Problem(file, 1, None, what, fix)
         return
     if layout.header and sum(map(is_number, cells)) >= 2:
-        fix = "data.header=false data.columns.user=0 data.columns.item=1 data.columns.value=2"
-        if separator == " ":
-            fix += "; of data=files, where a line is a user and the user's items: data.layout=adjacency"
-        fix = fix if layout.adjustable else "put the header line back"
-        yield Problem(file, 1, None, f"the header is missing: the first line is '{line}'", fix)
+        what = f"the header is missing: the first line is '{beginning(line)}'"
+        if not layout.adjustable:
+            fix = "put the header line back"
+        elif even:
+            fix = _by_position(cells, layout)
+        else:
+            what += ", and the lines differ in their number of fields"
+            fix = "write a line for each pair of a user and an item"
+        if layout.adjustable and (separator == " " or not even):
+            blanks = "" if separator == " " else ", separated by blanks"
+            fix += f"; data=files data.layout=adjacency reads lines of a user and the user's items{blanks}"
+        yield Problem(file, 1, None, what, fix)
         return
     for kind in missing:
         options = get_close_matches(named[kind], names, n=1)
@@ -182,6 +204,17 @@ def _missing(
         )
         fix = choices if layout.adjustable else original
         yield Problem(file, 1, named[kind], f"no such column; there is: {', '.join(names)}", fix)
+
+
+def _by_position(cells: list[str], layout: Layout) -> str:
+    """The options that read a file without header, whose first line has these fields."""
+    fix = "data.header=false data.columns.user=0 data.columns.item=1"
+    if layout.holds != "rating":
+        return f"{fix}, and the other columns likewise, by their positions from 0"
+    if layout.value is None:
+        return fix
+    rated = len(cells) > 2 and is_number(cells[2])
+    return fix + (" data.columns.value=2" if rated else " data.columns.value=null data.feedback=implicit")
 
 
 def _parse(text: str, layout: Layout, columns: Columns) -> tuple[pd.DataFrame, bool]:

@@ -1,6 +1,7 @@
 """The list of data sets, built in or from plugins, and how they are configured, loaded and checked."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from upliftlens.benchmarks.config.installed import choices, register_installed
 from upliftlens.benchmarks.config.plugins import Entry
 from upliftlens.benchmarks.config.saved import saved, write
 from upliftlens.benchmarks.config.sections import typed_section
+from upliftlens.benchmarks.data.card import remark_on_times
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
 from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.files import open_files
@@ -29,6 +31,9 @@ _NAME_OF_FILE = {
     "train.ascii": "coat",
     "ydata-ymusic-rating-study-v1_0-train.txt": "yahoo-r3",
 }
+
+
+_FRAMES = "frames"  # the folder of the cache that keeps the tables of Python (see lab.frames)
 
 
 class Listed(NamedTuple):
@@ -108,11 +113,29 @@ def load(config: Any, cache: Path, say: Say | None = None) -> Dataset:
         UpliftlensError: for anything else that the user can fix.
     """
     fix_numerics()
-    dataset: Dataset = _source(config).value.load(config, Path(cache).expanduser(), say)
+    cache = Path(cache).expanduser()
+    try:
+        dataset: Dataset = _source(config).value.load(config, cache, say)
+    except BadData as error:
+        raise error.listed_by(_check_command(config, cache)) from error
+    if say is not None and dataset.log.time is not None and (remark := remark_on_times(dataset.log.time)):
+        say(f"{dataset.name}: {remark}")
     if say is not None and dataset.has_treatments and (out := int(without_overlap(dataset.log).sum())):
         rows = f"{out:,} of {len(dataset.log):,} rows"
         say(f"{dataset.name}: {rows} have propensity 0 or 1 and are left out of estimates")
     return dataset
+
+
+def _check_command(config: Any, cache: Path) -> str:
+    """The command that lists what is wrong with the files of typed options; "" where there is none."""
+    path = getattr(config, "path", None)
+    # A name that data.name= gives is no choice of data=NAME; the name of the layout may be.
+    name = next((name for name in (config.name, getattr(config, "format", None)) if name in names()), None)
+    if name is None or (path is not None and Path(path).parent == (cache / _FRAMES).absolute()):
+        return ""
+    if path is None:
+        return f"upliftlens data check {name}, and the same options"
+    return f"upliftlens data check {name} {shlex.quote(f'data.path={path}')}, and your other options"
 
 
 def source_file(config: Any) -> str:
@@ -129,7 +152,7 @@ def check(path: Path, config: DataConfig, say: Say | None = None) -> BadData | N
     """The problems of the files at ``path``, read with the options ``config``; None if there are none.
 
     ``say`` takes lines for the user about what is no problem for sure, such as other numbers of users, items or rows
-    than the options state as facts.
+    than the options state as facts, or times that seem to be no seconds.
 
     Raises:
         UpliftlensError: if there is no such file or archive, or the data set is not read from files.
@@ -148,6 +171,8 @@ def check(path: Path, config: DataConfig, say: Say | None = None) -> BadData | N
     if say is not None and None not in known and known != here:
         counts = [f"{u:,} users, {i:,} items, {n:,} rows" for u, i, n in (here, known)]
         say(f"{path} is another edition of {config.name}: it holds {counts[0]}; known are {counts[1]}")
+    if say is not None and "time" in raw.log and (remark := remark_on_times(raw.log["time"].to_numpy())):
+        say(f"{path}: {remark}")
     return None
 
 

@@ -1,7 +1,9 @@
 """What is wrong with a file is said with file, line, column and fix; what only looks odd is read."""
 
+import zipfile
 from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,57 @@ def test_finding(
     (problem,) = findings(tmp_path, content, *options)
     assert (problem.file, problem.line, problem.column) == (str(tmp_path / "f.csv"), line, column)
     assert what in problem.what and fix in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        ("1,2,3\n1,3,4\n", " data.columns.value=2"),
+        ("1,2,3\n1,3,4\n1,4\n", " data.columns.value=2"),
+        ("1,2\n1,3\n", " data.columns.value=null data.feedback=implicit"),
+        ("1,2,3,a\n1,3,4,b\n", " data.columns.value=2"),
+        ("1,2,a,3\n1,3,b,4\n", " data.columns.value=null data.feedback=implicit"),
+    ],
+)
+def test_the_advice_for_a_missing_header_reads_the_file(tmp_path: Path, content: str, fix: str) -> None:
+    (problem,) = findings(tmp_path, content)
+    assert problem.fix == f"data.header=false data.columns.user=0 data.columns.item=1{fix}"
+    further = findings(tmp_path, content, *problem.fix.split())
+    assert [problem.line for problem in further] == ([3] if content.endswith("1,4\n") else [])
+
+
+def test_lines_of_a_user_and_their_items_get_no_advice_of_columns(tmp_path: Path) -> None:
+    """Before: data.columns.value=2, with which each line was a problem."""
+    commas = "1, 250, 160, 2\n2, 250\n3, 160, 2\n"
+    (problem,) = findings(tmp_path, commas)
+    assert problem.what.endswith("'1,250,160,2', and the lines differ in their number of fields")
+    assert problem.fix == (
+        "write a line for each pair of a user and an item; data=files data.layout=adjacency reads lines of a user and "
+        "the user's items, separated by blanks"
+    )
+    (problem,) = findings(tmp_path, commas.replace(",", ""))
+    assert problem.fix.endswith("data=files data.layout=adjacency reads lines of a user and the user's items")
+    (problem,) = findings(tmp_path, "1,2,1,0\n1,3,0,1\n", name="uplift-log")
+    assert "data.columns.value" not in problem.fix and problem.fix.startswith("data.header=false data.columns.user=0")
+
+
+@pytest.mark.parametrize("kind", ["gzip", "lzma", "bz2", "zipfile"])
+def test_a_compressed_file_is_recognised_by_its_content(tmp_path: Path, kind: str) -> None:
+    text = HEAD.encode() + b"1,2,3\n"
+    if kind == "zipfile":
+        with zipfile.ZipFile(tmp_path / "zipped", "w") as archive:
+            archive.writestr("f.csv", text)
+        content = (tmp_path / "zipped").read_bytes()
+    else:
+        content = import_module(kind).compress(text)
+    (problem,) = findings(tmp_path, content, file="f.txt")
+    name, command = {
+        "gzip": ("gzip", "gunzip"),
+        "lzma": ("xz", "unxz"),
+        "bz2": ("bzip2", "bunzip2"),
+        "zipfile": ("zip", "unzip; save a spreadsheet as CSV"),
+    }[kind]
+    assert problem.what == f"this is a compressed file ({name})" and problem.fix == f"unpack it first, with {command}"
 
 
 def test_every_finding_of_a_file_comes_in_order(tmp_path: Path) -> None:

@@ -164,6 +164,66 @@ def test_the_same_pair_twice_is_refused_or_merged_in_every_file() -> None:
         assert len(merged.log) == 6 and merged.test is not None and len(merged.test) == 3
 
 
+USERS = "1 5 6 7\n2 5\n3 6 7\n"  # and their items
+OTHER_LAYOUTS = {  # training file, test file: the file, its first line and the layout that the message names
+    "commas": (USERS, "1,8\n2,6\n", "b, line 1: the first line is '1,8', and a has another layout: adjacency"),
+    "a comma and a blank": (USERS, "1, 8, 5\n2, 6\n", "b, line 1: the first line is '1, 8, 5', and a has another"),
+    "commas between items": (USERS, "1 8,5\n2 6\n", "b, line 1: the first line is '1 8,5', and a has another"),
+    "a header": (USERS, "user item\n1 8\n2 6\n", "b, line 1: the first line is 'user item', and a has another"),
+    "recbole": (USERS, recbole(TEST), "b, line 1: the first line is 'user_id:token\t.*', and a has another"),
+    "no delimited file": ("user,item\n1,5\n", USERS, "b, line 1: .* '1 5 6 7', and a has another layout: delimited"),
+    "not of recbole": (recbole(TRAIN), delimited(TEST), "b, line 1: .* 'user,item,rating', and a has .*: recbole"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_LAYOUTS)
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_file_of_another_layout_than_the_training_file_is_refused(name: str, part: str) -> None:
+    """Before: all its rows were left out, and a note was all that said so."""
+    train, other, message = OTHER_LAYOUTS[name]
+    Path("a").write_text(train)
+    Path("b").write_text(other)
+    Path("test").write_text(train)
+    options = ["data.train=a", f"data.{part}=b", *(["data.test=test"] if part == "validation" else [])]
+    with pytest.raises(BadData, match=f"{message}.*Fix: write all files in the same layout, or state it"):
+        loaded(*options)
+    if train == USERS:
+        with pytest.raises(BadData, match=f"{message}.*Fix: write all files in the same layout$"):
+            loaded(*options, "data.layout=adjacency")
+
+
+def test_signs_that_a_separator_is_may_be_a_part_of_ids() -> None:
+    Path("a").write_text("1 c\n2 d x,y\n")
+    Path("b").write_text("1 x,y\n2 c\n")
+    known = loaded("data.train=a", "data.test=b")
+    assert rows_of(known, known.test) == [("1", "x,y", 1.0), ("2", "c", 1.0)]
+
+
+NO_LISTS = {
+    "commas": ("1,5,6\n2,5\n", "2 of 2 lines name a user and no item (the first line is '1,5,6')"),
+    "commas and blanks": ("1, 5, 6\n2, 5\n", "',' stands between ids (the first line is '1, 5, 6')"),
+    "most lines without an item": ("1\n2 5\n3\n", "2 of 3 lines name a user and no item (the first line is '1')"),
+    "a long line": ("0" * 70 + "\n", f"1 of 1 lines name a user and no item (the first line is '{'0' * 60}…')"),
+}
+
+
+@pytest.mark.parametrize("name", NO_LISTS)
+def test_a_file_whose_lines_are_no_lists_is_refused_with_its_first_line(
+    name: str, capsys: pytest.CaptureFixture
+) -> None:
+    """Before: "no row is left after data.filter" if both files were so, and nothing if the test file alone was."""
+    text, what = NO_LISTS[name]
+    for parts in (("train", "test"), ("test",), ("validation",)):
+        paths = {part: f"{part}.txt" for part in ("train", "validation", "test")}
+        for part, path in paths.items():
+            Path(path).write_text(text if part in parts else "1 5 6\n2 5 9,9 1,1\n")
+        words = [f"data.{part}={path}" for part, path in paths.items()]
+        assert main(["data", "check", "files", *words, "data.layout=adjacency"]) == 1
+        shown = capsys.readouterr()
+        assert f"{paths[parts[0]]}, line 1: {what}. Fix: separate a user and the user's items by blanks" in shown.out
+        assert "files: 1 problem" in shown.err
+
+
 FILES = ["data.train=train.txt", "data.test=test.txt"]
 REFUSED = {
     "no test file": (["data.train=train.txt"], "give data.test=FILE"),
@@ -200,7 +260,7 @@ def test_check_lists_the_problems_of_a_file(capsys: pytest.CaptureFixture) -> No
     Path("a").write_text("1 5 6\n2 5\n")
     Path("b").write_text("1 7\n\n\n2 7\n")
     with pytest.raises(
-        BadData, match="2 problems in all; list them with: upliftlens data check NAME, and the same options"
+        BadData, match="2 problems in all; list them with: upliftlens data check files, and the same options"
     ):
         loaded(*options)
     assert main(["data", "check", "b", "data=files"]) == 1

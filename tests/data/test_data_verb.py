@@ -1,13 +1,19 @@
 """What ``upliftlens data check`` and ``card`` say of a file: every fault, but not every time that it occurs."""
 
+import shlex
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from upliftlens.benchmarks import data
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.config.overrides import quoted
 from upliftlens.benchmarks.data import BadData
+from upliftlens.benchmarks.data.card import remark_on_times
 from upliftlens.benchmarks.data.problems import refuse
+from upliftlens.benchmarks.lab.frames import dataset
 
 HEAD = "user,item,rating\n"
 
@@ -69,6 +75,71 @@ def test_another_edition_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr()
     expected = "another edition of ml-latest-small: it holds 1 users, 2 items, 2 rows; known are 610 users, 9,724 items"
     assert expected in shown.out and "no problems found" in shown.out
+
+
+BAD = HEAD + "a,b,x\na,c,x\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "command"),
+    [
+        ("csv", ["data.path=bad.csv"], "csv data.path={}/bad.csv, and your other options"),
+        ("csv", ["data.path=a b.csv"], "csv 'data.path={}/a b.csv', and your other options"),
+        ("csv", ["data.path=bad.csv", "data.name=mine"], "csv data.path={}/bad.csv, and your other options"),
+        ("files", ["data.train=twice.txt", "data.test=twice.txt2"], "files, and the same options"),
+        (
+            "files",
+            ["data.path=.", "data.train=twice.txt", "data.test=twice.txt2"],
+            "files data.path={}, and your other options",
+        ),
+    ],
+)
+def test_the_command_that_lists_the_problems_is_one_that_works(
+    name: str, options: list[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("bad.csv", "a b.csv"):
+        Path(file).write_text(BAD)
+    for file in ("twice.txt", "twice.txt2"):
+        Path(file).write_text("user,item\n1,2\n1,2\n1,2\n")
+    config = data.configure(name, [quoted(option) for option in options])
+    with pytest.raises(BadData) as raised:
+        data.load(config, tmp_path / "cache")
+    advice = str(raised.value).partition("list them with: upliftlens ")[2].removesuffix(")")
+    assert advice == f"data check {command.format(tmp_path)}"
+    words, _, others = advice.partition(", and ")
+    left = options if others == "the same options" else [option for option in options if "data.path" not in option]
+    assert main([*shlex.split(words), *left]) == 1
+    assert "2 problems" in capsys.readouterr().err
+
+
+def test_the_problems_of_a_python_frame_name_no_command(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": ["a", "a"], "item": ["b", "c"], "rating": [7, 8]})
+    for name in ("frame", "csv"):
+        words = dataset(frame, name=name).words(tmp_path)
+        config = data.configure("csv", [word for word in words if word != "data=csv"])
+        with pytest.raises(BadData, match=r"\(2 problems in all\)$"):
+            data.load(config, tmp_path)
+
+
+def test_times_that_are_no_seconds_are_a_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = 874724727
+    units = {1: "", 10**3: "milliseconds: divide by 1,000", 10**6: "microseconds: divide by 1,000,000"}
+    for count, unit in units.items():
+        rows = "".join(f"1,{item},3,{(seconds + item) * count}\n" for item in range(3))
+        (tmp_path / "f.csv").write_text("user,item,rating,when\n" + rows)
+        words = [str(tmp_path / "f.csv"), "data.columns.time=when", "--cache", str(tmp_path)]
+        remark = f"read as seconds, the times lie beyond the year 2200; they look like {unit}"
+        assert main(["data", "check", *words]) == 0
+        shown = capsys.readouterr().out
+        assert (f"f.csv: {remark}\n" in shown) == bool(unit) and "no problems found" in shown
+        assert main(["data", "card", *words]) == 0
+        shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        days = f"{seconds * count} to {(seconds + 2) * count}" if unit else "1997-09-20 to 1997-09-20"
+        assert f"time span {days} ({remark if unit else 'UTC'})" in shown
+    assert remark_on_times(np.array([seconds * 10**9])).endswith("nanoseconds: divide by 1,000,000,000")
+    assert remark_on_times(np.array([2.0**90])).endswith("they are no seconds")
+    assert remark_on_times(np.array([seconds, seconds, seconds * 10**3])) == "", "a few wrong ones say nothing of all"
 
 
 def test_a_file_has_a_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
