@@ -7,10 +7,9 @@ import numpy as np
 
 from upliftlens.benchmarks.evaluation.ranking import score_matrix, targets
 from upliftlens.benchmarks.evaluation.scoring import moments, predictions
-from upliftlens.benchmarks.runs.lookup import item_ids, user_indices
+from upliftlens.benchmarks.runs.lookup import pair_indices, user_indices
 from upliftlens.benchmarks.runs.opened import Opened
 from upliftlens.benchmarks.system.talk import Reporter
-from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.interactions import take
 
 
@@ -41,10 +40,7 @@ def predict(opened: Opened, users: Sequence[str], items: Sequence[str], reporter
     Raises:
         UpliftlensError: for unknown users or items, or a NaN or infinite prediction.
     """
-    dataset = opened.prepared.dataset
-    asked, things = user_indices(dataset, users), item_ids(dataset, items)
-    if len(asked) != len(things):
-        raise UpliftlensError(f"{len(asked)} users and {len(things)} items make no pairs: give as many of each")
+    asked, things = pair_indices(opened.prepared.dataset, users, items)
     trained = opened.trained(reporter)
     method, (state, data) = trained.method, jax.device_put((trained.state, trained.data))
     out = np.empty(len(asked), np.float32)

@@ -9,15 +9,16 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.evaluation.ranking import targets, top_lists
 from upliftlens.benchmarks.evaluation.scoring import moments
 from upliftlens.benchmarks.runs.compatible import FOR_NEW_USERS
 from upliftlens.benchmarks.runs.fit import Trained
-from upliftlens.benchmarks.runs.lookup import item_indices, user_indices
+from upliftlens.benchmarks.runs.lookup import item_indices, some_of, user_indices
 from upliftlens.benchmarks.runs.opened import Known, Opened
-from upliftlens.benchmarks.system.talk import Reporter
+from upliftlens.benchmarks.system.talk import Reporter, say
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.interactions import interactions, take
+from upliftlens.causal.interactions import Interactions, interactions, take
 
 
 class Recommended(NamedTuple):
@@ -36,6 +37,7 @@ def recommend(opened: Opened, users: Sequence[str] | None, k: int, reporter: Rep
     """The ``k`` best items for raw user ids, or for every user (None), without the items known of the user.
 
     Those are the items of training and validation, and of what is shown of new users. Ties are broken as in evaluation.
+    Says which users have no training row.
 
     Raises:
         UpliftlensError: for an unknown user, or ``k`` below 1.
@@ -44,8 +46,19 @@ def recommend(opened: Opened, users: Sequence[str] | None, k: int, reporter: Rep
     dataset = opened.prepared.dataset
     asked = np.arange(len(dataset.users)) if users is None else user_indices(dataset, users)
     trained = opened.trained(reporter)
-    lists = [line for known in opened.known(trained, asked) for line in _lists(opened, trained, known, k)]
     ids, order = dataset.users["id"].astype(str).to_numpy(), {int(user): place for place, user in enumerate(asked)}
+    groups = list(opened.known(trained, asked))
+    rows = [_learned(opened, trained), *(known.shown for known in groups if known.shown is not None)]
+    without = np.setdiff1d(asked, np.concatenate([part.user for part in rows]))
+    if len(without) == len(order) == 1:
+        say(f"user {ids[without[0]]} has no training row: the list does not rest on anything that this user did")
+    elif len(without):
+        some = some_of([f"'{name}'" for name in ids[without]])
+        say(
+            f"{len(without):,} of {len(order):,} users have no training row ({some}): their lists do not rest on "
+            "anything that these users did"
+        )
+    lists = [line for known in groups for line in _lists(opened, trained, known, k)]
     lists.sort(key=lambda pair: (order[pair[0]], pair[1].rank))
     return [line._replace(user=ids[index]) for index, line in lists]
 
@@ -53,7 +66,8 @@ def recommend(opened: Opened, users: Sequence[str] | None, k: int, reporter: Rep
 def recommend_for(opened: Opened, history: Sequence[str], k: int, reporter: Reporter) -> list[Recommended]:
     """The ``k`` best items for somebody who liked the items that ``history`` names, the oldest first; without those.
 
-    Each counts as a positive, with the highest value of the scale. Otherwise as ``recommend``.
+    Each counts as a positive, with the highest value of the scale. Otherwise as ``recommend``. Says which of them have
+    no training row.
 
     Raises:
         UpliftlensError: for an unknown item, or a model that has no score for users whom it was not trained on.
@@ -67,6 +81,10 @@ def recommend_for(opened: Opened, history: Sequence[str], k: int, reporter: Repo
             f"model={opened.record.model} has no score for users whom it was not trained on: take a run of "
             f"{', '.join(FOR_NEW_USERS)}, or ask for a user of the data with --user"
         )
+    without = items[~np.isin(items, _learned(opened, trained).item)]
+    if len(without):
+        some = some_of([f"'{title}'" for title in _titles(dataset)[without]])
+        say(f"the history names items without a training row, which the list cannot rest on: {some}")
     nobody, best = np.zeros(len(items)), np.full(len(items), max(dataset.scale[1], dataset.relevance))
     shown = interactions(nobody, items, best, len(dataset.users), len(dataset.items))
     known = Known(np.zeros(1, int), np.zeros(1, int), shown, shown)
@@ -76,6 +94,17 @@ def recommend_for(opened: Opened, history: Sequence[str], k: int, reporter: Repo
 def _check(k: int) -> None:
     if k < 1:
         raise UpliftlensError(f"-k {k}: ask for at least one item")
+
+
+def _learned(opened: Opened, trained: Trained) -> Interactions:
+    """The rows that the model was trained on."""
+    parts = opened.prepared.split
+    return parts.fit if trained.info["refitted"] else parts.train
+
+
+def _titles(dataset: Dataset) -> np.ndarray:
+    """The title of each item, or its id."""
+    return dataset.items["title" if "title" in dataset.items else "id"].astype(str).to_numpy()
 
 
 def _lists(opened: Opened, trained: Trained, known: Known, k: int) -> list[tuple[int, Recommended]]:
@@ -89,7 +118,7 @@ def _lists(opened: Opened, trained: Trained, known: Known, k: int) -> list[tuple
     block = min(options.block, len(users))
     items, scores = top_lists(method.score, state, data, told, to_rank, block, options.tie_seed, k)
     ids = dataset.items["id"].astype(str).to_numpy()
-    titles = dataset.items["title"].astype(str).to_numpy() if "title" in dataset.items else ids
+    titles = _titles(dataset)
     return [
         (int(user), Recommended("", place, ids[item], titles[item], float(score)))
         for user, row, values in zip(to_rank.users, items, scores, strict=True)
