@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from upliftlens.benchmarks.config.choices import default
-from upliftlens.benchmarks.config.choices import groups as config_groups
 from upliftlens.benchmarks.config.compose import prepare_overrides
 from upliftlens.benchmarks.lab.answers import (
     Answer,
@@ -18,10 +17,9 @@ from upliftlens.benchmarks.lab.answers import (
     of_table,
 )
 from upliftlens.benchmarks.lab.data import Data
-from upliftlens.benchmarks.lab.frames import Frame, refuse_frame
-from upliftlens.benchmarks.lab.models import defined
 from upliftlens.benchmarks.lab.run import Run
-from upliftlens.benchmarks.lab.words import refuse_flags, refuse_sweep, words_of
+from upliftlens.benchmarks.lab.stated import stated_words
+from upliftlens.benchmarks.lab.words import refuse_sweep, words_of
 from upliftlens.benchmarks.metrics.registry import is_metric
 from upliftlens.benchmarks.reports import effect_report
 from upliftlens.benchmarks.reports.drawing import check_path, save
@@ -264,31 +262,9 @@ class Lab:
         Raises:
             UpliftlensError: for a value that no option can have, and a flag.
         """
-        refuse_flags(words)
-        refuse_frame(options.get("data"))
-        plain, models = dict(options), options.get("model")
-        files: list[str] = []
-        if isinstance(data := plain.get("data"), Frame):
-            files = data.words(self.cache)
-            del plain["data"]
-        elif isinstance(data, list | tuple) and any(isinstance(each, Frame) for each in data):
-            raise UpliftlensError("data takes one dataset(…): call it once for each")
-        if models is not None and not isinstance(models, Mapping):
-            names = [model if isinstance(model, str) else defined(model) for model in _listed(models)]
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise UpliftlensError(f"two of the models are called '{twice[0]}': rename one, or name each once")
-            plain["model"] = names if type(models) in (list, tuple) else names[0]
-        if not several:
-            for name in plain.keys() & config_groups():
-                if isinstance(plain[name], list | tuple):
-                    raise UpliftlensError(f"{name} takes one choice in a run, not {plain[name]}: sweep takes several")
-        by_name = [*files, *words_of(plain, several)]
-        stated = [word.partition("=")[0] for word in (*by_name, *words)]
-        # Words alone may repeat an option, as on the command line: the last counts.
-        if twice := [name for name in stated[: len(by_name)] if stated.count(name) > 1]:
-            raise UpliftlensError(f"{twice[0]} is stated twice: state it once")
+        stated = stated_words(words, options, several, self.cache)
         places = {name: path for name, path in self._folders.items() if name in folders}
-        return [*words_of(places, several=False), *by_name, *words]
+        return [*words_of(places, several=False), *stated]
 
     @property
     def _store(self) -> Store:
@@ -306,8 +282,3 @@ class Lab:
 
 def _several(value: Sequence[str] | str) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
-
-
-def _listed(value: Any) -> list[Any]:
-    """Several models as they are; one, which may be a NamedTuple itself, as a list."""
-    return list(value) if type(value) in (list, tuple) else [value]
