@@ -1,6 +1,6 @@
 """Configurations: composed by Hydra from overrides, typed, and changed by values without being composed again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -20,6 +20,7 @@ from upliftlens.benchmarks.config.choices import CONFIGS, groups
 from upliftlens.benchmarks.config.installed import register_installed
 from upliftlens.benchmarks.config.overrides import (
     choices_of,
+    chosen_of,
     quoted,
     refuse_no_choice,
     refuse_unreadable,
@@ -73,10 +74,14 @@ def of_job(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -
     """The configuration of one job of a sweep; ``config``: of the command.
 
     Raises:
-        UpliftlensError: if it can't be typed; Hydra's errors if it can't be composed.
+        UpliftlensError: if it can't be composed or typed.
     """
-    job = loader.load_sweep_config(config, list(overrides))
-    return configuration_of(plain(job), job.hydra.overrides.task)
+    try:
+        job = loader.load_sweep_config(config, list(overrides))
+        content = plain(job)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from None
+    return configuration_of(content, job.hydra.overrides.task)
 
 
 def changed(content: Mapping[str, Any], changes: Sequence[str], overrides: Sequence[str] = ()) -> Configuration:
@@ -181,13 +186,13 @@ def explained(error: Exception, overrides: Sequence[str], primary: str = "config
         return UpliftlensError("interval(…) is no list of values: write range(0,5), choice(1,2) or 1,2 in a sweep")
     if full_key := getattr(cause, "full_key", None):
         parent, _, name = str(full_key).rpartition(".")
-        options = _options(parent, overrides, primary)
-        if parent == "propensity" and options == ["name"]:
-            return UpliftlensError(
-                f"{full_key}: without a propensity there is none: choose one, as in propensity=popularity"
-            )
-        if options and name not in options:
-            return unknown(f"option '{full_key}': {parent or 'the configuration'} has no", name, options)
+        for choice, options in _options(parent, overrides, primary):
+            if parent == "propensity" and options == ["name"]:
+                return UpliftlensError(
+                    f"{full_key}: without a propensity there is none: choose one, as in propensity=popularity"
+                )
+            if options and name not in options:
+                return unknown(f"option '{full_key}': {choice or 'the configuration'} has no", name, options)
     return UpliftlensError(" ".join(str(error).split("\n")[0:2]).strip())
 
 
@@ -199,13 +204,19 @@ def plain(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
     return {str(name): value for name, value in content.items()}
 
 
-def _options(parent: str, overrides: Sequence[str], primary: str) -> list[str]:
-    """The option names of a section under the group choices (model=…) of the overrides."""
-    choices = [text for text in overrides if text.lstrip("+").partition("=")[0] in groups() and not swept(text)]
-    try:
-        content: Any = _composed(choices, primary)
-    except (HydraException, OmegaConfBaseException):
-        return []
-    for part in parent.split(".") if parent else ():
-        content = content.get(part) if isinstance(content, Mapping) else None
-    return list(content) if isinstance(content, Mapping) else []
+def _options(parent: str, overrides: Sequence[str], primary: str) -> Iterator[tuple[str, list[str]]]:
+    """The option names of a section under the group choices (model=…) of the overrides, and what to call it there.
+
+    Where the section is a group with several choices, those of each.
+    """
+    chosen = [text for text in overrides if text.lstrip("+").partition("=")[0] in groups()]
+    of_section = [text for text in chosen if text.startswith(f"{parent}=")]
+    others = [text for text in chosen if text not in of_section and not swept(text)]
+    for choice in [f"{parent}={name}" for text in of_section[-1:] for name in chosen_of(text)] or [parent]:
+        try:
+            content: Any = _composed([*others, *[choice] * bool(of_section)], primary)
+        except (HydraException, OmegaConfBaseException):
+            continue
+        for part in parent.split(".") if parent else ():
+            content = content.get(part) if isinstance(content, Mapping) else None
+        yield choice, list(content) if isinstance(content, Mapping) else []

@@ -147,6 +147,23 @@ def sweep_name(verb: str, overrides: Sequence[str]) -> str:
     return f"{verb}-{canonical_key({'overrides': sorted(overrides)})[:8]}"
 
 
+def read_with_jobs(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a sweep, whose options Hydra is to read with each job if a group has several choices.
+
+    Hydra composes the command itself with the group's default, e.g. ``model=mlp,two_tower model.layers=[8]`` with mf,
+    which has no ``layers``. It reads an option with several values with the jobs only: each becomes a choice among one.
+    """
+    if not any(swept(text) and text.partition("=")[0] in groups() for text in overrides):
+        return list(overrides)
+    read = []
+    for text in overrides:
+        name, _, value = text.partition("=")
+        alone = "." in name and not name.startswith(("-", "~", "hydra.", "+hydra.")) and not swept(text)
+        choice = f"{name}=choice({value})"
+        read.append(choice if alone and swept(choice) else text)
+    return read
+
+
 def _number_of_values(parsed: Override) -> int:
     """How many values an override has, at most one more than ``MOST_JOBS``.
 

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hydra_plugins.upliftlens.launcher import node
 from upliftlens.benchmarks.config.choices import CONFIGS
 from upliftlens.benchmarks.config.compose import configured, explained, of_job, plain, prepare_overrides
-from upliftlens.benchmarks.config.overrides import sweep_name
+from upliftlens.benchmarks.config.overrides import read_with_jobs, sweep_name
 from upliftlens.benchmarks.config.sections import Configuration, configuration_of
 from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored
@@ -57,14 +57,18 @@ class Jobs:
         """
         plans, errors = [], []
         shared = set.intersection(*map(set, jobs))
-        for number, (overrides, configuration) in enumerate(jobs.items()):
+        for number, (overrides, configuration) in enumerate(jobs.items(), 1):
             try:
                 plans.append(self.planned(configuration()))
             except UpliftlensError as error:
-                if not self.lenient:
-                    raise UpliftlensError(f"{error}\nNothing was started (job {number})") from None
-                errors.append(error)
                 which = " ".join(text for text in overrides if text not in shared)
+                if not self.lenient:
+                    place = (
+                        f". This is combination {number} of {len(jobs)}: {which}. With incompatible=leave_out, "
+                        "combinations that don't go together are left out"
+                    )
+                    raise UpliftlensError(f"{error}\nNothing was started{place if which else ''}") from None
+                errors.append(error)
                 say_styled(("left out", "yellow"), f"  {which}: {error}")
         if errors and not plans:
             raise UpliftlensError(f"no combination is left. {errors[0]}")
@@ -156,7 +160,8 @@ def run_jobs(
             with initialize_config_module(CONFIGS, version_base="1.3"):
                 hydra = GlobalHydra.instance().hydra
                 assert hydra is not None
-                hydra.multirun("config", jobs, overrides)  # Hydra's own command line would compose once more
+                # Hydra's own command line would compose once more.
+                hydra.multirun("config", jobs, read_with_jobs(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides) from None
     except OSError as error:  # not of a job: Hydra makes the sweep's folder and writes its configuration there

@@ -9,7 +9,7 @@ from upliftlens.benchmarks.cli.main import VERBS, main
 HELP = {  # what each verb takes, written down a second time: an option that is lost, or comes undocumented, shows
     "quickstart": "upliftlens run --help",
     "run": "data= model= loss= objective= propensity= train= metrics= seed= store= model.file=",
-    "sweep": "data= model= loss= objective= propensity= train= metrics= seed= store= model.file=",
+    "sweep": "data= model= loss= objective= propensity= train= metrics= seed= model.file= incompatible= group=NAME",
     "tune": "budget= tune_seed= model.space",
     "results": "--sort --top --store --cache --where --format --metrics --over",
     "benchmark": "budget= seeds= metric= baseline= margin= space format=",

@@ -227,7 +227,7 @@ def test_an_installed_split_is_a_choice_and_says_which_parts_have_a_propensity(i
     assert call("run", tmp_path, *WEIGHED, "split=every_nth", "propensity=oracle") == 1
     assert "split=every_nth doesn't draw the training rows from it at random" in capsys.readouterr().err
     assert call("run", tmp_path, "split=every_nth", "split.m=6") == 1
-    assert "split has no 'm': there is: n, name" in capsys.readouterr().err
+    assert "split=every_nth has no 'm': there is: n, name" in capsys.readouterr().err
     assert main(["list", "splits"]) == 0 and "every_nth" in capsys.readouterr().out.split()
 
 

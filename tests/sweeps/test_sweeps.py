@@ -18,7 +18,9 @@ from upliftlens.benchmarks.training.programs import compilations
 def test_a_combination_that_does_not_go_together_is_left_out_if_asked(tmp_path, capsys):
     several = ("model=mf,popularity", "loss=squared,logistic", "objective=naive,cvib")
     assert call("sweep", tmp_path, *several) == 1
-    assert "Nothing was started (job 1)" in capsys.readouterr().err and not records(tmp_path)
+    shown = capsys.readouterr().err
+    assert "Nothing was started. This is combination 2 of 8: model=mf loss=squared objective=cvib. With inc" in shown
+    assert not records(tmp_path)
     assert call("sweep", tmp_path, *several, "incompatible=leave_out") == 0
     shown = capsys.readouterr().err
     assert "left out  model=mf loss=squared objective=cvib: objective=cvib makes no sense with loss=squared" in shown
@@ -29,6 +31,25 @@ def test_a_combination_that_does_not_go_together_is_left_out_if_asked(tmp_path, 
     assert "no combination is left. objective=cvib makes no sense" in capsys.readouterr().err
     assert call("sweep", tmp_path, *several, "incompatible=drop") == 1
     assert "unknown value of incompatible 'drop'" in capsys.readouterr().err
+
+
+def test_an_option_that_a_swept_model_lacks_makes_a_combination_that_does_not_go_together(tmp_path, capsys):
+    """Also one with a single value, which the default model need not have."""
+    several, lacks = ("model=mf,popularity", "model.dim=2,3"), "model=popularity has no 'dim': there is: name"
+    assert call("sweep", tmp_path, *several) == 1
+    shown = capsys.readouterr().err
+    assert lacks in shown and "This is combination 3 of 4: model=popularity model.dim=2. With incompatible=" in shown
+    assert call("sweep", tmp_path, *several, "hydra/launcher=basic") == 1
+    assert lacks in capsys.readouterr().err and not records(tmp_path)
+    assert call("sweep", tmp_path, *several, "incompatible=leave_out") == 0
+    assert f"left out  model=popularity model.dim=3: unknown option 'model.dim': {lacks}" in capsys.readouterr().err
+    assert [record["model"] for record in records(tmp_path)] == ["mf", "mf"]
+    assert call("sweep", tmp_path, "model=mf,popularity", "model.dmi=2", "incompatible=leave_out") == 1
+    assert (
+        "no combination is left. unknown option 'model.dmi': model=mf has no 'dmi': did you" in capsys.readouterr().err
+    )
+    solvers = ("model=ease,item_knn", "model.history=binary", "train.patience=1", "metrics.names=[ndcg@10]")
+    assert call("sweep", tmp_path, *solvers) == 0 and len(records(tmp_path)) == 4
 
 
 def test_a_run_that_a_sweep_found_belongs_to_it_and_lines_count(tmp_path, capsys):
