@@ -32,7 +32,7 @@ from upliftlens.benchmarks.reports.pooling import (
     require_one_interval,
     require_one_world,
 )
-from upliftlens.benchmarks.reports.selection import once_per_fit
+from upliftlens.benchmarks.reports.repeats import once_per_fit
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.causal.effects import qini

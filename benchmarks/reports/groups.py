@@ -21,13 +21,13 @@ from upliftlens.benchmarks.reports.comparison import decided, in_a_cell
 from upliftlens.benchmarks.reports.effect_features import levels_of
 from upliftlens.benchmarks.reports.methods import evaluations, finished, one_per_pairing, pairing, runs_of
 from upliftlens.benchmarks.reports.pooling import require_one_experiment, require_one_interval, require_one_world
-from upliftlens.benchmarks.reports.selection import once_per_fit
+from upliftlens.benchmarks.reports.repeats import once_per_fit
 from upliftlens.benchmarks.reports.sheet import Row, Sheet
 from upliftlens.benchmarks.runs.opened import current
 from upliftlens.benchmarks.runs.records import Record, Summary
 from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.benchmarks.system.talk import Say
-from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.intervals import (
     Difference,
     Interval,
@@ -81,7 +81,8 @@ def groups(
         interval = Interval(**runs[0].config["metrics"]["interval"])
         loaded = evaluations(store, runs)
         for metric in names:
-            found, small = measured(loaded, metric, levels, member, interval)
+            with located(method):
+                found, small = measured(loaded, metric, levels, member, interval)
             if small:
                 say(f"{metric} by {by}: {', '.join(small)}: fewer than {_LEAST} users, left out")
             rows += _rows(method, metric, by, found, interval)

@@ -1,7 +1,8 @@
 """Methods of a store by their names: the runs of a method, which runs are paired, and comparisons of methods."""
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations, product
 from typing import NamedTuple
 
 from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
@@ -14,12 +15,15 @@ from upliftlens.benchmarks.reports.pooling import (
     require_one_interval,
     require_one_world,
 )
+from upliftlens.benchmarks.reports.repeats import once_per_fit
 from upliftlens.benchmarks.reports.selection import (
     IDENTITY,
+    SHOWN,
+    Fields,
     columns,
+    differ,
     fields,
     measured_as,
-    once_per_fit,
     query,
     text,
     unmet,
@@ -126,7 +130,27 @@ def _apart(left: Sequence[Record], right: Sequence[Record]) -> str:
             "the runs of one side have a propensity (naive_bayes) that sets a sample of ratings aside, so they are "
             "tested on other rows: run the other side with the same propensity"
         )
-    return "run both on the same ones"
+    pairs = product(*({pairing(run): run for run in side}.values() for side in (left, right)))
+    nearest = min(pairs, key=lambda both: sum(map(operator.ne, *map(pairing, both))))
+    flat = [fields(run) for run in nearest]
+    said = [f"{name} ({' and '.join(text(each.get(name)) for each in flat)})" for name in _of_pairing(*flat)]
+    keys = " and ".join(run.key[:SHOWN] for run in nearest)
+    return f"the nearest runs, {keys}, differ in {', '.join(said)}: run both on the same ones"
+
+
+def _of_pairing(first: Fields, second: Fields) -> list[str]:
+    """The fields in which the pairings of two runs differ: the data's name or options, the split's, the seed."""
+
+    def differing(names: Iterable[str]) -> list[str]:
+        return [name for name in names if differ([first.get(name), second.get(name)])]
+
+    named: list[str] = []
+    for fingerprint in differing(["data.fingerprint", "split.fingerprint"]):
+        part = fingerprint.partition(".")[0]
+        options = (name.removeprefix("config.") for name in {**first, **second} if name.startswith(f"config.{part}."))
+        stated = differing([part]) or differing(options)
+        named += stated if stated or named else [fingerprint]  # other data are split otherwise
+    return named + differing(["seed"])
 
 
 def _way(record: Record, metric: str) -> str:

@@ -63,8 +63,8 @@ def fields(record: Record) -> dict[str, Any]:
 def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
     """The records for which all conditions hold: ``FIELD=VALUE``, or ``!=``, ``<``, ``<=``, ``>``, ``>=``.
 
-    FIELD is one of ``fields``. Numbers are compared as numbers, everything else as text; ``null`` means no value. A
-    record without the field meets ``!=`` only.
+    FIELD is one of ``fields``; ``sweep``, or ``group``, is any of the sweeps that a run belongs to. Numbers are
+    compared as numbers, everything else as text; ``null`` means no value. A record without the field meets ``!=`` only.
 
     Raises:
         UpliftlensError: for a condition of another form, or a field that no record has, with the nearest name.
@@ -76,40 +76,8 @@ def query(records: Iterable[Record], where: Sequence[str]) -> list[Record]:
         values = [flat.get(name) for _, flat in kept]
         if sign not in ("=", "!=") and any(map(_is_number, values)) and _number(bound) is None:  # they have no order
             raise UpliftlensError(f"--where '{name}{sign}{bound}': {name} is a number and '{bound}' is none")
-        if name == "sweep" and sign in ("=", "!="):  # of all that a run belongs to
-            belongs = [bound in ({record.sweep, *record.sweeps} - {None} or {"null"}) for record, _ in kept]
-            kept = [pair for pair, inside in zip(kept, belongs, strict=True) if inside == (sign == "=")]
-            continue
-        kept = [(record, flat) for record, flat in kept if _holds(flat, name, sign, bound)]
+        kept = [(record, flat) for record, flat in kept if _meets(record, flat, name, sign, bound)]
     return [record for record, _ in kept]
-
-
-def once_per_fit(records: Sequence[Record], metrics: Sequence[str]) -> list[Record]:
-    """The records, with one finished run for each fit: a fit that was measured twice is one experiment.
-
-    Kept is the run that has most of the ``metrics`` (the usual ones if empty), the latest in a tie. Two ways to measure
-    it (``measured_as``, and for metrics that are weighted by it the propensity) are two experiments.
-    """
-    names = metrics or DEFAULT_METRICS
-    by_metrics = sorted(records, key=lambda record: (sum(name in record.metrics for name in names), record.created))
-    kept = {
-        (record.fit_key, record.trial, text(measured_as(record, metrics)), _weights(record, metrics)): id(record)
-        for record in by_metrics
-        if record.status == "done"
-    }
-    ids = set(kept.values())
-    return [record for record in records if record.status != "done" or id(record) in ids]
-
-
-def _weights(record: Record, metrics: Sequence[str]) -> str:
-    """The propensity, as text, if one of the metrics (the usual ones if empty) was measured by it."""
-    propensity = record.config.get("propensity") or {}
-    shown = [name for name in metrics or default_metrics(record.metrics) if name in record.metrics and "/" in name]
-    if propensity.get("name", "none") == "none" or not shown:
-        return ""
-    from upliftlens.benchmarks.metrics.registry import is_weighted  # it takes its time, and few listings need it
-
-    return text(propensity) if any(map(is_weighted, shown)) else ""
 
 
 def asks_for(where: Sequence[str], field: str) -> bool:
@@ -119,11 +87,13 @@ def asks_for(where: Sequence[str], field: str) -> bool:
 
 def unmet(records: Iterable[Record], where: Sequence[str]) -> list[str]:
     """A sentence for each condition ``FIELD=VALUE`` that no record meets, with the values that there are."""
-    flat = [fields(record) for record in records]
+    known = [(record, fields(record)) for record in records]
     sentences = []
     for name, sign, bound in map(_condition, where):
-        if sign == "=" and not any(_holds(record, name, sign, bound) for record in flat):
-            values = sorted({text(record.get(name)) for record in flat})
+        if sign == "=" and not any(_meets(record, flat, name, sign, bound) for record, flat in known):
+            values = sorted({text(flat.get(name)) for _, flat in known})
+            if name == "sweep":
+                values = sorted({sweep for record, _ in known for sweep in _sweeps(record)})
             hint = did_you_mean(bound, values)
             more = f", … ({len(values)} values)" if len(values) > _VALUES else ""
             sentences.append(f"No run has {name}={bound}: {hint}there is: {', '.join(values[:_VALUES])}{more}.")
@@ -154,7 +124,8 @@ def _condition(condition: str) -> tuple[str, str, str]:
         raise UpliftlensError(
             f"--where takes FIELD=VALUE (or !=, <, <=, >, >=), not '{condition}': for example model=mf"
         )
-    return match[1].strip(), match[2], match[3].strip()
+    name = match[1].strip()
+    return "sweep" if name == "group" else name, match[2], match[3].strip()
 
 
 def columns(records: Sequence[Record]) -> list[str]:
@@ -236,6 +207,18 @@ def _flat(content: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
 def differ(values: Iterable[Any]) -> bool:
     """Whether two of the values differ, as a user writes them."""
     return len({text(value) for value in values}) > 1
+
+
+def _sweeps(record: Record) -> set[str]:
+    """The names of all sweeps that a run belongs to; of none: null."""
+    return {name for name in (record.sweep, *record.sweeps) if name is not None} or {"null"}
+
+
+def _meets(record: Record, flat: Fields, name: str, sign: str, bound: str) -> bool:
+    """Whether a condition holds for a record with its fields."""
+    if name == "sweep" and sign in ("=", "!="):
+        return (bound in _sweeps(record)) == (sign == "=")
+    return _holds(flat, name, sign, bound)
 
 
 def _holds(flat: Fields, name: str, sign: str, bound: str) -> bool:

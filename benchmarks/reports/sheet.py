@@ -14,6 +14,7 @@ from upliftlens.benchmarks.reports.pooling import (
     require_one_world,
 )
 from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
+from upliftlens.benchmarks.reports.repeats import of_repeats, once_per_fit
 from upliftlens.benchmarks.reports.selection import (
     INTERVAL,
     MEASURED,
@@ -22,7 +23,6 @@ from upliftlens.benchmarks.reports.selection import (
     columns,
     fields,
     metric_names,
-    once_per_fit,
     query,
     require_fields,
     text,
@@ -85,12 +85,8 @@ def gathered(
         UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
     """
     records, remarks = selected(store, where)
-    n_runs, records = len(records), once_per_fit(records, metrics)
-    if repeated := n_runs - len(records):
-        remarks.append(
-            f"{repeated} runs are left out: the model that they measured is in the table already, measured by another "
-            "run (e.g. with other metrics.names). `upliftlens results --format json` lists all."
-        )
+    every, records = records, once_per_fit(records, metrics)
+    remarks += of_repeats(every, records, metrics)
     if over:
         per_user: dict[str, Mapping[str, Any]] = {}
         for record in records:

@@ -40,6 +40,20 @@ def test_no_naive_row_vanishes_after_a_sweep_over_propensities(store, capsys):
     assert main(["compare", *pair, f"--store={store}"]) == 0
 
 
+def test_of_a_solver_the_naive_run_stays_and_the_true_reason_is_given(tmp_path, capsys):
+    """A solver learns without a propensity, so a sweep over propensities measures one fit again and again."""
+    assert call("sweep", tmp_path, "model=popularity", "metrics.names=[ndcg@10]", "propensity=none,constant") == 0
+    (row,) = table(tmp_path, capsys)
+    (naive,) = [item["key"] for item in records(tmp_path) if item["config"]["propensity"]["name"] == "none"]
+    assert row["run"] == naive
+    assert main(["results", f"--store={tmp_path}"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "1 runs are left out: " in said
+        and "They have another propensity, which changes none of their metrics here." in said
+    )
+
+
 def test_rows_are_sorted_with_the_best_first_and_cut(store, capsys):
     by_rmse = [row["rmse"] for row in table(store, capsys, "--sort", "rmse")]
     assert by_rmse[-1] == "" and [float(value) for value in by_rmse[:-1]] == sorted(map(float, by_rmse[:-1]))

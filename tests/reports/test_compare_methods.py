@@ -1,6 +1,7 @@
 """`compare` on a store: two methods, several, a baseline, a margin, and what is refused."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -77,7 +78,32 @@ def test_a_sample_that_is_set_aside_is_named_where_nothing_is_shared(store):
     runs = readable_records(Store(store))
     aside = [replace(run, diagnostics={**run.diagnostics, "uses_mar_data": True}) for run in runs]
     assert "sets a sample of ratings aside" in _apart(runs, aside) and "same propensity" in _apart(aside, runs)
-    assert _apart(runs, runs) == _apart(aside, aside) == "run both on the same ones"
+
+
+def test_what_differs_is_named_where_nothing_is_shared(store):
+    """By the runs that agree in most: of those with seed 0 and 1, the ones with seed 0."""
+    runs = readable_records(Store(store))
+    (run, *_), keys = [each for each in runs if each.seed == 0], "[0-9a-f]{8} and [0-9a-f]{8}"
+
+    def changed(**sections):
+        fingerprints = {part: {**getattr(run, part), "fingerprint": part} for part in sections if part != "seed"}
+        config = {part: {**run.config[part], **options} for part, options in sections.items() if part != "seed"}
+        return replace(run, **fingerprints, config={**run.config, **config}, seed=sections.get("seed", 0))
+
+    ua = changed(split={"name": "ua"})
+    for other, said in (
+        (changed(seed=7), r"seed \(0 and 7\)"),
+        (changed(data={"relevance": 3}), r"data\.relevance \(4 and 3\)"),
+        (
+            changed(data={"relevance": 3}, split={"fold": 2}, seed=3),
+            r"data\.rel.*, split\.fold \(0 and 2\), seed \(0 an.*",
+        ),
+        (replace(ua, split={**ua.split, "name": "ua"}), r"split \(kfold and ua\)"),
+        (changed(split={}), rf"split\.fingerprint \({run.split['fingerprint']} and split\)"),
+    ):
+        assert re.fullmatch(
+            f"the nearest runs, {keys}, differ in {said}: run both on the same ones", _apart(runs, [other])
+        )
 
 
 @pytest.mark.parametrize(

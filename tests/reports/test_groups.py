@@ -93,7 +93,7 @@ def test_what_is_refused(store, capsys):
         (["--by", "name", "--metrics", "rmse"], "'name' of recbole makes no groups: it has 90 values"),
         (["--by", "kind", "--metrics", "coverage@10"], "coverage@10 can't be measured by group"),
         (["--by", "kind", "--metrics", "rmsee"], "did you mean 'rmse'"),
-        (["--by", "kind", "--metrics", "ndcg@3"], "no ndcg@3"),
+        (["--by", "kind", "--metrics", "ndcg@3"], "error: additive: a run has no ndcg@3: "),
     ):
         code, _, error = shown(store, capsys, *flags)
         assert code == 1 and said in error

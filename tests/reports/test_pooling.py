@@ -17,7 +17,8 @@ from upliftlens.benchmarks.reports.pooling import (
     require_one_experiment,
     require_one_world,
 )
-from upliftlens.benchmarks.reports.selection import once_per_fit, query
+from upliftlens.benchmarks.reports.repeats import once_per_fit
+from upliftlens.benchmarks.reports.selection import query
 from upliftlens.benchmarks.reports.sheet import summarise
 from upliftlens.benchmarks.runs.records import Record, Summary
 from upliftlens.benchmarks.runs.store import open_store, save_run

@@ -284,6 +284,7 @@ def test_a_fit_that_was_measured_twice_is_one_experiment(tmp_path, capsys):
     usual, expected = shown("--format=csv"), shown("--format=csv", "--metrics", "mae")
     assert "metrics." not in usual.out and len(usual.out.splitlines()) == 3
     assert "1 runs are left out: the model that they measured is in the table already" in usual.err
+    assert "They have other metrics.names or options of metrics. `" in usual.err
     assert usual.out.splitlines()[1].split(",")[0] != expected.out.splitlines()[1].split(",")[0]
     assert len(json.loads(shown("--format=json").out)) == 3
     assert shown("--over", "seed", "--format=csv").out.count("additive") == 1

@@ -59,11 +59,19 @@ def test_a_run_that_a_sweep_found_belongs_to_it_and_lines_count(tmp_path, capsys
     shown = capsys.readouterr().err
     assert "done  1 of 2  " in shown and "done  2 of 2  " in shown and "(found)" in shown
 
+    said = []
+
     def listed(where):
         assert main(["results", "--where", where, "--format", "csv", f"--store={tmp_path}"]) == 0
-        return capsys.readouterr().out.count("popularity")
+        shown = capsys.readouterr()
+        said.append(" ".join(shown.err.split()))
+        return shown.out.count("popularity")
 
-    assert [listed(where) for where in ("sweep=mine", "sweep!=mine", "sweep=null")] == [2, 0, 0]
+    conditions = ("sweep=mine", "sweep!=mine", "sweep=null", "group=mine", "group!=mine", "group=null")
+    assert [listed(where) for where in conditions] == [2, 0, 0, 2, 0, 0]
+    assert call("sweep", tmp_path, "model=popularity", "seed=0,1", "group=all_found") == 0
+    assert listed("group=all_foun") == 0
+    assert "No run has sweep=all_foun: did you mean 'all_found'? there is: all_found, mine." in said[-1]
     assert call("sweep", tmp_path, "model=popularity", "metrics.interval.level=0.9,0.8") == 0
     assert "metrics.interval.level=0.9  " in capsys.readouterr().err
     assert listed("sweep=mine") == 2
