@@ -64,6 +64,11 @@ def allowed(kind: type, section: Mapping[str, Any], where: str) -> Iterator[tupl
             yield option, words
 
 
+def is_whole(kind: type, option: str) -> bool:
+    """Whether an option of the options class ``kind`` takes whole numbers only, or null."""
+    return get_type_hints(kind).get(option) in (int, int | None)
+
+
 def _dotted(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 

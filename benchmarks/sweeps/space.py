@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
+from upliftlens.benchmarks.config.sections import SECTIONS, section_of
+from upliftlens.benchmarks.config.typed import is_whole
 from upliftlens.causal.errors import UpliftlensError, unknown
 
 SEARCHED = ("model", "train", "loss", "objective")
@@ -80,6 +82,11 @@ def stated(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> An
         raise UpliftlensError(f"{wrong}: low must be a number below high, both finite")
     if entry.get("log") and not bounds[0] > 0:
         raise UpliftlensError(f"{wrong}: with log, low must be above 0")
+    if section in SECTIONS and is_whole(section_of(config, section)[0], option):
+        raise UpliftlensError(
+            f"{wrong}: {full_name(name)} takes whole numbers, and a range holds others, too: give it choices, as in "
+            f"{name}: {{choices: [{bounds[0]:.0f}, {bounds[1]:.0f}]}}"
+        )
     if not isinstance(value, int | float | None):
         raise UpliftlensError(f"the search space gives {name} a range, but it is no number: give it choices")
     return value

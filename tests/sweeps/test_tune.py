@@ -10,7 +10,7 @@ from shell import call, records
 
 from upliftlens.benchmarks.runs.many import NoData
 from upliftlens.benchmarks.sweeps import search as searches
-from upliftlens.benchmarks.sweeps.space import grid, narrowed, sample, spread
+from upliftlens.benchmarks.sweeps.space import grid, narrowed, sample, spread, stated
 from upliftlens.causal.errors import UpliftlensError
 
 SPACE = {
@@ -62,6 +62,17 @@ def test_a_grid_holds_every_combination_of_its_choices():
 def test_nothing_to_search_is_refused(tmp_path, capsys):
     assert call("tune", tmp_path, "model=popularity") == 1
     assert "states no search space" in capsys.readouterr().err and not records(tmp_path)
+
+
+def test_a_range_of_whole_numbers_is_refused_before_the_first_trial(tmp_path, capsys):
+    assert call("tune", tmp_path, "model=additive", "+model.space={train.patience:{low:1,high:9}}") == 1
+    said = capsys.readouterr().err
+    assert "train.patience takes whole numbers, and a range holds others, too: give it choices, as in train.pat" in said
+    assert not records(tmp_path)
+    for model, option in (("mf", "dim"), ("item_knn", "neighbours")):
+        with pytest.raises(UpliftlensError, match=rf"model\.{option} takes whole .*{option}: {{choices: \[8, 64\]}}"):
+            stated(option, {"low": 8, "high": 64.0}, {"model": {"name": model, option: 16}})
+    assert stated("train.l2", {"low": 1, "high": 9}, {"train": {"l2": 2}}) == 2, "a number that happens to be whole"
 
 
 def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_fails():
