@@ -98,8 +98,11 @@ def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure"
     return figure
 
 
-def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> "Figure":
-    """Lines with their bands; references share one entry of the legend, by the label of the first."""
+def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str, with_0: bool = True) -> "Figure":
+    """Lines with their bands; references share one entry of the legend, by the label of the first.
+
+    ``with_0``: a thin line at 0 belongs to the figure, however far from it the values lie.
+    """
     figure, axes = _axes(title, 7.0, 4.8)
     for line in lines:
         colour = COLOURS[line.colour % len(COLOURS)]
@@ -108,7 +111,7 @@ def line_plot(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> 
         _band(axes, line, colour)
     if (first := next((line for line in lines if line.reference), None)) is not None:
         axes.plot([], [], color="0.3", linestyle=":", label=first.label)
-    _finish(axes, x_label, y_label)
+    _finish(axes, x_label, y_label, with_0)
     return figure
 
 
@@ -203,9 +206,10 @@ def _band(axes: "Axes", line: Line, colour: str) -> None:
         axes.fill_between(line.x, line.lo, line.hi, color=colour, alpha=0.15, linewidth=0)
 
 
-def _finish(axes: "Axes", x_label: str, y_label: str) -> None:
+def _finish(axes: "Axes", x_label: str, y_label: str, with_0: bool = True) -> None:
     """A line at 0, the labels, and a legend beside the axes."""
-    axes.axhline(0, color="0.6", linewidth=0.8)
+    if with_0:
+        axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set(xlabel=x_label, ylabel=y_label)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)

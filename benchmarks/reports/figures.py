@@ -66,7 +66,10 @@ def figure_of(
         of_method = {
             name: runs_of(records, name) for name in methods or sorted({"/".join(label(run)) for run in records})
         }
-        return learning_figure(of_method), f"{sum(map(len, of_method.values()))} runs"
+        watched = {name: [run for run in runs if _curve(run)] for name, runs in of_method.items()}
+        without = [name for name, runs in watched.items() if not runs]
+        said = f"; no curve of {', '.join(without)}: without epochs, or with train.patience=0" if without else ""
+        return learning_figure(watched), f"{sum(map(len, watched.values()))} runs{said}"
     if kind == "reliability" and not methods:  # of those that predict no probabilities nothing is asked
         records = [record for record in records if "ece" in record.metrics] or records
     records = once_per_fit(records, _READ.get(kind, [x, y]))
@@ -174,8 +177,7 @@ def learning_figure(runs: Mapping[str, Sequence[Record]]) -> "Figure":
     lines, monitors = [], set()
     for colour, (name, of_method) in enumerate(runs.items()):
         for number, record in enumerate(of_method):
-            points = [(line["epoch"], line["validation"]) for line in record.epochs if "validation" in line]
-            if points:
+            if points := _curve(record):
                 epoch, value = np.transpose(np.asarray(points, float))
                 lines.append(Line(name if number == 0 else f"_{name}", epoch, value, colour))
                 monitors.add(record.diagnostics["monitor"])
@@ -188,7 +190,13 @@ def learning_figure(runs: Mapping[str, Sequence[Record]]) -> "Figure":
             f"the runs were watched by {' and '.join(sorted(monitors))}, which can't share an axis: choose methods of "
             "one, or --where diagnostics.monitor=NAME"
         )
-    return line_plot(lines, "Learning curves, a line per run", "epoch", f"{monitors.pop()} on validation rows")
+    y_label = f"{monitors.pop()} on validation rows"
+    return line_plot(lines, "Learning curves, a line per run", "epoch", y_label, with_0=False)
+
+
+def _curve(record: Record) -> list[tuple[int, float]]:
+    """The epochs of a run after which it was scored on validation rows, and the values."""
+    return [(line["epoch"], line["validation"]) for line in record.epochs if "validation" in line]
 
 
 def overlap_figure(records: Sequence[Record]) -> "Figure":

@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from shell import call, records
 
@@ -76,6 +77,12 @@ def test_learning_curves_of_runs_that_share_a_monitor(store, capsys, tmp_path):
         return main(["plot", "learning", *flags, f"--store={store}", "--out", str(tmp_path / "l.png")])
 
     assert plot("mf") == 0 and "5 runs" in capsys.readouterr().err and (tmp_path / "l.png").stat().st_size > 1000
+    assert plot("mf", "popularity") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "5 runs; no curve of popularity: without epochs, or with train.patience=0" in said
+    (axes,) = learning_figure({"mf": [run for run in readable_records(Store(store)) if run.model == "mf"]}).axes
+    values = np.concatenate([line.get_ydata() for line in axes.lines])
+    assert axes.get_ylim()[0] > values.min() - 0.2 * np.ptp(values) > 0, "errors about 1, none near 0"
     assert plot("popularity") == 1 and "none here was watched" in capsys.readouterr().err.replace(
         "no finished run", "none"
     )
