@@ -74,11 +74,14 @@ def of_job(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -
     """The configuration of one job of a sweep; ``config``: of the command.
 
     Raises:
-        UpliftlensError: if it can't be composed or typed.
+        UpliftlensError: if it can't be composed or typed. Hydra's error for an unknown choice stays: it is a wrong
+            name, whatever the other options are.
     """
     try:
         job = loader.load_sweep_config(config, list(overrides))
         content = plain(job)
+    except MissingConfigException:
+        raise
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides) from None
     return configuration_of(content, job.hydra.overrides.task)

@@ -148,19 +148,20 @@ def sweep_name(verb: str, overrides: Sequence[str]) -> str:
 
 
 def read_with_jobs(overrides: Sequence[str]) -> list[str]:
-    """The overrides of a sweep, whose options Hydra is to read with each job if a group has several choices.
+    """The overrides of a sweep, written so that Hydra reads options with the jobs only if a group has several choices.
 
-    Hydra composes the command itself with the group's default, e.g. ``model=mlp,two_tower model.layers=[8]`` with mf,
-    which has no ``layers``. It reads an option with several values with the jobs only: each becomes a choice among one.
+    Hydra composes the command itself, too, with the group's default: ``model=mlp,two_tower model.layers=[8]`` with mf,
+    which has no ``layers``. It leaves options with several values to the jobs, so each becomes a choice among one. Text
+    in quotes and null stay as they are: in a choice Hydra writes them otherwise or refuses them.
     """
     if not any(swept(text) and text.partition("=")[0] in groups() for text in overrides):
         return list(overrides)
     read = []
     for text in overrides:
         name, _, value = text.partition("=")
-        alone = "." in name and not name.startswith(("-", "~", "hydra.", "+hydra.")) and not swept(text)
+        single = "." in name and not name.startswith(("-", "~", "hydra.", "+hydra.")) and not swept(text)
         choice = f"{name}=choice({value})"
-        read.append(choice if alone and swept(choice) else text)
+        read.append(choice if single and value[:1] not in ("'", '"') and swept(choice) else text)
     return read
 
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from shell import call, records
 
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
-from upliftlens.benchmarks.config.overrides import quoted
+from upliftlens.benchmarks.config.overrides import quoted, read_with_jobs
 from upliftlens.causal.errors import UpliftlensError
 
 ODD = "my räw, [d]=a'ta\" {1} \\x.csv"
@@ -111,6 +112,18 @@ def test_a_change_that_is_no_value_is_an_error_with_its_name(change, message):
 def test_sweeps_of_nothing_and_of_one_run_are_refused(words, message, tmp_path, capsys):
     assert main(["sweep", *words, f"store={tmp_path}/runs"]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_options_that_are_left_to_the_jobs_keep_their_values():
+    words = ["model=mf,mlp", "train.lr=1e-2", "metrics.names=[ndcg@10,rmse/snips]", "data.a='b c,d'", "model.x=null"]
+    words += ["+model.space={dim:{choices:[8,16]}}", "logger.project=", "data.b=${data.c}", "model.f=inf", "seed=3"]
+    read = read_with_jobs(words)
+    assert read[1:3] == ["train.lr=choice(1e-2)", "metrics.names=choice([ndcg@10,rmse/snips])"] and read[0] == words[0]
+    jobs = [
+        BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(each), None) for each in (words, read)
+    ]
+    assert jobs[0] == jobs[1]
+    assert read_with_jobs(words[1:]) == words[1:], "without several choices Hydra finds a wrong option at once"
 
 
 def test_a_pattern_chooses_among_the_files_of_a_group(tmp_path):

@@ -48,6 +48,8 @@ def test_an_option_that_a_swept_model_lacks_makes_a_combination_that_does_not_go
     assert (
         "no combination is left. unknown option 'model.dmi': model=mf has no 'dmi': did you" in capsys.readouterr().err
     )
+    assert call("sweep", tmp_path, "model=mf,eas", "incompatible=leave_out") == 1, "a wrong name is no combination"
+    assert "unknown model choice 'eas': did you mean 'ease'" in capsys.readouterr().err
     solvers = ("model=ease,item_knn", "model.history=binary", "train.patience=1", "metrics.names=[ndcg@10]")
     assert call("sweep", tmp_path, *solvers) == 0 and len(records(tmp_path)) == 4
 
