@@ -14,7 +14,7 @@ import linecache
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -44,14 +44,16 @@ class AsOf:
 
 
 def definition_hash(*objects: Any) -> str:
-    """sha256 over the code of classes and functions, and all that they name of their module, directly or indirectly.
+    """sha256 over the code of classes and functions, and all of the user's that they name, directly or indirectly.
 
     Raises:
-        UpliftlensError: for code whose source can't be read, or that reads an object which is no constant.
+        UpliftlensError: for code whose source can't be read, or code of the objects' own module that reads an object
+            which is no constant. Of another module of the user's such objects are left to the hash of its file.
     """
     parts: list[str] = []
     seen: list[Any] = []
     todo = list(objects)
+    own = {getattr(thing, "__module__", "") for thing in objects}
     while todo:
         thing = todo.pop()
         if any(thing is other for other in seen):
@@ -63,22 +65,29 @@ def definition_hash(*objects: Any) -> str:
             continue
         home, text, place = thing.__module__, *_source(thing)
         parts.append(f"{home}.{thing.__qualname__}\n{text}")
+        parts += [f"{home}.{thing.__qualname__} defaults {text}" for text in _defaults(thing)]
+        values: list[tuple[str, Any, str]] = []
         if isinstance(thing, type):
-            todo += [base for base in thing.__bases__ if base.__module__ == home]
+            todo += [base for base in thing.__bases__ if _is_users(base.__module__, home)]
             for name, value in vars(thing).items():
-                if isinstance(value, FunctionType):
-                    todo += [value] if _replaced(value, place) else []
+                if functions := _functions(value):
+                    todo += [function for function in functions if _replaced(function, place)]
                 elif not name.startswith("_") and not hasattr(value, "__get__"):
-                    parts.append(f"{thing.__qualname__}.{name}:{_constant(value, f'{thing.__qualname__} has {name}')}")
+                    values.append((f"{thing.__qualname__}.{name}", value, f"{thing.__qualname__} has {name}"))
         for used, value in _named(thing, text):
             if isinstance(value, ModuleType):
-                parts.append(f"{home}:{used}:{_outside(value.__name__)}")
-            elif isinstance(value, type | FunctionType) and value.__module__ == home:
+                parts += [f"{home}:{used}:{text}" for text in (_outside(value.__name__), *_values(value, home))]
+            elif isinstance(value, partial) or _is_users_code(value, home):
                 todo.append(value)
             elif callable(value) or (hasattr(value, "__module__") and hasattr(value, "__qualname__")):
                 parts.append(f"{home}:{used}:{_outside(getattr(value, '__module__', '') or '')}")
             else:
-                parts.append(f"{home}:{used}:{_constant(value, f'{thing.__qualname__} reads {used}')}")
+                values.append((f"{home}:{used}", value, f"{thing.__qualname__} reads {used}"))
+        if home not in own:
+            parts.append(_outside(home))
+        for name, value, where in values:
+            with nullcontext() if home in own else suppress(UpliftlensError):
+                parts.append(f"{name}:{_constant(value, where)}")
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 
@@ -95,7 +104,7 @@ def _source(thing: Any) -> tuple[str, Place | None]:
             raise _unreadable(thing) from None
         _check_current(thing)
         return text, None
-    functions = [value for value in vars(thing).values() if isinstance(value, FunctionType) and _written(value)]
+    functions = [each for value in vars(thing).values() for each in _functions(value) if _written(each)]
     for function in functions:  # a class itself does not say which lines it was made from
         lines = linecache.getlines(function.__code__.co_filename)
         line = function.__code__.co_firstlineno
@@ -177,8 +186,8 @@ def _replaced(function: FunctionType, place: Place | None) -> bool:
 
 def _named(thing: Any, text: str) -> Iterator[tuple[str, Any]]:
     """The names in a source that mean something in its module or in the functions around it."""
-    functions = [thing] if isinstance(thing, FunctionType) else vars(thing).values()
-    functions = [function for function in functions if isinstance(function, FunctionType) and _written(function)]
+    values = [thing] if isinstance(thing, FunctionType) else vars(thing).values()
+    functions = [function for value in values for function in _functions(value) if _written(function)]
     around: dict[str, Any] = {}
     names = {name for function in functions for name in _of_code(function.__code__)}
     for function in functions:
@@ -210,6 +219,44 @@ def _outside_bodies(tree: ast.AST) -> Iterator[str]:
                 yield node.id
             elif isinstance(node, ast.AST):
                 yield from _outside_bodies(node)
+
+
+def _functions(value: Any) -> list[FunctionType]:
+    """The functions of an attribute of a class: a method, those of a property, what a static or cached one wraps."""
+    if isinstance(value, property):
+        wrapped = [value.fget, value.fset]
+    else:
+        wrapped = [getattr(value, name, value) for name in ("__func__", "func") if hasattr(value, name)] or [value]
+    return [function for function in wrapped if isinstance(function, FunctionType)]
+
+
+def _defaults(thing: Any) -> Iterator[str]:
+    """The values of arguments' defaults, as they are now; what is no constant stands in the source."""
+    for function in (
+        [thing] if isinstance(thing, FunctionType) else (f for v in vars(thing).values() for f in _functions(v))
+    ):
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            if not isinstance(value, _CONSTANTS):  # text, numbers: in the source
+                with suppress(UpliftlensError):
+                    yield _constant(value, "")
+
+
+def _is_users(module: str, home: str) -> bool:
+    """Whether a module is ``home`` or another file of the user's, whose code is followed."""
+    return module == home or " " in _outside(module)
+
+
+def _is_users_code(value: Any, home: str) -> bool:
+    return isinstance(value, type | FunctionType) and _is_users(value.__module__, home)
+
+
+def _values(module: ModuleType, home: str) -> Iterator[str]:
+    """The constants of a module of the user's, as they are now."""
+    if _is_users(module.__name__, home):
+        for name, value in sorted(vars(module).items()):
+            if not name.startswith("_"):
+                with suppress(UpliftlensError):
+                    yield f"{name}={_constant(value, '')}"
 
 
 def _outside(module: str) -> str:

@@ -1,5 +1,6 @@
 """Data sets saved under a name: the YAML files of configs/data below the working directory."""
 
+import re
 from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 
 from upliftlens.benchmarks.config.choices import CONFIGS, packaged
 from upliftlens.benchmarks.system.atomic import whole
-from upliftlens.causal.errors import UpliftlensError, unknown
+from upliftlens.causal.errors import UpliftlensError, located, unknown
 
 FOLDER = Path("configs/data")
 _PROVIDER = "saved"  # in Hydra's store
@@ -23,11 +24,24 @@ def saved() -> dict[str, Path]:
         UpliftlensError: for a file that has the name of a packaged data set.
     """
     paths = {path.stem: path for path in sorted(FOLDER.glob("[!_]*.yaml"))}
+    for name in paths:
+        with located(str(paths[name])):
+            check_name(name)
     for name in paths.keys() & set(packaged("data")):
         if paths[name].read_bytes() != files(f"{CONFIGS}.data").joinpath(f"{name}.yaml").read_bytes():
             raise UpliftlensError(f"{paths[name]}: a data set of Upliftlens is called '{name}', too: rename the file")
         del paths[name]  # the working directory is a checkout of Upliftlens
     return paths
+
+
+def check_name(name: str) -> None:
+    """Refuses what can't be a data set's name in ``data=NAME``, where 7, true and 1e5 would be values of other types.
+
+    Raises:
+        UpliftlensError: with what a name may be.
+    """
+    if not re.fullmatch(r"[A-Za-z][\w-]*", name) or name.lower() in ("true", "false", "null", "nan", "inf"):
+        raise UpliftlensError(f"'{name}' can't be a name: begin with a letter, then letters, digits, - and _")
 
 
 def register_saved(taken: Collection[str]) -> None:

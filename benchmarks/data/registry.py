@@ -1,6 +1,5 @@
 """The list of data sets, built in or from plugins, and how they are configured, loaded and checked."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from upliftlens.benchmarks.config.chosen import chosen
 from upliftlens.benchmarks.config.compose import composed
 from upliftlens.benchmarks.config.installed import choices, register_installed
 from upliftlens.benchmarks.config.plugins import Entry
-from upliftlens.benchmarks.config.saved import saved, write
+from upliftlens.benchmarks.config.saved import check_name, saved, write
 from upliftlens.benchmarks.config.sections import typed_section
 from upliftlens.benchmarks.data.card import remark_on_times
 from upliftlens.benchmarks.data.config import BaseConfig, DataConfig
@@ -83,8 +82,7 @@ def save(name: str, base: str, overrides: list[str] | tuple[str, ...]) -> Path:
     if config.path is None:
         raise UpliftlensError(f"data={base} without a file: give data.path=FILE")
     open_files(Path(config.path))
-    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
-        raise UpliftlensError(f"'{name}' can't be a name: use letters, digits, - and _")
+    check_name(name)
     if name in names():
         file = saved().get(name)
         reason = f"{file} exists: delete it first, or" if file else f"there is a data set '{name}' already:"

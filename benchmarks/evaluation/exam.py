@@ -90,7 +90,7 @@ def exam_of(held: HeldOut, method: Method, data: TrainingData) -> Exam:
     if held.each_moment:
         line = timeline(rows, held.seen)
         to_rank, known = targets_at(line, rows, positive), moments_at(method, data, line, relevant(line.log))
-        moment, has_history = line.of_row, line.end > line.begin
+        moment, has_history = line.of_row, known.end > known.begin
     else:
         to_rank = targets(rows, positive, held.seen, None if log is None else log.user, again=log is None)
         known = moments(method, data, to_rank.users, held.shown, None if held.shown is None else relevant(held.shown))

@@ -79,7 +79,8 @@ def compared(
     records = once_per_fit(records, [metric])
     names = list(methods) if baseline is None or baseline in methods else [*methods, baseline]
     if len(names) < 2:
-        raise UpliftlensError(f"{names[0]} alone can't be compared: name two methods, or a --baseline")
+        only = f"{names[0]} alone" if names else "nothing"
+        raise UpliftlensError(f"{only} can't be compared: name two methods, or a --baseline")
     if twice := [name for name in names if names.count(name) > 1]:
         raise UpliftlensError(f"{twice[0]} is named more than once: name different methods")
     sides = {name: _measured(runs_of(records, name), metric) for name in names}

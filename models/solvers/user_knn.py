@@ -84,11 +84,11 @@ def _step(state: State, data: TrainingData, batch: Any, key: Array, hp: Hyper) -
 
 
 def _score(state: State, data: TrainingData, at: Query) -> Array:
-    if at.items.shape[1]:  # users for whom no neighbours are stored
-        x, k = history_matrix(at, data.n_items), state.neighbours.shape[1]
-        index, similarity = nearest(x, at.user, data, state.spans, state.shrinkage, k)
-    else:
-        index, similarity = state.neighbours[at.user], state.similarity[at.user]
+    index, similarity = state.neighbours[at.user], state.similarity[at.user]
+    if at.items.shape[1]:  # among the users may be new ones, for whom no neighbours are stored
+        x, k, new = history_matrix(at, data.n_items), state.neighbours.shape[1], at.user[:, None] < 0
+        sought = nearest(x, at.user, data, state.spans, state.shrinkage, k)
+        index, similarity = (jnp.where(new, *pair) for pair in zip(sought, (index, similarity), strict=True))
 
     def add(total: Array, neighbour: tuple[Array, Array]) -> tuple[Array, None]:
         other, similarity = neighbour

@@ -83,6 +83,9 @@ def test_a_saved_log_of_recommendations_keeps_its_metrics(folder):
         (("csv", "data=csv", *WORDS), "there is a data set 'csv' already: choose another name"),
         (("there", "data=csv", *WORDS), "configs/data/there.yaml exists: delete it first, or choose another name"),
         (("_mine", "data=csv", *WORDS), "'_mine' can't be a name"),
+        (("7", "data=csv", *WORDS), "'7' can't be a name: begin with a letter"),
+        (("true", "data=csv", *WORDS), "'true' can't be a name"),
+        (("1e5", "data=csv", *WORDS), "'1e5' can't be a name"),
         (("mine", *WORDS), "say what kind of file it is: upliftlens data save mine data=csv"),
         (("mine", "data=csv"), "data=csv without a file: give data.path=FILE"),
         (("mine", "data=csv", "data.path=gone.csv"), "gone.csv does not exist"),
@@ -116,6 +119,7 @@ def test_what_can_not_be_saved(words, message, capsys):
         ),
         ("mine", b"defaults: [cvs]\n", "configs/data/mine.yaml: unknown data choice 'cvs': did you mean 'csv'"),
         ("mine", b"defaults: [csv]\npth: x\n", "data=mine (configs/data/mine.yaml): unknown option of data 'pth': did"),
+        ("7", b"defaults: [csv]\n", "configs/data/7.yaml: '7' can't be a name"),
         ("ml-1m", b"defaults: [csv]\n", "configs/data/ml-1m.yaml: a data set of Upliftlens is called 'ml-1m', too"),
     ],
 )

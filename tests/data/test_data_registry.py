@@ -145,7 +145,7 @@ def test_a_plugin_is_a_data_set_like_any_other(installed: None, tmp_path: Path) 
     loaded = data.load(config, tmp_path)
     assert len(loaded.log) == 3 and len(loaded.fingerprint) == 64
     assert [row.ready for row in data.listing(tmp_path) if row.name == "tiny"] == ["plugin"]
-    with pytest.raises(UpliftlensError, match="data has no 'row': did you mean 'rows'"):
+    with pytest.raises(UpliftlensError, match="has no 'row': did you mean 'rows'"):
         data.configure("tiny", ["data.row=3"])
 
 

@@ -130,6 +130,8 @@ def test_a_search_and_a_benchmark(lab):
 
 
 def test_what_is_refused(lab):
+    with pytest.raises(ul.UpliftlensError, match="nothing can't be compared: name two methods"):
+        lab.compare()
     for call_it, said in (
         (lambda: lab.run(**WORLD, model="mff"), "did you mean 'mf'"),
         (lambda: lab.run(**WORLD, model=object()), "model is a object"),

@@ -209,3 +209,61 @@ def test_defaults_that_a_factory_makes_are_in_the_key_and_the_key_is_the_same_in
     first = hashed(cell(source, "f"))
     assert hashed(cell(source, "g")) == first != hashed(cell(source.replace("(1, 2)", "(1, 3)"), "h"))
     assert first == "b8bad276ec54109ba75faee19cc5bc8a410f4a317660752f6693840e55dc10db"
+
+
+READS = """
+import edited_helper as helper
+from edited_helper import Base
+from functools import partial
+from upliftlens.models.contract import Traced as Traced
+BY = partial(helper.scaled, by=2)
+
+class Heir(Base):
+    kept = [1]
+
+    @property
+    def width(self):
+        return WIDTH[0]
+
+    @staticmethod
+    def depth():
+        return DEPTH[0]
+
+    def __call__(self, users, sizes=[3]):
+        return BY(helper.TABLE["a"])
+
+WIDTH, DEPTH = [1], [1]
+"""
+HELPER = """
+import logging
+log, OWN, TABLE = logging.getLogger("x"), [1], {"a": 1}
+
+def scaled(x, by):
+    log.debug("x")
+    return x * by * OWN[0]
+
+class Base:
+    def start(self):
+        return OWN[0]
+"""
+
+
+def test_what_parents_properties_defaults_and_helpers_read_is_in_the_key(cell, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "edited_helper.py").write_text(HELPER)
+    module = cell(READS, "n")
+    helper = module.helper
+    keys = [definition_hash(module.Heir)]
+    changes = (
+        (helper.OWN, "append", 2),
+        (module.WIDTH, "append", 2),
+        (module.DEPTH, "append", 2),
+        (module.Heir.kept, "append", 2),
+        (module.Heir.__call__.__defaults__[0], "append", 2),
+        (helper.TABLE, "update", {"a": 2}),
+    )
+    for thing, change, value in changes:
+        getattr(thing, change)(value)
+        keys.append(definition_hash(module.Heir))
+    module.BY = module.partial(helper.scaled, by=3)
+    assert len({*keys, definition_hash(module.Heir)}) == len(keys) + 1

@@ -124,3 +124,23 @@ def test_random_orders_of_new_users_differ_and_are_fixed() -> None:
     orders = {tuple(np.argsort(row)) for row in np.asarray(score(query))}
     assert len(orders) > 0.9 * N_USERS  # two histories may have the same sum
     np.testing.assert_array_equal(score(query), score(query))
+
+
+@pytest.mark.parametrize("name", FOR_NEW_USERS)
+def test_trained_and_new_users_may_be_asked_for_at_once(name: str) -> None:
+    """As at several moments, when some users have no training row."""
+    method, state, _ = trained(name, 2)
+    users = np.arange(N_USERS)
+    usual, new = asked(method, data(), users), as_new(method, data(), users)
+    width = max(usual.items.shape[1], new.items.shape[1])
+
+    def wide(at: Query) -> Query:
+        def filled(part: jnp.ndarray, value: int) -> jnp.ndarray:
+            return jnp.pad(part, ((0, 0), (width - part.shape[1], 0)), constant_values=value)
+
+        return Query(at.user, filled(at.items, -1), filled(at.values, 0), filled(at.positive, 0))
+
+    odd = users % 2 == 1
+    mixed = jax.tree.map(lambda a, b: jnp.where(odd.reshape(-1, *[1] * (a.ndim - 1)), a, b), wide(new), wide(usual))
+    expected = jnp.where(odd[:, None], method.score(state, data(), new), method.score(state, data(), usual))
+    np.testing.assert_allclose(method.score(state, data(), mixed), expected, rtol=1e-4, atol=1e-5)
