@@ -69,6 +69,10 @@ class Data:
         Raises:
             UpliftlensError: as ``prepare``, for data that are no files of your own, and for a name that is taken.
         """
+        if not isinstance(base, str):
+            raise UpliftlensError(
+                "save keeps the options of a file: give a kind of data, as in save('mine', 'csv', path=FILE)"
+            )
         return save(name, base, _words(words, options))
 
     def _configured(self, data: str | Path | Frame, words: Sequence[str], options: Mapping[str, Any]) -> Any:

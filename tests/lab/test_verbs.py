@@ -83,6 +83,8 @@ def test_a_lab_tells_of_data_what_the_command_tells(lab, said, log):
     good = lab.data.check("log.csv")
     assert good.content is None and repr(good) == said("data", "check", "log.csv") and good.to_pandas().empty
     assert lab.data.save("kept", "csv", path="log.csv").name == "kept.yaml"
+    with pytest.raises(ul.UpliftlensError, match="save keeps the options of a file: give a kind of data"):
+        lab.data.save("mine", ul.dataset(pd.DataFrame({"user": [1], "item": [2], "rating": [3]})))
     assert lab.data.card("kept").to_pandas()["value"].iloc[-1] == card["fingerprint"]
 
 
