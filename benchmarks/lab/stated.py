@@ -20,6 +20,12 @@ def stated_words(words: Sequence[str], options: Mapping[str, Any], several: bool
     """
     refuse_flags(words)
     refuse_frame(options.get("data"))
+    for folder in options.keys() & {"store", "cache"}:
+        raise UpliftlensError(f"{folder} is the Lab's own: make another, ul.Lab({folder}={str(options[folder])!r})")
+    if isinstance(path := options.get("data"), Path):
+        raise UpliftlensError(
+            f"data is a file: say what kind it is, data='csv', and data.path='{path}' among the words"
+        )
     plain, models = dict(options), options.get("model")
     files: list[str] = []
     if isinstance(data := plain.get("data"), Frame):

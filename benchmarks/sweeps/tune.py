@@ -6,6 +6,7 @@ from dataclasses import replace
 from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
 from upliftlens.benchmarks.config.overrides import sweep_name
 from upliftlens.benchmarks.config.sections import Configuration
+from upliftlens.benchmarks.runs.compatible import names_of
 from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan, plan, refuse_ignored, without_effect
 from upliftlens.benchmarks.runs.records import Record
@@ -37,7 +38,9 @@ def tune(arguments: Sequence[str]) -> tuple[Search, Record]:
     searching = replace(final, stated=tuple(space))
     if remark := without_effect(searching, final.train.layout, searching.unread):
         say(remark)
-    (outcome,) = run_many([final], watched=True)
+    # The search has read train.monitor, whether the model's own training does or not.
+    read = tuple(text for text in final.stated if "train.monitor" not in names_of([text]))
+    (outcome,) = run_many([replace(final, stated=read)], watched=True)
     return tried, tell_done(final, outcome)
 
 

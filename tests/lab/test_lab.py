@@ -1,5 +1,7 @@
 """The Lab does what the command line does: the same keys, records and sentences."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,6 +132,10 @@ def test_a_search_and_a_benchmark(lab):
 
 
 def test_what_is_refused(lab):
+    with pytest.raises(ul.UpliftlensError, match=r"store is the Lab's own: make another, ul.Lab\(store='other'\)"):
+        lab.run(*TINY, model="mf", store="other")
+    with pytest.raises(ul.UpliftlensError, match="data is a file: say what kind it is, data='csv'"):
+        lab.run(data=Path("log.csv"), model="mf")
     with pytest.raises(ul.UpliftlensError, match="nothing can't be compared: name two methods"):
         lab.compare()
     for call_it, said in (

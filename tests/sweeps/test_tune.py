@@ -178,3 +178,10 @@ def test_around_an_option_without_a_value_the_whole_range_is_kept():
     assert narrowed(SPACE, {"dim": 8, "train.l2": None, "objective.anchor": 1.0}, 0.5) == {
         "dim": {"choices": [8]}, "train.l2": SPACE["train.l2"], "objective.anchor": {"low": 0.5, "high": 1.5},
     }  # fmt: skip
+
+
+def test_the_metric_of_a_search_is_read_whatever_the_model_trains_by(tmp_path, capsys):
+    assert call("tune", tmp_path, "model=ease", "train.monitor=recall@10", "budget=1") == 0
+    captured = capsys.readouterr()
+    unread = [line for line in (captured.err + captured.out).splitlines() if "not read" in line]
+    assert unread and not any("train.monitor" in line for line in unread)
