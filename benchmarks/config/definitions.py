@@ -13,7 +13,7 @@ import inspect
 import linecache
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -56,39 +56,45 @@ def definition_hash(*objects: Any) -> str:
     own = {getattr(thing, "__module__", "") for thing in objects}
     while todo:
         thing = todo.pop()
-        if any(thing is other for other in seen):
-            continue
-        seen.append(thing)
-        if isinstance(thing, partial):
-            parts.append(_constant((thing.args, thing.keywords), f"a partial of {thing.func.__qualname__}"))
-            todo.append(thing.func)
-            continue
-        home, text, place = thing.__module__, *_source(thing)
-        parts.append(f"{home}.{thing.__qualname__}\n{text}")
-        parts += [f"{home}.{thing.__qualname__} defaults {text}" for text in _defaults(thing)]
-        values: list[tuple[str, Any, str]] = []
-        if isinstance(thing, type):
-            todo += [base for base in thing.__bases__ if _is_users(base.__module__, home)]
-            for name, value in vars(thing).items():
-                if functions := _functions(value):
-                    todo += [function for function in functions if _replaced(function, place)]
-                elif not name.startswith("_") and not hasattr(value, "__get__"):
-                    values.append((f"{thing.__qualname__}.{name}", value, f"{thing.__qualname__} has {name}"))
-        for used, value in _named(thing, text):
-            if isinstance(value, ModuleType):
-                parts += [f"{home}:{used}:{text}" for text in (_outside(value.__name__), *_values(value, home))]
-            elif isinstance(value, partial) or _is_users_code(value, home):
-                todo.append(value)
-            elif callable(value) or (hasattr(value, "__module__") and hasattr(value, "__qualname__")):
-                parts.append(f"{home}:{used}:{_outside(getattr(value, '__module__', '') or '')}")
-            else:
-                values.append((f"{home}:{used}", value, f"{thing.__qualname__} reads {used}"))
-        if home not in own:
-            parts.append(_outside(home))
-        for name, value, where in values:
-            with nullcontext() if home in own else suppress(UpliftlensError):
-                parts.append(f"{name}:{_constant(value, where)}")
+        if not any(thing is other for other in seen):
+            seen.append(thing)
+            texts, more = _read(thing, own)
+            parts += texts
+            todo += more
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
+
+
+def _read(thing: Any, own: Collection[str]) -> tuple[list[str], list[Any]]:
+    """A class, function or partial as text with all that it reads, and what of the user's it names."""
+    if isinstance(thing, partial):
+        return [_constant((thing.args, thing.keywords), f"a partial of {thing.func.__qualname__}")], [thing.func]
+    home, text, place = thing.__module__, *_source(thing)
+    parts = [f"{home}.{thing.__qualname__}\n{text}"]
+    parts += [f"{home}.{thing.__qualname__} defaults {text}" for text in _defaults(thing)]
+    more: list[Any] = []
+    values: list[tuple[str, Any, str]] = []
+    if isinstance(thing, type):
+        more += [base for base in thing.__bases__ if _is_users(base.__module__, home)]
+        for name, value in vars(thing).items():
+            if functions := _functions(value):
+                more += [function for function in functions if _replaced(function, place)]
+            elif not name.startswith("_") and not hasattr(value, "__get__"):
+                values.append((f"{thing.__qualname__}.{name}", value, f"{thing.__qualname__} has {name}"))
+    for used, value in _named(thing, text):
+        if isinstance(value, ModuleType):
+            parts += [f"{home}:{used}:{text}" for text in (_outside(value.__name__), *_values(value, home))]
+        elif isinstance(value, partial) or _is_users_code(value, home):
+            more.append(value)
+        elif callable(value) or (hasattr(value, "__module__") and hasattr(value, "__qualname__")):
+            parts.append(f"{home}:{used}:{_outside(getattr(value, '__module__', '') or '')}")
+        else:
+            values.append((f"{home}:{used}", value, f"{thing.__qualname__} reads {used}"))
+    if home not in own:
+        parts.append(_outside(home))
+    for name, value, where in values:
+        with nullcontext() if home in own else suppress(UpliftlensError):
+            parts.append(f"{name}:{_constant(value, where)}")
+    return parts, more
 
 
 Place = tuple[str, int, int]
