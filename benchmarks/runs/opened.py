@@ -110,8 +110,10 @@ def opened(record: Record, overrides: Mapping[str, Any], reporter: Reporter) -> 
     keep_programs(planned.cache)
     prepared = prepare(planned, reporter)
     if prepared.fit_key != record.fit_key:
-        raise UpliftlensError(
-            f"run {record.key} was made from other data, another model file or another version of Upliftlens: "
-            "run it again"
-        )
+        other = "a model file of other content, or another version of Upliftlens"
+        if prepared.dataset.fingerprint != record.data["fingerprint"]:
+            other = f"other data than {prepared.dataset.name} holds now"
+        elif prepared.split.fingerprint != record.split["fingerprint"]:
+            other = f"another split than {prepared.split.name} makes now"
+        raise UpliftlensError(f"run {record.key} was made from {other}: run it again")
     return Opened(record, planned, prepared)

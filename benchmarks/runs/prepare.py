@@ -1,8 +1,10 @@
 """A plan with its data: loaded, split, keyed, and cut into what a method may see."""
 
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, is_dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +53,7 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     Raises:
         UpliftlensError: if the data can't be loaded or split, or don't go together with the plan.
     """
-    dataset, parts, _ = _data(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
+    dataset, parts, _ = _data(_source(plan.data), plan.split, plan.propensity, plan.cache, reporter.say)
     check_exposure(dataset.name, dataset.has_treatments, plan.weighted, plan.needs)  # a plugin's data, only now
     fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **fit_identity(plan)}
     uplift = None
@@ -109,11 +111,35 @@ def exposure(plan: Plan, reporter: Reporter) -> Exposure | None:
     """
     if not plan.weighted:
         return None
-    return _exposure(plan.data, plan.split, plan.propensity, plan.cache, reporter.say)
+    return _exposure(_source(plan.data), plan.split, plan.propensity, plan.cache, reporter.say)
+
+
+class _Source(NamedTuple):
+    """Options of data, and a stamp of each file of the user's that they name: an edited file is read again."""
+
+    options: Any
+    stamps: tuple[tuple[str, int, int], ...]
+
+
+def _source(options: Any) -> _Source:
+    return _Source(options, tuple(_stamps(options)))
+
+
+def _stamps(options: Any) -> Iterator[tuple[str, int, int]]:
+    """(path, time of the last change in ns, bytes) of the files that options name, and of those in such folders."""
+    for value in vars(options).values() if is_dataclass(options) else ():
+        if is_dataclass(value):
+            yield from _stamps(value)
+        elif isinstance(value, str | Path) and str(value):
+            path = Path(value).expanduser()
+            with suppress(OSError):  # what can't be read is said where it is read
+                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                    stat = file.stat()
+                    yield str(file), stat.st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=4)
-def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
+def _exposure(data: _Source, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]) -> Exposure:
     dataset, parts, mar = _data(data, split_config, propensity, cache, say)
     truth = dataset.world.propensity if propensity.name == "oracle" and dataset.world else None
     exposed = expose(propensity, dataset, parts, mar, truth)
@@ -123,24 +149,24 @@ def _exposure(data: Any, split_config: Any, propensity: Any, cache: Any, say: Ca
 
 @lru_cache(maxsize=4)
 def _data(
-    data: Any, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
+    data: _Source, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
 ) -> tuple[Dataset, Split, Interactions | None]:
     dataset, parts = _split(data, split_config, cache, say)
     return dataset, *without_sample(dataset, parts, propensity)
 
 
 @lru_cache(maxsize=4)
-def _split(data: Any, split_config: Any, cache: Any, say: Callable[[str], None]) -> tuple[Dataset, Split]:
+def _split(data: _Source, split_config: Any, cache: Any, say: Callable[[str], None]) -> tuple[Dataset, Split]:
     dataset = _load(data, cache, say)
     parts = split(dataset, split_config)
     for repeat in parts.leak.repeats():
         say_once(f"{dataset.name}, split {parts.name}: {repeat}", say)
-    if estimates_anew(dataset, data):
-        dataset, parts = estimated_without_test(dataset, parts, data)
+    if estimates_anew(dataset, data.options):
+        dataset, parts = estimated_without_test(dataset, parts, data.options)
         say_once(f"{dataset.name}, split {parts.name}: the run's propensities are estimated without its test rows", say)
     return dataset, parts
 
 
 @lru_cache(maxsize=2)
-def _load(data: Any, cache: Any, say: Callable[[str], None]) -> Dataset:
-    return load(data, cache, say)
+def _load(data: _Source, cache: Any, say: Callable[[str], None]) -> Dataset:
+    return load(data.options, cache, say)

@@ -51,8 +51,11 @@ def show(body: str | Table, remarks: Iterable[str] = ()) -> None:
         say(remark)
     if isinstance(body, str):
         print(body)
-    else:
-        table_console().print(body)
+        return
+    wide = table_console()
+    if wide.measure(body, options=wide.options.update(width=10_000)).minimum > wide.width:
+        say("The table is too wide for its columns to be read: ask for fewer, or take --format csv")
+    wide.print(body)
 
 
 def say(sentence: str) -> None:

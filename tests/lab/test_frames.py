@@ -108,3 +108,14 @@ def test_what_only_the_reader_of_files_sees(frame, tmp_path):
             lab.run(*FAST, data=ul.dataset(table, "who", "what", "stars"), model="mf")
     wide = ul.dataset(frame.assign(stars=frame["stars"] + 4), "who", "what", "stars", scale=(5, 9), relevance=8)
     assert lab.run(*FAST, data=wide, model="mf").metrics["rmse"].value < 4
+
+
+def test_a_file_that_is_edited_in_a_session_is_read_again(frame, tmp_path):
+    lab = ul.Lab(tmp_path / "runs", tmp_path / "cache")
+    words = [*FAST, "data=csv", f"data.path={tmp_path}/log.csv", "model=popularity", "data.columns.user=who"]
+    words += ["data.columns.item=what", "data.columns.value=stars"]
+    keys = []
+    for table in (frame, frame.iloc[:-40], frame):
+        table.to_csv(tmp_path / "log.csv", index=False)
+        keys.append(lab.run(*words).key)
+    assert keys[0] == keys[2] != keys[1]

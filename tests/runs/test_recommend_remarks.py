@@ -55,3 +55,23 @@ def test_new_users_are_known_by_what_is_shown_of_them(recommend, tmp_path):
     words = [*TINY, "data.n_users=60", "data.n_items=40", "split=new_users", "split.share=0.3"]
     said = recommend(words, "--user", "all", "--out", f"{tmp_path}/lists.csv")
     assert "1 of 60 users have no training row ('30')" in said
+
+
+def test_a_run_of_other_data_or_code_says_which(recommend, words, tmp_path, capsys):
+    recommend(words, "--user", "ann")
+    (record,) = records(tmp_path)
+    ask = ["recommend", record["key"], "--user", "ann", "--store", str(tmp_path), "--cache", f"{tmp_path}/cache"]
+    (tmp_path / "train.txt").write_text("ann alien up\nben heat up\ncem up\n")
+    assert main(ask) == 1
+    assert "was made from other data than files holds now: run it again" in capsys.readouterr().err
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from upliftlens.models.solvers.popularity import model as base\nmodel = base._replace(name='mine')\n"
+    )
+    assert main(["run", *TINY, f"model.file={plugin}", f"store={tmp_path}/b", f"cache={tmp_path}/cache"]) == 0
+    (record,) = records(tmp_path / "b")
+    plugin.write_text(plugin.read_text() + "# edited\n")
+    capsys.readouterr()
+    ask = ["recommend", record["key"], "--user", "1", "--store", f"{tmp_path}/b", "--cache", f"{tmp_path}/cache"]
+    assert main(ask) == 1
+    assert "a model file of other content, or another version of Upliftlens: run it" in capsys.readouterr().err
