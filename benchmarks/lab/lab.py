@@ -28,7 +28,7 @@ from upliftlens.benchmarks.reports.figures import figure_of
 from upliftlens.benchmarks.reports.groups import EXPLAINED, groups
 from upliftlens.benchmarks.reports.methods import Compared, compared, finished
 from upliftlens.benchmarks.reports.sheet import Sheet, gathered, selected
-from upliftlens.benchmarks.reports.sorting import sorted_rows
+from upliftlens.benchmarks.reports.sorting import doubts, sorted_rows
 from upliftlens.benchmarks.runs.opened import find_run
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, existing_store, readable_records
@@ -127,7 +127,7 @@ class Lab:
             UpliftlensError: for an unknown field or metric.
         """
         sheet, remarks, legend = gathered(self._store, _several(where), _several(metrics), _several(over))
-        return of_sheet(sorted_rows(sheet, sort, top), remarks, legend)
+        return of_sheet(sorted_rows(sheet, sort, top), [*remarks, *doubts(sheet, sort)], legend)
 
     def records(self, where: Sequence[str] | str = ()) -> Answer[Sequence[Record]]:
         """All that is stored of runs that meet the conditions, failed and running ones too; no trials unless ``where``

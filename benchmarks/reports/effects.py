@@ -30,6 +30,7 @@ CORRECTIONS: dict[str, Callable[[Sequence[float]], list[float]]] = {
     "bh": benjamini_hochberg,
     "none": list,
 }
+_RARE = 0.001  # chances below it are told
 _IDLE = ("split", "metrics")  # groups that are composed only because data sets change them (configs/_data.yaml)
 
 
@@ -106,6 +107,12 @@ def study(dataset: Dataset, options: EffectsOptions, say: Callable[[str], None])
         uplift.inverse_propensity(log, options.chi)
     if out := known.always + known.never:
         say(f"{out:,} of {len(log):,} rows have no overlap (propensity 0 or 1) and are left out")
+    rare = int((known.usable & (log.propensity < _RARE)).sum())
+    if rare and options.chi < _RARE and options.estimator != "naive":
+        say(
+            f"{rare:,} of {len(log):,} rows had a chance below {_RARE:g} of being what they are: effects hang on them "
+            f"(chi={_RARE:g} would cap their weights at {1 / _RARE:,.0f})"
+        )
     if dataset.estimated:
         say("propensities are estimated: what also depends on an unrecorded cause is biased")
     tau = None if dataset.world is None else dataset.world.tau

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from upliftlens.benchmarks.metrics.registry import choose, in_full
+from upliftlens.benchmarks.metrics.registry import choose, in_full, is_weighted
 from upliftlens.benchmarks.reports.sheet import Row, Sheet
 from upliftlens.causal.errors import UpliftlensError, unknown
 
@@ -16,7 +16,7 @@ def sorted_rows(sheet: Sheet, by: str | None, top: int | None) -> Sheet:
         UpliftlensError: for a name that is neither, or ``top`` below 1.
     """
     if top is not None and top < 1:
-        raise UpliftlensError(f"--top {top}: ask for at least one row")
+        raise UpliftlensError(f"top={top}: ask for at least one row")
     rows = list(sheet.rows)
     if by is not None:
         metric = by
@@ -30,6 +30,16 @@ def sorted_rows(sheet: Sheet, by: str | None, top: int | None) -> Sheet:
         else:
             raise unknown("metric or column to sort by", by, [*sheet.metrics, *sheet.columns])
     return sheet._replace(rows=rows[:top])
+
+
+def doubts(sheet: Sheet, by: str | None) -> list[str]:
+    """A sentence where rows are sorted by a metric that is weighted by propensities of different kinds."""
+    kinds = sorted({cell for row in sheet.rows if (cell := row.cells.get("propensity")) is not None})
+    if by is None or by not in sheet.metrics or len(kinds) < 2 or not is_weighted(by):
+        return []
+    return [
+        f"{by} is weighted by the propensities of {', '.join(kinds)}: rows of different ones estimate different things"
+    ]
 
 
 def _place(row: Row, metric: str, sign: int) -> tuple[bool, float]:

@@ -20,7 +20,9 @@ def user_indices(dataset: Dataset, users: Sequence[str]) -> np.ndarray:
     Raises:
         UpliftlensError: for a user who is not in the data.
     """
-    return _indices(dataset, "user", dataset.users["id"], users, "\nFor a user of whom you know some items: --history")
+    return _indices(
+        dataset, "user", dataset.users["id"], users, "\nFor a user of whom you know some items: a history of them"
+    )
 
 
 def pair_indices(dataset: Dataset, users: Sequence[str], items: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +71,7 @@ def item_indices(dataset: Dataset, names: Sequence[str]) -> np.ndarray:
     ids = dataset.items["id"].astype(str).to_numpy()
     titles = (dataset.items["title"] if "title" in dataset.items else dataset.items["id"]).astype(str).to_numpy()
     if not names:
-        raise UpliftlensError('--history names no item: write ids or titles, as in --history "Toy Story;Heat"')
+        raise UpliftlensError("the history names no item: write ids or titles, as in 'Toy Story;Heat'")
     bare = [_YEAR.sub("", title) for title in titles]
     matching = [_matching(name, ids, titles, bare) for name in names]
     if missing := [name for name, rows in zip(names, matching) if not len(rows)]:
@@ -83,7 +85,7 @@ def item_indices(dataset: Dataset, names: Sequence[str]) -> np.ndarray:
     items = np.concatenate(matching)
     repeated = [name for place, name in enumerate(names) if items[place] in items[:place]]
     if repeated:
-        raise UpliftlensError(f"--history names '{repeated[0]}' twice: once is enough")
+        raise UpliftlensError(f"the history names '{repeated[0]}' twice: once is enough")
     return items
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.system.environment import available_memory
+from upliftlens.benchmarks.system.talk import say, say_once
 from upliftlens.benchmarks.training.feed import choose_layout
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import structural, traced_names
@@ -71,8 +72,11 @@ def _refuse_too_large(model: Solver, options: Any, n_users: int, n_items: int) -
             f"{free / 2**30:.1f} GiB are free: filter the data (data.filter.item_core=…), choose smaller options, "
             "or another model"
         )
+    if needed > _LARGE:
+        say_once(f"model={model.name} needs about {needed / 2**30:.1f} GiB for {n_users} users × {n_items} items", say)
 
 
+_LARGE = 4 << 30  # bytes that are told before they are taken
 _gradient_method = lru_cache(maxsize=64)(gradient_method)
 
 

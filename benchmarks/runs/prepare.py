@@ -152,7 +152,11 @@ def _data(
     data: _Source, split_config: Any, propensity: Any, cache: Any, say: Callable[[str], None]
 ) -> tuple[Dataset, Split, Interactions | None]:
     dataset, parts = _split(data, split_config, cache, say)
-    return dataset, *without_sample(dataset, parts, propensity)
+    rest, sample = without_sample(dataset, parts, propensity)
+    if taken := len(parts.test) - len(rest.test):
+        rows = f"{taken:,} of {len(parts.test):,} test rows"
+        say_once(f"{dataset.name}: propensity={propensity.name} takes {rows} as its sample: they do not test", say)
+    return dataset, rest, sample
 
 
 @lru_cache(maxsize=4)

@@ -79,7 +79,7 @@ def recommend_for(opened: Opened, history: Sequence[str], k: int, reporter: Repo
     if trained.method.new_users is None:
         raise UpliftlensError(
             f"model={opened.record.model} has no score for users whom it was not trained on: take a run of "
-            f"{', '.join(FOR_NEW_USERS)}, or ask for a user of the data with --user"
+            f"{', '.join(FOR_NEW_USERS)}, or ask for a user of the data"
         )
     without = items[~np.isin(items, _learned(opened, trained).item)]
     if len(without):
@@ -93,7 +93,7 @@ def recommend_for(opened: Opened, history: Sequence[str], k: int, reporter: Repo
 
 def _check(k: int) -> None:
     if k < 1:
-        raise UpliftlensError(f"-k {k}: ask for at least one item")
+        raise UpliftlensError(f"k={k}: ask for at least one item")
 
 
 def _learned(opened: Opened, trained: Trained) -> Interactions:

@@ -176,13 +176,13 @@ def test_recommend_excludes_what_the_run_was_fitted_on_and_nothing_else(store, c
     [
         (["zzz", "--user", "3"], "unknown run"),
         (["{key}", "--user", "ann"], "no user 'ann'"),
-        (["{key}", "--user", "3", "-k", "0"], "-k 0"),
+        (["{key}", "--user", "3", "-k", "0"], "k=0: ask"),
         (
             ["{key}", "--history", "3;4"],
             "model=mf has no score for users whom it was not trained on",
         ),
         (["{key}", "--history", "3;none"], "synthetic has no item 'none'"),
-        (["{key}", "--history", " ; "], "--history names no item"),
+        (["{key}", "--history", " ; "], "the history names no item"),
         (["{key}", "--history", "3;3"], "names '3' twice"),
     ],
 )

@@ -58,6 +58,10 @@ def test_of_a_solver_the_naive_run_stays_and_the_true_reason_is_given(tmp_path, 
 def test_rows_are_sorted_with_the_best_first_and_cut(store, capsys):
     by_rmse = [row["rmse"] for row in table(store, capsys, "--sort", "rmse")]
     assert by_rmse[-1] == "" and [float(value) for value in by_rmse[:-1]] == sorted(map(float, by_rmse[:-1]))
+    for metric, doubted in (("rmse", False), ("rmse/snips", True)):
+        assert main(["results", f"--store={store}", "--sort", metric]) == 0
+        said = " ".join(capsys.readouterr().err.split())
+        assert ("weighted by the propensities of constant, none, popularity: rows of different" in said) == doubted
     by_ndcg = [float(row["ndcg@10"]) for row in table(store, capsys, "--sort", "ndcg@10", "--top", "3")]
     assert by_ndcg == sorted(by_ndcg, reverse=True) and len(by_ndcg) == 3
     assert [row["seed"] for row in table(store, capsys, "--sort", "seed")] == ["0"] * 5 + ["10"]

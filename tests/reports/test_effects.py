@@ -275,3 +275,21 @@ def test_a_log_of_ones_own_knows_only_activity(tmp_path, capsys):
 def test_what_a_study_does_not_use_is_refused(word):
     with pytest.raises(UpliftlensError, match="leave that out"):
         effects([word], print)
+
+
+def test_rows_that_were_nearly_impossible_are_told():
+    result = logged(np.random.default_rng(2))
+    rare = np.flatnonzero(result.log.treated)[:3]
+    propensity = result.log.propensity.copy()
+    propensity[rare] = 1e-6
+    result = replace(result, log=replace(result.log, propensity=propensity))
+    for options, expected in (
+        (OPTIONS, True),
+        (replace(OPTIONS, chi=0.01), False),
+        (replace(OPTIONS, estimator="naive"), False),
+    ):
+        said: list[str] = []
+        study(result, options, said.append)
+        assert (
+            any("3 of 1,620 rows had a chance below 0.001 of being what they are" in line for line in said) == expected
+        )

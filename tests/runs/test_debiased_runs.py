@@ -242,9 +242,10 @@ def test_only_what_reads_a_propensity_is_trained_again_for_another(tmp_path):
     assert sorted(map(len, by.values())) == [1, 1, 1, 3], "three naive runs share their fit"
 
 
-def test_naive_bayes_takes_its_sample_out_of_the_test_set(tmp_path):
+def test_naive_bayes_takes_its_sample_out_of_the_test_set(tmp_path, capsys):
     options = ("model=additive", "split=given", "objective=ips", "propensity=naive_bayes")
     assert call("run", tmp_path, *options, "propensity.mar_share=0.25") == 0
+    assert "propensity=naive_bayes takes 40 of 160 test rows as its sample" in " ".join(capsys.readouterr().err.split())
     assert call("run", tmp_path, *options, "propensity.mar_share=0") == 0
     first, second = sorted(records(tmp_path), key=lambda record: record["diagnostics"]["evaluation"]["test_pairs"])
     assert first["diagnostics"]["uses_mar_data"] and not second["diagnostics"]["uses_mar_data"]
