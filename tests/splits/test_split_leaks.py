@@ -39,7 +39,7 @@ def test_pairs_that_are_trained_on_and_tested_are_told_once(monkeypatch: pytest.
     said: list[str] = []
     monkeypatch.setattr(prepare, "_load", lambda *_: with_overlap())
     for seed in (0, 1):
-        prepare._split("toy", config("given", overlap="keep", seed=seed), Path("cache"), said.append)
+        prepare._split(prepare._source("toy"), config("given", overlap="keep", seed=seed), Path("cache"), said.append)
     (sentence,) = said
     assert ", split given: 3 of 4 test rows are in training too, as in the published protocol" in sentence
 
