@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent.parent
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FOLDERS = SETUPTOOLS["package-dir"]  # of every package, hydra_plugins.upliftlens included
 
-BESIDE = ("__main__", "main", "parser", "list", "doctor", "quickstart")
-"""Files of the command line that need not call the Lab: its start, its flags, and what only a terminal asks."""
+BESIDE = ("list", "doctor", "quickstart")
+"""Verbs that need not call the Lab: what only a terminal asks."""
 
 MOST_FILES = 20  # of Python in a folder: more ask for another room
 SOURCES = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
@@ -71,7 +71,9 @@ def test_imports_go_down_from_room_to_room(path):
             assert level(other) <= level(path), f"{path} imports {name}, which lies above it"
 
 
-VERBS = [path for path in SOURCES if path.parent == ROOT / "benchmarks/cli" and path.stem not in ("__init__", *BESIDE)]
+VERBS = [
+    path for path in SOURCES if path.parent == ROOT / "benchmarks/cli/verbs" and path.stem not in ("__init__", *BESIDE)
+]
 
 
 @pytest.mark.parametrize("path", VERBS, ids=lambda path: path.stem)

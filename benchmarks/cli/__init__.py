@@ -1,1 +1,1 @@
-"""The command line, one file per verb: parse, call the Lab, print."""
+"""The command line: its start, its flags, and a folder of verbs."""

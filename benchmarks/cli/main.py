@@ -1,5 +1,6 @@
-"""The command line, one file of this folder per verb. Verbs that compute take Hydra overrides (``option=value``); verbs
-that read take flags.
+"""The command line, one file of the folder ``verbs`` per verb.
+
+Verbs that compute take Hydra overrides (``option=value``); verbs that read take flags.
 
 Nothing heavy is imported before a verb needs it: ``upliftlens --help`` answers at once.
 """
@@ -81,10 +82,10 @@ def _drop_output() -> None:
 
 
 def _dispatch(verb: str, words: list[str]) -> int:
-    """Calls the file of this folder that is named for the verb."""
+    """Calls the file of ``verbs`` that is named for the verb."""
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
-    module = import_module(f"upliftlens.benchmarks.cli.{verb}")
+    module = import_module(f"upliftlens.benchmarks.cli.verbs.{verb}")
     if not hasattr(module, "add_arguments"):  # it takes Hydra's overrides
         return int(module.run(words))
     parser = parser_of(verb)
@@ -97,7 +98,7 @@ def parser_of(verb: str) -> Parser:
     parser = Parser(prog=f"upliftlens {verb}", description=VERBS[verb].split("  ")[0], allow_abbrev=False)
     if verb not in ("list", "data", "effects"):
         add_places(parser)
-    import_module(f"upliftlens.benchmarks.cli.{verb}").add_arguments(parser)
+    import_module(f"upliftlens.benchmarks.cli.verbs.{verb}").add_arguments(parser)
     return parser
 
 

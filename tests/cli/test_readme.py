@@ -15,8 +15,8 @@ from pages import DOCS, ROOT
 from shell import TINY, call, records
 from worlds import ITEMS, USERS, training_data
 
-from upliftlens.benchmarks.cli import list as list_verb
 from upliftlens.benchmarks.cli.main import VERBS, parser_of
+from upliftlens.benchmarks.cli.verbs import list as list_verb
 from upliftlens.benchmarks.config.chosen import from_file
 from upliftlens.benchmarks.config.compose import configured, prepare_overrides
 from upliftlens.benchmarks.runs.plan import plan

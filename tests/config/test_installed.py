@@ -9,8 +9,8 @@ import pytest
 from plugin_sources import DATA, LOSS, METRIC, OBJECTIVE, PROPENSITY, SOLVER, SPLIT, TABLE, WORLD
 from shell import TINY, call, records
 
-from upliftlens.benchmarks.cli.doctor import _plugins
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.cli.verbs.doctor import _plugins
 from upliftlens.benchmarks.config import plugins as registry
 from upliftlens.benchmarks.config.choices import groups
 from upliftlens.benchmarks.config.compose import configured

@@ -6,8 +6,8 @@ import pytest
 from plugin_sources import BACKBONE, DATA, LOSS, METRIC, PROPENSITY, SPLIT, TABLE, WORLD
 from shell import TINY, call
 
-from upliftlens.benchmarks.cli.doctor import _plugins
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.cli.verbs.doctor import _plugins
 
 DEFAULTS = SPLIT[SPLIT.index("name: str") : SPLIT.index(" = 4") + 4]
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from upliftlens.benchmarks.cli.list import CHOICES
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.cli.verbs.list import CHOICES
 from upliftlens.benchmarks.config.choices import about, first_sentence, packaged
 from upliftlens.benchmarks.metrics.registry import abouts, registry
 

@@ -6,8 +6,8 @@ import json
 import pytest
 from shell import TINY, call, records
 
-from upliftlens.benchmarks.cli import doctor
 from upliftlens.benchmarks.cli.main import main
+from upliftlens.benchmarks.cli.verbs import doctor
 from upliftlens.benchmarks.data import DataUnavailable, load
 from upliftlens.benchmarks.runs import prepare
 

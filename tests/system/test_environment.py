@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from upliftlens.benchmarks.cli import doctor
-from upliftlens.benchmarks.cli.doctor import Check, diagnose, report
+from upliftlens.benchmarks.cli.verbs import doctor
+from upliftlens.benchmarks.cli.verbs.doctor import Check, diagnose, report
 from upliftlens.benchmarks.runs.store import open_store
 from upliftlens.benchmarks.system import environment
 from upliftlens.causal.errors import UpliftlensError
@@ -196,7 +196,7 @@ def test_little_room_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_reading_verbs_start_without_heavy_imports() -> None:
     reading = (
         *("runs.records", "runs.store", "reports.selection", "reports.sheet"),
-        *("system.environment", "runs.tracking", "cli.doctor"),
+        *("system.environment", "runs.tracking", "cli.verbs.doctor"),
     )
     line = "import upliftlens.benchmarks.{0}; print('{0}', *heavy & sys.modules.keys())"
     code = "\n".join(["import sys; heavy = {'jax', 'flax', 'pandas', 'wandb'}", *map(line.format, reading)])

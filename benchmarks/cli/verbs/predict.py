@@ -25,7 +25,7 @@ def run(flags: argparse.Namespace) -> int:
     """``upliftlens predict RUN --pairs FILE --out FILE``: a rating, a probability, or of a model that ranks a score."""
     import pandas as pd
 
-    from upliftlens.benchmarks.cli.recommend import out_file, write
+    from upliftlens.benchmarks.cli.verbs.recommend import out_file, write
     from upliftlens.benchmarks.lab.lab import Lab
 
     file, pairs = out_file(flags.out), Path(flags.pairs).expanduser()

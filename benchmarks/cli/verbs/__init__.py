@@ -1,0 +1,1 @@
+"""The verbs, a file each: they parse, call the Lab and render."""
