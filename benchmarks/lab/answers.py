@@ -1,23 +1,26 @@
 """What the Lab answers with: text for people, a DataFrame for further work, and the records behind both."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-import pandas as pd
 from rich.markup import escape
 from rich.table import Table as Drawn
 
-from upliftlens.benchmarks.data.card import Card, rows_of
-from upliftlens.benchmarks.data.problems import BadData
-from upliftlens.benchmarks.data.registry import Listed
-from upliftlens.benchmarks.reports.methods import Compared, as_json, as_text
 from upliftlens.benchmarks.reports.render import markdown
 from upliftlens.benchmarks.reports.sheet import Sheet, render
 from upliftlens.benchmarks.runs.records import Record, dumps, to_json
-from upliftlens.benchmarks.sweeps.search import Search
-from upliftlens.benchmarks.tables.table import Table, rendered
 from upliftlens.causal.errors import unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from upliftlens.benchmarks.data.card import Card
+    from upliftlens.benchmarks.data.problems import BadData
+    from upliftlens.benchmarks.data.registry import Listed
+    from upliftlens.benchmarks.reports.methods import Compared
+    from upliftlens.benchmarks.sweeps.search import Search
+    from upliftlens.benchmarks.tables.table import Table
 
 Content = TypeVar("Content")
 
@@ -26,19 +29,20 @@ class Answer(Generic[Content]):
     """An answer: ``print`` shows ``text``, a notebook the table; ``content`` is what both were made of.
 
     ``forms``: what writes the answer, by the name of the format; ``text`` is in the first. ``remarks``: what was left
-    out, and how to read it; ``legend``: what its intervals are over.
+    out, and how to read it; ``legend``: what its intervals are over. ``in_text``: the text has the remarks already.
     """
 
     def __init__(
         self,
         content: Content,
         forms: Mapping[str, Callable[[], str | Drawn]],
-        frame: Callable[[], pd.DataFrame],
+        frame: Callable[[], "pd.DataFrame"],
         remarks: Sequence[str] = (),
         legend: Sequence[str] = (),
+        in_text: bool = False,
     ) -> None:
         self.content, self.remarks, self.legend = content, tuple(remarks), tuple(legend)
-        self._forms, self._frame = forms, frame
+        self._forms, self._frame, self._in_text = forms, frame, in_text
 
     @property
     def text(self) -> str:
@@ -55,12 +59,12 @@ class Answer(Generic[Content]):
             raise unknown("format", form, self._forms)
         return self._forms[form]()
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self) -> "pd.DataFrame":
         """The answer as a DataFrame, a row per run, method, pair, cell, data set or problem."""
         return self._frame()
 
     def __repr__(self) -> str:
-        remarks = () if isinstance(self.content, Table) else self.remarks  # a written table has them
+        remarks = () if self._in_text else self.remarks
         return "\n".join(filter(None, [self.text, *remarks, *self.legend]))
 
     def _repr_html_(self) -> str:
@@ -75,7 +79,7 @@ def _escaped(sentence: str) -> str:
 def of_sheet(sheet: Sheet, remarks: Sequence[str], legend: Sequence[str] = ()) -> Answer[Sheet]:
     """A table of results: the columns of `upliftlens results`, and of each metric its value, lo, hi and n."""
 
-    def frame() -> pd.DataFrame:
+    def frame() -> "pd.DataFrame":
         lines = []
         for row in sheet.rows:
             parts = {
@@ -85,7 +89,7 @@ def of_sheet(sheet: Sheet, remarks: Sequence[str], legend: Sequence[str] = ()) -
             }
             lines.append({**{name: row.cells.get(name) for name in sheet.columns}, **parts})
         names = [f"{name}{end}" for name in sheet.metrics for end in ("", "/lo", "/hi", "/n")]
-        return pd.DataFrame(lines, columns=[*sheet.columns, *names])
+        return _frame(lines, columns=[*sheet.columns, *names])
 
     forms = {form: partial(render, sheet, form) for form in ("md", "table", "latex", "csv", "json")}
     return Answer(sheet, forms, frame, remarks, legend)
@@ -94,11 +98,13 @@ def of_sheet(sheet: Sheet, remarks: Sequence[str], legend: Sequence[str] = ()) -
 def of_records(records: Sequence[Record], remarks: Sequence[str]) -> Answer[Sequence[Record]]:
     """Records as they are stored, a row each; nested entries are columns such as ``config.train.lr``."""
     as_dicts = [to_json(record) for record in records]
-    return Answer(records, {"json": partial(dumps, as_dicts)}, partial(pd.json_normalize, as_dicts), remarks)
+    return Answer(records, {"json": partial(dumps, as_dicts)}, partial(_normalised, as_dicts), remarks)
 
 
-def of_comparison(pairs: Sequence[Compared]) -> Answer[Sequence[Compared]]:
+def of_comparison(pairs: "Sequence[Compared]") -> "Answer[Sequence[Compared]]":
     """Compared methods, a row per pair."""
+    from upliftlens.benchmarks.reports.methods import as_json, as_text
+
     lines = [
         {
             "first_method": pair.names[0],
@@ -111,27 +117,29 @@ def of_comparison(pairs: Sequence[Compared]) -> Answer[Sequence[Compared]]:
     return Answer(
         pairs,
         {"text": lambda: "\n".join(as_text(pairs)), "json": partial(as_json, pairs)},
-        partial(pd.DataFrame, lines),
+        partial(_frame, lines),
     )
 
 
-def of_table(table: Table, form: str = "md") -> Answer[Table]:
+def of_table(table: "Table", form: str = "md") -> "Answer[Table]":
     """A table of a paper or of a benchmark, a row per cell; its text is in the format ``form``."""
+    from upliftlens.benchmarks.tables.table import rendered
+
     lines = [cell._asdict() for cell in table.cells]
     forms = {name: partial(rendered, table, name) for name in (form, "md", "latex", "json")}
-    return Answer(table, forms, partial(pd.DataFrame, lines), table.remarks)
+    return Answer(table, forms, partial(_frame, lines), table.remarks, in_text=True)
 
 
 class Tuned(NamedTuple):
     """A search: its ``trials`` as an answer, a row each, and the ``run`` of the best one."""
 
-    trials: Answer[Search]
+    trials: "Answer[Search]"
     run: Any
 
 
-def of_search(search: Search) -> Answer[Search]:
+def of_search(search: "Search") -> "Answer[Search]":
     """The trials of a search, with their criterion on validation rows; NaN where a trial failed."""
-    frame = pd.DataFrame(
+    frame = _frame(
         {
             "trial": number,
             "options": " ".join(trial.changes) or "as configured",
@@ -143,7 +151,7 @@ def of_search(search: Search) -> Answer[Search]:
     return Answer(search, {"text": lambda: frame.to_string(index=False)}, frame.copy)
 
 
-def of_listing(rows: Sequence[Listed]) -> Answer[Sequence[Listed]]:
+def of_listing(rows: "Sequence[Listed]") -> "Answer[Sequence[Listed]]":
     """Known data sets, a row each."""
     head = ["data", "users", "items", "rows", "state", "terms"]
     numbers = (["" if n is None else f"{n:,}" for n in row[1:4]] for row in rows)
@@ -151,12 +159,14 @@ def of_listing(rows: Sequence[Listed]) -> Answer[Sequence[Listed]]:
     return Answer(
         rows,
         {"md": partial(markdown, head, lines), "table": partial(_drawn, lines, *head)},
-        lambda: pd.DataFrame(rows, columns=head).convert_dtypes(),
+        lambda: _frame(rows, columns=head).convert_dtypes(),
     )
 
 
-def of_card(card: Card) -> Answer[Card]:
+def of_card(card: "Card") -> "Answer[Card]":
     """The card of a data set, a row per fact."""
+    from upliftlens.benchmarks.data.card import rows_of
+
     name, lines = card.data.name, rows_of(card)
     return Answer(
         card,
@@ -164,11 +174,11 @@ def of_card(card: Card) -> Answer[Card]:
             "md": partial(markdown, ("", name), lines),
             "table": partial(_drawn, lines, title=escape(name), show_header=False),
         },
-        partial(pd.DataFrame, lines, columns=["fact", "value"]),
+        partial(_frame, lines, columns=["fact", "value"]),
     )
 
 
-def of_check(report: BadData | None, what: str, good: str = "") -> Answer[BadData | None]:
+def of_check(report: "BadData | None", what: str, good: str = "") -> "Answer[BadData | None]":
     """The problems of ``what``, a row each, ``more``: how many other lines have the fault; the remark sums them up, or
     is ``good`` where there are none.
     """
@@ -180,8 +190,20 @@ def of_check(report: BadData | None, what: str, good: str = "") -> Answer[BadDat
         spoken = sum(1 + more for _, more in problems)
         shown = "" if report.count == spoken else f", the first {len(problems)} of them above"
         good = f"{what}: {report.count:,} problem{'s' * (report.count > 1)}{shown}"
-    frame = partial(pd.DataFrame, [{**problem._asdict(), "more": more} for problem, more in problems])
+    frame = partial(_frame, [{**problem._asdict(), "more": more} for problem, more in problems])
     return Answer(report, {"text": lambda: "\n".join(lines)}, frame, [good])
+
+
+def _frame(lines: Iterable[Any], columns: list[str] | None = None) -> "pd.DataFrame":
+    import pandas as pd  # a table for a terminal can do without it, and it is slow to load
+
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _normalised(lines: list[dict[str, Any]]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.json_normalize(lines)
 
 
 def _drawn(lines: Sequence[Sequence[str]], *head: str, **style: Any) -> Drawn:

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 
-from upliftlens.benchmarks.metrics.registry import choose, in_full, is_weighted
 from upliftlens.benchmarks.reports.sheet import Row, Sheet
 from upliftlens.causal.errors import UpliftlensError, unknown
 
@@ -19,6 +18,8 @@ def sorted_rows(sheet: Sheet, by: str | None, top: int | None) -> Sheet:
         raise UpliftlensError(f"top={top}: ask for at least one row")
     rows = list(sheet.rows)
     if by is not None:
+        from upliftlens.benchmarks.metrics.registry import choose, in_full  # slow to load, and few tables are sorted
+
         metric = by
         with suppress(UpliftlensError):  # a column, or a name that is refused below
             metric = in_full(by)
@@ -35,7 +36,11 @@ def sorted_rows(sheet: Sheet, by: str | None, top: int | None) -> Sheet:
 def doubts(sheet: Sheet, by: str | None) -> list[str]:
     """A sentence where rows are sorted by a metric that is weighted by propensities of different kinds."""
     kinds = sorted({cell for row in sheet.rows if (cell := row.cells.get("propensity")) is not None})
-    if by is None or by not in sheet.metrics or len(kinds) < 2 or not is_weighted(by):
+    if by is None or by not in sheet.metrics or len(kinds) < 2:
+        return []
+    from upliftlens.benchmarks.metrics.registry import is_weighted
+
+    if not is_weighted(by):
         return []
     return [
         f"{by} is weighted by the propensities of {', '.join(kinds)}: rows of different ones estimate different things"

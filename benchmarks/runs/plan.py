@@ -25,6 +25,7 @@ from upliftlens.benchmarks.runs.compatible import (
 )
 from upliftlens.benchmarks.runs.tracking import LoggerConfig
 from upliftlens.benchmarks.splits.kinds import SplitOptions
+from upliftlens.benchmarks.system.keys import canonical_key
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.options import Above, AtLeast, Traced, identity_of
 from upliftlens.models.contract import Solver
@@ -185,6 +186,15 @@ def ignored(plan: Plan) -> str | None:
         return None
     name = plan.learning.model.value.name
     return f"model={name} learns by a rule of its own and does not read {', '.join(plan.unread)}"
+
+
+def repeated(plan: Plan) -> str:
+    """What a plan shares with those that are the same run: of a solver, all but the options that it does not read."""
+    if not plan.solver:
+        return canonical_key(plan.config)
+    config = {name: value for name, value in plan.config.items() if name not in ("loss", "objective")}
+    model = {name: value for name, value in config["model"].items() if name != "space"}  # where a search would look
+    return canonical_key({**config, "model": model, "train": {name: config["train"][name] for name in SOLVERS_READ}})
 
 
 def without_effect(plan: Plan, layout: str, more: Collection[str] = ()) -> str | None:

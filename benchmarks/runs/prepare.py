@@ -37,12 +37,16 @@ _CAPACITY_STEP = 1024
 
 
 class Prepared(NamedTuple):
-    """A plan with its data: what is trained on, what is tested on, and the keys of both."""
+    """A plan with its data: what is trained on, what is tested on, and the keys of both.
+
+    ``seedless_key``: that of the fit without its seed, which names all fits of a method without randomness.
+    """
 
     dataset: Dataset
     split: Split
     fit_key: str
     key: str
+    seedless_key: str
 
 
 def prepare(plan: Plan, reporter: Reporter) -> Prepared:
@@ -76,7 +80,8 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
         measured["propensity"] = identity(plan.propensity)
         if plan.propensity.held_out:
             measured["held_out"] = plan.propensity.held_out  # for the record's diagnostics; the fit is the same
-    return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}))
+    seedless = canonical_key({**fitted, "seed": None})
+    return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}), seedless)
 
 
 def training_data(prepared: Prepared, refit: bool) -> TrainingData:

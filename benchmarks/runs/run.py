@@ -127,13 +127,11 @@ def _compute(
     with stores.claim(store, "fits", prepared.fit_key, reporter.say):
         trained = _stored_fit(plan, prepared, store, reporter)
         if trained is None:
-            with hidden():
-                trained = train(plan, prepared, exposed, reporter, on_epoch)
+            trained = _fitted(plan, prepared, exposed, reporter, on_epoch)
             stores.save_fit(store, prepared.fit_key, trained.state, trained.info)
             trained = revealed(plan, prepared, trained, reporter.say)
         else:
-            for line in trained.info["epochs"]:  # a tracker gets the history of a stored fit, too
-                on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
+            _replay(trained, on_epoch)
     fitted = time.perf_counter()
     metrics, per_user, diagnostics = _measured(plan, prepared, trained, reporter, exposed)
     done = time.perf_counter()
@@ -165,6 +163,36 @@ def _compute(
         finished=now(),
     )
     return computed, per_user
+
+
+_SEEDLESS: dict[str, Trained] = {}
+"""The last fit of a method without randomness, by its seedless key: the fits of other seeds are the same."""
+
+
+def _fitted(
+    plan: Plan,
+    prepared: Prepared,
+    exposed: Exposure | None,
+    reporter: Reporter,
+    on_epoch: Callable[[int, Mapping[str, float]], None],
+) -> Trained:
+    """The fit, computed, or that of another seed where the seed changes nothing."""
+    if (trained := _SEEDLESS.get(prepared.seedless_key)) is not None:
+        say_once(f"model={plan.learning.model.value.name} has no randomness: its seeds share a fit", reporter.say)
+        _replay(trained, on_epoch)
+        return trained
+    _SEEDLESS.clear()  # before the next one, as both may be large
+    with hidden():
+        trained = train(plan, prepared, exposed, reporter, on_epoch)
+    if not trained.method.random:
+        _SEEDLESS[prepared.seedless_key] = trained
+    return trained
+
+
+def _replay(trained: Trained, on_epoch: Callable[[int, Mapping[str, float]], None]) -> None:
+    """Gives a tracker the history of a fit that is not computed now."""
+    for line in trained.info["epochs"]:
+        on_epoch(line["epoch"], tracked(line, trained.info["monitor"]))
 
 
 def _stored_fit(plan: Plan, prepared: Prepared, store: stores.Store, reporter: Reporter) -> Trained | None:

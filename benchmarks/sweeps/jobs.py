@@ -20,7 +20,7 @@ from upliftlens.benchmarks.config.compose import configured, explained, of_job, 
 from upliftlens.benchmarks.config.overrides import read_with_jobs, sweep_name
 from upliftlens.benchmarks.config.sections import Configuration, configuration_of
 from upliftlens.benchmarks.runs.many import run_many
-from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored
+from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored, repeated
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, add_to_sweep
 from upliftlens.benchmarks.sweeps.tell import differing, tell_done
@@ -75,10 +75,19 @@ class Jobs:
         return plans
 
     def run(self, plans: Sequence[Plan]) -> list[float]:
-        """Runs jobs and prints a line of each; their validation values, NaN for a job without one."""
-        self.ready(plans)
+        """Runs jobs and prints a line of each; their validation values, NaN for a job without one.
+
+        Jobs that are the same run (of a solver, with options that it does not read) are done once.
+        """
+        names = [repeated(job) for job in plans]
+        distinct = [job for number, job in enumerate(plans) if names[number] not in names[:number]]
         for sentence in dict.fromkeys(filter(None, map(ignored, plans))):
-            say_styled(("note", "yellow"), f"  {sentence}: such jobs of the sweep are one run")
+            say_styled(("note", "yellow"), f"  {sentence}: combinations that differ in that only are one run")
+        by_name = dict(zip(dict.fromkeys(names), self._each(distinct), strict=True))
+        return [by_name[name] for name in names]
+
+    def _each(self, plans: Sequence[Plan]) -> list[float]:
+        self.ready(plans)
         values: list[float] = []
         for number, (job, outcome, options) in enumerate(
             zip(plans, run_many(plans, watched=True), differing(plans), strict=True), 1

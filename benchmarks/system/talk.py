@@ -11,6 +11,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from upliftlens.benchmarks.system.wide import parts
+
 Epoch = dict[str, float]
 
 Say = Callable[[str], None]
@@ -46,16 +48,18 @@ def table_console() -> Console:
 
 
 def show(body: str | Table, remarks: Iterable[str] = ()) -> None:
-    """Prints a result, text as it is or a table wide enough to be read, after its ``remarks`` on standard error."""
+    """Prints a result, text as it is or a table in parts that can be read, after its ``remarks`` on standard error."""
     for remark in remarks:
         say(remark)
     if isinstance(body, str):
         print(body)
         return
     wide = table_console()
-    if wide.measure(body, options=wide.options.update(width=10_000)).minimum > wide.width:
-        say("The table is too wide for its columns to be read: ask for fewer, or take --format csv")
-    wide.print(body)
+    divided = parts(body, wide.width)
+    if len(divided) > 1:
+        say(f"The table is wider than {wide.width} columns: here in {len(divided)} parts, whole with --format csv")
+    for part in divided:
+        wide.print(part)
 
 
 def say(sentence: str) -> None:

@@ -7,6 +7,8 @@ import pytest
 from shell import call, records
 
 from upliftlens.benchmarks.config.compose import configured
+from upliftlens.benchmarks.runs import run
+from upliftlens.benchmarks.runs.fit import train
 from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.system.talk import say_once
 from upliftlens.benchmarks.training.feed import READS
@@ -15,8 +17,38 @@ from upliftlens.models.descent import NOT_READ
 
 def test_in_a_sweep_options_that_a_solver_does_not_read_are_told_once(tmp_path, capsys):
     assert call("sweep", tmp_path, "model=popularity", "objective=naive,ips", "propensity=popularity", "seed=0,1") == 0
-    assert capsys.readouterr().err.count("does not read objective") == 1
+    said = capsys.readouterr().err
+    assert said.count("does not read objective") == 1
+    assert re.findall(r"^done  (\d of \d)", said, re.MULTILINE) == [
+        "1 of 2",
+        "2 of 2",
+    ]  # not four lines, two of them found
     assert len(records(tmp_path)) == 2
+
+
+def test_seeds_of_a_method_without_randomness_share_a_fit(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(run, "train", lambda *args: trained.append(args) or train(*args))
+    monkeypatch.setattr(run, "_SEEDLESS", {})
+    assert call("sweep", tmp_path, "model=ease,popularity,random", "seed=0,1,2") == 0
+    assert len(trained) == 1 + 1 + 3
+    of = {(record["model"], record["seed"]): record for record in records(tmp_path)}
+    assert len({record["fit_key"] for record in of.values()}) == len(of) == 9
+    for seed in (1, 2):
+        assert of["ease", seed]["metrics"] == of["ease", 0]["metrics"]
+        assert of["random", seed]["metrics"] != of["random", 0]["metrics"]
+    alone = tmp_path / "alone"
+    assert call("run", alone, "model=ease", "seed=1") == 0
+    assert [record["key"] for record in records(alone)] == [of["ease", 1]["key"]]
+
+
+def test_another_penalty_is_another_fit(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(run, "train", lambda *args: trained.append(args) or train(*args))
+    assert call("sweep", tmp_path, "model=ease", "model.l2=20,30", "seed=0,1") == 0
+    assert len(trained) == 2
+    values = {record["config"]["model"]["l2"]: record["metrics"]["ndcg@10"]["value"] for record in records(tmp_path)}
+    assert values[20] != values[30]
 
 
 def test_options_that_training_does_not_read_are_told_once_and_change_nothing_but_the_key(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """What a user is told arrives to the letter: brackets are no markup of rich."""
 
 import pytest
+from rich import box
 from rich.table import Table
 from shell import call
 
@@ -23,7 +24,21 @@ def test_a_folder_with_brackets_is_told_and_used(tmp_path, capsys):
     assert f"(kept in {folder}/cache/worlds/" in capsys.readouterr().err
 
 
-def test_a_table_that_is_too_wide_to_be_read_says_so(capsys):
-    for columns, expected in ((4, False), (40, True)):
-        show(Table(*(f"a_column_{number}" for number in range(columns))))
-        assert ("too wide for its columns to be read" in capsys.readouterr().err) == expected
+@pytest.mark.parametrize("names", [("a1", "b2", "c3"), ("a1", "a1", "c3")])
+@pytest.mark.parametrize("columns", [4, 40])
+def test_a_table_that_is_too_wide_is_shown_in_parts_that_can_be_read(capsys, columns, names):
+    table = Table("run", *(f"a_column_{number}" for number in range(columns)), box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_row(name, *(f"{name}:{number}" for number in range(columns)))
+    show(table)
+    shown = capsys.readouterr()
+    assert ("here in 5 parts" in shown.err) == (columns == 40)
+    words = shown.out.split()
+    for column in range(columns):
+        assert words.count(f"a_column_{column}") == 1  # no head is broken into pieces, and none is left out
+        assert [word for word in words if word.endswith(f":{column}")] == [f"{name}:{column}" for name in names]
+    told_apart = names if len(set(names)) == 3 else ("1", "2", "3")
+    if columns == 40:
+        firsts = [line.split()[0] for line in shown.out.splitlines() if ":" in line]
+        assert firsts == [*told_apart] * 5
+    assert max(map(len, shown.out.splitlines())) <= 140
