@@ -1,5 +1,6 @@
 """Tables of estimators against a known truth, over draws; the only trained model completes the rating matrix."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -7,6 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from scipy import stats
 
+from upliftlens.benchmarks.tables.published import NOT_COMPARABLE
 from upliftlens.benchmarks.tables.run import Names, dataset_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, judged
 from upliftlens.benchmarks.worlds.completion import complete
@@ -70,27 +72,21 @@ def estimator_cells(definition: Options, where: Where) -> list[Cell]:
 
 
 def _cell(definition: Options, row: str, column: str, value: float, low: float, high: float) -> Cell:
-    return Cell(row, column, value, low, high, *judged(definition, row, column, value), ())
+    return Cell(row, column, value, low, high, *judged(definition, row, column, low, high), ())
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     """How many of the published cells are reproduced, by which tolerance, and how many are no target."""
     published = [cell for cell in cells if cell.published is not None]
-    targets = [cell for cell in published if cell.verdict != "indicative"]
-    reproduced = sum(cell.verdict == "reproduced" for cell in targets)
-    columns = dict.fromkeys(cell.column for cell in targets)
-    stated = ", ".join(f"{column} {definition.tolerance[column]:g}" for column in columns)
-    # Published numbers are rounded, and a point is no interval: what equals it in six digits is not outside.
-    near = [abs(cell.published or 0.0) * 1e-6 for cell in targets]
-    outside = sum(
-        not cell.lo - e <= (cell.published or 0.0) <= cell.hi + e for cell, e in zip(targets, near, strict=True)
-    )
+    targets = [cell for cell in published if cell.verdict != NOT_COMPARABLE]
+    counts = Counter(cell.verdict for cell in targets)
+    tolerances = {cell.column: definition.published[cell.row][cell.column].tolerance for cell in targets}
+    stated = ", ".join(f"{column} {tolerance:g}" for column, tolerance in tolerances.items())
     return [
-        f"{reproduced} of {len(targets)} published cells with a target are reproduced; published, but no target: "
-        f"{len(published) - len(targets)}.",
-        f"Reproduced: within the tolerance of the column ({stated}). {outside} of the {len(targets)} published values "
-        "lie outside our interval, which for true is a point.",
-        f"Intervals are over {definition.draws} draws of what is observed, in one completed world.",
+        f"Of {len(targets)} published cells with a target {', '.join(f'{n} {word}' for word, n in counts.items())}; "
+        f"published, but no target: {len(published) - len(targets)}.",
+        f"Tolerances by column: {stated}.",
+        f"Intervals are over {definition.draws} draws of what is observed, in one completed world; for true a point.",
     ]
 
 

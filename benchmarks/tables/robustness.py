@@ -85,9 +85,10 @@ def robustness_cells(definition: Options, where: Where) -> list[Cell]:
                 by_estimator = dict(zip(definition.estimators, replicated, strict=True))
                 beside = {} if prefix else beside_the_least(by_estimator, resampling)
                 for name, side in by_estimator.items():
-                    published, verdict = judged(definition, row, prefix + name, side.mean)
+                    interval = bounds(side, resampling)
+                    published, verdict = judged(definition, row, prefix + name, *interval)
                     words = "; ".join(filter(None, (verdict, beside.get(name))))
-                    cells.append(Cell(row, prefix + name, side.mean, *bounds(side, resampling), published, words, ()))
+                    cells.append(Cell(row, prefix + name, side.mean, *interval, published, words, ()))
                 for first, second in definition.compared:
                     family = families.setdefault(f"{prefix}{first} vs {second}", {})
                     family[row] = by_estimator[first], by_estimator[second]

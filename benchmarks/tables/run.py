@@ -120,7 +120,7 @@ def measured(runs: Runs, metric: str, interval: Resampling) -> Measured:
 def measured_cell(definition: RunsOptions, row: str, column: str, side: Measured) -> Cell:
     """The cell of a metric: with its interval over users and runs, and beside the published number."""
     mean, interval = side.value.mean, bounds(side.value, definition.interval)
-    return Cell(row, column, mean, *interval, *judged(definition, row, column, mean), *behind(side.records))
+    return Cell(row, column, mean, *interval, *judged(definition, row, column, *interval), *behind(side.records))
 
 
 def behind(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:

@@ -18,6 +18,7 @@ from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.plugins import entry, installed, place_in
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.reports.render import latex, markdown
+from upliftlens.benchmarks.tables.published import MEANINGS, Published, published_of, verdict
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 
 FIXED = "items, training rows and splits"
@@ -25,16 +26,13 @@ FIXED = "items, training rows and splits"
 
 @dataclass(frozen=True, kw_only=True)
 class TableOptions:
-    """What the definition of any table may state: its title, published numbers and tolerances, and remarks (``notes``).
+    """What the definition of any table may state: its title, published numbers, and remarks (``notes``).
 
-    ``published`` by row and column; ``tolerance`` by column, None: the published number is no target. ``indicative``:
-    published numbers by row and column that are no target either, in columns where others are.
+    ``published`` by row and column: those of paper/published.yaml, in a table that another package installs its own.
     """
 
     title: str
-    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    tolerance: Mapping[str, float | None] = field(default_factory=dict)
-    indicative: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, Published]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -104,14 +102,15 @@ def names() -> list[str]:
 
 
 def definition(name: str) -> dict[str, Any]:
-    """The definition of a table.
+    """The definition of a table, with its numbers of paper/published.yaml as ``published``.
 
     Raises:
         UpliftlensError: for an unknown name.
     """
     defined = _defined()
     if name in packaged("table"):
-        return dict(yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text()))
+        content = yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text())
+        return {**content, "published": published_of(name)}
     if name not in defined:
         raise unknown("table", name, names())
     return {**defined[name], "kind": name}
@@ -197,18 +196,10 @@ def checked(name: str, content: Mapping[str, Any], overrides: Sequence[str] = ()
     return kind, options
 
 
-def judged(definition: TableOptions, row: str, column: str, value: float) -> tuple[float | None, str]:
-    """The published number of a cell, and the verdict on its value.
-
-    "reproduced" within the column's tolerance, else "differs"; "indicative" if it is no target.
-    """
-    if (published := definition.indicative.get(row, {}).get(column)) is not None:
-        return published, "indicative"
-    if (published := definition.published.get(row, {}).get(column)) is None:
-        return None, ""
-    if (tolerance := definition.tolerance.get(column)) is None:
-        return published, "indicative"
-    return published, "reproduced" if abs(value - published) <= tolerance else "differs"
+def judged(definition: TableOptions, row: str, column: str, lo: float, hi: float) -> tuple[float | None, str]:
+    """The published number of a cell, None where there is none, and the verdict on the cell's interval beside it."""
+    number = definition.published.get(row, {}).get(column)
+    return (None, "") if number is None else (number.value, verdict(number, lo, hi))
 
 
 def within(low: float, high: float, least: float, most: float) -> str:
@@ -246,6 +237,8 @@ def _legend(table: Table) -> list[str]:
     published = any(cell.published is not None for cell in table.cells)
     verdicts = "; verdict" * any(cell.verdict for cell in table.cells)
     lines = [f"Each cell: {'ours' if published else 'value'} [{level}interval]{'; published' * published}{verdicts}."]
+    words = {cell.verdict.partition(";")[0] for cell in table.cells if cell.published is not None}
+    lines += [f"{word}: {meaning}." for word, meaning in MEANINGS.items() if word in words]
     if any(cell.keys for cell in table.cells):
         lines.append(f"Runs are taken with their {table.fixed}: with others, values may lie outside.")
     if any("(p " in cell.verdict for cell in table.cells):

@@ -1,0 +1,1 @@
+"""The published numbers that we compare with, and the paper."""

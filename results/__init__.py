@@ -1,0 +1,1 @@
+"""The committed tables: see results/README.md."""
