@@ -24,6 +24,7 @@ VERBS = {
     "compare": "methods, paired over users and seeds                   upliftlens compare mf mlp --metric recall@10",
     "groups": "metrics by group of users                          upliftlens groups mf --by gender --metrics ndcg@10",
     "table": "a paper's table beside the published numbers           upliftlens table schnabel-1 --format md",
+    "ledger": "published numbers beside ours, with verdicts       upliftlens ledger --source schnabel-2016",
     "effects": "whom does recommending help: by feature                upliftlens effects data=uplift-log data.path=F",
     "plot": "curves of uplift, Qini, reliability; scatter plots     upliftlens plot uplift mf random --out f.png",
     "recommend": "a user's top items, RUN being a run's key              upliftlens recommend RUN --user 42 -k 10",
@@ -96,7 +97,7 @@ def _dispatch(verb: str, words: list[str]) -> int:
 def parser_of(verb: str) -> Parser:
     """The parser of a verb that takes flags."""
     parser = Parser(prog=f"upliftlens {verb}", description=VERBS[verb].split("  ")[0], allow_abbrev=False)
-    if verb not in ("list", "data", "effects"):
+    if verb not in ("list", "data", "effects", "ledger"):
         add_places(parser)
     import_module(f"upliftlens.benchmarks.cli.verbs.{verb}").add_arguments(parser)
     return parser

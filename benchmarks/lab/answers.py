@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from rich.markup import escape
 from rich.table import Table as Drawn
 
-from upliftlens.benchmarks.reports.render import markdown
+from upliftlens.benchmarks.reports.render import as_csv, latex, markdown
 from upliftlens.benchmarks.reports.sheet import Sheet, render
 from upliftlens.benchmarks.runs.records import Record, dumps, to_json
 from upliftlens.causal.errors import unknown
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from upliftlens.benchmarks.data.registry import Listed
     from upliftlens.benchmarks.reports.methods import Compared
     from upliftlens.benchmarks.sweeps.search import Search
+    from upliftlens.benchmarks.tables.ledger import Line
     from upliftlens.benchmarks.tables.table import Table
 
 Content = TypeVar("Content")
@@ -128,6 +129,21 @@ def of_table(table: "Table", form: str = "md") -> "Answer[Table]":
     lines = [cell._asdict() for cell in table.cells]
     forms = {name: partial(rendered, table, name) for name in (form, "md", "latex", "json")}
     return Answer(table, forms, partial(_frame, lines), table.remarks, in_text=True)
+
+
+def of_ledger(lines: "Sequence[Line]") -> "Answer[Sequence[Line]]":
+    """Published numbers beside ours, a row each; the remarks count the verdicts."""
+    from upliftlens.benchmarks.tables.ledger import HEAD, as_dicts, as_text, summary, texts
+
+    cells, plain = texts(lines), as_dicts(lines)
+    forms: dict[str, Callable[[], str | Drawn]] = {
+        "text": partial(as_text, lines),
+        "md": partial(markdown, HEAD, cells),
+        "latex": partial(latex, HEAD, cells, 0),
+        "csv": partial(as_csv, list(plain[0]), [list(line.values()) for line in plain]),
+        "json": partial(dumps, plain),
+    }
+    return Answer(lines, forms, partial(_frame, plain), summary(lines))
 
 
 class Tuned(NamedTuple):

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from upliftlens.benchmarks.lab.answers import Answer, Tuned, of_search, of_sheet, of_table
+from upliftlens.benchmarks.lab.answers import Answer, Tuned, of_ledger, of_search, of_sheet, of_table
 from upliftlens.benchmarks.lab.stored import Stored
 from upliftlens.benchmarks.reports.sheet import Sheet
 from upliftlens.benchmarks.system.talk import say
@@ -16,6 +16,7 @@ from upliftlens.benchmarks.system.talk import say
 if TYPE_CHECKING:
     from upliftlens.benchmarks.lab.data import Data
     from upliftlens.benchmarks.lab.run import Run
+    from upliftlens.benchmarks.tables.ledger import Line
     from upliftlens.benchmarks.tables.table import Table
 
 
@@ -127,6 +128,28 @@ class Lab(Stored):
         prepare_overrides([])  # registers installed plugins and fixes the settings of JAX
         overrides = [*words_of(replaced, several=False), *words]
         return of_table(table(name, Where(self.store, self.cache, say), overrides))
+
+    def ledger(self, source: str | None = None) -> "Answer[Sequence[Line]]":
+        """Every published number, or those of one ``source``, beside that of our committed table, with a verdict.
+
+        Raises:
+            UpliftlensError: for an unknown source, or a faulty entry of paper/published.yaml.
+        """
+        from upliftlens.benchmarks.tables.ledger import ledger
+        from upliftlens.benchmarks.tables.published import published
+
+        return of_ledger(ledger(published(), source))
+
+    def check_ledger(self) -> list[str]:
+        """A sentence for each line on which the committed results/ledger.md differs from the ledger.
+
+        Raises:
+            UpliftlensError: as ``ledger``, or if the file can't be read.
+        """
+        from upliftlens.benchmarks.tables.ledger import check, ledger
+        from upliftlens.benchmarks.tables.published import published
+
+        return check(ledger(published()))
 
     def words(
         self,
