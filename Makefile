@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-all dev lint types wheel docs clean
+.PHONY: quickstart test test-all dev lint types wheel docs paper paper-check clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Upliftlens needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
@@ -14,7 +14,7 @@ BIN := .venv/bin
 .venv/.dev: .venv/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
 	mkdir -p .typings/upliftlens
-	for part in causal models benchmarks configs upliftlens/__init__.py; do ln -sfn ../../$$part .typings/upliftlens/$$(basename $$part); done
+	for part in causal models benchmarks configs paper upliftlens/__init__.py; do ln -sfn ../../$$part .typings/upliftlens/$$(basename $$part); done
 	touch $@
 
 dev: .venv/.dev
@@ -43,6 +43,17 @@ docs: .venv/.dev
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
 	@echo 'the site: build/docs/index.html'
+
+# The figures and paper/main.pdf from the committed tables of results/.
+paper: .venv/.paper
+	$(BIN)/python -m upliftlens.paper.build
+
+paper-check: .venv/.paper
+	$(BIN)/python -m upliftlens.paper.build --check
+
+.venv/.paper: .venv/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[paper]'
+	touch $@
 
 clean:
 	rm -rf .venv .typings build docs/api docs/files.md dist *.egg-info

@@ -22,6 +22,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", "--", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 FORMATS = (".png", ".svg", ".pdf")
+_UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 class ForestRow(NamedTuple):
@@ -69,12 +70,15 @@ class Reliability(NamedTuple):
     pairs: np.ndarray
 
 
-def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str) -> "Figure":
-    """A row per line, from the top: the value with its interval; filled if ``marked``; the reference as a cross."""
+def forest_plot(rows: Sequence[ForestRow], title: str, x_label: str, overall: bool = True) -> "Figure":
+    """A row per line, from the top: the value with its interval; filled if ``marked``; the reference as a cross.
+
+    ``overall``: the first row is that of all, and a dashed line goes through it.
+    """
     height = 1.4 + 0.22 * len(rows)
     figure, axes = _axes(title, 7.5, height)
-    if (overall := next((row for row in rows if row.value == row.value), None)) is not None:
-        axes.axvline(overall.value, color="0.6", linewidth=0.8, linestyle="--", label=f"{overall.label} effect")
+    if overall and (first := next((row for row in rows if row.value == row.value), None)) is not None:
+        axes.axvline(first.value, color="0.6", linewidth=0.8, linestyle="--", label=f"{first.label} effect")
     axes.axvline(0, color="0.6", linewidth=0.8)
     for marked, name in ((True, "differs (corrected)"), (False, "no difference shown")):
         chosen = [(place, row) for place, row in enumerate(rows) if row.marked == marked and row.value == row.value]
@@ -226,15 +230,18 @@ def check_path(path: Path) -> None:
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure in the format that the suffix of the path names.
+    """Writes a figure in the format that the suffix of the path names; equal figures give equal bytes.
 
     Raises:
         UpliftlensError: as ``check_path``, or for a path that can't be written.
     """
     check_path(path)
+    from matplotlib import rc_context
+
     try:
         path.expanduser().parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path.expanduser(), dpi=150, bbox_inches="tight")
+        with rc_context({"svg.hashsalt": "upliftlens"}):
+            figure.savefig(path.expanduser(), dpi=150, bbox_inches="tight", metadata=_UNDATED[path.suffix.lower()])
     except OSError as error:
         raise UpliftlensError(f"{path}: {error.strerror}: name a file that can be written") from None
 
