@@ -12,7 +12,13 @@ from upliftlens.paper import build
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "paper/main.typ").read_text()
-ALLOWED = {"95 %", ".05", "@5", "@10"}  # the level of intervals and tests, and names of metrics
+ALLOWED = {
+    "ML-100K",
+    "95 %",
+    ".05",
+    "@5",
+    "@10",
+}  # the level of intervals and tests, names of data and metrics and data
 
 
 def prose():
