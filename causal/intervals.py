@@ -21,7 +21,7 @@ from itertools import repeat
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 
 from upliftlens.causal.crossed import Crossed, items_of
 from upliftlens.causal.errors import UpliftlensError
@@ -63,19 +63,6 @@ class Summary(NamedTuple):
     lo: float
     hi: float
     n: int
-
-
-class Difference(NamedTuple):
-    """First − second, paired: ``value`` with its interval, and the two-sided p of "no difference".
-
-    ``least``: the least p that the resamples allow; a p that is equal to it may be smaller.
-    """
-
-    value: float
-    lo: float
-    hi: float
-    p: float
-    least: float
 
 
 class Statistic(NamedTuple):
@@ -180,50 +167,6 @@ def _slopes(without: np.ndarray) -> np.ndarray:
     return np.sqrt((n - 1) / n) * (apart - apart.mean())
 
 
-class Pooled(NamedTuple):
-    """The mean of a value over S runs (seeds, folds or draws), and how far it would vary.
-
-    ``users`` f64[R]: its deviations over resamples of the users. ``error``: its standard error over runs, with
-    ``freedom`` = S − 1; both are 0 for a single run, which says nothing about other runs.
-    """
-
-    mean: float
-    users: np.ndarray
-    error: float = 0.0
-    freedom: int = 0
-
-
-def pooled(values: np.ndarray, drawn: np.ndarray) -> Pooled:
-    """The mean of the ``values`` f64[S] of runs, whose replicates f64[S, R] see the same resamples.
-
-    The users' part and the runs' part vary independently, and each is estimated on its own: the runs' by s/√S, which
-    also holds the noise of user × run. That noise is in the mean's replicates, too; it is taken out of them, so that it
-    counts once: its variance is the mean square, over resamples, of the runs' distance from their mean (÷ S − 1).
-    """
-    n, mean = len(values), float(np.mean(values))
-    users = drawn.mean(axis=0) - mean
-    if n == 1:
-        return Pooled(mean, users)
-    both = np.nanvar(users)
-    mixed = np.nanvar(drawn - drawn.mean(axis=0), axis=1).sum() / (n - 1) / n
-    kept = math.sqrt(max(0.0, 1 - mixed / both)) if both > 0 else 1.0
-    return Pooled(mean, kept * users, float(np.std(values, ddof=1)) / math.sqrt(n), n - 1)
-
-
-def bounds(pooled: Pooled, level: float) -> tuple[float, float]:
-    """The interval of a mean over users and runs: mean − √(q² + t²s²/S), and above alike.
-
-    q: the percentile of the users' part on that side; t: Student's for S − 1 degrees of freedom. With few runs no
-    estimate of their spread is certain, and a normal quantile in place of t would cover too seldom. A single run has
-    the users' part alone: its interval takes that run as it is, and a second run may widen it many times.
-    """
-    low, high = percentile(pooled.users, level)
-    if not pooled.error:
-        return pooled.mean + low, pooled.mean + high
-    runs = float(stats.t.isf((1 - level) / 2, pooled.freedom)) * pooled.error
-    return pooled.mean - math.hypot(low, runs), pooled.mean + math.hypot(high, runs)
-
-
 def percentile(replicated: np.ndarray, level: float) -> tuple[float, float]:
     """The central ``level`` share of the replicates; NaN, NaN where more than 1 − ``level`` of them are undefined.
 
@@ -246,36 +189,6 @@ def interval(value: float, replicated: np.ndarray, n: int, level: float, limits:
         return Summary(value, float("nan"), float("nan"), n)
     lo, hi = percentile(replicated, level)
     return Summary(value, float(np.clip(lo, *limits)), float(np.clip(hi, *limits)), n)
-
-
-def half_widths(pooled: Pooled) -> np.ndarray:
-    """f64[R]: the half-widths of symmetric intervals at the levels 1 − k/(R + 1), k = 1 … R, which fall with k.
-
-    h_k = √(q_k² + t_k² s²/S): q_k the k-th largest |deviation| over resamples of the users, t_k Student's quantile of
-    that level. Undefined resamples are left out.
-    """
-    apart = np.sort(np.abs(pooled.users[np.isfinite(pooled.users)]))[::-1]
-    if not pooled.error:
-        return apart
-    chance = np.arange(1, len(apart) + 1) / (len(apart) + 1)
-    return np.hypot(apart, stats.t.isf(chance / 2, pooled.freedom) * pooled.error)
-
-
-def difference_of(pooled: Pooled, n: int, level: float) -> Difference:
-    """The paired difference over ``n`` units: its symmetric interval, and the p of "no difference" by the same widths.
-
-    p = (1 + #{k: h_k ≥ |d|}) / (R + 1): the least 1 − level whose interval leaves out 0, so p ≤ 1 − level just where
-    the interval does. For a single run it is the p of resampled users under the null (Hall & Wilson 1991). It is never
-    below 1/(R + 1). One unit decides nothing, nor does a value that is undefined in many resamples: no bounds, p = 1.
-    """
-    widths, resamples = half_widths(pooled), len(pooled.users)
-    if n < 2 or len(widths) < level * resamples:
-        return Difference(pooled.mean, float("nan"), float("nan"), 1.0, 1.0)
-    tolerance = 1e-12 * max(1.0, abs(pooled.mean))  # equal up to rounding counts as equal
-    least = 1 / (1 + len(widths))
-    half = float(widths[max(1, math.floor((1 - level) / least + 1e-9)) - 1])
-    p = least * (1 + int((widths >= abs(pooled.mean) - tolerance).sum()))
-    return Difference(pooled.mean, pooled.mean - half, pooled.mean + half, p, least)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,6 +1,6 @@
 """The result of an evaluation: per-user sums of every metric, values with intervals, and why a value is absent."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,18 @@ from upliftlens.causal.intervals import (
     replicates,
     value,
 )
+from upliftlens.causal.over_runs import Source, numbered
+
+
+class Repetition(NamedTuple):
+    """Which repetition of an experiment a run is: its ``split`` by fingerprint, and ``other``, e.g. its seed.
+
+    ``tested``: its test rows over its training rows (with those of validation).
+    """
+
+    split: str
+    other: Hashable
+    tested: float
 
 
 class Evaluation(NamedTuple):
@@ -28,7 +40,7 @@ class Evaluation(NamedTuple):
     ``absent[name]``: why a metric that was asked for has no value. ``counts``: users, users_without_relevant,
     test_pairs, cold_test_pairs (no row of the user, or of the item, was trained on), relevant_pairs, seen_test_pairs
     (also seen in training, kept as candidates). ``random``: whether another seed would have given another fit
-    (``Method.random``).
+    (``Method.random``). ``repetition``: None where it is not known: then it counts as independent of other runs.
     """
 
     users: np.ndarray
@@ -37,6 +49,7 @@ class Evaluation(NamedTuple):
     absent: dict[str, str]
     counts: dict[str, int]
     random: bool = True
+    repetition: Repetition | None = None
 
 
 def summaries(statistics: Mapping[str, Statistic], resampling: Resampling) -> dict[str, Summary]:
@@ -49,6 +62,18 @@ def summaries(statistics: Mapping[str, Statistic], resampling: Resampling) -> di
         n = int(informative(statistic).sum())
         out[name] = interval(value(statistic), row, n, resampling.level, choose(name).metric.limits)
     return out
+
+
+def sources_of(runs: Sequence[Evaluation], metric: str) -> tuple[Source, ...]:
+    """Over what the runs of a method vary, for ``causal.over_runs.pooled``: folds where they have several splits, and
+    seeds within folds. Empty where they have one split: then each is independent of the others."""
+    known = [run.repetition for run in runs if run.repetition is not None]
+    if len(known) < len(runs) or len({each.split for each in known}) == 1:
+        return ()
+    tested = float(np.mean([each.tested for each in known]))
+    fold = numbered([each.split for each in known])
+    folds = Source(fold, 1 / tested if choose(metric).metric.of_model_alone else tested)
+    return (folds, Source(numbered([each.other for each in known]))) if len(set(fold)) < len(runs) else (folds,)
 
 
 def statistic_of(evaluation: Evaluation, name: str) -> Statistic:

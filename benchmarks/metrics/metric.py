@@ -226,6 +226,11 @@ class Metric(NamedTuple):
     by_pair: Literal["all", "numerator", "no"] = "no"
     undefined: str | None = None
 
+    @property
+    def of_model_alone(self) -> bool:
+        """Whether the value depends on what was trained and not on which rows test, such as the lists' coverage."""
+        return self.evidence in ("lists", "truth", "semi")
+
 
 def crossed_sums(metric: Metric, pairs: Pairs, cutoff: float) -> tuple[sparse.csr_array, Crossed]:
     """As ``metric.sums``, but by user, item and total (``causal.crossed``), for a metric that has them ``by_pair``.

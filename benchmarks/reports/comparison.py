@@ -5,8 +5,9 @@ lucky split cancels out. The replicates of a method are therefore computed once,
 the difference of their replicates. Interval and p come from the same widths (``difference_of``). A difference is
 claimed if its p, corrected by Holm for all differences of its family, is at most 1 − level.
 
-It is about new users and new seeds, and about new items where the runs have metrics.interval.over=users-items. Training
-rows, the split and else the items are those of the runs: with others the difference may be another one.
+It is about new users and new seeds, and about new items where the runs have metrics.interval.over=users-items; over
+several folds also about new training rows (``causal.over_runs``). Else the items, the training rows and the split are
+those of the runs: with others the difference may be another one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,30 +15,29 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistic_of
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, sources_of, statistic_of
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.crossed import CHOICE, items_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import (
-    Difference,
     Resampling,
     Summary,
-    difference_of,
     holm,
     informative,
-    pooled,
     replicates,
     value,
 )
-from upliftlens.causal.intervals import bounds as bounds_of
 from upliftlens.causal.options import Above
+from upliftlens.causal.over_runs import Difference, Source, difference_of, pooled
+from upliftlens.causal.over_runs import bounds as bounds_of
 
 
 class Replicated(NamedTuple):
     """A metric over the S runs of a method: its ``values`` f64[S], and ``drawn`` f64[S, R], R replicates per run.
 
     ``users[s]`` i64[U]: the users of run s; ``defined`` i64[U]: those for whom the metric is defined in some run.
-    ``items`` i64[I]: the items that were resampled, too, those of all runs; None: users alone.
+    ``items`` i64[I]: the items that were resampled, too, those of all runs; None: users alone. ``sources``: over what
+    the runs vary (``causal.over_runs``); empty: each is independent of the others.
     """
 
     values: np.ndarray
@@ -45,6 +45,7 @@ class Replicated(NamedTuple):
     users: tuple[np.ndarray, ...]
     defined: np.ndarray
     items: np.ndarray | None = None
+    sources: tuple[Source, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -72,7 +73,7 @@ class Comparison(NamedTuple):
     ``differs``: whether the difference is claimed. ``margin``: the least difference that matters to the user, or None;
     ``within_margin``: whether the interval lies inside ±margin. It is usually ``about`` the methods, and ``better``
     names the better of the two. If a side has a single run of a method that depends on the seed, it is about these two
-    fits only, and ``better`` is "undecided". ``over``: what was resampled.
+    fits only, and ``better`` is "undecided". ``over``: what was resampled. ``folds``: the number of splits of a side.
     """
 
     metric: str
@@ -92,6 +93,7 @@ class Comparison(NamedTuple):
     margin: float | None = None
     about: Literal["methods", "fits"] = "methods"
     over: Literal["users", "users-items"] = "users"
+    folds: int = 1
 
     @property
     def within_margin(self) -> bool:
@@ -123,7 +125,8 @@ def replicated(runs: Sequence[Evaluation], metric: str, resampling: Resampling) 
     drawn, _ = replicates(statistics, resampling)
     defined = np.unique(np.concatenate([statistic.units[informative(statistic)] for statistic in statistics]))
     users, items = tuple(each.units for each in statistics), items_of([each.crossed for each in statistics])
-    return Replicated(np.array([value(statistic) for statistic in statistics]), drawn, users, defined, items)
+    values = np.array([value(statistic) for statistic in statistics])
+    return Replicated(values, drawn, users, defined, items, sources_of(runs, metric))
 
 
 def over_seeds(runs: Sequence[Evaluation], metric: str, resampling: Resampling) -> Summary:
@@ -142,7 +145,7 @@ def over_seeds(runs: Sequence[Evaluation], metric: str, resampling: Resampling) 
 
 def bounds(metric: Replicated, resampling: Resampling) -> tuple[float, float]:
     """The interval of the mean over users and runs."""
-    return bounds_of(pooled(metric.values, metric.drawn), resampling.level)
+    return bounds_of(pooled(metric.values, metric.drawn, metric.sources), resampling.level)
 
 
 def difference(label: str, first: Replicated, second: Replicated, resampling: Resampling) -> Difference:
@@ -173,7 +176,8 @@ def difference(label: str, first: Replicated, second: Replicated, resampling: Re
             "compare runs of one split"
         )
     n = len(np.union1d(first.defined, second.defined))
-    return difference_of(pooled(first.values - second.values, first.drawn - second.drawn), n, resampling.level)
+    apart = pooled(first.values - second.values, first.drawn - second.drawn, first.sources)
+    return difference_of(apart, n, resampling.level)
 
 
 def decided(family: Sequence[Difference], higher_is_better: bool, level: float) -> list[Decided]:
@@ -288,5 +292,6 @@ def compare(
             margin=margin,
             about="fits" if of_fits else "methods",
             over="users" if left.items is None else "users-items",
+            folds=len(set(left.sources[0].level)) if left.sources else 1,
         )
     return compared

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistic_of
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, sources_of, statistic_of
 from upliftlens.benchmarks.metrics import calibration
 from upliftlens.benchmarks.metrics.registry import in_full
 from upliftlens.benchmarks.reports.comparison import over_seeds
@@ -37,7 +37,8 @@ from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.causal.effects import qini
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.causal.intervals import Interval, Resampling, bounds, draws, pooled
+from upliftlens.causal.intervals import Interval, Resampling, draws
+from upliftlens.causal.over_runs import bounds, pooled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -154,7 +155,8 @@ def _line(
         places.append(share[:, 0])
         values.append(scale * value[:, 0])
         drawn.append(scale * np.concatenate(resampled, axis=1))
-    points = [pooled(*point) for point in zip(np.stack(values, axis=1), np.stack(drawn, axis=1), strict=True)]
+    sources = sources_of(runs, metric)
+    points = [pooled(*point, sources) for point in zip(np.stack(values, axis=1), np.stack(drawn, axis=1), strict=True)]
     low, high = np.transpose([bounds(point, interval.level) for point in points])
     return Line(name, np.mean(places, axis=0), np.mean(values, axis=0), colour, low, high)
 

@@ -15,7 +15,7 @@ from upliftlens.benchmarks.config.choices import default
 from upliftlens.benchmarks.config.compose import prepare_overrides
 from upliftlens.benchmarks.config.sections import typed_section
 from upliftlens.benchmarks.data import load
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, statistic_of
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, sources_of, statistic_of
 from upliftlens.benchmarks.metrics.registry import choose, in_full
 from upliftlens.benchmarks.reports.comparison import decided, in_a_cell
 from upliftlens.benchmarks.reports.effect_features import levels_of
@@ -29,17 +29,14 @@ from upliftlens.benchmarks.runs.store import Store, readable_records
 from upliftlens.benchmarks.system.talk import Say
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.intervals import (
-    Difference,
     Interval,
     Resampling,
     Statistic,
-    bounds,
-    difference_of,
     informative,
-    pooled,
     replicates,
     value,
 )
+from upliftlens.causal.over_runs import Difference, bounds, difference_of, pooled
 
 EXPLAINED = (
     "value: of the group's users alone, with its interval over users (and runs). difference: to all other users; p: "
@@ -111,12 +108,12 @@ def measured(
     parts = [part for each in statistics for part in _parts(each, member, kept)]
     values = np.array([value(part) for part in parts]).reshape(len(runs), len(kept), 2)
     drawn = replicates([*statistics, *parts], resampling)[0][len(statistics) :].reshape(*values.shape, -1)
-    limits, found = choose(metric).metric.limits, []
+    limits, found, sources = choose(metric).metric.limits, [], sources_of(runs, metric)
     mirrored = len(kept) == 2 and bool((member[defined][:, kept].sum(axis=1) == 1).all())
     for place, level in enumerate(kept.tolist()):
         inside, outside = values[:, place].T
-        low, high = np.clip(bounds(pooled(inside, drawn[:, place, 0]), resampling.level), *limits)
-        apart = pooled(inside - outside, drawn[:, place, 0] - drawn[:, place, 1])
+        low, high = np.clip(bounds(pooled(inside, drawn[:, place, 0], sources), resampling.level), *limits)
+        apart = pooled(inside - outside, drawn[:, place, 0] - drawn[:, place, 1], sources)
         summary = Summary(float(inside.mean()), float(low), float(high), int(counts[level]))
         difference = None if mirrored and place else difference_of(apart, len(defined), resampling.level)
         found.append(Group(levels[level], int(counts[level]), summary, difference))

@@ -1,11 +1,11 @@
 """Methods of a store by their names: the runs of a method, which runs are paired, and comparisons of methods."""
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations, product
 from typing import NamedTuple
 
-from upliftlens.benchmarks.evaluation.evaluation import Evaluation, from_arrays
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation, Repetition, from_arrays
 from upliftlens.benchmarks.metrics.registry import choose, in_full
 from upliftlens.benchmarks.reports.comparison import Comparison, compare, p_in_words
 from upliftlens.benchmarks.reports.pooling import (
@@ -180,7 +180,7 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
         )
         # Where one pair is about fits only, nothing is said about the seeds of all.
         about = "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods"
-        lines += meaning(level, about, comparison.over)
+        lines += meaning(level, about, comparison.over, max(pair.comparison.folds for pair in pairs))
     runs = [run for pair in pairs for side in pair.runs for run in side]
     lines += of_worlds(list({run.key: run for run in runs}.values()), [comparison.metric])
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]
@@ -224,7 +224,18 @@ def as_json(pairs: Sequence[Compared]) -> str:
 
 def evaluations(store: Store, records: Sequence[Record]) -> list[Evaluation]:
     """The evaluations of finished runs, with the per-user sums that the store keeps."""
-    return [from_arrays(load_per_user(store, record), record.diagnostics) for record in records]
+    return [
+        from_arrays(load_per_user(store, record), record.diagnostics)._replace(
+            repetition=repetition(record, record.seed)
+        )
+        for record in records
+    ]
+
+
+def repetition(record: Record, other: Hashable) -> Repetition:
+    """Which repetition of its experiment a run is; ``other``: what repeats it besides the split, such as its seed."""
+    rows = record.split["leak"]
+    return Repetition(record.split["fingerprint"], other, rows["test"] / (rows["train"] + rows["validation"]))
 
 
 def finished(records: Sequence[Record], where: Sequence[str]) -> list[Record]:

@@ -11,6 +11,12 @@ from upliftlens.causal.errors import UpliftlensError
 REPETITIONS = ("split.fold", "split.seed")
 """Options of a split that repeat one protocol; its name and its other options define the protocol."""
 
+OF_FOLDS = (
+    "Folds share training rows and so vary less than other data would: the interval is widened for it (Nadeau & Bengio "
+    "2003) and is mostly too wide. It is about a fit to as many rows as a fold trains on."
+)
+"""What a reader has to know of an interval over several folds or random splits (``causal.over_runs``)."""
+
 _WORLD = "diagnostics.semi_world"  # what names a record's semi-synthetic world (benchmarks/worlds/frozen.py)
 
 

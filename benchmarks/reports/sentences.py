@@ -5,6 +5,7 @@ from textwrap import wrap
 
 from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.reports.comparison import Comparison, p_in_words
+from upliftlens.benchmarks.reports.pooling import OF_FOLDS
 
 
 def verdict(comparison: Comparison, first: str, second: str, level: float) -> str:
@@ -52,7 +53,7 @@ def in_words(comparison: Comparison, first: str, second: str, level: float) -> l
         f"  {second:<24} {comparison.second:.4f}",
         f"  {'difference':<24} {difference}, {chance}{effect_in_words(comparison)}",
         verdict(comparison, first, second, level),
-        *meaning(level, comparison.about, comparison.over),
+        *meaning(level, comparison.about, comparison.over, comparison.folds),
     ]
 
 
@@ -61,20 +62,23 @@ def effect_in_words(comparison: Comparison) -> str:
     return "" if math.isnan(comparison.effect) else f", effect size {comparison.effect:+.2f}"
 
 
-def meaning(level: float, about: str, over: str) -> list[str]:
-    """What the words of a comparison mean, in lines for a reader; ``about``, ``over``: as in ``Comparison``."""
+def meaning(level: float, about: str, over: str, folds: int) -> list[str]:
+    """What the words of a comparison mean, in lines; ``about``, ``over``, ``folds``: as in ``Comparison``."""
     new = ["users", *["items"] * (over == "users-items"), *["seeds"] * (about == "methods")]
+    new += ["training rows"] * (folds > 1)
     effect = "the difference over the spread of the users' differences, above 0 if the first is better; 0.2 is small."
     if over == "users-items":
         effect = (
             "the difference over its spread in resamples, divided by √users; above 0 if the first is better. With "
             "items resampled, too, it comes out smaller than with users alone."
         )
-    fixed = ", ".join([*(word for word in ("seeds", "items") if word not in new), "training rows"])
+    fixed = [word for word in ("seeds", "items", "training rows") if word not in new]
     others = " and ".join(filter(None, (", ".join(new[:-1]), new[-1])))
+    unlike = f"With other {', '.join(fixed)} or another split" if folds == 1 else f"With other {' and '.join(fixed)}"
     return wrap(
         f"[…]: {level:.0%} interval. p: how often chance alone would make the difference as large (≤: the resamples "
-        f"allow no smaller one). effect size: {effect} This is about other {others} like these. With other {fixed} or "
-        "another split it may be different.",
+        f"allow no smaller one). effect size: {effect} This is about other {others} like these. "
+        + (f"{unlike} it may be different." if fixed else "")
+        + (f" {OF_FOLDS}" if folds > 1 else ""),
         width=110,
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from rich.table import Table
 
 from upliftlens.benchmarks.reports.pooling import (
+    OF_FOLDS,
     REPETITIONS,
     of_worlds,
     protocol,
@@ -32,6 +33,7 @@ from upliftlens.benchmarks.runs.records import Record, Summary, dumps, plain
 from upliftlens.benchmarks.runs.store import Store, list_records, load_per_user
 from upliftlens.causal.errors import UpliftlensError
 
+_SHORT = {"fold": "split.fold"}
 _ERROR = 80  # characters of an error in a table for people; csv and json have all of it
 
 Format = Literal["table", "md", "latex", "csv", "json"]
@@ -78,12 +80,13 @@ def gathered(
 ) -> tuple[Sheet, list[str], list[str]]:
     """The table of the records that meet all conditions; remarks on what was left out; what its intervals are over.
 
-    ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold;
-    empty gives a row per fit.
+    ``metrics``: which to show, empty for the usual ones. ``over``: fields to average over, e.g. seed and split.fold, or
+    "seed,fold" for short; empty gives a row per fit.
 
     Raises:
         UpliftlensError: for an unknown field or metric, an invalid condition, or a store that is no folder.
     """
+    over = [_SHORT.get(name, name) for names in over for name in names.split(",")]
     records, remarks = selected(store, where)
     every, records = records, once_per_fit(records, metrics)
     remarks += of_repeats(every, records, metrics)
@@ -103,22 +106,25 @@ def gathered(
         sheet = runs(records, metrics)
     legend = []
     if any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
-        legend = _of_intervals(records, bool(over))
+        legend = _of_intervals(records, over)
         if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
             legend.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
     return sheet, [*remarks, *of_worlds(records, sheet.metrics)], legend
 
 
-def _of_intervals(records: Sequence[Record], averaged: bool) -> list[str]:
-    """What the intervals of a table of runs are over, and what they take as it is."""
+def _of_intervals(records: Sequence[Record], averages: Sequence[str]) -> list[str]:
+    """What the intervals of a table of runs are over, and what they take as it is; ``averages``: fields, or none."""
     over = {record.config.get("metrics", {}).get("interval", {}).get("over", "users") for record in records}
     users = "users" if over == {"users"} else "users × items" if over == {"users-items"} else "users (some × items)"
-    where = f"{users} × the runs averaged" if averaged else f"the {users} of the test set"
-    items = "Training rows" if over == {"users-items"} else "Items, training rows"
-    return [
-        f"[lo, hi]: interval of the value over {where}, at the level metrics.interval.level.",
-        f"{items} and split are taken as they are: with others, a value may lie outside.",
-    ]
+    where = f"{users} × the runs averaged" if averages else f"the {users} of the test set"
+    lines = [f"[lo, hi]: interval of the value over {where}, at the level metrics.interval.level."]
+    fixed = ["Items"] * (over != {"users-items"})
+    if set(averages) & set(REPETITIONS) and len({record.split["fingerprint"] for record in records}) > 1:
+        lines.append(OF_FOLDS)
+    else:
+        fixed += ["training rows and split"]
+    taken = f"{', '.join(fixed)} are taken as they are: with others, a value may lie outside."
+    return [*lines, taken[0].upper() + taken[1:]] if fixed else lines
 
 
 def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
@@ -181,7 +187,7 @@ def summarise(
         require_one_version(runs_of_group)
         require_one_world(runs_of_group, names)
         cells_of_group = dict(zip(group, values)) | {"runs": str(len(runs_of_group))}
-        rows.append(Row(cells_of_group, _means(runs_of_group, names, per_user)))
+        rows.append(Row(cells_of_group, _means(runs_of_group, over, names, per_user)))
     return Sheet([*group, "runs"], names, rows)
 
 
@@ -232,14 +238,21 @@ def with_interval(metric: Summary) -> str:
 
 
 def _means(
-    records: Sequence[Record], names: Sequence[str], per_user: Callable[[Record], Mapping[str, Any]]
+    records: Sequence[Record],
+    over: Sequence[str],
+    names: Sequence[str],
+    per_user: Callable[[Record], Mapping[str, Any]],
 ) -> dict[str, Summary]:
     from upliftlens.benchmarks.evaluation.evaluation import from_arrays
     from upliftlens.benchmarks.reports.comparison import over_seeds
+    from upliftlens.benchmarks.reports.methods import repetition
     from upliftlens.causal.intervals import Interval
 
-    loaded = [per_user(record) for record in records]
-    evaluations = [from_arrays(arrays, {}) for arrays in loaded if "users" in arrays]
+    evaluations = []
+    for record in records:
+        if "users" in (arrays := per_user(record)):
+            other = tuple(text(fields(record).get(name)) for name in over if name not in REPETITIONS)
+            evaluations.append(from_arrays(arrays, {})._replace(repetition=repetition(record, other)))
     means = {}
     for name in names:
         if not all(name in record.metrics for record in records):

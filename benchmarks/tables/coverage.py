@@ -18,8 +18,9 @@ import numpy as np
 from scipy import stats
 
 from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, within
-from upliftlens.causal.intervals import Resampling, bounds, difference_of, draws, pooled
+from upliftlens.causal.intervals import Resampling, draws
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
+from upliftlens.causal.over_runs import bounds, difference_of, pooled
 
 Spreads = Annotated[tuple[Annotated[float, AtLeast(0)], ...], Distinct()]
 

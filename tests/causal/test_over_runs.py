@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from upliftlens.causal.intervals import Pooled, bounds, difference_of, half_widths, percentile, pooled
+from upliftlens.causal.intervals import percentile
+from upliftlens.causal.over_runs import Pooled, Spread, bounds, difference_of, half_widths, pooled
 
 LEVEL = 0.95
 
@@ -20,7 +21,7 @@ def drawn_from(per_user, resamples, rng):
 def test_a_single_run_has_the_interval_and_the_p_of_resampled_users():
     drawn = 0.3 + np.random.default_rng(0).normal(size=999)
     single = pooled(np.array([0.3]), drawn[None])
-    assert (single.error, single.freedom) == (0, 0)
+    assert single.spreads == ()
     assert bounds(single, LEVEL) == pytest.approx(percentile(drawn, LEVEL))
     for value, users, p in (
         (0.0, np.linspace(-1, 1, 99), 1.0),
@@ -33,7 +34,7 @@ def test_a_single_run_has_the_interval_and_the_p_of_resampled_users():
 def test_the_spread_of_runs_counts_with_students_t():
     values = np.array([0.1, 0.5, 0.9])
     three = pooled(values, np.tile(values[:, None], (1, 999)))  # users don't matter
-    assert (three.mean, three.freedom) == (pytest.approx(0.5), 2) and not three.users.any()
+    assert (three.mean, three.spreads[0].freedom) == (pytest.approx(0.5), 2) and not three.users.any()
     theirs = stats.ttest_1samp(values, 0)
     expected = theirs.confidence_interval(LEVEL)
     assert bounds(three, LEVEL) == pytest.approx(expected)
@@ -48,13 +49,15 @@ def test_noise_of_user_and_run_counts_once():
     for _ in range(200):
         per_user = rng.normal(size=(1, 100)) + 2 * rng.normal(size=(4, 100))
         mean = pooled(per_user.mean(axis=1), drawn_from(per_user, 300, rng))
-        parts.append((mean.users.var(), mean.error**2))
+        parts.append((mean.users.var(), mean.spreads[0].error ** 2))
     users, runs = np.mean(parts, axis=0)
     assert users == pytest.approx(1 / 100, rel=0.15)
     assert runs == pytest.approx(4 / 4 / 100, rel=0.15)
     shared = np.tile(rng.normal(size=(1, 100)), (3, 1))
     mean = pooled(shared.mean(axis=1), drawn_from(shared, 50, rng))
-    assert mean.error == pytest.approx(0, abs=1e-15), "a method that the seed doesn't change"
+    assert sum(spread.error for spread in mean.spreads) == pytest.approx(0, abs=1e-15), (
+        "a method that the seed doesn't change"
+    )
     assert mean.users.var() == pytest.approx(drawn_from(shared, 4000, rng)[0].var(), rel=0.5)
 
 
@@ -63,10 +66,11 @@ def test_noise_of_user_and_run_counts_once():
 )
 def test_p_is_small_just_where_the_interval_leaves_out_0(value, error, freedom, level, seed):
     users = np.random.default_rng(seed).normal(size=299)
-    difference = difference_of(Pooled(value, users, error, freedom), 9, level)
+    mean = Pooled(value, users, (Spread(error, freedom),))
+    difference = difference_of(mean, 9, level)
     place = max(1, int((1 - level) * 300 + 1e-9))
     assert (difference.lo > 0 or difference.hi < 0) == (difference.p <= place / 300 + 1e-12)
-    assert (np.diff(half_widths(Pooled(value, users, error, freedom))) <= 0).all()
+    assert (np.diff(half_widths(mean)) <= 0).all()
     assert difference.least == pytest.approx(1 / 300) and difference.least <= difference.p <= 1
 
 

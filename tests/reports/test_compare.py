@@ -9,7 +9,8 @@ from upliftlens.benchmarks.metrics.registry import registry
 from upliftlens.benchmarks.reports.comparison import compare, decided, in_a_cell, rounded_p
 from upliftlens.benchmarks.reports.sentences import in_words, verdict
 from upliftlens.causal.errors import UpliftlensError
-from upliftlens.causal.intervals import Difference, Resampling, Statistic
+from upliftlens.causal.intervals import Resampling, Statistic
+from upliftlens.causal.over_runs import Difference
 
 SPEC = Resampling(0.9, 300, 0)
 

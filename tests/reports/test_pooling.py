@@ -31,7 +31,10 @@ ARRAYS = {"users": np.arange(5, dtype=np.int32), "rmse": np.ones((5, 2))}
 def of_split(one: Record, name: str, **options: Any) -> Record:
     config = {**one.config, "split": {"name": name, "fold": 0, "seed": 0, **options}}
     return replace(
-        one, key=f"{one.key}{name}{options}", config=config, split={"name": name, "fingerprint": f"{name}{options}"}
+        one,
+        key=f"{one.key}{name}{options}",
+        config=config,
+        split={**one.split, "name": name, "fingerprint": f"{name}{options}"},
     )
 
 

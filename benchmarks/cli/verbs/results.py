@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FIELD",
-        help="average over these fields, e.g. seed split.fold; a row per method, its interval over users × runs",
+        help="average over these fields, e.g. seed or seed,fold; a row per method, its interval over users × runs",
     )
 
 
