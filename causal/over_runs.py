@@ -11,18 +11,16 @@ since E s² = σ²(1 − ρ) and Var m̄ = σ²(1/J + (J − 1)/J·ρ), with σ�
 **Folds** are not: each row trains in all folds but one, so that the folds of one log err together. What is estimated is
 the expected value of a fit to such a share of such rows, for new users, training rows and test rows (not of the fit to
 all rows that one deploys). No unbiased estimate of that variance exists: one log doesn't show ρ (Bengio & Grandvalet,
-JMLR 2004). It is set instead, from T = test rows / training rows of a fold (1/(k − 1) with k folds):
+JMLR 2004). It is set instead, from T = test rows / training rows of a fold, 1/(k − 1) with k folds:
 
-- a value of *test rows* (errors, ranks): ρ = share of rows that test, so ρ/(1 − ρ) = T: Nadeau & Bengio (Machine
-  Learning 2003). The noise of test rows, which folds don't share, is most of σ².
-- a value of the *model alone* (coverage or popularity of its lists): only training rows matter, and where each adds its
-  part to the value, ρ is the share of rows that two training sets share, at most 1 − share that tests: ρ/(1 − ρ) = 1/T.
-  For a value linear in the rows, J = k, this is (1/k + k − 1)/((k − 1)²/k) = 1 + 1/(k − 1)·(1 + 1/(k − 1)) times the
-  jackknife's variance that leaves out a fold.
+- a value of *test rows* (errors, ranks): ρ = share of rows that test, so ρ/(1 − ρ) = T (Nadeau & Bengio, Machine
+  Learning 2003). Test rows, which folds don't share, make most of σ².
+- a value of the *model alone* (coverage or popularity of its lists): only training rows matter, and if each adds its
+  part to the value, ρ is the share of rows that two training sets have in common, about 1 − share that tests, so
+  ρ/(1 − ρ) = 1/T. (For k folds (k − 2)/(k − 1), which gives the variance of the jackknife that leaves out a fold.)
 
-Neither holds always: where training rows decide more than test rows do, yet the value is of test rows, the first is too
-narrow. ``upliftlens table coverage-folds`` simulates how often. Folds are few, and s² may come out small by chance; it
-is taken no smaller than the part of it that resampled users show, their noise of user × fold.
+Neither is always right: the interval is mostly too wide for the first kind and often too narrow for the second, since
+the same users train in all folds. ``upliftlens table coverage-folds`` says how often it holds what it should.
 """
 
 import math
@@ -99,11 +97,8 @@ def pooled(values: np.ndarray, drawn: np.ndarray, sources: Sequence[Source] = ()
             continue
         means = np.array([values[level == name].mean() for name in names])
         replicated = np.stack([drawn[level == name].mean(axis=0) for name in names])
-        noise = np.nanvar(replicated - replicated.mean(axis=0), axis=1).sum() / (n - 1)
-        mixed += noise / n
+        mixed += np.nanvar(replicated - replicated.mean(axis=0), axis=1).sum() / (n - 1) / n
         deviation = float(np.std(means, ddof=1))
-        if shared:
-            deviation = max(deviation, math.sqrt(noise))
         weight = int(runs.sum()) ** 2 / int((runs**2).sum())  # n where each level has as many runs
         spreads.append(Spread(deviation * math.sqrt(1 + weight * shared) / math.sqrt(weight), n - 1))
     both = np.nanvar(users) if spreads else 0.0

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import interactions, take
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, Distinct
+from upliftlens.causal.over_runs import Source
 
 Seeds = Annotated[tuple[Annotated[int, SEEDS], ...], Distinct()]
 Names = Annotated[tuple[str, ...], Distinct()]
@@ -115,6 +117,29 @@ def measured(runs: Runs, metric: str, interval: Resampling) -> Measured:
     """
     with located(f"run {runs.records[0].key}"):
         return Measured(replicated(runs.evaluations, metric, interval), runs.records)
+
+
+def over_searches(by_search: Sequence[Runs], metric: str, interval: Resampling) -> Measured:
+    """A metric of a row whose settings were searched several times: ``by_search`` holds the runs of each search's
+    winner, with the same seeds. The searches are a source of spread beside the seeds (``causal.over_runs``).
+
+    Raises:
+        UpliftlensError: as ``measured``.
+    """
+    whole = measured(Runs(*(list(chain(*each)) for each in zip(*by_search, strict=True))), metric, interval)
+    if len(by_search) == 1:
+        return whole
+    n = len(by_search[0].records)
+    search, seed = np.divmod(np.arange(len(whole.records)), n)
+    sources = (Source(search), *[Source(seed)] * (n > 1))
+    distinct = {record.key: record for record in whole.records}  # two searches may find the same settings
+    return Measured(whole.value._replace(sources=sources), list(distinct.values()))
+
+
+def part(whole: Replicated, runs: np.ndarray) -> Replicated:
+    """Some ``runs`` i64[n] of a method, each independent of the others."""
+    users = tuple(whole.users[run] for run in runs)
+    return whole._replace(values=whole.values[runs], drawn=whole.drawn[runs], users=users, sources=())
 
 
 def measured_cell(definition: RunsOptions, row: str, column: str, side: Measured) -> Cell:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from upliftlens.benchmarks.reports.comparison import Replicated, difference
-from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, measured, planned, runs_of
+from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, measured, part, planned, runs_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, within
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
@@ -72,15 +72,9 @@ def _called_different(whole: Replicated, size: int, definition: Options) -> tupl
     for _ in range(definition.divisions):
         groups = rng.permutation(len(whole.values))[: 2 * size * pairs].reshape(pairs, 2, size)
         for first, second in groups:
-            sides = (_part(whole, first), _part(whole, second))
+            sides = (part(whole, first), part(whole, second))
             called.append(difference("", *sides, definition.interval).p <= 1 - definition.interval.level)
     return float(np.mean(called)), pairs
-
-
-def _part(whole: Replicated, runs: np.ndarray) -> Replicated:
-    return whole._replace(
-        values=whole.values[runs], drawn=whole.drawn[runs], users=tuple(whole.users[run] for run in runs)
-    )
 
 
 def _independent(share: float, pairs: int) -> tuple[float, float]:

@@ -12,13 +12,16 @@ space has choices only, which have no neighbours). Each is fitted to ``1 − val
 ``validation_seeds`` that draw the validation part, and scored (with patience, stopped early) by the criterion on that
 part, whose rows weigh 1/p. The winner has the best mean criterion; it is then fitted to the whole log for its mean best
 number of epochs. Only the winner is evaluated on the test set.
+
+With several ``search_seeds`` a row is searched once with each, and each winner is run with every seed. An interval, and
+the p of a difference, is then over users × seeds × searches (``over_searches``), Student's t counting how few of the
+latter two there are; and a verdict is followed by those of each search alone, over its seeds and users.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,95 +29,19 @@ from upliftlens.benchmarks.sweeps.search import Trial, search
 from upliftlens.benchmarks.sweeps.space import spread
 from upliftlens.benchmarks.tables.run import (
     Measured,
-    NamedChanges,
-    Names,
-    RunsOptions,
-    Seeds,
     configured,
-    fits,
-    measured,
     measured_cell,
+    over_searches,
     paired_cells,
+    part,
     planned,
     runs_of,
 )
 from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
-from upliftlens.causal.errors import UpliftlensError, located, unknown
-from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
+from upliftlens.benchmarks.tables.tuned_rows import Options, Row, prefixes, rows
+from upliftlens.causal.errors import located
 
-
-@dataclass(frozen=True)
-class Component:
-    """A backbone or an objective: its options and search space; ``backbones``: those of an objective, None: all."""
-
-    options: tuple[str, ...]
-    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    backbones: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Training:
-    """A way of training: its ``options``, the metric of each of its ``columns``, and its ``objectives``, None: all.
-
-    ``alone``: more columns, for objectives that can't be trained in the first way.
-    """
-
-    options: tuple[str, ...]
-    columns: Mapping[str, str]
-    objectives: tuple[str, ...] | None = None
-    alone: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(RunsOptions):
-    """How the rows are searched (see above), ``searched_on`` more options; which rows there are; what is ``compared``.
-
-    ``alike``: groups of objectives that minimise the same function here.
-
-    ``budgets``: numbers of trials, named by a prefix of the row; with ``refining`` 0 a larger one repeats the trials of
-    a smaller one.
-    ``variants``: options of all runs, trials too (of what is known of the propensities, for instance), by a prefix.
-    ``blocks``: the options of variants of the final runs (with and without the training rows whose pair is tested, for
-    instance), named by a prefix of the row. ``everywhere``: the columns are over all pairs of a world with known
-    ratings, not over the test set.
-    """
-
-    budgets: Annotated[Mapping[str, Annotated[int, AtLeast(1)]], Distinct()]
-    variants: NamedChanges
-    refining: Annotated[int, AtLeast(0)]
-    narrow: Annotated[float, Within(0, 1, "()")]
-    search_seed: Annotated[int, SEEDS]
-    validation: Annotated[float, Within(0, 1, "()")]
-    validation_seeds: Seeds
-    searched_on: tuple[str, ...]
-    blocks: NamedChanges
-    everywhere: bool
-    baseline: str
-    compared: tuple[str, ...]
-    alike: tuple[tuple[str, ...], ...]
-    backbones: Names
-    objectives: Names
-    training: Annotated[Mapping[str, Training], Distinct()]
-    backbone: Mapping[str, Component]
-    objective: Mapping[str, Component]
-
-    def __post_init__(self) -> None:
-        least = min(self.budgets.values(), default=0)
-        if self.refining >= least:
-            raise UpliftlensError(
-                f"refining={self.refining} of {least} trials: set refining below every budget, or raise budgets"
-            )
-
-
-class Row(NamedTuple):
-    """A row trained in one way: its options, its search space, the metric of each column, and the way as a remark."""
-
-    name: str
-    options: tuple[str, ...]
-    space: Mapping[str, Any]
-    columns: Mapping[str, str]
-    remark: str
-
+_ALONE = "; with each search alone: "  # stands before the verdicts of single searches
 
 _Side = tuple[Row, str, Measured]
 """A row, one of its columns, and what was measured there."""
@@ -129,17 +56,28 @@ def tuned_cells(definition: Options, where: Where) -> list[Cell]:
     sides: dict[str, list[_Side]] = {prefix: [] for prefix in prefixes(definition)}
     for (variant, of_variant), (budget, trials) in product(definition.variants.items(), definition.budgets.items()):
         for row in rows(definition, of_variant, where):
-            with located(budget + variant + row.name):
-                winner = winner_of(definition, [*row.options, *definition.searched_on], row.space, trials, where)
-            found = f"{' '.join(winner.changes)}, criterion {winner.criterion:.4f}"
-            where.say(f"{budget}{variant}{row.name} ({row.remark}): {found}")
-            changes = [*winner.changes, f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]"]
+            names, winners = f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]", []
+            for seed in definition.search_seeds:
+                with located(budget + variant + row.name):
+                    winner = winner_of(
+                        definition, [*row.options, *definition.searched_on], row.space, trials, seed, where
+                    )
+                search = f", search seed {seed}" * (len(definition.search_seeds) > 1)
+                best = f"{' '.join(winner.changes)}, criterion {winner.criterion:.4f}"
+                where.say(f"{budget}{variant}{row.name} ({row.remark}{search}): {best}")
+                winners.append([*winner.changes, names])
             for block, of_block in definition.blocks.items():
                 options = [*row.options, *of_block]
-                plans = [planned(options, [*changes, f"seed={seed}"], where) for seed in definition.seeds]
-                runs = runs_of(plans, definition.everywhere)
+                by_search = [
+                    runs_of(
+                        [planned(options, [*changes, f"seed={seed}"], where) for seed in definition.seeds],
+                        definition.everywhere,
+                    )
+                    for changes in winners
+                ]
                 sides[budget + variant + block] += [
-                    (row, column, measured(runs, metric, definition.interval)) for column, metric in row.columns.items()
+                    (row, column, over_searches(by_search, metric, definition.interval))
+                    for column, metric in row.columns.items()
                 ]
     return [
         cell
@@ -149,41 +87,11 @@ def tuned_cells(definition: Options, where: Where) -> list[Cell]:
     ]
 
 
-def prefixes(definition: Options) -> list[str]:
-    """The prefixes of rows in the order of the table: budgets, in them variants, in them blocks."""
-    return ["".join(parts) for parts in product(definition.budgets, definition.variants, definition.blocks)]
-
-
-def rows(definition: Options, variant: Sequence[str], where: Where) -> Iterator[Row]:
-    """The rows of a definition with a variant's options, each once per way of training that its objective allows."""
-    for kind, names, known in (
-        ("backbone", definition.backbones, definition.backbone),
-        ("objective", definition.objectives, definition.objective),
-    ):
-        for name in sorted(set(names).difference(known)):
-            raise unknown(kind, name, known)
-    first = next(iter(definition.training))
-    for backbone, objective in product(definition.backbones, definition.objectives):
-        parts = definition.backbone[backbone], definition.objective[objective]
-        if backbone not in (parts[1].backbones or definition.backbone):
-            continue
-        options_of = {
-            way: (*definition.common, *variant, *parts[0].options, *parts[1].options, *training.options)
-            for way, training in definition.training.items()
-            if objective in (training.objectives or [objective])
-        }
-        fitting = {way: options for way, options in options_of.items() if fits(options, where)}
-        for way, options in fitting.items():
-            training = definition.training[way]
-            if columns := {**({} if first in fitting else training.alone), **training.columns}:
-                space = {**parts[0].space, **parts[1].space}
-                yield Row(f"{backbone}/{objective}", options, space, columns, f"trained on {way}")
-
-
 def winner_of(
-    definition: Options, options: Sequence[str], space: Mapping[str, Any], n_trials: int, where: Where
+    definition: Options, options: Sequence[str], space: Mapping[str, Any], n_trials: int, search_seed: int, where: Where
 ) -> Trial:
-    """The best of ``n_trials`` trials; its changes are those of the final runs, which are fitted to the whole log.
+    """The best of ``n_trials`` trials, drawn by ``search_seed``. Its changes are those of the final runs, which are
+    fitted to the whole log.
 
     Raises:
         UpliftlensError: if the configuration is wrong, the data can't be loaded, or every trial failed.
@@ -194,7 +102,7 @@ def winner_of(
         space,
         spread,
         n_trials,
-        definition.search_seed,
+        search_seed,
         where.say,
         [
             [f"split.validation={definition.validation}", f"split.seed={seed}", "trial=true"]
@@ -211,13 +119,17 @@ def winner_of(
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
     """How the rows were tuned, and which differences turn between blocks, and which verdicts between budgets."""
     parts = f"{len(definition.validation_seeds)} parts of {definition.validation:.0%} of the training log"
+    seeds = f"search seeds {', '.join(map(str, definition.search_seeds))}"
     near = f", the last {definition.refining} around the best of those before" if definition.refining else ""
     named = [
         f"{trials} trials" + (f" in rows {budget}…" if budget else "") for budget, trials in definition.budgets.items()
     ]
+    given = "Intervals and p-values take the settings found as given."
+    if len(definition.search_seeds) > 1:
+        given = f"Searched with {seeds}: intervals and p-values are over users, seeds and searches."
     sentences = [
         f"Every row and way of training had {', '.join(named)}{near}, each judged on {parts}, weighed by 1/p; "
-        "no trial read a test rating. Intervals and p-values take the settings found as given."
+        f"no trial read a test rating. {given}"
     ]
     budgets, variants, blocks = definition.budgets, definition.variants, definition.blocks
     names = ["/".join(pair) for pair in product(definition.backbones, definition.objectives)]
@@ -227,9 +139,19 @@ def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
         at = {cell.row: cell for cell in cells if cell.column == column}
         if signs := _turned(at, searched, blocks, lambda cell: cell.value > 0):
             sentences.append(f"{column}: the order turns between the blocks for {', '.join(signs)}.")
-        if verdicts := _turned(at, tested, budgets, lambda cell: re.split("[ :]", cell.verdict)[0]):
+        if verdicts := _turned(at, tested, budgets, _word):
             sentences.append(f"{column}: the verdict turns with the number of trials for {', '.join(verdicts)}.")
+        alone = {row: cell.verdict.partition(_ALONE)[2] for row, cell in at.items() if _ALONE in cell.verdict}
+        turned = [f"{row}: {words}" for row, words in alone.items() if len(set(words.split(", "))) > 1]
+        if alone:
+            how = f"it turns for {'; '.join(turned)}" if turned else "it is the same with each"
+            sentences.append(f"{column}: with {seeds} alone, of {len(alone)} verdicts, {how}.")
     return sentences
+
+
+def _word(cell: Cell) -> str:
+    """The first word of a verdict: better, worse, undecided."""
+    return re.split("[ :]", cell.verdict)[0]
 
 
 def _turned(
@@ -270,7 +192,23 @@ def _differences(definition: Options, prefix: str, measured: Sequence[_Side]) ->
                 if other != name and other in sides and sides[other][0].remark == row.remark:
                     families[family][prefix + name, f"{column} vs {family}"] = first, sides[other][1]
         for pairs in filter(None, families.values()):
-            yield from paired_cells(pairs, row.columns[column], definition.interval)
+            yield from _paired(definition, pairs, row.columns[column])
+
+
+def _paired(
+    definition: Options, pairs: Mapping[tuple[str, str], tuple[Measured, Measured]], metric: str
+) -> Iterator[Cell]:
+    """Paired differences; where rows were searched several times, a verdict also says what each search alone gives."""
+    n, alone = len(definition.seeds), []
+    for first in range(0, n * len(definition.search_seeds), n):
+        runs = np.arange(first, first + n)
+        of_search = {
+            names: (left._replace(value=part(left.value, runs)), right._replace(value=part(right.value, runs)))
+            for names, (left, right) in pairs.items()
+        }
+        alone.append([_word(cell) for cell in paired_cells(of_search, metric, definition.interval)])
+    for cell, words in zip(paired_cells(pairs, metric, definition.interval), zip(*alone, strict=True), strict=True):
+        yield cell._replace(verdict=f"{cell.verdict}{_ALONE}{', '.join(words)}") if len(alone) > 1 else cell
 
 
 kind = TableKind("tuned", Options, tuned_cells, remarks)
