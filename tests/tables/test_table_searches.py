@@ -6,7 +6,8 @@ from scipy import stats
 from test_table_tuned import SMALL
 from test_tables import options, where
 
-from upliftlens.benchmarks.reports.comparison import Replicated, bounds
+from upliftlens.benchmarks.reports.comparison import Replicated, bounds, replicated
+from upliftlens.benchmarks.reports.methods import evaluations
 from upliftlens.benchmarks.runs.store import Store, load_record
 from upliftlens.benchmarks.tables.tuned import remarks, tuned_cells
 from upliftlens.causal.intervals import Resampling
@@ -27,6 +28,9 @@ def test_several_searches_are_a_source_of_spread(tmp_path):
     assert [run.seed for run in runs] == [0, 1, 0, 1]
     rate = [run.config["train"]["l2"] for run in runs]
     assert rate[0] == rate[1] != rate[2] == rate[3]
+    side = replicated(evaluations(Store(tmp_path), runs), "brier", definition.interval)
+    sources = (Source(np.array([0, 0, 1, 1])), Source(np.array([0, 1, 0, 1])))
+    assert (brier.lo, brier.hi) == pytest.approx(bounds(side._replace(sources=sources), definition.interval))
     alone = {
         seed: {
             (cell.row, cell.column): cell
