@@ -9,6 +9,7 @@ from upliftlens.benchmarks.evaluation.evaluation import Evaluation, Repetition, 
 from upliftlens.benchmarks.metrics.registry import choose, in_full
 from upliftlens.benchmarks.reports.comparison import Comparison, compare, p_in_words
 from upliftlens.benchmarks.reports.pooling import (
+    OF_MODEL_ALONE,
     of_worlds,
     require_one_configuration,
     require_one_experiment,
@@ -181,6 +182,8 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
         # Where one pair is about fits only, nothing is said about the seeds of all.
         about = "fits" if any(pair.comparison.about == "fits" for pair in pairs) else "methods"
         lines += meaning(level, about, comparison.over, max(pair.comparison.folds for pair in pairs))
+    if choose(comparison.metric).metric.of_model_alone and max(pair.comparison.folds for pair in pairs) > 1:
+        lines.append(f"{comparison.metric} {OF_MODEL_ALONE}")
     runs = [run for pair in pairs for side in pair.runs for run in side]
     lines += of_worlds(list({run.key: run for run in runs}.values()), [comparison.metric])
     recorded = [(run.diagnostics.get("recommendations") or {}).get("propensities") for run in runs]

@@ -17,6 +17,11 @@ OF_FOLDS = (
 )
 """What a reader has to know of an interval over several folds or random splits (``causal.over_runs``)."""
 
+OF_MODEL_ALONE = (
+    "is of the trained models alone, and all folds train on the same users: its interval may be much too narrow."
+)
+"""What a reader has to know of such an interval of a metric that is ``of_model_alone``; its name stands before."""
+
 _WORLD = "diagnostics.semi_world"  # what names a record's semi-synthetic world (benchmarks/worlds/frozen.py)
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from upliftlens.benchmarks.reports.pooling import (
     OF_FOLDS,
+    OF_MODEL_ALONE,
     REPETITIONS,
     of_worlds,
     protocol,
@@ -106,13 +107,13 @@ def gathered(
         sheet = runs(records, metrics)
     legend = []
     if any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
-        legend = _of_intervals(records, over)
+        legend = _of_intervals(records, over, sheet.metrics)
         if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
             legend.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
     return sheet, [*remarks, *of_worlds(records, sheet.metrics)], legend
 
 
-def _of_intervals(records: Sequence[Record], averages: Sequence[str]) -> list[str]:
+def _of_intervals(records: Sequence[Record], averages: Sequence[str], metrics: Sequence[str]) -> list[str]:
     """What the intervals of a table of runs are over, and what they take as it is; ``averages``: fields, or none."""
     over = {record.config.get("metrics", {}).get("interval", {}).get("over", "users") for record in records}
     users = "users" if over == {"users"} else "users × items" if over == {"users-items"} else "users (some × items)"
@@ -120,7 +121,9 @@ def _of_intervals(records: Sequence[Record], averages: Sequence[str]) -> list[st
     lines = [f"[lo, hi]: interval of the value over {where}, at the level metrics.interval.level."]
     fixed = ["Items"] * (over != {"users-items"})
     if set(averages) & set(REPETITIONS) and len({record.split["fingerprint"] for record in records}) > 1:
-        lines.append(OF_FOLDS)
+        from upliftlens.benchmarks.metrics.registry import choose
+
+        lines += [OF_FOLDS, *(f"{name} {OF_MODEL_ALONE}" for name in metrics if choose(name).metric.of_model_alone)]
     else:
         fixed += ["training rows and split"]
     taken = f"{', '.join(fixed)} are taken as they are: with others, a value may lie outside."

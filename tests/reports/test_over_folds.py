@@ -57,9 +57,10 @@ def test_seed_and_fold_may_be_named_in_short(folder, metric):
 
 def test_the_legend_says_what_folds_share(folder, capsys):
     for fields, folds in ((["seed,fold"], True), (["seed"], False)):
-        assert main(["results", f"--store={folder}", "--over", *fields]) == 0
+        assert main(["results", f"--store={folder}", "--metrics", "rmse", "coverage@5", "--over", *fields]) == 0
         words = " ".join(capsys.readouterr().err.split())
         assert ("Folds share training rows" in words) == folds
+        assert ("coverage@5 is of the trained models alone" in words) == folds
         assert ("Items are taken as they are" in words) == folds
         assert ("Items, training rows and split are taken as they are" in words) != folds
     assert main(["results", f"--store={folder}", "--over", "seed,flod"]) == 1
@@ -79,6 +80,12 @@ def test_a_comparison_over_folds_says_so(folder, capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "With other items, training rows or another split it may be different." in text
     assert "Folds share" not in text
+
+
+def test_a_comparison_of_what_depends_on_the_model_alone_warns(folder, capsys):
+    for where, said in (([], True), (["--where", "split.fold=0"], False)):
+        assert main(["compare", "mf", "mlp", "--metric", "coverage@5", f"--store={folder}", *where]) == 0
+        assert ("coverage@5 is of the trained models alone" in capsys.readouterr().out) == said
 
 
 def test_other_options_of_a_split_are_no_folds(folder):
