@@ -14,6 +14,7 @@ from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.over_runs import Source, bounds, pooled
 
+SPEC = Resampling(0.95, 100, 0)
 DATA = ["data=synthetic", "data.n_users=30", "data.n_items=40", "data.ratings_per_user=10", "data.test_per_user=5"]
 
 
@@ -50,6 +51,9 @@ def test_seed_and_fold_may_be_named_in_short(folder, metric):
     assert tested == pytest.approx(1 / 2, abs=0.02)
     sources = [Source(fold, 1 / tested if metric == "coverage@5" else tested), Source(seed)]
     expected = np.clip(bounds(pooled(result.values, result.drawn, sources), options["level"]), 0, None)
+    assert [source.shared for source in replicated(evaluations(open_store(folder), records), metric, SPEC).sources] == [
+        pytest.approx(source.shared, rel=0.02) for source in sources
+    ]
     limit = 1.0 if metric == "coverage@5" else np.inf
     shown = row["metrics"][metric]
     assert (shown["lo"], shown["hi"]) == pytest.approx(np.clip(expected, 0, limit), rel=0.02)

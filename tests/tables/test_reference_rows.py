@@ -9,7 +9,7 @@ from test_tables import options
 
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.table import Cell, Where, judged
-from upliftlens.benchmarks.tables.tuned import rows
+from upliftlens.benchmarks.tables.tuned_rows import rows
 
 FOLDER = Path(__file__).parents[2] / "results"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem in tables.names())
