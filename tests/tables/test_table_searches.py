@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 from scipy import stats
+from stored import record
 from test_table_tuned import SMALL
 from test_tables import options, where
 
-from upliftlens.benchmarks.reports.comparison import Replicated, bounds, replicated
-from upliftlens.benchmarks.reports.methods import evaluations
+from upliftlens.benchmarks.evaluation.evaluation import Evaluation
+from upliftlens.benchmarks.metrics.registry import registry
+from upliftlens.benchmarks.reports.comparison import bounds
 from upliftlens.benchmarks.runs.store import Store, load_record
+from upliftlens.benchmarks.tables.run import Runs, over_searches
 from upliftlens.benchmarks.tables.tuned import remarks, tuned_cells
-from upliftlens.causal.intervals import Resampling
-from upliftlens.causal.over_runs import Source
+from upliftlens.causal.intervals import Resampling, Statistic
 
 
 def test_several_searches_are_a_source_of_spread(tmp_path):
@@ -28,9 +30,6 @@ def test_several_searches_are_a_source_of_spread(tmp_path):
     assert [run.seed for run in runs] == [0, 1, 0, 1]
     rate = [run.config["train"]["l2"] for run in runs]
     assert rate[0] == rate[1] != rate[2] == rate[3]
-    side = replicated(evaluations(Store(tmp_path), runs), "brier", definition.interval)
-    sources = (Source(np.array([0, 0, 1, 1])), Source(np.array([0, 1, 0, 1])))
-    assert (brier.lo, brier.hi) == pytest.approx(bounds(side._replace(sources=sources), definition.interval))
     alone = {
         seed: {
             (cell.row, cell.column): cell
@@ -54,15 +53,26 @@ def test_several_searches_are_a_source_of_spread(tmp_path):
 
 
 def test_the_spread_of_searches_widens_an_interval():
-    rng, users = np.random.default_rng(0), np.arange(50)
-    values = np.repeat([0.0, 3.0], 5) + 0.01 * rng.normal(size=10)  # two winners, five seeds of each
-    drawn = values[:, None] + 0.01 * rng.normal(size=(10, 400))
-    side = Replicated(values, drawn, (users,) * 10, users)
+    """Two winners that lie .3 apart, five seeds of each; users and seeds hardly matter."""
+    rng, metric = np.random.default_rng(0), registry()["recall"].value
+
+    def run(search, seed):
+        values = 0.3 * search + 0.001 * seed + 0.001 * rng.normal(size=50)
+        statistic = Statistic(np.arange(50), np.stack([values, np.ones(50)], axis=1), metric.reduce)
+        return Evaluation(np.arange(50), {"recall@5": statistic}, {}, {}, {})
+
     resampling = Resampling(0.95, 400, 0)
-    low, high = bounds(
-        side._replace(sources=(Source(np.repeat([0, 1], 5)), Source(np.tile(np.arange(5), 2)))), resampling
-    )
-    t, error = stats.t.isf(0.025, 1), 1.5  # s/√2 of two searches that lie 3 apart
-    assert (high - low) / 2 == pytest.approx(t * error, rel=0.02)
-    low, high = bounds(side, resampling)
-    assert (high - low) / 2 < 1.3, "ten runs that count as independent"
+    by_search = [
+        Runs([record(f"{search}{seed}", seed=seed) for seed in range(5)], [run(search, seed) for seed in range(5)])
+        for search in range(2)
+    ]
+    both = over_searches(by_search, "recall@5", resampling)
+    assert [each.key for each in both.records] == [f"{search}{seed}" for search in range(2) for seed in range(5)]
+    low, high = bounds(both.value, resampling)
+    assert (high - low) / 2 == pytest.approx(stats.t.isf(0.025, 1) * 0.15, rel=0.02)
+    low, high = bounds(both.value._replace(sources=()), resampling)
+    assert (high - low) / 2 < 0.13, "ten runs that count as independent"
+    twice = over_searches([by_search[0]] * 2, "recall@5", resampling)
+    assert len(twice.records) == 5 and len(twice.value.values) == 10, "two searches found the same settings"
+    alone = over_searches(by_search[:1], "recall@5", resampling)
+    assert bounds(twice.value, resampling) == pytest.approx(bounds(alone.value, resampling), abs=1e-9)
