@@ -5,6 +5,7 @@ import sys
 from typing import NoReturn
 
 from upliftlens.benchmarks.config.choices import default
+from upliftlens.benchmarks.reports.render import FORMATS
 from upliftlens.causal.errors import did_you_mean
 
 
@@ -31,3 +32,9 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", default=cache, help=f"folder of downloaded data and compiled programs (default: {cache})"
     )
+
+
+def add_format(parser: argparse.ArgumentParser, usual: str | None = "table") -> None:
+    """``--format``; ``usual``: what is taken where none is stated, None: a table on a terminal, else md."""
+    about = "default: table on a terminal, else md" if usual is None else f"default: {usual}"
+    parser.add_argument("--format", choices=FORMATS, default=usual, help=about)

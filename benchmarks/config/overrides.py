@@ -1,10 +1,12 @@
 """The user's arguments made ready for Hydra: model files registered, paths quoted, invalid choices refused."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
@@ -27,6 +29,7 @@ MOST_JOBS = 100_000
 
 _FILE = "model.file="
 _NAME = re.compile(r"[\w.-]*")  # what Hydra reads as it is
+_SAFE = re.compile(r"[\w./@+-]+")  # what needs no quotes in a value
 _LONG = 100  # characters; no choice has so long a name, and a file system refuses much longer ones
 _PART = re.compile(r"""'[^']*'(?=,|$)|"[^"]*"(?=,|$)|[^,]+""")  # of values with commas between them
 
@@ -89,6 +92,30 @@ def quoted(argument: str) -> str:
         return argument
     paths = (str(Path(path).expanduser().resolve()) for path in _paths([value]))
     return f"{name}={','.join(map(_quoted, paths))}"
+
+
+def text(name: str, value: Any) -> str:
+    """A value as it is written in a command.
+
+    Raises:
+        UpliftlensError: for a value that no option can have.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        plain = str(value)
+        return plain if _SAFE.fullmatch(plain) else "'" + re.sub(r"(\\*)'", r"\1\1\'", plain) + "'"
+    if isinstance(value, list | tuple | range | np.ndarray):
+        return f"[{','.join(text(name, item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{text(name, item)}" for key, item in value.items()) + "}"
+    raise UpliftlensError(f"{name}: {type(value).__name__} is no value of an option: give text, a number or a list")
 
 
 def refuse_no_choice(argument: str) -> None:

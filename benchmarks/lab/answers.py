@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table as Drawn
 
-from upliftlens.benchmarks.reports.render import as_csv, latex, markdown
+from upliftlens.benchmarks.reports.render import FORMATS, Format, as_csv, latex, markdown
 from upliftlens.benchmarks.reports.sheet import Sheet, render
 from upliftlens.benchmarks.runs.records import Record, dumps, to_json
 from upliftlens.causal.errors import unknown
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from upliftlens.benchmarks.data.registry import Listed
     from upliftlens.benchmarks.reports.methods import Compared
     from upliftlens.benchmarks.sweeps.search import Search
+    from upliftlens.benchmarks.tables.committed.check import Checked
+    from upliftlens.benchmarks.tables.committed.trace import Trace
     from upliftlens.benchmarks.tables.ledger import Line
     from upliftlens.benchmarks.tables.table import Table
 
 Content = TypeVar("Content")
+Form = Callable[[], str | RenderableType]
 
 
 class Answer(Generic[Content]):
@@ -36,7 +40,7 @@ class Answer(Generic[Content]):
     def __init__(
         self,
         content: Content,
-        forms: Mapping[str, Callable[[], str | Drawn]],
+        forms: Mapping[str, Form],
         frame: Callable[[], "pd.DataFrame"],
         remarks: Sequence[str] = (),
         legend: Sequence[str] = (),
@@ -50,7 +54,7 @@ class Answer(Generic[Content]):
         """The answer for people."""
         return str(self.render(next(iter(self._forms))))
 
-    def render(self, form: str) -> str | Drawn:
+    def render(self, form: str) -> str | RenderableType:
         """The answer in a format of the command line's ``--format``; "table", for a terminal, is a table of rich.
 
         Raises:
@@ -92,7 +96,8 @@ def of_sheet(sheet: Sheet, remarks: Sequence[str], legend: Sequence[str] = ()) -
         names = [f"{name}{end}" for name in sheet.metrics for end in ("", "/lo", "/hi", "/n")]
         return _frame(lines, columns=[*sheet.columns, *names])
 
-    forms = {form: partial(render, sheet, form) for form in ("md", "table", "latex", "csv", "json")}
+    names: tuple[Format, ...] = ("md", *FORMATS)  # a form for people first
+    forms: dict[str, Form] = {form: partial(render, sheet, form) for form in names}
     return Answer(sheet, forms, frame, remarks, legend)
 
 
@@ -122,12 +127,12 @@ def of_comparison(pairs: "Sequence[Compared]") -> "Answer[Sequence[Compared]]":
     )
 
 
-def of_table(table: "Table", form: str = "md") -> "Answer[Table]":
+def of_table(table: "Table", form: Format = "md") -> "Answer[Table]":
     """A table of a paper or of a benchmark, a row per cell; its text is in the format ``form``."""
-    from upliftlens.benchmarks.tables.table import rendered
+    from upliftlens.benchmarks.tables.written import plain_cell, rendered
 
-    lines = [cell._asdict() for cell in table.cells]
-    forms = {name: partial(rendered, table, name) for name in (form, "md", "latex", "json")}
+    lines = [plain_cell(cell) for cell in table.cells]
+    forms: dict[str, Form] = {name: partial(rendered, table, name) for name in (form, *FORMATS)}
     return Answer(table, forms, partial(_frame, lines), table.remarks, in_text=True)
 
 
@@ -136,7 +141,7 @@ def of_ledger(lines: "Sequence[Line]") -> "Answer[Sequence[Line]]":
     from upliftlens.benchmarks.tables.ledger import HEAD, as_dicts, as_text, summary, texts
 
     cells, plain = texts(lines), as_dicts(lines)
-    forms: dict[str, Callable[[], str | Drawn]] = {
+    forms: dict[str, Form] = {
         "text": partial(as_text, lines),
         "md": partial(markdown, HEAD, cells),
         "latex": partial(latex, HEAD, cells, 0),
@@ -144,6 +149,22 @@ def of_ledger(lines: "Sequence[Line]") -> "Answer[Sequence[Line]]":
         "json": partial(dumps, plain),
     }
     return Answer(lines, forms, partial(_frame, plain), summary(lines))
+
+
+def of_trace(trace: "Trace") -> "Answer[Trace]":
+    """A cell of a table, a row per run behind it."""
+    from upliftlens.benchmarks.tables.committed.trace import as_lines, as_plain
+
+    content = as_plain(trace)
+    forms: dict[str, Form] = {"text": partial(as_lines, trace), "json": partial(dumps, content)}
+    return Answer(trace, forms, partial(_normalised, content["runs"]))
+
+
+def of_checks(checks: "Sequence[Checked]") -> "Answer[Sequence[Checked]]":
+    """What is wrong with committed tables, a row per table."""
+    lines = [line for each in checks for line in (each.faults or [f"{each.table}: {each.verified}"])]
+    frame = partial(_frame, [each._asdict() for each in checks])
+    return Answer(checks, {"text": lambda: "\n".join(lines)}, frame)
 
 
 class Tuned(NamedTuple):

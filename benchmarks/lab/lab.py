@@ -16,6 +16,7 @@ from upliftlens.benchmarks.system.talk import say
 if TYPE_CHECKING:
     from upliftlens.benchmarks.lab.data import Data
     from upliftlens.benchmarks.lab.run import Run
+    from upliftlens.benchmarks.lab.tables import Tables
     from upliftlens.benchmarks.tables.ledger import Line
     from upliftlens.benchmarks.tables.table import Table
 
@@ -26,7 +27,7 @@ class Lab(Stored):
     Options are given by name, ``lab.run(data="ml-100k", model="mf", train={"lr": 0.03})``, or as the words of a
     command, ``lab.run("data=ml-100k", "train.lr=0.03")``; both make the same keys and records as the command line.
     ``data`` may be a ``dataset(frame, …)``, ``model`` a Backbone, a Solver or a class of a Flax module.
-    ``lab.data`` looks at data without a run (see ``Data``).
+    ``lab.data`` looks at data without a run (see ``Data``), ``lab.tables`` at tables (see ``Tables``).
     Before the first run JAX is put into fixed settings (``benchmarks.system.environment.NUMERICS``).
     """
 
@@ -36,6 +37,13 @@ class Lab(Stored):
         from upliftlens.benchmarks.lab.data import Data
 
         return Data(self.cache)
+
+    @cached_property
+    def tables(self) -> "Tables":
+        """What can be done with tables of papers."""
+        from upliftlens.benchmarks.lab.tables import Tables
+
+        return Tables(self.store, self.cache)
 
     def run(self, *words: str, **options: Any) -> "Run":
         """One run, or its record if it is in the store.
@@ -115,19 +123,9 @@ class Lab(Stored):
             effect_report.forest(study, Path(plot))
         return of_sheet(effect_report.sheet(study), [effect_report.EXPLAINED])
 
-    def table(self, name: str, *words: str, **replaced: Any) -> "Answer[Table]":
-        """A paper's table, computed as far as it is not in the store; ``words``, ``replaced``: keys of its definition.
-
-        Raises:
-            UpliftlensError: for an unknown table or key, or a run that fails.
-        """
-        from upliftlens.benchmarks.config.compose import prepare_overrides
-        from upliftlens.benchmarks.lab.words import words_of
-        from upliftlens.benchmarks.tables.table import Where, table
-
-        prepare_overrides([])  # registers installed plugins and fixes the settings of JAX
-        overrides = [*words_of(replaced, several=False), *words]
-        return of_table(table(name, Where(self.store, self.cache, say), overrides))
+    def table(self, name: str, *words: str, out: str | Path | None = None, **replaced: Any) -> "Answer[Table]":
+        """A paper's table, computed as far as it is not in the store, as of ``Tables.compute``."""
+        return self.tables.compute(name, *words, out=out, **replaced)
 
     def ledger(self, source: str | None = None) -> "Answer[Sequence[Line]]":
         """Every published number, or those of one ``source``, beside that of our committed table, with a verdict.

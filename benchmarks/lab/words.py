@@ -1,16 +1,14 @@
 """Options given in Python as words of a command: ``model="mf", train={"lr": 0.1}`` is ``model=mf train.lr=0.1``."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from upliftlens.benchmarks.config.overrides import text
 from upliftlens.causal.errors import UpliftlensError
 
-_PLAIN = re.compile(r"[\w./@+-]+")
 _SEVERAL = (list, range, np.ndarray)
 
 
@@ -37,30 +35,6 @@ def _words(name: str, value: Any, several: bool) -> Iterator[str]:
         yield f"{name}={','.join(values)}"
     else:
         yield f"{name}={text(name, value)}"
-
-
-def text(name: str, value: Any) -> str:
-    """A value as it is written in a command.
-
-    Raises:
-        UpliftlensError: for a value that no option can have.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str | Path):
-        plain = str(value)
-        return plain if _PLAIN.fullmatch(plain) else "'" + re.sub(r"(\\*)'", r"\1\1\'", plain) + "'"
-    if isinstance(value, (tuple, *_SEVERAL)):
-        return f"[{','.join(text(name, item) for item in value)}]"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{text(name, item)}" for key, item in value.items()) + "}"
-    raise UpliftlensError(f"{name}: {type(value).__name__} is no value of an option: give text, a number or a list")
 
 
 def refuse_flags(arguments: Sequence[str]) -> None:

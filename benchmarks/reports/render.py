@@ -1,16 +1,41 @@
-"""A table in a format: lines of text for a terminal, Markdown or LaTeX; rows of values for CSV."""
+"""A table in a format: lines of text for a terminal, Markdown, LaTeX or HTML; rows of values for CSV."""
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from html import escape as in_html
+from typing import Any, Literal
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+Format = Literal["table", "md", "latex", "csv", "json", "html"]
+"""The formats of a table; "table", for a terminal, is a table of rich."""
+
+FORMATS: tuple[Format, ...] = ("table", "md", "latex", "csv", "json", "html")
+
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    # Without a font that has them, LaTeX stops at these.
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "α": r"$\alpha$",
+    "λ": r"$\lambda$",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
+    "§": r"\S{}",
+    "¶": r"\P{}",
+    "…": r"\dots{}",
+    "–": "--",
+    "√": r"$\surd$",
+}
 
 
 def markdown(head: Sequence[str], lines: Iterable[Sequence[str]], rule: str = " --- ") -> str:
@@ -19,15 +44,34 @@ def markdown(head: Sequence[str], lines: Iterable[Sequence[str]], rule: str = " 
 
 
 def latex(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int) -> str:
-    """A ``tabular`` in LaTeX; the last ``numbers`` columns are aligned to the right."""
-    rows = [" & ".join(map(escaped, line)) + r" \\" for line in (head, *lines)]
+    """A ``tabular`` with the rules of booktabs; the last ``numbers`` columns are aligned to the right."""
+    first, *rows = [" & ".join(map(escaped, line)) + r" \\" for line in (head, *lines)]
+    rows = [
+        f"{{}}{row}" if row[0] == "[" else row for row in rows
+    ]  # else a bracket would state the space between lines
     columns = "l" * (len(head) - numbers) + "r" * numbers
-    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\hline", *rows, r"\hline", r"\end{tabular}"])
+    body = [r"\toprule", first, r"\midrule", *rows, r"\bottomrule"]
+    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"])
 
 
 def escaped(text: str) -> str:
     """The text with LaTeX's special characters escaped."""
-    return re.sub(r"[\\~^&%$#_{}]", lambda hit: _LATEX.get(hit[0], f"\\{hit[0]}"), text)
+    return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
+def html(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int, caption: str = "") -> str:
+    """A ``<table>`` that can stand in any page; the last ``numbers`` columns are aligned to the right."""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        sides = ("right" if place >= len(cells) - numbers else "left" for place in range(len(cells)))
+        parts = (f'<{tag} style="text-align:{side}">{in_html(cell)}</{tag}>' for side, cell in zip(sides, cells))
+        return f"<tr>{''.join(parts)}</tr>"
+
+    above = [f"<caption>{in_html(caption)}</caption>"] * bool(caption)
+    body = [row(line, "td") for line in lines]
+    return "\n".join(
+        ["<table>", *above, "<thead>", row(head, "th"), "</thead>", "<tbody>", *body, "</tbody>", "</table>"]
+    )
 
 
 def terminal(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: int) -> Table:

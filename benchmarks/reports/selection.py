@@ -161,7 +161,12 @@ def measured_as(record: Record, metrics: Sequence[str] = ()) -> dict[str, Any]:
 
     ``propensity.trim`` counts where one of the ``metrics`` is weighted; empty: as if one were.
     """
-    flat = dict(_flat(record.config, ""))
+    return measured_by(record.config, metrics)
+
+
+def measured_by(config: Mapping[str, Any], metrics: Sequence[str] = ()) -> dict[str, Any]:
+    """``measured_as`` of a run with a configuration."""
+    flat = dict(_flat(config, ""))
     chosen = {name: flat[name] for name, usual in MEASURED.items() if flat.get(name) not in (usual, None)}
     if "propensity.trim" in chosen and metrics and not any(map(_may_be_weighted, metrics)):
         del chosen["propensity.trim"]

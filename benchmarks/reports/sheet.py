@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -15,7 +15,7 @@ from upliftlens.benchmarks.reports.pooling import (
     require_one_version,
     require_one_world,
 )
-from upliftlens.benchmarks.reports.render import as_csv, latex, markdown, terminal
+from upliftlens.benchmarks.reports.render import Format, as_csv, html, latex, markdown, terminal
 from upliftlens.benchmarks.reports.repeats import of_repeats, once_per_fit
 from upliftlens.benchmarks.reports.selection import (
     INTERVAL,
@@ -36,8 +36,6 @@ from upliftlens.causal.errors import UpliftlensError
 
 _SHORT = {"fold": "split.fold"}
 _ERROR = 80  # characters of an error in a table for people; csv and json have all of it
-
-Format = Literal["table", "md", "latex", "csv", "json"]
 
 
 class Row(NamedTuple):
@@ -207,7 +205,7 @@ def _refuse_repeats(records: Sequence[Record], over: Sequence[str]) -> None:
 
 
 def render(sheet: Sheet, form: Format) -> str | Table:
-    """The sheet as text in Markdown, LaTeX, CSV (a column each for value, lo, hi and n) or JSON, or a table of rich."""
+    """The sheet as text in a format (CSV: a column each for value, lo, hi and n), or a table of rich."""
     head, lines = [*sheet.columns, *sheet.metrics], [_line(sheet, row) for row in sheet.rows]
     match form:
         case "json":
@@ -220,6 +218,8 @@ def render(sheet: Sheet, form: Format) -> str | Table:
             return markdown(head, lines)
         case "latex":
             return latex(head, lines, len(sheet.metrics))
+        case "html":
+            return html(head, lines, len(sheet.metrics))
         case "table":
             return terminal(head, lines, len(sheet.metrics))
 

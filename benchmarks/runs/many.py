@@ -3,7 +3,7 @@
 An outcome is plain data, so it may come from another process or machine; its record is in the store, under its key.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, nullcontext
 from typing import Any, Literal, NamedTuple
 
@@ -30,6 +30,10 @@ class Outcome(NamedTuple):
     key: str | None
     status: Literal["computed", "stored", "failed", "no data"]
     message: str = ""
+
+
+Runner = Callable[[Sequence[Plan], bool], Iterator[Outcome]]
+"""What gives the outcomes of plans: ``run_many``, or what looks them up."""
 
 
 def run_many(plans: Iterable[Plan], watched: bool = False) -> Iterator[Outcome]:

@@ -59,12 +59,20 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     """
     dataset, parts, _ = _data(_source(plan.data), plan.split, plan.propensity, plan.cache, reporter.say)
     check_exposure(dataset.name, dataset.has_treatments, plan.weighted, plan.needs)  # a plugin's data, only now
-    fitted = {"data": dataset.fingerprint, "split": parts.fingerprint, **fit_identity(plan)}
-    uplift = None
     if plan.metrics.uplift is not None:
         check_candidates(dataset.name, dataset.has_treatments, plan.metrics.uplift.candidates)
-        uplift = identity_of(plan.metrics.uplift)
-    if dataset.has_treatments and uplift is not None:  # uplift on validation rows selects the model
+    return Prepared(dataset, parts, *keys(plan, dataset.fingerprint, parts.fingerprint, dataset.has_treatments))
+
+
+def keys(plan: Plan, data: str, split: str, treated: bool) -> tuple[str, str, str]:
+    """The keys of a plan's fit and run on data and a split with these fingerprints, and the seedless key; nothing is
+    loaded.
+
+    ``treated``: whether the log says what was recommended.
+    """
+    fitted = {"data": data, "split": split, **fit_identity(plan)}
+    uplift = None if plan.metrics.uplift is None else identity_of(plan.metrics.uplift)
+    if treated and uplift is not None:  # uplift on validation rows selects the model
         fitted["uplift"] = {name: value for name, value in uplift.items() if name != "candidates"}  # those of the test
     fit_key = canonical_key(fitted)
     versions = {chosen.name: chosen.code for chosen in map(choose, plan.metrics.names)}
@@ -81,7 +89,7 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
         if plan.propensity.held_out:
             measured["held_out"] = plan.propensity.held_out  # for the record's diagnostics; the fit is the same
     seedless = canonical_key({**fitted, "seed": None})
-    return Prepared(dataset, parts, fit_key, canonical_key({"fit": fit_key, **measured}), seedless)
+    return fit_key, canonical_key({"fit": fit_key, **measured}), seedless
 
 
 def training_data(prepared: Prepared, refit: bool) -> TrainingData:

@@ -76,7 +76,7 @@ class Record:
         return bool(self.config.get("trial"))
 
 
-_OF_THE_PROCESS = frozenset(
+OF_THE_PROCESS = frozenset(
     ("store", "cache", "progress", "group", "budget", "tune_seed", "logger", "hydra", "model.space", "metrics.block")
 )
 """Options that say where a run is kept, how it was searched for or computed; no result depends on them."""
@@ -87,7 +87,7 @@ def stored_otherwise(record: Record, config: Mapping[str, Any], aside: Collectio
 
     ``aside``: sections that are not compared.
     """
-    left_out = _OF_THE_PROCESS.union(aside)
+    left_out = OF_THE_PROCESS.union(aside)
 
     def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str) -> Iterator[str]:
         for name in ours.keys() & theirs.keys():

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.runs.many import NoData, record_of, run_many
+from upliftlens.benchmarks.runs.many import NoData, Runner, record_of, run_many
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.sweeps.space import Rule, Space, full_name, narrowed, stated
@@ -52,13 +52,14 @@ def search(
     narrow: float = 1.0,
     scored: Callable[[Record], tuple[str, float]] = on_validation,
     watched: bool = False,
+    runs: Runner = run_many,
 ) -> Search:
     """The best of ``budget`` trials: by the direction of its criterion, the earliest of equals.
 
     ``planned(changes)`` is the plan of the configuration ``config`` with those changes; ``parts``: the changes that
     make each part of a trial; ``scored(record)``: the name and the value of the criterion. With nothing in the space,
     the only trial is the configuration as it stands. ``watched``: as in ``run_many``, and a line of each run is
-    printed. ``say`` reports a trial that fails in a part; it counts and can't win.
+    printed. ``say`` reports a trial that fails in a part; it counts and can't win. ``runs``: what gives the outcomes.
 
     Raises:
         UpliftlensError: if the configuration or the space is wrong, the data can't be loaded, every trial failed, or
@@ -82,7 +83,7 @@ def search(
                 if not changes:  # an error in the configuration itself is no failed trial
                     raise
                 failed(place, error)
-        outcomes = run_many([plan for _, plan in batch], watched)
+        outcomes = runs([plan for _, plan in batch], watched)
         for (place, plan), outcome in zip(batch, outcomes, strict=True):
             try:
                 number, options = f"trial {len(trials) + place + 1} of {total}", " ".join(drawn[place])
@@ -92,8 +93,8 @@ def search(
                 raise
             except UpliftlensError as error:
                 failed(place, error)
-        for changes, runs in zip(drawn, records, strict=True):
-            whole = runs if len(runs) == len(parts) else []
+        for changes, of_trial in zip(drawn, records, strict=True):
+            whole = of_trial if len(of_trial) == len(parts) else []
             criterion = float(np.mean([scored(record)[1] for record in whole])) if whole else float("nan")
             trials.append(Trial(tuple(changes), tuple(whole), criterion))
 

@@ -1,11 +1,13 @@
 """Messages and progress bars for the user: on standard error, so that standard output holds results only."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
@@ -47,7 +49,7 @@ def table_console() -> Console:
     return plain if plain.width >= (110 if plain.is_terminal else WIDTH) else Console(highlight=False, width=WIDTH)
 
 
-def show(body: str | Table, remarks: Iterable[str] = ()) -> None:
+def show(body: str | RenderableType, remarks: Iterable[str] = ()) -> None:
     """Prints a result, text as it is or a table in parts that can be read, after its ``remarks`` on standard error."""
     for remark in remarks:
         say(remark)
@@ -55,11 +57,19 @@ def show(body: str | Table, remarks: Iterable[str] = ()) -> None:
         print(body)
         return
     wide = table_console()
-    divided = parts(body, wide.width)
-    if len(divided) > 1:
-        say(f"The table is wider than {wide.width} columns: here in {len(divided)} parts, whole with --format csv")
-    for part in divided:
+    bodies = body.renderables if isinstance(body, Group) else [body]
+    divided = [parts(each, wide.width) if isinstance(each, Table) else [each] for each in bodies]
+    if (most := max(map(len, divided))) > 1:
+        say(f"The table is wider than {wide.width} columns: here in {most} parts, whole with --format csv")
+    for part in chain.from_iterable(divided):
         wide.print(part)
+
+
+def agreed(question: str) -> bool:
+    """Whether the user says yes; without a terminal nobody is asked, and the answer is no."""
+    if not (sys.stdin.isatty() and console.is_terminal):
+        return False
+    return console.input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def say(sentence: str) -> None:

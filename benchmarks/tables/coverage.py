@@ -72,4 +72,4 @@ def coverage_cells(definition: Options, where: Where) -> list[Cell]:
     return cells
 
 
-kind = TableKind("coverage", Options, coverage_cells)
+kind = TableKind("coverage", Options, coverage_cells, size=lambda definition: definition.trials)

@@ -109,4 +109,4 @@ def coverage_items_cells(definition: Options, where: Where) -> list[Cell]:
     return cells
 
 
-kind = TableKind("coverage-items", Options, coverage_items_cells)
+kind = TableKind("coverage-items", Options, coverage_items_cells, size=lambda definition: definition.trials)

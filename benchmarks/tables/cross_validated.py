@@ -3,13 +3,19 @@
 Every fit is a run in the result store, so an interrupted table resumes, and tables share their common runs.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Annotated, Any
 
+from upliftlens.benchmarks.runs.many import Runner, run_many
+from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
-from upliftlens.benchmarks.sweeps.search import search
+from upliftlens.benchmarks.sweeps.search import Search, search
 from upliftlens.benchmarks.sweeps.space import grid
+from upliftlens.benchmarks.tables.cells import Cell
 from upliftlens.benchmarks.tables.run import (
     NamedChanges,
     RunsOptions,
@@ -19,7 +25,7 @@ from upliftlens.benchmarks.tables.run import (
     planned,
     runs_of,
 )
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
+from upliftlens.benchmarks.tables.table import Job, TableKind, Where
 from upliftlens.causal.options import AtLeast, Distinct
 
 _RESAMPLES = 50  # of the folds' intervals: few, as they are not used
@@ -54,22 +60,38 @@ def cross_validated_cells(definition: Options, where: Where) -> list[Cell]:
         UpliftlensError: if a run fails.
     """
     cells = []
-    for row, options_of_row in definition.rows.items():
-        for name, column in definition.columns.items():
-            options = [*definition.common, *options_of_row, *column.options]
-            winner = _winner(definition, options, column.criterion, where)
-            where.say(f"{row} {name}: {' '.join(winner)} by {column.criterion} over {definition.folds} folds")
-            whole, changes = (
-                [*options, "split=given", "split.validation=0"],
-                [*winner, f"metrics.names=[{column.metric}]"],
-            )
-            runs = runs_of([planned(whole, [*changes, f"seed={seed}"], where) for seed in definition.seeds])
-            cells.append(measured_cell(definition, row, name, measured(runs, column.metric, definition.interval)))
+    for job in jobs(definition, where):
+        row, name, column = job.of
+        search = job.choose(run_many)
+        winner = " ".join(search.trials[search.best].changes)
+        where.say(f"{row} {name}: {winner} by {column.criterion} over {definition.folds} folds")
+        (plans,) = job.plans(search)
+        runs = runs_of(plans, trials=search.trials)
+        cells.append(measured_cell(definition, row, name, measured(runs, column.metric, definition.interval)))
     return cells
 
 
-def _winner(definition: Options, options: Sequence[str], criterion: str, where: Where) -> tuple[str, ...]:
-    """The changes of the grid's point with the best mean criterion over the folds, the first in a tie."""
+def jobs(definition: Options, where: Where) -> Iterator[Job]:
+    """The search and the final runs of each cell."""
+    points = math.prod(map(len, definition.grid.values()))
+    for (row, of_row), (name, column) in product(definition.rows.items(), definition.columns.items()):
+        options = [*definition.common, *of_row, *column.options]
+        choose = partial(_searched, definition, options, column.criterion, where)
+        plans = partial(_final, definition, options, column, where)
+        yield Job((row, name, column), points * definition.folds, choose, len(definition.seeds), plans)
+
+
+def _final(
+    definition: Options, options: Sequence[str], column: Column, where: Where, search: Search
+) -> list[list[Plan]]:
+    """The plans of the best point, fitted to the whole log."""
+    whole = [*options, "split=given", "split.validation=0"]
+    changes = [*search.trials[search.best].changes, f"metrics.names=[{column.metric}]"]
+    return [[planned(whole, [*changes, f"seed={seed}"], where) for seed in definition.seeds]]
+
+
+def _searched(definition: Options, options: Sequence[str], criterion: str, where: Where, runs: Runner) -> Search:
+    """The grid's points; the best has the best mean criterion over the folds, the first in a tie."""
     power = 2 if criterion.startswith("rmse") else 1  # mean squared errors are averaged, not their roots
     split = [*options, "split=kfold", f"split.folds={definition.folds}", "split.validation=0"]
     run = [f"seed={definition.seeds[0]}", f"metrics.names=[{criterion}]", f"metrics.interval.resamples={_RESAMPLES}"]
@@ -77,7 +99,7 @@ def _winner(definition: Options, options: Sequence[str], criterion: str, where: 
     def scored(record: Record) -> tuple[str, float]:
         return criterion, record.metrics[criterion].value ** power
 
-    trials, best = search(
+    return search(
         lambda changes: planned(split, [*changes, *run], where),
         configured(split, run, where).content,
         {name: {"choices": values} for name, values in definition.grid.items()},
@@ -87,8 +109,8 @@ def _winner(definition: Options, options: Sequence[str], criterion: str, where: 
         say=where.say,
         parts=[[f"split.fold={fold}"] for fold in range(definition.folds)],
         scored=scored,
+        runs=runs,
     )
-    return trials[best].changes
 
 
-kind = TableKind("cross-validated", Options, cross_validated_cells)
+kind = TableKind("cross-validated", Options, cross_validated_cells, jobs=jobs)

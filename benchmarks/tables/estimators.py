@@ -97,4 +97,4 @@ def spread_bounds(sd: float, draws: int, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-kind = TableKind("estimators", Options, estimator_cells, remarks)
+kind = TableKind("estimators", Options, estimator_cells, remarks, size=lambda definition: definition.draws)

@@ -229,4 +229,4 @@ def _paired_cells(
         yield Cell(row, column, *decision[:3], None, verdict, ())
 
 
-kind = TableKind("robustness", Options, robustness_cells, remarks)
+kind = TableKind("robustness", Options, robustness_cells, remarks, size=lambda definition: definition.draws)

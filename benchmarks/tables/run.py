@@ -8,6 +8,8 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from upliftlens.benchmarks.config.choices import stated
+from upliftlens.benchmarks.config.chosen import chosen
 from upliftlens.benchmarks.config.compose import changed, composed, prepare_overrides
 from upliftlens.benchmarks.config.sections import Configuration, typed_section
 from upliftlens.benchmarks.data import load
@@ -24,11 +26,13 @@ from upliftlens.benchmarks.runs.plan import Plan, plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store
+from upliftlens.benchmarks.sweeps.search import Trial
 from upliftlens.benchmarks.system.talk import quiet
-from upliftlens.benchmarks.tables.table import Cell, TableOptions, Where, judged
+from upliftlens.benchmarks.tables.cells import Cell, Ran, Rule
+from upliftlens.benchmarks.tables.table import TableOptions, Where, judged
 from upliftlens.causal.errors import UpliftlensError, located
 from upliftlens.causal.interactions import interactions, take
-from upliftlens.causal.intervals import Resampling
+from upliftlens.causal.intervals import Resampling, Summary
 from upliftlens.causal.options import SEEDS, Distinct
 from upliftlens.causal.over_runs import Source
 
@@ -49,17 +53,20 @@ class RunsOptions(TableOptions):
 
 
 class Runs(NamedTuple):
-    """The records of finished runs, and their evaluations."""
+    """The records of finished runs, their evaluations, and the ``trials`` that chose their settings."""
 
     records: list[Record]
     evaluations: list[Evaluation]
+    trials: Sequence[Trial] = ()
 
 
 class Measured(NamedTuple):
-    """A metric of a row, measured by the runs of ``records``."""
+    """A ``metric`` of a row, measured by the runs of ``records``; ``runs``: what a reader has to know of these."""
 
     value: Replicated
     records: Sequence[Record]
+    metric: str = ""
+    runs: tuple[Ran, ...] = ()
 
 
 def dataset_of(options: Sequence[str], where: Where) -> Dataset:
@@ -92,21 +99,27 @@ def planned(options: Sequence[str], changes: Sequence[str], where: Where) -> Pla
     return plan(configured(options, changes, where))
 
 
-def fits(options: Sequence[str], where: Where) -> bool:
-    """Whether the objective of a configuration allows the link function of its loss."""
-    plugins = configured(options, (), where).plugins
-    return plugins["loss"].value.link in plugins["objective"].value.links
+def fits(options: Sequence[str]) -> bool:
+    """Whether the objective that ``options`` choose allows the link function of the loss that they choose."""
+    groups = (entry for entry in stated("config.yaml")["defaults"] if isinstance(entry, dict))
+    usual = {group: choice for entry in groups for group, choice in entry.items()}
+    words = usual | dict(word.split("=", 1) for word in options)
+    loss, objective = (chosen(group, {"name": words[group]}).value for group in ("loss", "objective"))
+    return loss.link in objective.links
 
 
-def runs_of(plans: Sequence[Plan], everywhere: bool = False) -> Runs:
+def runs_of(plans: Sequence[Plan], everywhere: bool = False, trials: Sequence[Trial] = ()) -> Runs:
     """The runs of plans on one store, from there or computed; ``everywhere``: evaluated as ``over_all_pairs``.
+
+    ``trials``: those that chose their settings.
 
     Raises:
         UpliftlensError: if a run fails; those after it are not started.
     """
     records = [record_of(plan, outcome) for plan, outcome in zip(plans, run_many(plans), strict=True)]
     store = Store(plans[0].store)
-    return Runs(records, list(map(over_all_pairs, plans)) if everywhere else evaluations(store, records))
+    done = list(map(over_all_pairs, plans)) if everywhere else evaluations(store, records)
+    return Runs(records, done, trials)
 
 
 def measured(runs: Runs, metric: str, interval: Resampling) -> Measured:
@@ -116,7 +129,38 @@ def measured(runs: Runs, metric: str, interval: Resampling) -> Measured:
         UpliftlensError: if one lacks the metric.
     """
     with located(f"run {runs.records[0].key}"):
-        return Measured(replicated(runs.evaluations, metric, interval), runs.records)
+        value = replicated(runs.evaluations, metric, interval)
+    single = [
+        evaluation.summaries.get(metric) or record.metrics[metric]
+        for record, evaluation in zip(runs.records, runs.evaluations, strict=True)
+    ]
+    summaries = [each._replace(value=float(mean)) for each, mean in zip(single, value.values, strict=True)]
+    behind_it = (
+        _ran(record, runs.trials, {metric: each}) for record, each in zip(runs.records, summaries, strict=True)
+    )
+    return Measured(value, runs.records, metric, tuple(behind_it))
+
+
+def _ran(record: Record, trials: Sequence[Trial], metrics: Mapping[str, Summary]) -> Ran:
+    """A finished run as a table shows it."""
+    tested = _tested(record)
+    return Ran(
+        record.key,
+        record.config,
+        {name: record.data[name] for name in ("name", "fingerprint")},
+        {name: record.split[name] for name in ("name", "fingerprint")},
+        "recommendations" in record.diagnostics,
+        metrics,
+        max(1, len(trials)),
+        any(not run.trial and _tested(run) == tested for trial in trials for run in trial.records),
+        record.timing["total"],
+        record.environment,
+    )
+
+
+def _tested(record: Record) -> tuple[str, str]:
+    """On which test set a run is measured, unless it is a trial, which reads none."""
+    return record.data["fingerprint"], record.split["fingerprint"]
 
 
 def over_searches(by_search: Sequence[Runs], metric: str, interval: Resampling) -> Measured:
@@ -133,7 +177,7 @@ def over_searches(by_search: Sequence[Runs], metric: str, interval: Resampling) 
     search, seed = np.divmod(np.arange(len(whole.records)), n)
     sources = (Source(search), *[Source(seed)] * (n > 1))
     distinct = {record.key: record for record in whole.records}  # two searches may find the same settings
-    return Measured(whole.value._replace(sources=sources), list(distinct.values()))
+    return whole._replace(value=whole.value._replace(sources=sources), records=list(distinct.values()))
 
 
 def part(whole: Replicated, runs: np.ndarray) -> Replicated:
@@ -145,7 +189,14 @@ def part(whole: Replicated, runs: np.ndarray) -> Replicated:
 def measured_cell(definition: RunsOptions, row: str, column: str, side: Measured) -> Cell:
     """The cell of a metric: with its interval over users and runs, and beside the published number."""
     mean, interval = side.value.mean, bounds(side.value, definition.interval)
-    return Cell(row, column, mean, *interval, *judged(definition, row, column, *interval), *behind(side.records))
+    cell = Cell(row, column, mean, *interval, *judged(definition, row, column, *interval), *behind(side.records))
+    return of_runs(cell, "mean", side)
+
+
+def of_runs(cell: Cell, rule: Rule, first: Measured, second: Measured | None = None) -> Cell:
+    """The cell with the runs behind it, and the rule by which its value follows from their metric."""
+    against = () if second is None else second.runs
+    return cell._replace(rule=rule, metric=first.metric, against=len(against), runs=(*first.runs, *against))
 
 
 def behind(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
@@ -165,7 +216,8 @@ def paired_cells(
     decisions = differences(sides, choose(metric).metric.higher_is_better, resampling).values()
     for (names, (first, second)), decision in zip(pairs.items(), decisions, strict=True):
         runs = behind([*first.records, *second.records])
-        yield Cell(*names, *decision[:3], None, in_a_cell(decision, resampling.level, *words), *runs)
+        cell = Cell(*names, *decision[:3], None, in_a_cell(decision, resampling.level, *words), *runs)
+        yield of_runs(cell, "difference", first, second)
 
 
 def over_all_pairs(plan: Plan) -> Evaluation:

@@ -6,15 +6,29 @@ difference between the groups is one between methods, so more than 1 − level i
 many independent pairs as one division holds (Clopper-Pearson): divisions share their runs.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import numpy as np
 from scipy import stats
 
 from upliftlens.benchmarks.reports.comparison import Replicated, difference
-from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, behind, measured, part, planned, runs_of
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where, within
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.tables.cells import Cell
+from upliftlens.benchmarks.tables.run import (
+    NamedChanges,
+    Names,
+    RunsOptions,
+    behind,
+    measured,
+    of_runs,
+    part,
+    planned,
+    runs_of,
+)
+from upliftlens.benchmarks.tables.table import Job, TableKind, Where, within
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct, Within
@@ -50,8 +64,8 @@ def same_method_cells(definition: Options, where: Where) -> list[Cell]:
         UpliftlensError: if a run fails.
     """
     cells = []
-    for row, options in definition.rows.items():
-        plans = [planned([*definition.common, *options], [f"seed={seed}"], where) for seed in definition.seeds]
+    for job in jobs(definition, where):
+        row, (plans,) = job.of, job.plans(None)
         runs = runs_of(plans)
         for metric in definition.metrics:
             whole = measured(runs, metric, definition.interval)
@@ -60,9 +74,21 @@ def same_method_cells(definition: Options, where: Where) -> list[Cell]:
                 interval = _independent(share, pairs)
                 verdict = within(*interval, 0, definition.most)
                 name, column = f"{row} {metric}", f"{size} v {size}"
-                cells.append(Cell(name, column, share, *interval, None, verdict, *behind(whole.records)))
+                cell = Cell(name, column, share, *interval, None, verdict, *behind(whole.records))
+                cells.append(of_runs(cell, "", whole))
                 where.say(f"{name}, {column}: {share:.3f}")
     return cells
+
+
+def jobs(definition: Options, where: Where) -> Iterator[Job]:
+    """The runs of each row; nothing is searched."""
+    for row, options in definition.rows.items():
+        plans = partial(_plans, definition, options, where)
+        yield Job(row, 0, lambda runs: None, len(definition.seeds), plans)
+
+
+def _plans(definition: Options, options: Sequence[str], where: Where, chosen: None) -> list[list[Plan]]:
+    return [[planned([*definition.common, *options], [f"seed={seed}"], where) for seed in definition.seeds]]
 
 
 def _called_different(whole: Replicated, size: int, definition: Options) -> tuple[float, int]:
@@ -85,4 +111,4 @@ def _independent(share: float, pairs: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-kind = TableKind("same-method", Options, same_method_cells)
+kind = TableKind("same-method", Options, same_method_cells, jobs=jobs)

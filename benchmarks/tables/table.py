@@ -5,23 +5,34 @@ kind, which ``upliftlens table NAME KEY=VALUE …`` replaces. Runs are kept in t
 resumes.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import yaml
 
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.plugins import entry, installed, place_in
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.reports.render import latex, markdown
-from upliftlens.benchmarks.tables.published import MEANINGS, Published, published_of, verdict
+from upliftlens.benchmarks.runs.many import Runner
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.tables.cells import Cell
+from upliftlens.benchmarks.tables.marks import marked
+from upliftlens.benchmarks.tables.published import Published, published_of, verdict
 from upliftlens.causal.errors import UpliftlensError, located, unknown
+from upliftlens.causal.options import Above, AtLeast
 
 FIXED = "items, training rows and splits"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``minutes`` of processor time that ``of`` runs, draws, logs or trials of a table took, measured once."""
+
+    minutes: Annotated[float, Above(0)]
+    of: Annotated[int, AtLeast(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,33 +40,18 @@ class TableOptions:
     """What the definition of any table may state: its title, published numbers, and remarks (``notes``).
 
     ``published`` by row and column: those of paper/published.yaml, in a table that another package installs its own.
+    ``cost``: what the estimate of the time starts from.
     """
 
     title: str
     published: Mapping[str, Mapping[str, Published]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    cost: Cost | None = None
 
     @property
     def fixed(self) -> str:
         """What the runs of the table share, so that its intervals say nothing about other ones."""
         return FIXED
-
-
-class Cell(NamedTuple):
-    """A number of a table: its interval, the published number, the keys of its runs, and whether they used MAR data.
-
-    MAR data: ratings of random pairs in addition to the log, which some propensities and imputations need.
-    """
-
-    row: str
-    column: str
-    value: float
-    lo: float
-    hi: float
-    published: float | None
-    verdict: str
-    keys: tuple[str, ...]
-    uses_mar_data: bool = False
 
 
 class Table(NamedTuple):
@@ -79,6 +75,20 @@ class Where(NamedTuple):
     say: Callable[[str], None]
 
 
+class Job(NamedTuple):
+    """The search and the runs of a part of a table, ``of`` it as its kind knows it.
+
+    ``choose(runner)``: what the search chooses, with ``n_trials`` runs; ``plans(chosen)``: of the ``n_plans`` final
+    runs, by the group that is measured together.
+    """
+
+    of: Any
+    n_trials: int
+    choose: Callable[[Runner], Any]
+    n_plans: int
+    plans: Callable[[Any], list[list[Plan]]]
+
+
 class TableKind(NamedTuple):
     """How tables of a kind are computed: what an entry point of ``upliftlens.tables`` names.
 
@@ -86,7 +96,8 @@ class TableKind(NamedTuple):
     their types; ``cells`` and ``remarks`` get a definition as an instance of it, checked. The legend states the level
     of the intervals by its ``interval.level``, or its ``level``, if it has one. ``cells(definition, where)``;
     ``remarks(definition, cells)`` are sentences about them. ``definition``: that of a table with the name of the kind,
-    instead of a YAML file.
+    instead of a YAML file. For the estimate of the time: ``jobs``, if its cells are of runs, else ``size``, of draws,
+    logs or trials.
     """
 
     name: str
@@ -94,6 +105,8 @@ class TableKind(NamedTuple):
     cells: Callable[[Any, Where], list[Cell]]
     remarks: Callable[[Any, Sequence[Cell]], list[str]] = lambda definition, cells: []
     definition: Mapping[str, Any] | None = None
+    jobs: Callable[[Any, Where], Iterable[Job]] | None = None
+    size: Callable[[Any], int] = lambda definition: 1
 
 
 def names() -> list[str]:
@@ -154,6 +167,35 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
             raise
         where_in = place_in(file, error) or file
         raise UpliftlensError(f"the table {name} ({where_in}): {type(error).__name__}: {error}") from error
+    _check_columns(options, cells, overrides)
+    return assembled(options, marked(cells), remarks)
+
+
+def retold(name: str, overrides: Sequence[str], cells: list[Cell]) -> Table:
+    """The table of a definition from cells that were computed before.
+
+    Raises:
+        UpliftlensError: for an unknown name, kind or key.
+    """
+    kind, options = checked(name, definition(name), overrides)
+    _check_columns(options, cells, overrides)
+    return assembled(options, cells, kind.remarks(options, cells))
+
+
+def _check_columns(options: TableOptions, cells: Sequence[Cell], overrides: Sequence[str]) -> None:
+    """Refuses a published number of no column, unless overrides may have left columns out.
+
+    Raises:
+        UpliftlensError: with the nearest column.
+    """
+    columns = dict.fromkeys(cell.column for cell in cells)
+    for column in () if overrides else [column for of_row in options.published.values() for column in of_row]:
+        if column not in columns:
+            raise unknown("published column", column, columns)
+
+
+def assembled(options: TableOptions, cells: list[Cell], remarks: Sequence[str]) -> Table:
+    """The table of a definition with its cells and the ``remarks`` of its kind."""
     level = getattr(getattr(options, "interval", options), "level", None)
     return Table(options.title, cells, [*options.notes, *remarks, *paired_remarks(cells)], level, options.fixed)
 
@@ -208,59 +250,3 @@ def within(low: float, high: float, least: float, most: float) -> str:
     if least <= low and high <= most:
         return f"within {asked}"
     return f"outside {asked}" if high < least or most < low else f"undecided: the interval reaches beyond {asked}"
-
-
-def rendered(table: Table, how: str) -> str:
-    """The table as "md", "latex" or "json" (cells only); paired differences, columns ``X vs ROW``, in a second part.
-
-    Raises:
-        UpliftlensError: for another format.
-    """
-    if how == "json":
-        return json.dumps([cell._asdict() for cell in table.cells], indent=1)
-    if how not in ("md", "latex"):
-        raise UpliftlensError(f"a table is written as md, latex or json, not as {how}")
-    parts = [[cell for cell in table.cells if (" vs " in cell.column) == paired] for paired in (False, True)]
-    bodies = [_lines(part) for part in parts if part]
-    if how == "md":
-        tables = [text for head, *body in bodies for text in ("", markdown(head, body, "---"))]
-        return "\n".join(
-            [f"**{table.title}**", *tables, "", *_legend(table), *(f"- {remark}" for remark in table.remarks)]
-        )
-    comments = [f"% {line}" for line in (table.title, *_legend(table), *table.remarks)]
-    return "\n".join([*comments, *(latex(head, body, len(head) - 1) for head, *body in bodies)])
-
-
-def _legend(table: Table) -> list[str]:
-    """What the words in the cells mean, for those that occur."""
-    level = "" if table.level is None else f"{100 * table.level:g} % "
-    published = any(cell.published is not None for cell in table.cells)
-    verdicts = "; verdict" * any(cell.verdict for cell in table.cells)
-    lines = [f"Each cell: {'ours' if published else 'value'} [{level}interval]{'; published' * published}{verdicts}."]
-    words = {cell.verdict.partition(";")[0] for cell in table.cells if cell.published is not None}
-    lines += [f"{word}: {meaning}." for word, meaning in MEANINGS.items() if word in words]
-    if any(cell.keys for cell in table.cells):
-        lines.append(f"Runs are taken with their {table.fixed}: with others, values may lie outside.")
-    if any("(p " in cell.verdict for cell in table.cells):
-        lines.append(
-            "Columns with vs hold paired differences, first − second. p: how often chance alone would make one as "
-            "large, corrected for the number of differences (Holm); ≤: the resamples allow none smaller."
-        )
-    if any(cell.uses_mar_data for cell in table.cells):
-        lines.append("MAR data: ratings of pairs chosen at random (missing at random), used beside the log.")
-    return lines
-
-
-def _lines(cells: Sequence[Cell]) -> list[list[str]]:
-    """The head and a line per row."""
-    rows, columns = (list(dict.fromkeys(getattr(cell, side) for cell in cells)) for side in ("row", "column"))
-    at = {(cell.row, cell.column): cell for cell in cells}
-    return [["", *columns], *([row, *(_text(at.get((row, column))) for column in columns)] for row in rows)]
-
-
-def _text(cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    ours = f"{cell.value:.3f} [{cell.lo:.3f}, {cell.hi:.3f}]"
-    published = None if cell.published is None else f"{cell.published:.3f}"
-    return "; ".join(filter(None, (ours, published, cell.verdict, "uses MAR data" if cell.uses_mar_data else None)))

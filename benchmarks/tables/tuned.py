@@ -20,15 +20,20 @@ latter two there are; and a verdict is followed by those of each search alone, o
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from functools import partial
+from itertools import chain, groupby, product
 from typing import Any
 
 import numpy as np
 
+from upliftlens.benchmarks.runs.many import Runner, run_many
+from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.sweeps.search import Trial, search
 from upliftlens.benchmarks.sweeps.space import spread
+from upliftlens.benchmarks.tables.cells import Cell
 from upliftlens.benchmarks.tables.run import (
     Measured,
+    Runs,
     configured,
     measured_cell,
     over_searches,
@@ -37,14 +42,15 @@ from upliftlens.benchmarks.tables.run import (
     planned,
     runs_of,
 )
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
-from upliftlens.benchmarks.tables.tuned_rows import Options, Row, prefixes, rows
+from upliftlens.benchmarks.tables.table import Job, TableKind, Where
+from upliftlens.benchmarks.tables.tuned_rows import Options, Row, rows
 from upliftlens.causal.errors import located
 
 _ALONE = "; with each search alone: "  # stands before the verdicts of single searches
 
-_Side = tuple[Row, str, Measured]
-"""A row, one of its columns, and what was measured there."""
+_ALONE = "; with each search alone: "  # stands before the verdicts of single searches
+
+_Side = tuple[Row, str, Measured]  # a row, one of its columns, and what was measured there
 
 
 def tuned_cells(definition: Options, where: Where) -> list[Cell]:
@@ -53,44 +59,73 @@ def tuned_cells(definition: Options, where: Where) -> list[Cell]:
     Raises:
         UpliftlensError: for an unknown backbone or objective, or if a run fails.
     """
-    sides: dict[str, list[_Side]] = {prefix: [] for prefix in prefixes(definition)}
-    for (variant, of_variant), (budget, trials) in product(definition.variants.items(), definition.budgets.items()):
+    parts = product(definition.budgets, definition.variants, definition.blocks)
+    sides: dict[str, list[_Side]] = {"".join(names): [] for names in parts}  # in the order of the table
+    for (searched, row), searches in groupby(jobs(definition, where), lambda job: job.of[:2]):
+        by_search = [_searched(definition, job, where) for job in searches]
+        for place, block in enumerate(definition.blocks):
+            runs = [by_block[place] for by_block in by_search]
+            sides[searched + block] += [
+                (row, column, over_searches(runs, metric, definition.interval))
+                for column, metric in row.columns.items()
+            ]
+    cells = ((*_values(definition, *side), *_differences(definition, *side)) for side in sides.items())
+    return list(chain.from_iterable(cells))
+
+
+def _searched(definition: Options, job: Job, where: Where) -> list[Runs]:
+    """The final runs of a search's winner, by block."""
+    searched, row, search = job.of
+    with located(searched + row.name):
+        trials, winner = job.choose(run_many)
+    best = f"{' '.join(winner.changes)}, criterion {winner.criterion:.4f}"
+    where.say(f"{searched}{row.name} ({row.remark}{search}): {best}")
+    return [runs_of(plans, definition.everywhere, trials) for plans in job.plans((trials, winner))]
+
+
+def jobs(definition: Options, where: Where) -> Iterator[Job]:
+    """The searches and the final runs of each row, of the rows of all variants and budgets."""
+    n_final, budgets = len(definition.blocks) * len(definition.seeds), list(definition.budgets.items())
+    for (variant, of_variant), place in product(definition.variants.items(), range(len(budgets))):
+        budget, trials = budgets[place]
+        # Without refining, the first trials are those of a smaller budget before.
+        repeated = 0 if definition.refining else max((number for _, number in budgets[:place]), default=0)
         for row in rows(definition, of_variant, where):
-            names, winners = f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]", []
-            for seed in definition.search_seeds:
-                with located(budget + variant + row.name):
-                    winner = winner_of(
-                        definition, [*row.options, *definition.searched_on], row.space, trials, seed, where
-                    )
-                search = f", search seed {seed}" * (len(definition.search_seeds) > 1)
-                best = f"{' '.join(winner.changes)}, criterion {winner.criterion:.4f}"
-                where.say(f"{budget}{variant}{row.name} ({row.remark}{search}): {best}")
-                winners.append([*winner.changes, names])
-            for block, of_block in definition.blocks.items():
-                options = [*row.options, *of_block]
-                by_search = [
-                    runs_of(
-                        [planned(options, [*changes, f"seed={seed}"], where) for seed in definition.seeds],
-                        definition.everywhere,
-                    )
-                    for changes in winners
-                ]
-                sides[budget + variant + block] += [
-                    (row, column, over_searches(by_search, metric, definition.interval))
-                    for column, metric in row.columns.items()
-                ]
+            for search_seed in definition.search_seeds:
+                search = f", search seed {search_seed}" * (len(definition.search_seeds) > 1)
+                choose = partial(
+                    winner_of,
+                    definition,
+                    [*row.options, *definition.searched_on],
+                    row.space,
+                    trials,
+                    search_seed,
+                    where,
+                )
+                n_trials = max(0, trials - repeated) * len(definition.validation_seeds)
+                plans = partial(_final, definition, row, where)
+                yield Job((budget + variant, row, search), n_trials, choose, n_final, plans)
+
+
+def _final(definition: Options, row: Row, where: Where, searched: tuple[Sequence[Trial], Trial]) -> list[list[Plan]]:
+    """The plans of the final runs of a row, by block."""
+    changes = [*searched[1].changes, f"metrics.names=[{','.join(dict.fromkeys(row.columns.values()))}]"]
     return [
-        cell
-        for prefix, of_prefix in sides.items()
-        for cells in (_values(definition, prefix, of_prefix), _differences(definition, prefix, of_prefix))
-        for cell in cells
+        [planned([*row.options, *of_block], [*changes, f"seed={seed}"], where) for seed in definition.seeds]
+        for of_block in definition.blocks.values()
     ]
 
 
 def winner_of(
-    definition: Options, options: Sequence[str], space: Mapping[str, Any], n_trials: int, search_seed: int, where: Where
-) -> Trial:
-    """The best of ``n_trials`` trials, drawn by ``search_seed``. Its changes are those of the final runs, which are
+    definition: Options,
+    options: Sequence[str],
+    space: Mapping[str, Any],
+    n_trials: int,
+    search_seed: int,
+    where: Where,
+    runs: Runner = run_many,
+) -> tuple[Sequence[Trial], Trial]:
+    """The trials, drawn by ``search_seed``, and the best of them; its changes are those of the final runs, which are
     fitted to the whole log.
 
     Raises:
@@ -110,10 +145,11 @@ def winner_of(
         ],
         definition.refining if any("choices" not in entry for entry in space.values()) else 0,
         definition.narrow,
+        runs=runs,
     )
     winner = trials[best]
     epochs = max(1, round(float(np.mean([record.diagnostics["best_epoch"] for record in winner.records]))))
-    return winner._replace(changes=(*winner.changes, f"train.epochs={epochs}", "split.validation=0"))
+    return trials, winner._replace(changes=(*winner.changes, f"train.epochs={epochs}", "split.validation=0"))
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
@@ -211,4 +247,4 @@ def _paired(
         yield cell._replace(verdict=f"{cell.verdict}{_ALONE}{', '.join(words)}") if len(alone) > 1 else cell
 
 
-kind = TableKind("tuned", Options, tuned_cells, remarks)
+kind = TableKind("tuned", Options, tuned_cells, remarks, jobs=jobs)

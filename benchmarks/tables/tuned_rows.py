@@ -68,8 +68,10 @@ class Options(RunsOptions):
     objective: Mapping[str, Component]
 
     def __post_init__(self) -> None:
-        least = min(self.budgets.values(), default=0)
-        if self.refining >= least:
+        columns = {column for way in self.training.values() for column in (*way.columns, *way.alone)}
+        for column in sorted(set(self.compared).difference(columns)):
+            raise unknown("compared column", column, columns)
+        if self.refining >= (least := min(self.budgets.values(), default=0)):
             raise UpliftlensError(
                 f"refining={self.refining} of {least} trials: set refining below every budget, or raise budgets"
             )
@@ -83,11 +85,6 @@ class Row(NamedTuple):
     space: Mapping[str, Any]
     columns: Mapping[str, str]
     remark: str
-
-
-def prefixes(definition: Options) -> list[str]:
-    """The prefixes of rows in the order of the table: budgets, in them variants, in them blocks."""
-    return ["".join(parts) for parts in product(definition.budgets, definition.variants, definition.blocks)]
 
 
 def rows(definition: Options, variant: Sequence[str], where: Where) -> Iterator[Row]:
@@ -108,7 +105,7 @@ def rows(definition: Options, variant: Sequence[str], where: Where) -> Iterator[
             for way, training in definition.training.items()
             if objective in (training.objectives or [objective])
         }
-        fitting = {way: options for way, options in options_of.items() if fits(options, where)}
+        fitting = {way: options for way, options in options_of.items() if fits(options)}
         for way, options in fitting.items():
             training = definition.training[way]
             if columns := {**({} if first in fitting else training.alone), **training.columns}:

@@ -125,4 +125,4 @@ def _cells(row: str, results: np.ndarray, definition: Options) -> list[Cell]:
     ]
 
 
-kind = TableKind("uplift-estimators", Options, uplift_estimator_cells)
+kind = TableKind("uplift-estimators", Options, uplift_estimator_cells, size=lambda definition: definition.logs)

@@ -16,15 +16,19 @@ users, averaged over seeds and worlds. Rows that lie closer together than that w
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 
 import numpy as np
 
 from upliftlens.benchmarks.metrics.registry import in_full
 from upliftlens.benchmarks.reports.comparison import Replicated, bounds
-from upliftlens.benchmarks.sweeps.search import search
+from upliftlens.benchmarks.runs.many import Runner, run_many
+from upliftlens.benchmarks.runs.plan import Plan
+from upliftlens.benchmarks.sweeps.search import Search, Trial, search
 from upliftlens.benchmarks.sweeps.space import sample
 from upliftlens.benchmarks.sweeps.tune import searched
+from upliftlens.benchmarks.tables.cells import Cell
 from upliftlens.benchmarks.tables.run import (
     Measured,
     NamedChanges,
@@ -35,11 +39,12 @@ from upliftlens.benchmarks.tables.run import (
     configured,
     measured,
     measured_cell,
+    of_runs,
     paired_cells,
     planned,
     runs_of,
 )
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
+from upliftlens.benchmarks.tables.table import Job, TableKind, Where
 from upliftlens.causal.errors import unknown
 from upliftlens.causal.intervals import Resampling
 from upliftlens.causal.options import SEEDS, AtLeast, Distinct
@@ -89,32 +94,28 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
     known = configured(definition.common, (), where).sections["metrics"].names
     for name in sorted({*names, criterion}.difference(known)):
         raise unknown("column of the table (metrics.names)", name, known)
-    options = {
-        row: [*definition.common, f"train.monitor={criterion}", *of_row] for row, of_row in definition.rows.items()
-    }
-    winners = {row: _winner(row, options[row], definition, where) for row in options}
+    by_row = {job.of: job for job in _jobs(definition, where)}
+    searches = {row: job.choose(run_many) for row, job in by_row.items()}
     tuned = time.perf_counter()
-    runs: dict[str, dict[str, list[Runs]]] = {block: {row: [] for row in options} for block in definition.blocks}
-    for number, world in enumerate(definition.worlds):  # by world: its logs are simulated once
-        for row in options:
-            seeds = definition.seeds[:1] if row in definition.deterministic else definition.seeds
-            for block, of_block in definition.blocks.items():
-                changes = [*winners[row], *world, *of_block]
-                plans = [planned(options[row], [*changes, f"seed={seed}"], where) for seed in seeds]
-                runs[block][row].append(runs_of(plans))
-            where.say(f"world {number}, {row}: {len(seeds)} seeds, {_since(started)}")
+    plans = {row: iter(job.plans(searches[row])) for row, job in by_row.items()}
+    runs: dict[str, dict[str, list[Runs]]] = {block: {row: [] for row in by_row} for block in definition.blocks}
+    for number in range(len(definition.worlds)):  # by world: its logs are simulated once
+        for row, of_row in plans.items():
+            for block in definition.blocks:
+                runs[block][row].append(runs_of(next(of_row), trials=_trials(searches[row])))
+            where.say(f"world {number}, {row}: {len(runs[block][row][-1].records)} seeds, {_since(started)}")
     where.say(
         f"{_since(started)} in all, of which tuning {_since(started, tuned)}; runs that were in the store took no time"
     )
     cells: list[Cell] = []
-    for block, by_row in runs.items():
+    for block, of_block in runs.items():
         measures = {
-            name: {row: _over_worlds(by_world, name, definition.interval) for row, by_world in by_row.items()}
+            name: {row: _over_worlds(by_world, name, definition.interval) for row, by_world in of_block.items()}
             for name in names
         }
         cells += _values(block, measures, definition)
         if block == next(iter(runs)):  # settings are selected once, for all blocks
-            cells += _errors(block, by_row, criterion, definition.interval)
+            cells += _errors(block, of_block, criterion, definition.interval)
         by, sides = definition.ordered_by, measures[definition.ordered_by]
         pairs = {
             (f"{block}{first} > {second}", f"{by}, row vs row"): (sides[first], sides[second])
@@ -122,6 +123,39 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
         }
         cells += paired_cells(pairs, by, definition.interval, "holds", "reversed")
     return cells
+
+
+def jobs(definition: Options, where: Where) -> Iterator[Job]:
+    """The search and the final runs of each row, by world and block."""
+    yield from _jobs(_chosen(definition), where)
+
+
+def _jobs(definition: Options, where: Where) -> Iterator[Job]:
+    criterion = in_full(definition.criterion)
+    for row, of_row in definition.rows.items():
+        options = [*definition.common, f"train.monitor={criterion}", *of_row]
+        seeds = definition.seeds[:1] if row in definition.deterministic else definition.seeds
+        has_space = definition.trials > 1 and searched(configured(options, definition.worlds[0], where))
+        n_plans = len(definition.worlds) * len(definition.blocks) * len(seeds)
+        choose = partial(_search, row, options, definition, where)
+        plans = partial(_plans, definition, options, seeds, where)
+        yield Job(row, definition.trials if has_space else 0, choose, n_plans, plans)
+
+
+def _plans(
+    definition: Options, options: Sequence[str], seeds: Sequence[int], where: Where, chosen: Search | None
+) -> list[list[Plan]]:
+    """The plans of the final runs of a row, by world and block."""
+    changes = () if chosen is None else chosen.trials[chosen.best].changes
+    return [
+        [planned(options, [*changes, *world, *of_block, f"seed={seed}"], where) for seed in seeds]
+        for world in definition.worlds
+        for of_block in definition.blocks.values()
+    ]
+
+
+def _trials(chosen: Search | None) -> Sequence[Trial]:
+    return () if chosen is None else chosen.trials
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
@@ -184,14 +218,14 @@ def _chosen(definition: Options) -> Options:
     return replace(definition, rows=kept, order=tuple(pair for pair in definition.order if kept.keys() >= set(pair)))
 
 
-def _winner(row: str, options: Sequence[str], definition: Options, where: Where) -> list[str]:
-    """Changes of the row's best trial by its criterion on the first world's validation log, if it has a space."""
+def _search(row: str, options: Sequence[str], definition: Options, where: Where, runs: Runner) -> Search | None:
+    """The trials of a row, the best by its criterion on the first world's validation log; None without a space."""
     fixed = [*definition.worlds[0], f"seed={definition.seeds[0]}"]
     configuration = configured(options, fixed, where)
     space = searched(configuration)
     if definition.trials < 2 or not space:
-        return []
-    trials, best = search(
+        return None
+    chosen = search(
         lambda changes: planned(options, [*fixed, *changes], where),
         configuration.content,
         space,
@@ -199,32 +233,37 @@ def _winner(row: str, options: Sequence[str], definition: Options, where: Where)
         definition.trials,
         definition.tune_seed,
         lambda sentence: where.say(f"{row}: {sentence}"),
+        runs=runs,
     )
-    chosen = trials[best].changes
-    settings = " ".join(chosen) or "as configured"
+    settings = " ".join(chosen.trials[chosen.best].changes) or "as configured"
     where.say(
-        f"{row}: {settings}, by {configuration.sections['train'].monitor} on validation rows, {len(trials)} trials"
+        f"{row}: {settings}, by {configuration.sections['train'].monitor} on validation rows, "
+        f"{len(chosen.trials)} trials"
     )
-    return list(chosen)
+    return chosen
 
 
 def _over_worlds(by_world: Sequence[Runs], name: str, resampling: Resampling) -> Measured:
     """A metric of a row: every world is a run, averaged over seeds."""
-    worlds = [measured(runs, name, resampling).value for runs in by_world]
+    sides = [measured(runs, name, resampling) for runs in by_world]
+    worlds = [side.value for side in sides]
     values, drawn = np.array([world.mean for world in worlds]), np.stack([world.drawn.mean(axis=0) for world in worlds])
     defined = np.unique(np.concatenate([world.defined for world in worlds]))
     side = Replicated(values, drawn, tuple(world.users[0] for world in worlds), defined)
-    return Measured(side, [record for runs in by_world for record in runs.records])
+    records = [record for runs in by_world for record in runs.records]
+    return Measured(side, records, name, tuple(run for of_world in sides for run in of_world.runs))
 
 
 def _errors(block: str, by_row: Mapping[str, Sequence[Runs]], criterion: str, resampling: Resampling) -> Iterator[Cell]:
     """The standard error of the criterion on one log, of every row; its interval is over worlds."""
     for row, by_world in by_row.items():
+        side = _over_worlds(by_world, criterion, resampling)
         drawn = [measured(runs, criterion, resampling).value.drawn for runs in by_world]
         errors = np.array([np.nanstd(of_world, axis=1).mean() for of_world in drawn])
-        interval = bounds(Replicated(errors, errors[:, None], (), np.zeros(0, np.int64)), resampling)
-        records = [record for runs in by_world for record in runs.records]
-        yield Cell(f"{block}{row}", _error_of(criterion), float(errors.mean()), *interval, None, "", *behind(records))
+        ends = bounds(Replicated(errors, errors[:, None], (), np.zeros(0, np.int64)), resampling)
+        runs = behind(side.records)
+        cell = Cell(f"{block}{row}", _error_of(criterion), float(errors.mean()), *ends, None, "", *runs)
+        yield of_runs(cell, "", side)
 
 
 def _error_of(criterion: str) -> str:
@@ -237,7 +276,8 @@ def _values(block: str, measures: Mapping[str, Mapping[str, Measured]], definiti
     for row in definition.rows:
         for name in definition.columns:
             yield measured_cell(definition, f"{block}{row}", name, measures[name][row])
-        value, records = measures[first][row]
+        side = measures[first][row]
+        value = side.value
         share, verdict = value.mean / best.value.mean, ""
         # The ratio of the means, linear in both: its deviations are those of value − share·ceiling, over the ceiling.
         of_mean = {
@@ -247,7 +287,8 @@ def _values(block: str, measures: Mapping[str, Mapping[str, Measured]], definiti
         if (asked := definition.reach.get(row)) is not None:
             verdict = f"{'reaches' if share >= asked else 'misses'} {asked:g}"
         column, interval = f"{first}, share of {definition.ceiling}", bounds(value._replace(**of_mean), resampling)
-        yield Cell(f"{block}{row}", column, share, *interval, None, verdict, *behind([*records, *best.records]))
+        runs = behind([*side.records, *best.records])
+        yield of_runs(Cell(f"{block}{row}", column, share, *interval, None, verdict, *runs), "ratio", side, best)
 
 
 def _since(start: float, end: float | None = None) -> str:
@@ -255,4 +296,4 @@ def _since(start: float, end: float | None = None) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-kind = TableKind("uplift-learners", Options, uplift_cells, remarks)
+kind = TableKind("uplift-learners", Options, uplift_cells, remarks, jobs=jobs)

@@ -18,7 +18,8 @@ from upliftlens.benchmarks.tables.robustness import (
     remarks,
     robustness_cells,
 )
-from upliftlens.benchmarks.tables.table import Where, rendered
+from upliftlens.benchmarks.tables.table import Where
+from upliftlens.benchmarks.tables.written import rendered
 from upliftlens.benchmarks.worlds.grid import world_of
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling, holm

@@ -114,7 +114,7 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
     said = []
     content = options({**SMALL, "validation_seeds": [0]})
     space = {"train.l2": {"choices": [-1.0]}}
-    winner = winner_of(content, squared, space, 2, 0, where(tmp_path, said))
+    _, winner = winner_of(content, squared, space, 2, 0, where(tmp_path, said))
     assert len(winner.changes) == 2, "epochs and validation: the options as they stand"
     assert len(said) == 1 and said[0].startswith("trial 2 (train.l2=-1.0) failed: train.l2 must be at least 0")
     with pytest.raises(UpliftlensError, match="did you mean 'imputation_l2'"):
@@ -128,7 +128,7 @@ def test_a_failing_trial_counts_and_a_row_without_any_is_refused(tmp_path):
 def test_the_trial_with_the_least_criterion_wins(stated, drawn, chosen, tmp_path):
     row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", f"train.l2={stated}"]
     content = options({**SMALL, "validation_seeds": [0]})
-    winner = winner_of(content, row, {"train.l2": {"choices": [drawn]}}, 2, 0, where(tmp_path))
+    _, winner = winner_of(content, row, {"train.l2": {"choices": [drawn]}}, 2, 0, where(tmp_path))
     assert winner.changes[:-2] == chosen and winner.changes[-1] == "split.validation=0"
 
 
@@ -136,16 +136,16 @@ def test_the_last_trials_lie_around_the_best_of_those_before(tmp_path):
     row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=40.0"]
     space = {"train.l2": {"low": 0.01, "high": 1e6, "log": True}}
     content = options({**SMALL, "budgets": {"": 9}, "refining": 4, "narrow": 0.1, "validation_seeds": [0]})
-    first = winner_of(replace(content, refining=0), row, space, 5, 0, where(tmp_path))
+    _, first = winner_of(replace(content, refining=0), row, space, 5, 0, where(tmp_path))
     known = {record["key"] for record in records(tmp_path)}
-    winner = winner_of(content, row, space, 9, 0, where(tmp_path))
+    _, winner = winner_of(content, row, space, 9, 0, where(tmp_path))
     closer = [record for record in records(tmp_path) if record["key"] not in known]
     best = float(next(iter(first.changes)).partition("=")[2]) if len(first.changes) == 3 else 40.0
     values = sorted(item["config"]["train"]["l2"] for item in closer)
     assert len(values) == 4 and len(known) == 5
     assert best / 10**0.4 * 0.99 < values[0] < best < values[-1] < best * 10**0.4 * 1.01, "a tenth of eight decades"
     assert winner.criterion <= first.criterion
-    assert len(winner_of(content, row, {}, 9, 0, where(tmp_path)).changes) == 2, "nothing to search"
+    assert len(winner_of(content, row, {}, 9, 0, where(tmp_path))[1].changes) == 2, "nothing to search"
     assert len(records(tmp_path)) == 9
     with pytest.raises(UpliftlensError, match=r"train\.layout a range"):
         winner_of(content, row, {"train.layout": {"low": 2, "high": 16}}, 9, 0, where(tmp_path))
@@ -159,7 +159,7 @@ def test_an_earlier_trial_still_wins_when_those_around_it_are_worse(tmp_path):
     row = [*WORLD, "model=additive", "loss=squared", "train.monitor=rmse/snips", "train.l2=1.0"]
     space = {"train.l2": {"low": 1e5, "high": 1e7, "log": True}}  # which the best, as it stands, lies outside of
     content = options({**SMALL, "budgets": {"": 4}, "refining": 2, "narrow": 0.5, "validation_seeds": [0]})
-    assert len(winner_of(content, row, space, 4, 0, where(tmp_path)).changes) == 2, "epochs and validation only"
+    assert len(winner_of(content, row, space, 4, 0, where(tmp_path))[1].changes) == 2, "epochs and validation only"
     l2 = sorted(record["config"]["train"]["l2"] for record in records(tmp_path))
     assert l2[0] == 1.0 and len(l2) == 4 and l2[1] < l2[2] <= 1e6, "the nearest half of the range"
 

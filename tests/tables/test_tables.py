@@ -17,7 +17,8 @@ from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
 from upliftlens.benchmarks.tables.estimators import estimator_cells, remarks
 from upliftlens.benchmarks.tables.run import planned
-from upliftlens.benchmarks.tables.table import Cell, Table, TableOptions, Where, judged, rendered
+from upliftlens.benchmarks.tables.table import Cell, TableOptions, Where, judged
+from upliftlens.benchmarks.tables.written import rendered
 from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import CompletionConfig
 from upliftlens.causal.errors import UpliftlensError
@@ -73,25 +74,6 @@ def test_the_verdict_compares_our_interval_with_the_published_number_and_its_tol
     assert judged(content, "a", "x", 0.96, 0.97) == (1.0, "differs")
     assert judged(content, "a", "y", 0.96, 0.97) == judged(content, "c", "x", 0.96, 0.97) == (None, "")
     assert judged(content, "b", "x", 1.0, 1.0) == (1.0, "not comparable")
-
-
-def test_formats():
-    paired = Cell("mf/ips", "mse vs mf/naive", -0.1, -0.2, -0.05, None, "better (p 0.01)", ("abc",), True)
-    table = Table("T", [*CELLS, paired], ["Said."], 0.8)
-    shape = ["row", "column", "value", "lo", "hi", "published", "verdict", "keys", "uses_mar_data"]
-    assert json.loads(rendered(table, "json"))[0] == {**CELLS[0]._asdict(), "keys": ["abc"]}
-    assert [list(load) for load in json.loads(rendered(table, "json"))] == [shape] * 4
-    text = rendered(table, "md")
-    assert (
-        "|  | mse vs mf/naive |\n|---|---|\n| mf/ips | -0.100 [-0.200, -0.050]; better (p 0.01); uses MAR data |"
-        in text
-    )
-    assert text.endswith("- Said.")
-    assert "| mf/ips | 1.090 [1.000, 1.200]; 1.093; reproduced |  |" in text
-    assert "| mf/naive | 1.500 [1.400, 1.600]; 1.202; differs | 0.900 [0.800, 1.000] |" in text
-    assert r"mae\_x" in rendered(table, "latex") and "% Said." in rendered(table, "latex")
-    with pytest.raises(UpliftlensError, match="md, latex or json"):
-        rendered(table, "html")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import argparse
 
+from upliftlens.benchmarks.cli.parser import add_format
 from upliftlens.benchmarks.system.talk import show
 
 
@@ -13,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OPTION=VALUE",
         help="data=uplift-log data.path=FILE, and what configs/effects.yaml states: features=[age,genres]",
     )
-    parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
+    add_format(parser)
     parser.add_argument("--plot", metavar="FILE", help="a forest plot: .png, .svg or .pdf")
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from upliftlens.benchmarks.cli.parser import add_format
 from upliftlens.benchmarks.system.talk import show
 
 
@@ -11,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", required=True, metavar="COLUMN", help="of the data's table of users, e.g. gender")
     parser.add_argument("--metrics", nargs="+", required=True, metavar="NAME", help="e.g. rmse ndcg@10")
     parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help="also != < >")
-    parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
+    add_format(parser)
 
 
 def run(flags: argparse.Namespace) -> int:

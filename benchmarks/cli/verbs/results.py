@@ -2,6 +2,7 @@
 
 import argparse
 
+from upliftlens.benchmarks.cli.parser import add_format
 from upliftlens.benchmarks.system.talk import show
 from upliftlens.causal.errors import UpliftlensError
 
@@ -13,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "seed, config.train.lr; sweep=NAME: the runs of a sweep"
     )
     parser.add_argument("--where", nargs="+", action="extend", default=[], metavar="FIELD=VALUE", help=where)
-    parser.add_argument("--format", choices=("table", "md", "latex", "csv", "json"), default="table")
+    add_format(parser)
     parser.add_argument("--metrics", nargs="+", default=None, metavar="NAME", help="columns, e.g. rmse ndcg@10")
     parser.add_argument("--sort", metavar="NAME", help="a metric, the best first, or a column")
     parser.add_argument("--top", type=int, metavar="N", help="the first N rows only")

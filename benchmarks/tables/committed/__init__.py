@@ -1,0 +1,1 @@
+"""A table as it is committed: its files, the trace of a cell, and the check."""
