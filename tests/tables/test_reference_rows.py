@@ -1,12 +1,14 @@
 """The committed rows of results/ are those of the tables' definitions as they stand."""
 
 import math
+import shutil
 from itertools import product
 from pathlib import Path
 
 import pytest
 from test_tables import options
 
+from upliftlens.benchmarks.lab.lab import Lab
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.committed.files import read
 from upliftlens.benchmarks.tables.table import Where, judged
@@ -60,3 +62,31 @@ def test_rows_and_columns_are_those_of_the_definition(name, tmp_path):
         for column in row.columns
     }
     assert {(cell.row, cell.column) for cell in cells(name) if " vs " not in cell.column} == expected
+
+
+COMMITTED = {"schnabel-1", "schnabel-2", "robustness", "uplift-estimators", "coverage-items"}
+"""Tables with records; those of the others are still to be computed."""
+
+
+def test_committed_tables_are_what_their_records_definitions_and_code_say():
+    checks = Lab().tables.check(folder=FOLDER).content
+    assert [each.table for each in checks] == NAMES and not [fault for each in checks for fault in each.faults]
+    assert {each.table for each in checks if each.committed} == COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("json", '"value": 1.20337', '"value": 1.20338', "schnabel-2, row mf/naive, column mse: the cell in"),
+        ("md", "1.203 [1.137", "1.203 [1.138", "row mf/naive, column mse: it says '1.203 [1.138"),
+        ("records.jsonl", '"mae": [0.92217288', '"mae": [0.92217289', "schnabel-2, key f69cb43f6beb1a94: line 5 of"),
+    ],
+)
+def test_one_changed_digit_of_a_committed_table_is_said(file, old, new, says, tmp_path):
+    for path in FOLDER.glob("schnabel-2.*"):
+        shutil.copy(path, tmp_path)
+    path = tmp_path / f"schnabel-2.{file}"
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    (fault,) = Lab().tables.check("schnabel-2", folder=tmp_path).content[0].faults
+    assert says in fault
