@@ -198,6 +198,12 @@ def load_record(store: Store, key: str) -> Record | None:
         return None
 
 
+def is_done(store: Store, key: str) -> bool:
+    """Whether a run is stored as done; its record is not read."""
+    folder = store.folder("runs", key)
+    return (folder / "record.json").exists() and not (folder / "traceback.txt").exists()
+
+
 def load_per_user(store: Store, record: Record) -> dict[str, np.ndarray]:
     """The arrays that ``save_run`` stored with a record.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from upliftlens.benchmarks.runs.many import Outcome, Runner
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.prepare import prepare
-from upliftlens.benchmarks.runs.store import Store, load_record
+from upliftlens.benchmarks.runs.store import Store, is_done
 from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables.table import Job, Where, checked, definition
 
@@ -85,8 +85,7 @@ def _lookup(store: Store, stored: set[str]) -> Runner:
 
     def runs(plans: Sequence[Plan], watched: bool = False) -> Iterator[Outcome]:
         keys = [prepare(plan, quiet).key for plan in plans]
-        records = [load_record(store, key) for key in keys]
-        done = {record.key for record in records if record is not None and record.status == "done"}
+        done = {key for key in keys if is_done(store, key)}
         stored.update(done)
         if not done.issuperset(keys):
             raise _NotStored
