@@ -242,7 +242,7 @@ def test_marks_of_runs_stand_in_the_table(made):
 def test_a_misspelt_column_of_a_definition_is_answered(made, capsys, monkeypatch):
     assert table(made, *WORDS, 'compared=["mes"]') == 1
     assert "unknown compared column 'mes': did you mean 'mse'" in capsys.readouterr().err
-    content = {**tables.definition("robustness"), "draws": 2, "published": {"propensity=0": {"nave": 1.0}}}
+    content = {**tables.definition("robustness"), "draws": 2, "published": {"propensity=0": {"nave": {"value": 1.0}}}}
     monkeypatch.setattr(tables, "definition", lambda name: content)
     assert main(["table", "robustness", "--store", str(made / "store")]) == 1
     assert "unknown published column 'nave': did you mean 'naive'" in capsys.readouterr().err
