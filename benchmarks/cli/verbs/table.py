@@ -2,10 +2,14 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING, Any
 
 from upliftlens.benchmarks.cli.parser import add_format
 from upliftlens.benchmarks.system.talk import agreed, say, show
 from upliftlens.causal.errors import UpliftlensError
+
+if TYPE_CHECKING:
+    from upliftlens.benchmarks.lab.answers import Answer
 
 _PATIENCE = 1.0  # minutes that a table may take without a question
 
@@ -63,6 +67,6 @@ def run(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _traced(answer, flags: argparse.Namespace) -> int:
+def _traced(answer: "Answer[Any]", flags: argparse.Namespace) -> int:
     show(answer.render("json" if flags.format == "json" else "text"))
     return 0
