@@ -112,7 +112,8 @@ class Solver(NamedTuple):
     traced ones arrive as ``hp.model[name]``. ``memory(options, n_users, n_items) -> bytes`` is asked before anything
     starts.
     ``version`` is bumped whenever the model's numbers change: it is part of a run's key.
-    ``needs``: "recommendations" if it reads ``data.recommendations``. "truth" is for the oracle only: after training,
+    ``needs``: "ratings" if it learns from values, which implicit data lack; its ``link`` is then usually "rating".
+    "recommendations" if it reads ``data.recommendations``. "truth" is for the oracle only: after training,
     which gives it no information, its state is replaced by the true effects f32[n_users, n_items].
     """
 
@@ -121,7 +122,7 @@ class Solver(NamedTuple):
     method: Callable[[Any], Method]
     memory: Callable[[Any, int, int], int] = lambda options, n_users, n_items: 0
     version: int = 1
-    needs: Literal["log", "recommendations", "truth"] = "log"
+    needs: Literal["log", "ratings", "recommendations", "truth"] = "log"
 
 
 class Backbone(NamedTuple):

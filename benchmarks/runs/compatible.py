@@ -16,7 +16,7 @@ from upliftlens.causal.interactions import interactions
 from upliftlens.causal.losses import Loss
 from upliftlens.causal.objectives.objective import Objective
 from upliftlens.causal.options import structural, traced_names
-from upliftlens.models.contract import Backbone, Layout, TrainingData
+from upliftlens.models.contract import Backbone, Layout, Solver, TrainingData
 from upliftlens.models.descent import NOT_READ
 from upliftlens.models.gradient import module_offers
 
@@ -128,13 +128,20 @@ def names_of(overrides: Sequence[str]) -> Iterator[str]:
     return (override.lstrip("+~").partition("=")[0] for override in overrides)
 
 
-def check_history(options: Any, feedback: str | None) -> None:
-    """Refuses a solver whose ``options`` ask for histories of ratings, where the data's ``feedback`` is implicit.
+def check_feedback(solver: Solver, options: Any, feedback: str | None) -> None:
+    """Refuses a solver that learns from ratings, where the data's ``feedback`` is implicit.
 
     Raises:
         UpliftlensError: with what to choose instead.
     """
-    if feedback == "implicit" and getattr(options, "history", "binary") == "graded":
+    if feedback != "implicit":
+        return
+    if solver.needs == "ratings":
+        raise UpliftlensError(
+            f"model={solver.name} learns from ratings, and data.feedback=implicit has none: use a model of implicit "
+            "feedback such as model=ials, ease or item_knn"
+        )
+    if getattr(options, "history", "binary") == "graded":
         raise UpliftlensError(
             "model.history=graded learns from ratings, and data.feedback=implicit has none: use model.history=binary"
         )

@@ -14,6 +14,7 @@ from upliftlens.benchmarks.evaluation.exam import HeldOut, PairWeights
 from upliftlens.benchmarks.metrics.registry import choose, is_weighted
 from upliftlens.benchmarks.propensities.exposure import Exposure
 from upliftlens.benchmarks.runs import store as stores
+from upliftlens.benchmarks.runs.compatible import check_feedback
 from upliftlens.benchmarks.runs.feeding import feed_of, rows
 from upliftlens.benchmarks.runs.method import hyper, method_of, refuse_disagreement
 from upliftlens.benchmarks.runs.plan import AUTO_MONITORS, Plan, without_effect
@@ -172,6 +173,7 @@ def simulated(plan: Plan, prepared: Prepared, say: Say) -> np.ndarray | str | No
 def _require(plan: Plan, dataset: Dataset) -> None:
     model, objective = plan.learning.model.value, plan.learning.objective.value
     if isinstance(model, Solver):
+        check_feedback(model, plan.learning.options, dataset.feedback)  # of data whose configuration doesn't state it
         learner, needs = f"model={model.name}", model.needs
     else:
         learner = f"objective={objective.name}"

@@ -16,7 +16,7 @@ from upliftlens.benchmarks.runs.compatible import (
     SOLVERS_READ,
     Learning,
     check_exposure,
-    check_history,
+    check_feedback,
     check_learning,
     check_new_users,
     idle,
@@ -158,7 +158,7 @@ def plan(configuration: Configuration) -> Plan:
         check_new_users(this_plan.split.name, this_plan.learning.model, options["model"])
     feedback = getattr(data, "feedback", None)
     if this_plan.solver:
-        check_history(options["model"], feedback)
+        check_feedback(this_plan.learning.model.value, options["model"], feedback)
     else:
         check_learning(this_plan.learning, train.optimizer, train.layout, feedback, weighted)
     return this_plan
