@@ -1,4 +1,4 @@
-"""Baseline predictor: regularised biases of users and items by alternating least squares (Koren, TKDD 2010, section 2.1).
+"""Baseline: regularised biases of users and items by alternating least squares (Koren, TKDD 2010, section 2.1).
 
     minimise over b   Σ_O (r_ui − μ − b_u − b_i)² + l2_user·Σ_u b_u² + l2_item·Σ_i b_i²
     b_i ← Σ_{u rated i} (r_ui − μ − b_u) / (l2_item + n_i), then b_u likewise        one sweep, from b = 0

@@ -5,8 +5,8 @@
     msd                s_uv = 1 / (1 + mean over common items of (r_ui − r_vi)²), 0 without a common item
     pearson_baseline   s_uv = (n − 1)/(n − 1 + shrinkage) · Σ d_ui·d_vi / √(Σ d_ui²·Σ d_vi²) over the n common items,
                        d_ui = r_ui − b_ui; 0 for n < 2
-``by`` item: the same with users and items exchanged. Nobody is a neighbour of themselves. Ties: the lower index. Several
-rows of a pair count as their mean. Nothing is minimised: the step's loss is 0. All matrices are dense.
+``by`` item: the same with users and items exchanged. Nobody is a neighbour of themselves. Ties: the lower index.
+Several rows of a pair count as their mean. Nothing is minimised: the step's loss is 0. All matrices are dense.
 
 Time: 2·U²·I operations for each product of a similarity; scoring takes U·I per user (``by`` item: I²).
 """

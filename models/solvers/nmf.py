@@ -32,7 +32,7 @@ class Options:
 
 
 class State(NamedTuple):
-    """``users`` f32[n_users, dim] and ``items`` f32[n_items, dim]: P and Q; μ f32[] and n f32[n_users], f32[n_items]."""
+    """``users`` f32[n_users, dim], ``items`` f32[n_items, dim]: P and Q; ``mean`` f32[]; the counts n_u and n_i."""
 
     users: Array
     items: Array

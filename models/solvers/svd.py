@@ -10,7 +10,7 @@ where the right-hand sides are those before the step; a row's lr is multiplied b
 one pass over the log, user by user, each user's rows in their order: that of Surprise (Hug 2020).
 
 Within the rows of a user all y_j of N(u) change by one rule: y_j = a·y_j(before) + c with the scalar a and the vector c
-of the user. So a rating costs O(dim) operations with SVD++, too, and y is written once per user; nothing is approximated.
+of the user. So a rating costs O(dim) with SVD++, too, and y is written once per user; nothing is approximate.
 Several rows of a pair count as one with their mean rating and the sum of their weights. Factors start as
 N(0, ``init``²), those of users and items without ratings as 0.
 """

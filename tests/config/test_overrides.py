@@ -102,7 +102,7 @@ def test_a_change_that_is_no_value_is_an_error_with_its_name(change, message):
     ("words", "message"),
     [
         (["seed=glob(*)"], "glob chooses among the files of a group, and seed is none"),
-        (["model=glob(zz*)"], "no choice of model fits. There is: additive, cibn"),
+        (["model=glob(zz*)"], "no choice of model fits. There is: additive, baseline"),
         (
             ["model=mf,mlp", "--cfg", "job"],
             "--cfg shows the configuration of one run, and a sweep has several",

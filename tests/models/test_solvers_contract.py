@@ -28,6 +28,12 @@ TRACED = {
     "item_knn": {"shrinkage": 0.5},
     "user_knn": {"shrinkage": 0.5},
     "rp3beta": {"alpha": 0.7, "beta": 0.4},
+    "normal": {},
+    "baseline": {"l2_user": 3.0, "l2_item": 2.0},
+    "knn_baseline": {"shrinkage": 2.0, "l2_user": 3.0, "l2_item": 2.0},
+    "nmf": {"l2": 0.06, "init": 0.8},
+    "svd": {"lr": 0.05, "l2": 0.02, "init": 0.3},
+    "svdpp": {"lr": 0.01, "l2": 0.02, "init": 0.3},
     "cubn": {"shrinkage": 0.5},
     "cibn": {"shrinkage": 0.5},
     "logged_propensity": {},
@@ -39,6 +45,10 @@ STRUCTURAL: dict[str, dict[str, Any]] = {
     "item_knn": {"neighbours": 5, "history": "graded"},
     "user_knn": {"neighbours": 5, "history": "binary"},
     "rp3beta": {"neighbours": 5, "history": "graded"},
+    "knn_baseline": {"by": "user", "similarity": "pearson_baseline", "neighbours": 5, "sweeps": 2},
+    "nmf": {"dim": 4},
+    "svd": {"dim": 4},
+    "svdpp": {"dim": 4},
     "cubn": {"basis": "outcome", "neighbours": 5},
     "cibn": {"basis": "treatment", "neighbours": 5},
 }
@@ -110,7 +120,7 @@ def test_state_keeps_its_structure_and_scores_are_finite(name: str) -> None:
     ]
     scores = _scores(name, _fit(name, data), data)
     assert scores.shape == (N_USERS, N_ITEMS) and scores.dtype == np.float32 and np.isfinite(scores).all()
-    assert method.layout == "full" and method.link == "rank"
+    assert method.layout == "full" and method.link == ("rating" if _solver(name).needs == "ratings" else "rank")
 
 
 @names
@@ -172,7 +182,7 @@ def test_another_seed_and_other_floats_compile_nothing(name: str) -> None:
     first = compiled(jax.random.key(0), _hyper(name))
     second = compiled(jax.random.key(1), _hyper(name, 2.0))
     assert traces == [name]
-    if TRACED[name] or name == "random":
+    if TRACED[name] or method.random:
         assert not np.allclose(first, second)
     # A harness that keys its programs by the method finds the same one again, whatever the traced options are.
     solver = _solver(name)
@@ -233,6 +243,7 @@ def test_memory_is_asked_with_the_options_and_sees_the_quadratic_cost() -> None:
     assert 2 * 1.4 < gigabytes("item_knn", 138_000, 20_000) < 4
     assert 3 * 1.49 - 0.1 < gigabytes("rp3beta", 138_000, 20_000) < 5
     assert 0.1 < gigabytes("user_knn", 138_000, 20_000) < 1  # all users × users would be 71 GB
+    assert gigabytes("knn_baseline", 138_000, 20_000) > 8 * 138_000**2 / 2**30  # refused: all users × users, twice
     assert gigabytes("ials", 138_000, 20_000) < 0.1
     assert gigabytes("popularity", 138_000, 20_000) == gigabytes("random", 138_000, 20_000) == 0
 

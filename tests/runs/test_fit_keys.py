@@ -1,11 +1,14 @@
 """What a fit's key and its batches follow: every metric that may stop it, every row that its objective sums over."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.metrics import registry
 from upliftlens.benchmarks.runs import feeding
 from upliftlens.benchmarks.runs.failures import RunFailed
+from upliftlens.benchmarks.runs.fit import _require
 from upliftlens.benchmarks.runs.plan import fit_identity, plan
 from upliftlens.benchmarks.runs.run import run
 from upliftlens.benchmarks.system.talk import quiet
@@ -41,6 +44,23 @@ def test_an_option_that_joined_later_is_in_a_key_only_where_it_changes_the_fit(m
 def test_graded_histories_of_implicit_data_are_refused():
     with pytest.raises(UpliftlensError, match=r"implicit has none: use model\.history=binary"):
         planned("data=uplift-synthetic", "model=ease", "model.history=graded")
+
+
+@pytest.mark.parametrize("model", ["normal", "baseline", "knn_baseline", "nmf", "svd", "svdpp"])
+def test_a_solver_of_ratings_refuses_implicit_data(model):
+    with pytest.raises(UpliftlensError, match=f"model={model} learns from ratings, and .* none: use .* model=ials"):
+        planned("data=uplift-synthetic", f"model={model}")
+    unstated = SimpleNamespace(feedback="implicit")  # data of a plugin, whose configuration doesn't say it
+    with pytest.raises(UpliftlensError, match=f"model={model} learns from ratings"):
+        _require(planned(f"model={model}"), unstated)
+
+
+def test_a_solver_of_ratings_is_selected_by_rmse_and_has_errors_and_ranks(tmp_path):
+    world = ("data=synthetic", "data.ratings_per_user=8", "data.test_per_user=4", f"store={tmp_path}", "progress=false")
+    record, _ = run(planned(*world, "model=baseline", "train.patience=2"), quiet)
+    assert record.diagnostics["monitor"] == "rmse" and record.diagnostics["validation"] > 0
+    assert {"rmse", "mae", "auc", "ndcg@10"} <= set(record.metrics) and "logloss" not in record.metrics
+    assert record.metrics["rmse"].value < 1.5 and record.metrics["auc"].value > 0.5
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,10 @@ RUNS: dict[str, tuple[str, ...]] = {
     ),
     "model user_knn": (*WORLD, "model=user_knn", "model.history=graded"),
     "model rp3beta": (*WORLD, "model=rp3beta"),
+    **{
+        f"model {name}": (*WORLD, f"model={name}")
+        for name in ("normal", "baseline", "knn_baseline", "nmf", "svd", "svdpp")
+    },
     "objective stable_dr_given": (*WORLD, "objective=stable_dr_given", "propensity=popularity"),
     "objective escm2_dr_given": (
         *WORLD,
