@@ -40,7 +40,11 @@ def _fit(name: str, options: dict[str, Any], steps: int, data: TrainingData) -> 
     step = jax.jit(method.step)
     for _ in range(steps):
         states.append(step(states[-1], data, None, key, hp)[0])
-    return states, np.asarray(jax.jit(method.score)(states[-1], data, of_users(jnp.arange(data.n_users))))
+    scores = np.asarray(jax.jit(method.score)(states[-1], data, of_users(jnp.arange(data.n_users))))
+    user, items = map(jnp.asarray, np.divmod(np.arange(scores.size), data.n_items))
+    predicted = jax.jit(method.predict)(states[-1], data, of_users(user), items)
+    np.testing.assert_allclose(predicted, scores.ravel(), rtol=1e-5, atol=1e-6)
+    return states, scores
 
 
 def _biases(user: np.ndarray, item: np.ndarray, value: np.ndarray, sweeps: int) -> tuple[float, np.ndarray, np.ndarray]:
