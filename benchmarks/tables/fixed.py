@@ -1,62 +1,75 @@
-"""Tables of fixed settings: each row is trained as its options stand, on every fold and with every seed. No tuning.
+"""Tables of fixed settings: each row is trained as its options stand, by repeated k-fold cross-validation. No tuning.
 
-A cell is the mean over folds and seeds, as ``results --over seed split.fold`` pools them, beside the published number.
-A method that does not depend on the seed is trained once per fold.
+A division s of the rows into k folds has the mean m_s of the metric's values on its folds: what a paper with one
+division reports. The cell is the mean of the S means, m ± t·sd(m_s)/√S with Student's t of S − 1 degrees of freedom.
+Divisions are drawn independently, each with a seed of training of its own, so the interval is about other divisions and
+seeds. It takes users and items as they are, as the published number of the same data does. Folds of one division are
+not independent, and the spread between them says little: what one fold lacks another has.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from upliftlens.benchmarks.tables.run import (
-    NamedChanges,
-    Names,
-    Runs,
-    RunsOptions,
-    measured,
-    measured_cell,
-    planned,
-    runs_of,
-)
-from upliftlens.benchmarks.tables.table import Cell, TableKind, Where
-from upliftlens.causal.options import AtLeast, Distinct
+import numpy as np
+from scipy import stats
+
+from upliftlens.benchmarks.tables.run import NamedChanges, Names, Seeds, behind, planned, runs_of
+from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, judged
+from upliftlens.causal.errors import UpliftlensError
+from upliftlens.causal.options import AtLeast, Within
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(RunsOptions):
-    """The options of each of the ``rows``; ``metrics``, a column each; which ``folds`` of split=kfold are tested."""
+class Options(TableOptions):
+    """What is ``common`` to all runs, the options of each of the ``rows``, and ``metrics``, a column each.
 
+    ``folds``: k; ``divisions``: the seeds of the divisions, and of training; ``level`` of the intervals.
+    """
+
+    common: tuple[str, ...]
     rows: NamedChanges
     metrics: Names
-    folds: Annotated[tuple[Annotated[int, AtLeast(0)], ...], Distinct()]
+    folds: Annotated[int, AtLeast(2)]
+    divisions: Seeds
+    level: Annotated[float, Within(0, 1, "()")]
+
+    def __post_init__(self) -> None:
+        if len(self.divisions) < 2:
+            raise UpliftlensError(
+                f"divisions={list(self.divisions)}: an interval over divisions needs two or more: add another seed"
+            )
 
     @property
     def fixed(self) -> str:
         """What the runs of the table share, so that its intervals say nothing about other ones."""
-        return "items and their division into folds"
+        return "users and items"
 
 
 def fixed_cells(definition: Options, where: Where) -> list[Cell]:
-    """Cells of every row and metric: mean over folds and seeds, interval over users and runs.
+    """Cells of every row and metric, with intervals over divisions.
 
     Raises:
         UpliftlensError: if a run fails.
     """
-    names = f"metrics.names=[{','.join(definition.metrics)}]"
+    common = [*definition.common, "split=kfold", f"split.folds={definition.folds}"]
+    measured = f"metrics.names=[{','.join(definition.metrics)}]"
     cells = []
     for row, options in definition.rows.items():
-
-        def repeated(seeds: Sequence[int], options: Sequence[str] = options) -> Runs:
-            changes = [[f"seed={seed}", f"split.fold={fold}", names] for seed in seeds for fold in definition.folds]
-            return runs_of([planned([*definition.common, *options], change, where) for change in changes])
-
-        runs = repeated(definition.seeds[:1])
-        if runs.evaluations[0].random and len(definition.seeds) > 1:
-            more = repeated(definition.seeds[1:])
-            runs = Runs([*runs.records, *more.records], [*runs.evaluations, *more.evaluations])
+        changes = [
+            [f"split.seed={seed}", f"seed={seed}", f"split.fold={fold}", measured]
+            for seed in definition.divisions
+            for fold in range(definition.folds)
+        ]
+        records = runs_of([planned([*common, *options], change, where) for change in changes]).records
         for metric in definition.metrics:
-            cells.append(measured_cell(definition, row, metric, measured(runs, metric, definition.interval)))
-            where.say(f"{row} {metric}: {cells[-1].value:.4f} over {len(runs.records)} runs")
+            values = np.array([record.metrics[metric].value for record in records])
+            means = values.reshape(-1, definition.folds).mean(axis=1)
+            mean, error = float(means.mean()), float(stats.sem(means))
+            half = float(stats.t.ppf((1 + definition.level) / 2, len(means) - 1)) * error
+            verdict = judged(definition, row, metric, mean - half, mean + half)
+            cells.append(Cell(row, metric, mean, mean - half, mean + half, *verdict, *behind(records)))
+            spread = float(means.std(ddof=1))
+            where.say(f"{row} {metric}: {mean:.4f}, sd between {len(means)} divisions {spread:.5f}")
     return cells
 
 

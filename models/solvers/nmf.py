@@ -87,7 +87,8 @@ def _build(dim: int) -> Method:
         log, sizes = data.log, (data.n_users, data.n_items)
         factors = [jax.random.uniform(k, (n, dim)) for k, n in zip(jax.random.split(key), sizes, strict=True)]
         counts = [jax.ops.segment_sum(log.weight, ids, n) for ids, n in zip((log.user, log.item), sizes, strict=True)]
-        return State(*(hp.model["init"] * x for x in factors), mean_rating(data), *counts)
+        users, items = (hp.model["init"] * x for x in factors)
+        return State(users, items, mean_rating(data), counts[0], counts[1])
 
     return Method(init, _step, _score, _predict, layout="full", link="rating")
 
