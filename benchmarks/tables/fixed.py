@@ -2,8 +2,8 @@
 
 A division s of the rows into k folds has the mean m_s of the metric's values on its folds: what a paper with one
 division reports. The cell is the mean of the S means, m ± t·sd(m_s)/√S with Student's t of S − 1 degrees of freedom.
-Divisions are drawn independently, each with a seed of training of its own, so the interval is about other divisions and
-seeds. It takes users and items as they are, as the published number of the same data does. Folds of one division are
+Divisions are drawn independently, and every fold is trained with another seed, k·s + fold, so the interval is about other
+divisions and seeds. It takes users and items as they are, as the published number of the same data does. Folds of one division are
 not independent, and the spread between them says little: what one fold lacks another has.
 """
 
@@ -23,7 +23,7 @@ from upliftlens.causal.options import AtLeast, Within
 class Options(TableOptions):
     """What is ``common`` to all runs, the options of each of the ``rows``, and ``metrics``, a column each.
 
-    ``folds``: k; ``divisions``: the seeds of the divisions, and of training; ``level`` of the intervals.
+    ``folds``: k; ``divisions``: their seeds, from which those of training follow; ``level`` of the intervals.
     """
 
     common: tuple[str, ...]
@@ -56,7 +56,7 @@ def fixed_cells(definition: Options, where: Where) -> list[Cell]:
     cells = []
     for row, options in definition.rows.items():
         changes = [
-            [f"split.seed={seed}", f"seed={seed}", f"split.fold={fold}", measured]
+            [f"split.seed={seed}", f"seed={definition.folds * seed + fold}", f"split.fold={fold}", measured]
             for seed in definition.divisions
             for fold in range(definition.folds)
         ]

@@ -12,7 +12,7 @@ Time: 2·U²·I operations for each product of a similarity; scoring takes U·I 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -104,7 +104,7 @@ def adjustment(neighbours: Array, similarity: Array, there: Array, residual: Arr
 @lru_cache
 def _build(by: str, similarity: str, most: int, sweeps: int) -> Method:
     """The Method of a structure; cached, so that it compiles once for all values of the traced options."""
-    by_user = by == "user"
+    by_user, adjusted = by == "user", partial(adjustment, most=most)
 
     def init(key: Array, data: TrainingData, hp: Hyper) -> State:
         n = data.n_users if by_user else data.n_items
@@ -121,15 +121,12 @@ def _build(by: str, similarity: str, most: int, sweeps: int) -> Method:
         return State(biases, order.astype(jnp.int32), jnp.take_along_axis(alike, order, axis=1)), jnp.zeros(())
 
     def score(state: State, data: TrainingData, at: Query) -> Array:
-        known = rated(data, state.biases)
+        known, near, alike = rated(data, state.biases), state.neighbours, state.similarity
 
         def added(user: Array) -> Array:
             if by_user:
-                row, columns, axes = (state.neighbours[user], state.similarity[user]), known[::2], (None, None, 1, 1)
-            else:
-                row, columns = state[1:], (known.rated[user], known.residual[user])
-                axes = (0, 0, None, None)
-            return jax.vmap(lambda *parts: adjustment(*parts, most), axes)(*row, *columns)
+                return jax.vmap(adjusted, (None, None, 1, 1))(near[user], alike[user], known.rated, known.residual)
+            return jax.vmap(adjusted, (0, 0, None, None))(near, alike, known.rated[user], known.residual[user])
 
         return state.biases.of(at.user[:, None], jnp.arange(data.n_items)) + jax.lax.map(added, at.user)
 
@@ -139,8 +136,7 @@ def _build(by: str, similarity: str, most: int, sweeps: int) -> Method:
 
         def pairs(at: Query, items: Array) -> Array:
             row, column = (at.user, items) if by_user else (items, at.user)
-            parts = state.neighbours[row], state.similarity[row], there[column], residual[column]
-            return jax.vmap(lambda *parts: adjustment(*parts, most))(*parts)
+            return jax.vmap(adjusted)(state.neighbours[row], state.similarity[row], there[column], residual[column])
 
         return state.biases.of(at.user, items) + in_blocks(pairs, at, items)
 
