@@ -2,9 +2,9 @@
 
 A division s of the rows into k folds has the mean m_s of the metric's values on its folds: what a paper with one
 division reports. The cell is the mean of the S means, m ± t·sd(m_s)/√S with Student's t of S − 1 degrees of freedom.
-Divisions are drawn independently, and every fold is trained with another seed, k·s + fold, so the interval is about other
-divisions and seeds. It takes users and items as they are, as the published number of the same data does. Folds of one division are
-not independent, and the spread between them says little: what one fold lacks another has.
+Divisions are drawn independently, and every fold is trained with another seed, k·s + fold, so the interval is about
+other divisions and seeds. It takes users and items as they are, as the published number of the same data does. The
+spread between the folds of a division is larger, but not that of their mean: what one fold lacks another has.
 """
 
 from dataclasses import dataclass
