@@ -22,8 +22,8 @@ from upliftlens.benchmarks.sweeps import jobs, tune
 from upliftlens.benchmarks.system import talk
 from upliftlens.benchmarks.tables import run as tables
 from upliftlens.benchmarks.tables import table as tables_of
-from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
-from upliftlens.benchmarks.tables.tuned import rows, tuned_cells
+from upliftlens.benchmarks.tables.kinds.cross_validated import cross_validated_cells
+from upliftlens.benchmarks.tables.kinds.tuned import rows, tuned_cells
 from upliftlens.causal.errors import UpliftlensError
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 from test_tables import options, where
 
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.coverage_folds import Options, World, coverage_folds_cells, cross_validated
+from upliftlens.benchmarks.tables.kinds.coverage_folds import Options, World, coverage_folds_cells, cross_validated
 from upliftlens.benchmarks.tables.table import within
 
 DEFINITION = tables.definition("coverage-folds")

@@ -11,8 +11,8 @@ from test_tables import options
 from upliftlens.benchmarks.lab.lab import Lab
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.committed.files import read
+from upliftlens.benchmarks.tables.kinds.tuned_rows import rows
 from upliftlens.benchmarks.tables.table import Where, judged
-from upliftlens.benchmarks.tables.tuned_rows import rows
 
 FOLDER = Path(__file__).parents[2] / "results"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem in tables.names())

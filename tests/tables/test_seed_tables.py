@@ -9,9 +9,9 @@ from test_tables import options
 
 from upliftlens.benchmarks.reports.comparison import Replicated
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.coverage import coverage_cells
-from upliftlens.benchmarks.tables.coverage_items import coverage_items_cells, covers
-from upliftlens.benchmarks.tables.same_method import _called_different, _independent, same_method_cells
+from upliftlens.benchmarks.tables.kinds.coverage import coverage_cells
+from upliftlens.benchmarks.tables.kinds.coverage_items import coverage_items_cells, covers
+from upliftlens.benchmarks.tables.kinds.same_method import _called_different, _independent, same_method_cells
 from upliftlens.benchmarks.tables.table import Where, within
 from upliftlens.causal.errors import UpliftlensError
 

@@ -5,9 +5,9 @@ import pytest
 from test_tables import WORLD, options, where
 
 from upliftlens.benchmarks.runs.store import existing_store, readable_records
-from upliftlens.benchmarks.tables import fixed
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.fixed import fixed_cells
+from upliftlens.benchmarks.tables.kinds import fixed
+from upliftlens.benchmarks.tables.kinds.fixed import fixed_cells
 from upliftlens.benchmarks.tables.run import Runs
 from upliftlens.causal.errors import UpliftlensError
 

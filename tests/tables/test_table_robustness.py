@@ -10,7 +10,7 @@ from test_tables import options
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.reports.comparison import bounds
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.robustness import (
+from upliftlens.benchmarks.tables.kinds.robustness import (
     _replicated,
     _rmse,
     beside_the_least,

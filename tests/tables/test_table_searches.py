@@ -11,8 +11,8 @@ from upliftlens.benchmarks.evaluation.evaluation import Evaluation
 from upliftlens.benchmarks.metrics.registry import registry
 from upliftlens.benchmarks.reports.comparison import bounds
 from upliftlens.benchmarks.runs.store import Store, load_record
+from upliftlens.benchmarks.tables.kinds.tuned import remarks, tuned_cells
 from upliftlens.benchmarks.tables.run import Runs, over_searches
-from upliftlens.benchmarks.tables.tuned import remarks, tuned_cells
 from upliftlens.causal.intervals import Resampling, Statistic
 
 

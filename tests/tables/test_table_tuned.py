@@ -15,10 +15,10 @@ from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.runs.store import Store, load_per_user, load_record
 from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.kinds.tuned import remarks, tuned_cells, winner_of
+from upliftlens.benchmarks.tables.kinds.tuned_rows import rows
 from upliftlens.benchmarks.tables.run import planned, runs_of
 from upliftlens.benchmarks.tables.table import Cell
-from upliftlens.benchmarks.tables.tuned import remarks, tuned_cells, winner_of
-from upliftlens.benchmarks.tables.tuned_rows import rows
 from upliftlens.causal.errors import UpliftlensError
 from upliftlens.causal.intervals import Resampling
 from upliftlens.models.query import of_users

@@ -14,8 +14,8 @@ from upliftlens.benchmarks.config.compose import prepare_overrides
 from upliftlens.benchmarks.config.plugins import names as kinds
 from upliftlens.benchmarks.data import configure
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.cross_validated import cross_validated_cells
-from upliftlens.benchmarks.tables.estimators import estimator_cells, remarks
+from upliftlens.benchmarks.tables.kinds.cross_validated import cross_validated_cells
+from upliftlens.benchmarks.tables.kinds.estimators import estimator_cells, remarks
 from upliftlens.benchmarks.tables.run import planned
 from upliftlens.benchmarks.tables.table import Cell, TableOptions, Where, judged
 from upliftlens.benchmarks.tables.written import rendered

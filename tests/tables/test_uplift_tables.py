@@ -15,8 +15,8 @@ from upliftlens.benchmarks.runs.plan import plan
 from upliftlens.benchmarks.runs.prepare import prepare
 from upliftlens.benchmarks.system.talk import quiet
 from upliftlens.benchmarks.tables import table as tables
-from upliftlens.benchmarks.tables.uplift_estimators import uplift_estimator_cells
-from upliftlens.benchmarks.tables.uplift_learners import remarks, uplift_cells
+from upliftlens.benchmarks.tables.kinds.uplift_estimators import uplift_estimator_cells
+from upliftlens.benchmarks.tables.kinds.uplift_learners import remarks, uplift_cells
 from upliftlens.causal.errors import UpliftlensError
 
 ESTIMATORS = tables.definition("uplift-estimators")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from scipy import stats
 
-from upliftlens.benchmarks.tables.estimators import spread_bounds
+from upliftlens.benchmarks.tables.kinds.estimators import spread_bounds
 from upliftlens.benchmarks.tables.run import Names, dataset_of
 from upliftlens.benchmarks.tables.table import Cell, TableKind, TableOptions, Where, within
 from upliftlens.causal.effects import uplift

@@ -31,6 +31,7 @@ from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.sweeps.search import Trial, search
 from upliftlens.benchmarks.sweeps.space import spread
 from upliftlens.benchmarks.tables.cells import Cell
+from upliftlens.benchmarks.tables.kinds.tuned_rows import Options, Row, rows
 from upliftlens.benchmarks.tables.run import (
     Measured,
     Runs,
@@ -43,7 +44,6 @@ from upliftlens.benchmarks.tables.run import (
     runs_of,
 )
 from upliftlens.benchmarks.tables.table import Job, TableKind, Where
-from upliftlens.benchmarks.tables.tuned_rows import Options, Row, rows
 from upliftlens.causal.errors import located
 
 _ALONE = "; with each search alone: "  # stands before the verdicts of single searches
