@@ -177,4 +177,4 @@ def _cells(row: str, bounded: np.ndarray, false: np.ndarray, definition: Options
         yield share(f"false{words}", false[:, way], 0.0, definition.most)
 
 
-kind = TableKind("coverage-folds", Options, coverage_folds_cells)
+kind = TableKind("coverage-folds", Options, coverage_folds_cells, size=lambda definition: definition.trials)
