@@ -39,10 +39,11 @@ _ERROR = 80  # characters of an error in a table for people; csv and json have a
 
 
 class Row(NamedTuple):
-    """``cells`` by column, ``metrics`` by name; either may lack an entry."""
+    """``cells`` by column, ``metrics`` by name; either may lack an entry. ``runs``: the records behind it."""
 
     cells: Mapping[str, str]
     metrics: Mapping[str, Summary]
+    runs: tuple[Record, ...] = ()
 
 
 class Sheet(NamedTuple):
@@ -90,28 +91,41 @@ def gathered(
     every, records = records, once_per_fit(records, metrics)
     remarks += of_repeats(every, records, metrics)
     if over:
-        per_user: dict[str, Mapping[str, Any]] = {}
-        for record in records:
-            if record.status == "done":
-                try:
-                    record.config["metrics"]["interval"]
-                    per_user[record.key] = load_per_user(store, record)
-                except (KeyError, UpliftlensError) as error:
-                    reason = f"its record lacks {error}" if isinstance(error, KeyError) else error
-                    remarks.append(f"Run {record.key[:SHOWN]} is left out: {reason}")
-        readable = [record for record in records if record.key in per_user]
-        sheet = summarise(readable, over, metrics, lambda record: per_user[record.key])
+        sheet, unreadable = averaged(store, records, metrics, over)
+        remarks += unreadable
     else:
         sheet = runs(records, metrics)
     legend = []
     if any(metric.lo == metric.lo for row in sheet.rows for metric in row.metrics.values()):
-        legend = _of_intervals(records, over, sheet.metrics)
+        legend = of_intervals(records, over, sheet.metrics)
         if over and any(row.cells.get("runs") == "1" for row in sheet.rows):
             legend.append("A row of one run takes that run as it is: its interval says nothing about other runs.")
     return sheet, [*remarks, *of_worlds(records, sheet.metrics)], legend
 
 
-def _of_intervals(records: Sequence[Record], averages: Sequence[str], metrics: Sequence[str]) -> list[str]:
+def averaged(
+    store: Store, records: Sequence[Record], metrics: Sequence[str], over: Sequence[str]
+) -> tuple[Sheet, list[str]]:
+    """``summarise`` with the sums that the store keeps; a remark for each run that lacks them and is left out.
+
+    Raises:
+        UpliftlensError: as ``summarise``.
+    """
+    per_user: dict[str, Mapping[str, Any]] = {}
+    remarks = []
+    for record in records:
+        if record.status == "done":
+            try:
+                record.config["metrics"]["interval"]
+                per_user[record.key] = load_per_user(store, record)
+            except (KeyError, UpliftlensError) as error:
+                reason = f"its record lacks {error}" if isinstance(error, KeyError) else error
+                remarks.append(f"Run {record.key[:SHOWN]} is left out: {reason}")
+    readable = [record for record in records if record.key in per_user]
+    return summarise(readable, over, metrics, lambda record: per_user[record.key]), remarks
+
+
+def of_intervals(records: Sequence[Record], averages: Sequence[str], metrics: Sequence[str]) -> list[str]:
     """What the intervals of a table of runs are over, and what they take as it is; ``averages``: fields, or none."""
     over = {record.config.get("metrics", {}).get("interval", {}).get("over", "users") for record in records}
     users = "users" if over == {"users"} else "users × items" if over == {"users-items"} else "users (some × items)"
@@ -138,7 +152,7 @@ def runs(records: Sequence[Record], metrics: Sequence[str]) -> Sheet:
         cells = {name: text(flat[name]) for name in names if flat.get(name) is not None}
         if record.error is not None:
             cells["error"] = f"{record.error.type}: {record.error.message} ({record.error.traceback})"
-        rows.append(Row(cells, record.metrics))
+        rows.append(Row(cells, record.metrics, (record,)))
     names += ["error"] if any("error" in row.cells for row in rows) else []
     return Sheet(names, metric_names(records, metrics), rows)
 
@@ -188,7 +202,7 @@ def summarise(
         require_one_version(runs_of_group)
         require_one_world(runs_of_group, names)
         cells_of_group = dict(zip(group, values)) | {"runs": str(len(runs_of_group))}
-        rows.append(Row(cells_of_group, _means(runs_of_group, over, names, per_user)))
+        rows.append(Row(cells_of_group, _means(runs_of_group, over, names, per_user), tuple(runs_of_group)))
     return Sheet([*group, "runs"], names, rows)
 
 
