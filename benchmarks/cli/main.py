@@ -27,6 +27,7 @@ VERBS = {
     "ledger": "published numbers beside ours, with verdicts       upliftlens ledger --source schnabel-2016",
     "effects": "whom does recommending help: by feature                upliftlens effects data=uplift-log data.path=F",
     "plot": "curves of uplift, Qini, reliability; scatter plots     upliftlens plot uplift mf random --out f.png",
+    "report": "a page of the store: leaderboards, charts, commands    upliftlens report --out report.html",
     "recommend": "a user's top items, RUN being a run's key              upliftlens recommend RUN --user 42 -k 10",
     "predict": "what a run predicts of pairs                       upliftlens predict RUN --pairs F --out G.csv",
     "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",

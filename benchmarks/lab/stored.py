@@ -160,6 +160,22 @@ class Stored:
             say(f"{out}: {shown}")
         return figure
 
+    def report(
+        self,
+        out: str | Path = "report.html",
+        where: Sequence[str] | str = (),
+        metrics: Sequence[str] | str = (),
+    ) -> None:
+        """Writes a page of the runs that meet the conditions, in one HTML file that needs nothing else.
+
+        Raises:
+            UpliftlensError: for an unknown field or metric, no runs, a file that can't be written, or if the extra
+                ``report`` is not installed.
+        """
+        from upliftlens.benchmarks.reports.page.document import report
+
+        say(report(self._store, Path(out), _several(where), _several(metrics)))
+
     @property
     def _store(self) -> Store:
         return existing_store(self.store)

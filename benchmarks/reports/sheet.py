@@ -61,7 +61,13 @@ def selected(store: Store, where: Sequence[str]) -> tuple[list[Record], list[str
         UpliftlensError: for an unknown field, an invalid condition, or a store that is no folder.
     """
     everything, remarks = list_records(store)
-    records = query(everything, where)
+    records, more = shown_of(everything, where, store)
+    return records, [*remarks, *more]
+
+
+def shown_of(everything: Sequence[Record], where: Sequence[str], store: Store) -> tuple[list[Record], list[str]]:
+    """``selected`` of the records ``everything`` of a store."""
+    records, remarks = query(everything, where), []
     if not asks_for(where, "trial") and (hidden := sum(record.trial for record in records)):
         records = [record for record in records if not record.trial]
         remarks.append(f"{hidden} trials of searches are not shown: --where trial=true shows them.")
