@@ -6,7 +6,7 @@ which is white in the dark. Long curves and large numbers of runs are thinned, a
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, zip_longest
+from itertools import chain, permutations, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,8 +53,7 @@ def scatter(board: Board) -> Chart | None:
         }
         for row in rows
     ]
-    y = AXES[1] if AXES[1] in names else next(name for name in names if name != names[0])
-    x = AXES[0] if AXES[0] in names and y != AXES[0] else next(name for name in names if name != y)
+    x, y = _axes(names, rows)
     place = {"x": ("x_lo", "x_hi"), "y": ("y_lo", "y_hi")}
     whiskers = [
         {
@@ -128,6 +127,7 @@ def curves(board: Board, n_boards: int) -> Chart | None:
                 if (value := line.get(series)) is not None and math.isfinite(value):
                     named = {"name": name(row), "run": label, "epoch": line["epoch"], "series": _series(record, series)}
                     values.append(named | {"value": float(f"{value:.5g}")})
+    points = any(sum("validation" in line for line in row.runs[0].epochs) == 1 for row in rows)  # of no line
     series = sorted({value["series"] for value in values}, key=lambda name: ("validation" not in name, name))
     if not series:
         return None
@@ -140,12 +140,12 @@ def curves(board: Board, n_boards: int) -> Chart | None:
         "layer": [
             {
                 "params": [{"name": "chosen", "select": {"type": "point", "fields": ["name"]}, "bind": "legend"}],
-                "mark": {"type": "line", "point": {"size": 12}},
+                "mark": {"type": "line", "point": {"size": 12} if points else False},
                 "encoding": {
                     "x": {"field": "epoch", "type": "quantitative", "title": "epoch"},
                     "y": {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": None},
                     "detail": {"field": "run"},
-                    "color": _scale("name", legend, _PALETTE),
+                    "color": _scale("name", legend, _PALETTE) | {"legend": {"symbolType": "stroke"}},
                     "strokeDash": _scale("name", legend, _DASHES),
                     "opacity": _faded("chosen"),
                     "tooltip": [{"field": field} for field in ("run", "epoch", "value")],
@@ -170,11 +170,12 @@ def overlap(edges: Sequence[float], observed: Sequence[float], everything: Seque
             values.append({"side": side, "from": float(f"{low:.4g}"), "to": float(f"{high:.4g}"), "share": count / total})
     shown: dict[str, Any] = {
         "data": {"values": values},
-        "mark": {"type": "bar", "stroke": None},
+        "mark": "rect",
         "encoding": {
             "x": {"field": "from", "type": "quantitative", "scale": {"type": "log"}, "title": "P(the pair is observed)"},
             "x2": {"field": "to"},
-            "y": {"field": "share", "type": "quantitative", "stack": None, "axis": {"format": "%"}, "title": "share of pairs"},
+            "y": {"field": "share", "type": "quantitative", "axis": {"format": "%"}, "title": "share of pairs"},
+            "y2": {"datum": 0},
             "color": _scale("side", ["all pairs", "observed pairs"], [_PALETTE[5], _PALETTE[1]]),
             "opacity": {"value": 0.6},
             "tooltip": [{"field": field} for field in ("side", "from", "to", "share")],
@@ -217,6 +218,12 @@ def robustness(cells: Sequence[Mapping[str, Any]]) -> Chart:
         ],
     }
     return Chart(_chart(shown, 300), "Error of each risk estimator in a world whose truth is known, with intervals")
+
+
+def _axes(names: Sequence[str], rows: Sequence[Row]) -> tuple[str, str]:
+    """The metrics of both axes at first: the usual ones if some row has both, else the first two that most rows have."""
+    both = {pair: sum(pair[0] in row.metrics and pair[1] in row.metrics for row in rows) for pair in permutations(names, 2)}
+    return AXES if both.get(AXES) else max(both, key=lambda pair: both[pair])
 
 
 def _chart(shown: Mapping[str, Any], height: int) -> dict[str, Any]:

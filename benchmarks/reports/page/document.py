@@ -25,6 +25,7 @@ from upliftlens.benchmarks.sweeps.repeat import repeating
 from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.causal.errors import UpliftlensError
 
+FIRST = 200  # rows of a table that are shown before the reader asks for all
 COMMANDS = 10  # of a row whose runs are no sweep
 FILTERS = ("data", "split", "model", "loss", "objective", "propensity")
 _FOLDER = "upliftlens.benchmarks.reports.page"
@@ -49,9 +50,13 @@ class Detailed(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A board with its rows in full, what is known of its data and its splits, and its charts."""
+    """A board with its rows in full, what is known of its data and its splits, and its charts.
+
+    ``shared``: the answers that are the same for all of its methods, and not repeated in their rows.
+    """
 
     board: Board
+    shared: tuple[Answered, ...]
     methods: tuple[Detailed, ...]
     runs: tuple[Detailed, ...]
     terms: str
@@ -121,10 +126,14 @@ def _section(board: Board, n_boards: int, searches: Mapping[Any, Sequence[Record
     splits = {record.split["fingerprint"]: record for record in board.records}.values()
     lines = dict.fromkeys(_of_split(record) for record in splits)
     charts = (scatter(board), curves(board, n_boards))
+    answered = [answers(row.runs, searches, names) for row in board.methods.rows]
+    shared = [answer for answer in answered[0] if len(answered) > 1 and all(answer in others for others in answered)]
+    differing = [tuple(answer for answer in each if answer not in shared) for each in answered]
     return Section(
         board,
-        tuple(_detailed(row, searches, names) for row in board.methods.rows),
-        tuple(_detailed(row, searches, names, brief=True) for row in board.runs.rows) if board.averages else (),
+        tuple(shared),
+        tuple(_detailed(row, each) for row, each in zip(board.methods.rows, differing, strict=True)),
+        tuple(_detailed(row, ()) for row in board.runs.rows) if board.averages else (),
         board.records[0].config.get("data", {}).get("terms") or "",
         tuple(lines),
         tuple(chart for chart in charts if chart is not None),
@@ -137,10 +146,7 @@ def _of_split(record: Record) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _detailed(
-    row: Row, searches: Mapping[Any, Sequence[Record]], names: Mapping[str, str], brief: bool = False
-) -> Detailed:
-    """``brief``: the answers stand in the row of the method already."""
+def _detailed(row: Row, answered: tuple[Answered, ...]) -> Detailed:
     commands, without = [], ""
     try:
         commands = repeating(row.runs)
@@ -148,7 +154,7 @@ def _detailed(
             without = f"{more} more such commands, of the other runs."
     except UpliftlensError as error:
         without = f"No command: what it chose is not there ({error})."
-    return Detailed(row, tuple(commands[:COMMANDS]), without, () if brief else tuple(answers(row.runs, searches, names)))
+    return Detailed(row, tuple(commands[:COMMANDS]), without, answered)
 
 
 def _filters(records: Sequence[Record]) -> dict[str, list[str]]:
@@ -188,6 +194,7 @@ def html(content: Content) -> str:
         attribute=attribute,
         filters=FILTERS,
         digits=SHOWN,
+        first=FIRST,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.metrics.registry import choose
-from upliftlens.benchmarks.propensities.diagnostics import verdict
+from upliftlens.benchmarks.propensities.diagnostics import overlap_lines, verdict
 from upliftlens.benchmarks.reports.page.boards import OVER, Board
 from upliftlens.benchmarks.reports.page.charts import Chart, overlap, robustness
 from upliftlens.benchmarks.reports.selection import fields, text
@@ -22,11 +22,12 @@ COMMITTED = Path(__file__).resolve().parents[3] / "results" / "robustness.json"
 
 
 class Panel(NamedTuple):
-    """A propensity: how it was chosen, its verdict in words, line by line, and the overlap."""
+    """A propensity: how it was chosen, its verdict in words, line by line, and the overlap, as text and as a chart."""
 
     title: str
     verdict: str
     lines: tuple[str, ...]
+    bars: tuple[str, ...]
     chart: Chart | None
     runs: int
 
@@ -57,7 +58,9 @@ def propensities(records: Sequence[Record]) -> tuple[list[Panel], str]:
         fold = first.config.get("split", {}).get("fold")
         where = f"{first.data['name']}, split {first.split['name']}{'' if fold is None else f', fold {fold}'}"
         title = f"propensity={first.config['propensity']['name']} on {where}"
-        panels.append(Panel(title, diagnostics["verdict"], tuple(verdict(diagnostics).split("\n")), chart, len(runs)))
+        lines = verdict({**diagnostics, "overlap": {}}).split("\n")
+        bars = overlap_lines(diagnostics["overlap"])
+        panels.append(Panel(title, diagnostics["verdict"], tuple(lines), tuple(bars), chart, len(runs)))
     more = len(panels) - PANELS
     return panels, f"Charts are drawn of the first {PANELS} of {len(panels)} propensities." if more > 0 else ""
 

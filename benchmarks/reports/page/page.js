@@ -61,20 +61,33 @@ document.getElementById("rows").addEventListener("change", (event) => {
   }
 });
 
-// Copying. Where a page of a file may not use the clipboard, the command is selected, for the reader to copy.
-for (const button of all("button.copy")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const code = button.parentElement.querySelector("code");
-    getSelection().selectAllChildren(code);
-    try {
-      await navigator.clipboard.writeText(code.textContent);
-      button.textContent = "copied";
-    } catch {
-      button.textContent = "selected";
-    }
+// The rest of a long table.
+for (const button of all("button.whole")) {
+  button.addEventListener("click", () => {
+    button.parentElement.previousElementSibling.querySelector("table").classList.add("complete");
+    button.parentElement.remove();
   });
 }
+
+// Copying: each command gets a button when its fold-out is opened. Where a page of a file may not use the clipboard,
+// the command is selected, for the reader to copy.
+const copy = async (button, code) => {
+  getSelection().selectAllChildren(code);
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "copied";
+  } catch {
+    button.textContent = "selected";
+  }
+};
+const opened = (event) => {
+  for (const code of all(".command code:only-child", event.target)) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "copy" });
+    button.addEventListener("click", () => copy(button, code));
+    code.after(button);
+  }
+};
+document.addEventListener("toggle", opened, true);
 
 // Charts, one after another, when nothing else is to be done.
 const idle = window.requestIdleCallback ?? ((task) => setTimeout(task, 1));
@@ -88,5 +101,3 @@ const draw = async () => {
   idle(draw);
 };
 idle(draw);
-
-// A printed page shows commands and answers only where the reader opened them, and says so by its style.
