@@ -7,6 +7,7 @@ from typing import Any
 
 from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.config.overrides import choices_of
+from upliftlens.benchmarks.config.plugins import names
 from upliftlens.benchmarks.runs.compatible import names_of, unread
 from upliftlens.benchmarks.runs.records import Record, stored_otherwise
 
@@ -50,6 +51,8 @@ def words_of(record: Record) -> list[str]:
     words += [f"{group}={name}" for group, name in stated.items() if name not in (None, usual[group].get("name"))]
     words = _without(words, unread(words) if solver else ())
     values = stored_otherwise(record, _composed(tuple(words)))
+    if data.get("format") in names("worlds"):  # their sizes follow from other options
+        values = [value for value in values if not value.startswith("data.facts.")]
     return words + _without(values, unread(values) if solver else ())
 
 
@@ -58,8 +61,8 @@ def _composed(words: tuple[str, ...]) -> Mapping[str, Any]:
     return configured(words).content
 
 
-def _without(words: Iterable[str], names: Iterable[str]) -> list[str]:
-    left_out = set(names)
+def _without(words: Iterable[str], options: Iterable[str]) -> list[str]:
+    left_out = set(options)
     return [word for word in words if not left_out.intersection(names_of([word]))]
 
 

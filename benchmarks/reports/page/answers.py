@@ -81,7 +81,9 @@ def _split(records: Sequence[Record]) -> str:
 
 def _seeds(records: Sequence[Record]) -> str:
     seeds = sorted({record.seed for record in records})
-    folds = sorted({str(fold) for record in records if (fold := record.config.get("split", {}).get("fold")) is not None})
+    folds = sorted(
+        {str(fold) for record in records if (fold := record.config.get("split", {}).get("fold")) is not None}
+    )
     folded = f", fold {', '.join(folds)}" if folds else ""
     same = " The method does not depend on the seed." if records[0].diagnostics.get("random") is False else ""
     return f"{_count(len(records), 'run')}: seed {', '.join(map(str, seeds))}{folded}.{same}"
@@ -92,13 +94,17 @@ def _selection(record: Record) -> str:
     if not any("validation" in line for line in record.epochs):
         return "Nothing was selected while it was trained: no epoch was scored on validation rows."
     best = record.diagnostics.get("best_epoch")
-    then = "then trained again on training and validation rows together" if train.get("refit") else "kept as it was then"
+    then = (
+        "then trained again on training and validation rows together" if train.get("refit") else "kept as it was then"
+    )
     return f"The epoch ({best} of {len(record.epochs)}) by {monitor} on validation rows; {then}. Not on test rows."
 
 
 def _tuning(record: Record, tried: Sequence[Record]) -> str:
     if not tried:
-        return "No trial of a search for this method on these data is in the store: its options are stated in the command."
+        return (
+            "No trial of a search for this method on these data is in the store: its options are stated in the command."
+        )
     scored = [trial for trial in tried if trial.status == "done" and trial.diagnostics.get("validation") is not None]
     monitors = sorted({trial.diagnostics["monitor"] for trial in scored})
     sentence = f"{_count(len(tried), 'trial')} of searches in the store, each scored on validation rows"
@@ -118,7 +124,14 @@ def _higher(metric: str) -> bool:
 
 
 def _method(record: Record) -> tuple[Any, ...]:
-    return record.data["fingerprint"], protocol(record), record.model, record.loss, record.objective, _propensity(record)
+    return (
+        record.data["fingerprint"],
+        protocol(record),
+        record.model,
+        record.loss,
+        record.objective,
+        _propensity(record),
+    )
 
 
 def _propensity(record: Record) -> Any:

@@ -128,12 +128,16 @@ def curves(board: Board, n_boards: int) -> Chart | None:
                     named = {"name": name(row), "run": label, "epoch": line["epoch"], "series": _series(record, series)}
                     values.append(named | {"value": float(f"{value:.5g}")})
     points = any(sum("validation" in line for line in row.runs[0].epochs) == 1 for row in rows)  # of no line
-    series = sorted({value["series"] for value in values}, key=lambda name: ("validation" not in name, name))
-    if not series:
+    shown_as = sorted({value["series"] for value in values}, key=lambda name: ("validation" not in name, name))
+    if not shown_as:
         return None
     shown: dict[str, Any] = {
         "params": [
-            {"name": "series", "value": series[0], "bind": {"input": "select", "options": series, "name": "upwards: "}}
+            {
+                "name": "series",
+                "value": shown_as[0],
+                "bind": {"input": "select", "options": shown_as, "name": "upwards: "},
+            }
         ],
         "data": {"values": values},
         "transform": [{"filter": "datum.series == series"}],
@@ -167,12 +171,19 @@ def overlap(edges: Sequence[float], observed: Sequence[float], everything: Seque
     for side, counts in (("all pairs", everything), ("observed pairs", observed)):
         total = max(sum(counts), 1)
         for low, high, count in zip(edges, edges[1:], counts, strict=False):
-            values.append({"side": side, "from": float(f"{low:.4g}"), "to": float(f"{high:.4g}"), "share": count / total})
+            values.append(
+                {"side": side, "from": float(f"{low:.4g}"), "to": float(f"{high:.4g}"), "share": count / total}
+            )
     shown: dict[str, Any] = {
         "data": {"values": values},
         "mark": "rect",
         "encoding": {
-            "x": {"field": "from", "type": "quantitative", "scale": {"type": "log"}, "title": "P(the pair is observed)"},
+            "x": {
+                "field": "from",
+                "type": "quantitative",
+                "scale": {"type": "log"},
+                "title": "P(the pair is observed)",
+            },
             "x2": {"field": "to"},
             "y": {"field": "share", "type": "quantitative", "axis": {"format": "%"}, "title": "share of pairs"},
             "y2": {"datum": 0},
@@ -221,8 +232,10 @@ def robustness(cells: Sequence[Mapping[str, Any]]) -> Chart:
 
 
 def _axes(names: Sequence[str], rows: Sequence[Row]) -> tuple[str, str]:
-    """The metrics of both axes at first: the usual ones if some row has both, else the first two that most rows have."""
-    both = {pair: sum(pair[0] in row.metrics and pair[1] in row.metrics for row in rows) for pair in permutations(names, 2)}
+    """The metrics of both axes at first: the usual ones if some row has both, else two that most rows have."""
+    both = {
+        pair: sum(pair[0] in row.metrics and pair[1] in row.metrics for row in rows) for pair in permutations(names, 2)
+    }
     return AXES if both.get(AXES) else max(both, key=lambda pair: both[pair])
 
 
@@ -236,7 +249,12 @@ def _chart(shown: Mapping[str, Any], height: int) -> dict[str, Any]:
         "legend": {**text, "orient": "bottom", "columns": 2, "labelLimit": 300, "title": None, "symbolStrokeWidth": 2},
         "mark": {"invalid": None},
     }
-    size = {"width": "container", "height": height, "background": None, "autosize": {"type": "fit-x", "contains": "padding"}}
+    size = {
+        "width": "container",
+        "height": height,
+        "background": None,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+    }
     return plain({**size, **shown, "config": config})
 
 
@@ -261,7 +279,9 @@ def _point(metric: Summary) -> list[Any]:
 
 
 def _series(record: Record, series: str) -> str:
-    return "training loss" if series == "loss" else f"{record.diagnostics.get('monitor') or 'metric'} on validation rows"
+    return (
+        "training loss" if series == "loss" else f"{record.diagnostics.get('monitor') or 'metric'} on validation rows"
+    )
 
 
 def _thinned(record: Record) -> list[Mapping[str, Any]]:

@@ -108,7 +108,9 @@ def gathered(store: Store, where: Sequence[str], metrics: Sequence[str], ledger:
     return Content(
         " and ".join(where),
         f"{len(records):,} runs: {', '.join(counts)}",
-        " to ".join(dict.fromkeys((min(record.created[:10] for record in records), max(r.created[:10] for r in records)))),
+        " to ".join(
+            dict.fromkeys((min(record.created[:10] for record in records), max(r.created[:10] for r in records)))
+        ),
         (*remarks, *more),
         _filters(of_status["done"]),
         tuple(sections),
@@ -122,7 +124,9 @@ def gathered(store: Store, where: Sequence[str], metrics: Sequence[str], ledger:
     )
 
 
-def _section(board: Board, n_boards: int, searches: Mapping[Any, Sequence[Record]], names: Mapping[str, str]) -> Section:
+def _section(
+    board: Board, n_boards: int, searches: Mapping[Any, Sequence[Record]], names: Mapping[str, str]
+) -> Section:
     splits = {record.split["fingerprint"]: record for record in board.records}.values()
     lines = dict.fromkeys(_of_split(record) for record in splits)
     charts = (scatter(board), curves(board, n_boards))
@@ -182,7 +186,9 @@ def html(content: Content) -> str:
     library = _library()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"as_json": lambda data: Markup(_json(data))}
-    sources = {name: files(_FOLDER).joinpath(f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")}
+    sources = {
+        name: files(_FOLDER).joinpath(f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")
+    }
     return environment.from_string(sources["html"]).render(
         page=content,
         style=Markup(sources["css"]),

@@ -50,7 +50,7 @@ def propensities(records: Sequence[Record]) -> tuple[list[Panel], str]:
         if record.diagnostics.get("propensity"):
             stated = [record.data["fingerprint"], record.split["fingerprint"], record.config.get("propensity")]
             different.setdefault(text(stated), []).append(record)
-    panels = []
+    panels: list[Panel] = []
     for runs in different.values():
         first, diagnostics = runs[0], runs[0].diagnostics["propensity"]
         drawn = diagnostics["overlap"] if len(panels) < PANELS else None
