@@ -32,7 +32,11 @@ def test_the_command_of_a_run_finds_it(name, store, capsys):
     record = list_records(Store(store)).records[-1]
     (command,) = repeating([record])
     verb, *words = shlex.split(command)[1:]
-    assert verb == "run" and {*TINY[:5], "train.epochs=4"} - {*words} <= {"train.epochs=4"} and not any("store" in word for word in words)
+    assert (
+        verb == "run"
+        and {*TINY[:5], "train.epochs=4"} - {*words} <= {"train.epochs=4"}
+        and not any("store" in word for word in words)
+    )
     assert fit_identity(plan(configured(words))) == fit_identity(plan(configured([*TINY, *RUNS[name]])))
     assert len(words) <= len(TINY) + len(RUNS[name]), "no default is stated"
     capsys.readouterr()

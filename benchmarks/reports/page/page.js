@@ -89,14 +89,14 @@ const opened = (event) => {
 };
 document.addEventListener("toggle", opened, true);
 
-// Charts, one after another, when nothing else is to be done.
+// Charts, one after another, when nothing else is to be done. logLevel 1: values without intervals are no warning.
 const idle = window.requestIdleCallback ?? ((task) => setTimeout(task, 1));
 const charts = all("figure");
 const draw = async () => {
   const figure = charts.shift();
   if (!figure) return document.documentElement.setAttribute("data-drawn", "");
   const specification = JSON.parse(figure.querySelector("script.specification").textContent);
-  const options = { mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme: "custom" } };
+  const options = { mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme: "custom" }, logLevel: 1 };
   await vegaEmbed(figure.querySelector(".chart"), specification, options);
   idle(draw);
 };
