@@ -166,15 +166,20 @@ class Stored:
         where: Sequence[str] | str = (),
         metrics: Sequence[str] | str = (),
     ) -> None:
-        """Writes a page of the runs that meet the conditions, in one HTML file that needs nothing else.
+        """Writes a page of the runs that meet the conditions, in one HTML file that needs nothing else; the committed
+        tables beside published numbers are on it, too.
 
         Raises:
             UpliftlensError: for an unknown field or metric, no runs, a file that can't be written, or if the extra
                 ``report`` is not installed.
         """
-        from upliftlens.benchmarks.reports.page.document import report
+        from upliftlens.benchmarks.reports.page.document import Ledger, report
+        from upliftlens.benchmarks.tables.ledger import HEAD, ledger, summary, texts
+        from upliftlens.benchmarks.tables.published import published
 
-        say(report(self._store, Path(out), _several(where), _several(metrics)))
+        lines = ledger(published())
+        beside = Ledger(HEAD, texts(lines), summary(lines))
+        say(report(self._store, Path(out), _several(where), _several(metrics), beside))
 
     @property
     def _store(self) -> Store:

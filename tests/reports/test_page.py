@@ -86,7 +86,7 @@ def test_each_protocol_has_its_own_ranking(page):
         "the propensities of recommending are recorded",
         "Generated here: free.",
         "From the committed table results/robustness.json",
-        "No ledger of published numbers is here.",
+        "upliftlens table schnabel-1 --trace",
         "ValueError: <script>alert(1)</script>",
         "python: 3.",
         "is weighted by the propensities of none, popularity: rows of different ones estimate different things",
@@ -169,7 +169,7 @@ def test_names_and_errors_are_text(tmp_path):
         split={"name": HOSTILE, "fingerprint": "s" * 8},
     )
     failed = record("e0", status="failed", error=Failure("ValueError", HOSTILE), metrics={})
-    text = html(gathered(put(tmp_path, [*hostile, failed]), [], [], Ledger(("a",), [(HOSTILE,)], HOSTILE)))
+    text = html(gathered(put(tmp_path, [*hostile, failed]), [], [], Ledger(("a",), [(HOSTILE,)], [HOSTILE])))
     page, plain = Page(text), Page(html(gathered(put(tmp_path / "plain", [*synthetic(2), failed]), [], [])))
     assert text.count("<script>alert") == 0 and 'onerror="' not in text
     scripts = [sum(tag == "script" for tag, _ in each.tags) for each in (page, plain)]

@@ -33,11 +33,11 @@ _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
 class Ledger(NamedTuple):
-    """Published numbers beside ours: the head of a table, its rows, and how many are reproduced, in a sentence."""
+    """Published numbers beside ours: the head of a table, its rows, and how many are reproduced, in sentences."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    total: str
+    summary: Sequence[str]
 
 
 class Detailed(NamedTuple):
@@ -235,7 +235,7 @@ def _lacking(error: ImportError) -> UpliftlensError:
     )
 
 
-def report(store: Store, path: Path, where: Sequence[str], metrics: Sequence[str]) -> str:
+def report(store: Store, path: Path, where: Sequence[str], metrics: Sequence[str], ledger: Ledger | None) -> str:
     """Writes the page of ``gathered``; a line that says what was written.
 
     Raises:
@@ -244,7 +244,7 @@ def report(store: Store, path: Path, where: Sequence[str], metrics: Sequence[str
     if path.suffix.lower() not in (".html", ".htm"):
         raise UpliftlensError(f"{path}: a report is written as HTML: name the file like report.html")
     _library()  # before the work: it may not be installed
-    content = gathered(store, where, metrics)
+    content = gathered(store, where, metrics, ledger)
     page = html(content).encode()
     try:
         with whole(path.expanduser()) as part:

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.metrics.registry import choose
@@ -17,8 +18,7 @@ from upliftlens.benchmarks.runs.store import Store
 from upliftlens.causal.errors import UpliftlensError
 
 PANELS = 12  # charts of overlap, at most
-COMMITTED = Path(__file__).resolve().parents[3] / "results" / "robustness.json"
-"""The committed table of a checkout; a wheel has none."""
+COMMITTED = files("upliftlens.results") / "robustness.json"
 
 
 class Panel(NamedTuple):
@@ -101,8 +101,8 @@ def _logged(diagnostics: Mapping[str, Any]) -> str:
     )
 
 
-def committed_robustness(path: Path = COMMITTED) -> Chart | None:
-    """The chart of the committed table robustness; None where there is no such file."""
+def committed_robustness(path: Traversable = COMMITTED) -> Chart | None:
+    """The chart of the committed table robustness; None where it can't be read."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         cells = json.loads(path.read_text(encoding="utf-8"))
         return robustness([cell for cell in cells if "/" not in cell["column"] and " vs " not in cell["column"]])
