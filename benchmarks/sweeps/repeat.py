@@ -10,6 +10,7 @@ from upliftlens.benchmarks.config.overrides import choices_of
 from upliftlens.benchmarks.config.plugins import names
 from upliftlens.benchmarks.runs.compatible import names_of, unread
 from upliftlens.benchmarks.runs.records import Record, stored_otherwise
+from upliftlens.causal.errors import UpliftlensError
 
 _CHOSEN = ("split", "loss", "objective", "propensity")
 """Groups of which the data or the model may state a choice: a command names its own where it is another one."""
@@ -56,9 +57,20 @@ def words_of(record: Record) -> list[str]:
     return words + _without(values, unread(values) if solver else ())
 
 
-@cache
 def _composed(words: tuple[str, ...]) -> Mapping[str, Any]:
-    return configured(words).content
+    content = _composed_once(words)
+    if isinstance(content, UpliftlensError):
+        raise content
+    return content
+
+
+@cache
+def _composed_once(words: tuple[str, ...]) -> Mapping[str, Any] | UpliftlensError:
+    """An error is kept, too: composing takes a third of a second, and thousands of runs may choose what is gone."""
+    try:
+        return configured(words).content
+    except UpliftlensError as error:
+        return error
 
 
 def _without(words: Iterable[str], options: Iterable[str]) -> list[str]:
