@@ -16,6 +16,7 @@ RUNS = {
     "other options": ["model=mf", "model.dim=4", "train.lr=0.02", "seed=3"],
     "a propensity and its option": ["model=mf", "objective=ips", "propensity=popularity", "propensity.power=0.5"],
     "a solver, which reads no loss": ["model=ials", "model.dim=4", "split=leave_last"],
+    "a solver in a sweep over losses": ["model=popularity", "loss=logistic", "train.l2=2"],
     "a list": ["model=popularity", "metrics.names=[recall@5,ndcg@5]"],
     "a fold": ["model=popularity", "split.fold=2"],
 }
@@ -28,7 +29,7 @@ def store(tmp_path_factory):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_command_of_a_run_finds_it(name, store, capsys):
-    assert call("run", store, *RUNS[name]) == 0
+    assert call("sweep", store, *RUNS[name]) == 0
     record = list_records(Store(store)).records[-1]
     (command,) = repeating([record])
     verb, *words = shlex.split(command)[1:]
