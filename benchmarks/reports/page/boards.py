@@ -75,7 +75,9 @@ def _board(store: Store, title: str, every: Sequence[Record], metrics: Sequence[
     methods, single = (sorted_rows(sheet, led_by or None, None) for sheet in (methods, single))
     remarks += of_worlds(records, methods.metrics)
     remarks += [f"{doubt}." for name in methods.metrics for doubt in doubts(methods, name)]
-    return Board(title, tuple(records), methods, single, led_by, (*remarks, *of_intervals(records, True)))
+    return Board(
+        title, tuple(records), methods, single, led_by, (*remarks, *of_intervals(records, over, methods.metrics))
+    )
 
 
 def _leading(sheet: Sheet) -> str:

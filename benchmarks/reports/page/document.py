@@ -21,7 +21,7 @@ from upliftlens.benchmarks.reports.selection import SHOWN, text
 from upliftlens.benchmarks.reports.sheet import Row, Sheet, shown, shown_of
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, list_records
-from upliftlens.benchmarks.sweeps.repeat import repeating
+from upliftlens.benchmarks.sweeps.repeat import commands
 from upliftlens.benchmarks.system.atomic import whole
 from upliftlens.causal.errors import UpliftlensError
 
@@ -151,14 +151,14 @@ def _of_split(record: Record) -> str:
 
 
 def _detailed(row: Row, answered: tuple[Answered, ...]) -> Detailed:
-    commands, without = [], ""
+    repeated, without = [], ""
     try:
-        commands = repeating(row.runs)
-        if (more := len(commands) - COMMANDS) > 0:
+        repeated = commands(row.runs)
+        if (more := len(repeated) - COMMANDS) > 0:
             without = f"{more} more such commands, of the other runs."
     except UpliftlensError as error:
         without = f"No command: what it chose is not there ({error})."
-    return Detailed(row, tuple(commands[:COMMANDS]), without, answered)
+    return Detailed(row, tuple(repeated[:COMMANDS]), without, answered)
 
 
 def _filters(records: Sequence[Record]) -> dict[str, list[str]]:
