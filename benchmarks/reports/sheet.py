@@ -236,12 +236,9 @@ def render(sheet: Sheet, form: Format) -> str | Table:
             return as_csv([*sheet.columns, *parts], [_values(sheet, row) for row in sheet.rows])
         case "md":
             return markdown(head, lines)
-        case "latex":
-            return latex(head, lines, len(sheet.metrics))
-        case "html":
-            return html(head, lines, len(sheet.metrics))
-        case "table":
-            return terminal(head, lines, len(sheet.metrics))
+        case "latex" | "html" | "table":
+            drawn: Mapping[str, Callable[..., str | Table]] = {"latex": latex, "html": html, "table": terminal}
+            return drawn[form](head, lines, len(sheet.metrics))
 
 
 def shown(value: float) -> str:
