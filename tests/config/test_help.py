@@ -14,6 +14,7 @@ HELP = {  # what each verb takes, written down a second time: an option that is 
     "results": "--sort --top --store --cache --where --format --metrics --over",
     "benchmark": "budget= seeds= metric= baseline= margin= space format=",
     "compare": "--store --cache --metric --where --format --baseline --margin METHOD",
+    "report": "--store --cache --where --metrics --out",
     "ledger": "--source --format --check",
     "table": "--store --cache --format --run --out --trace --from --check --complete name KEY=VALUE",
     "effects": "--format --plot OPTION=VALUE",
