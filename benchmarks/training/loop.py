@@ -118,5 +118,5 @@ def _require_finite(line: Epoch, method: Method) -> None:
         return
     fix = "Lower train.lr, raise train.l2"
     if method.layout == "full":  # a solver reads neither
-        fix = "Raise the model's own penalty, where it has one (e.g. model.l2)"
+        fix = "Raise the model's own penalty or lower its rate, where it has them (e.g. model.l2, model.lr)"
     raise Diverged(f"training diverged: {line}. {fix}, or check the data's values")

@@ -115,11 +115,11 @@ def _build(dim: int, with_implicit: bool) -> Method:
             state, squares = carry
             before = jnp.zeros(dim)  # Σ y_j before the user's rows
             if with_implicit:
-                before = over_rows(
-                    user,
-                    lambda total, rows, theirs: total + (theirs * first[rows]) @ state.implicit[item[rows]],
-                    before,
-                )
+
+                def summed(total: Array, rows: Array, theirs: Array) -> Array:
+                    return total + jnp.sum((theirs * first[rows])[:, None] * state.implicit[item[rows]], axis=0)
+
+                before = over_rows(user, summed, before)
 
             def rate(now: _Passed, row: tuple[Array, ...]) -> tuple[_Passed, tuple[Array, Array]]:
                 q, b, value, weight = row

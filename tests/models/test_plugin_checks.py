@@ -65,7 +65,7 @@ def options_with(field, kind):
         (Solver("x", NoOptions, 3), r"method must be callable as method\(options\), got 3"),
         (Solver("x", NoOptions, lambda: None), "method is called with"),
         (Solver("x", NoOptions, lambda options: None, memory=lambda n: 0), "memory is called with"),
-        (Solver("x", NoOptions, lambda options: None, needs="truths"), "needs must be one of log, recommendations"),
+        (Solver("x", NoOptions, lambda options: None, needs="truths"), "needs must be one of log, ratings, rec"),
     ],
 )
 def test_a_record_that_is_no_model(wrong, expected):
