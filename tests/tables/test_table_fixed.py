@@ -6,6 +6,7 @@ from test_tables import WORLD, options, where
 
 from upliftlens.benchmarks.runs.store import existing_store, readable_records
 from upliftlens.benchmarks.tables import table as tables
+from upliftlens.benchmarks.tables.cells import following
 from upliftlens.benchmarks.tables.kinds import fixed
 from upliftlens.benchmarks.tables.kinds.fixed import fixed_cells
 from upliftlens.benchmarks.tables.run import Runs
@@ -39,6 +40,7 @@ def test_a_cell_is_the_mean_over_divisions_of_the_means_over_folds(tmp_path):
         half = 4.302653 * np.std(means, ddof=1) / np.sqrt(3)  # Student's t of 2 degrees of freedom
         assert (cell.value, cell.hi - cell.value) == pytest.approx((np.mean(means), half), rel=1e-5)
         assert cell.value - cell.lo == pytest.approx(half, rel=1e-5) and half > 0
+        assert following(cell) == pytest.approx(cell.value) and [run.key for run in cell.runs] == list(cell.keys)
     assert [cell.verdict for cell in cells] == ["reproduced", "", "differs", ""]
 
 
@@ -63,10 +65,18 @@ def test_the_interval_holds_the_mean_over_all_divisions_in_95_of_100_tables(monk
 
     monkeypatch.setattr(fixed, "planned", lambda *words: None)
     monkeypatch.setattr(fixed, "runs_of", drawn)
+    monkeypatch.setattr(fixed, "measured", lambda *words: None)
+    monkeypatch.setattr(fixed, "of_runs", lambda cell, *words: cell)  # the intervals alone are looked at
     cells = [fixed_cells(content, where(tmp_path))[0] for _ in range(1000)]
     # 1,000 tables: the standard error of the share is 0.7 %.
     assert np.mean([cell.lo <= 0 <= cell.hi for cell in cells]) == pytest.approx(0.95, abs=0.02)
     assert np.median([cell.hi - cell.lo for cell in cells]) < 0.6
+
+
+def test_the_estimate_counts_the_runs_that_there_will_be(tmp_path):
+    for job in fixed.jobs(options(SMALL), where(tmp_path)):
+        (plans,) = job.plans(job.choose(None))
+        assert (job.n_trials, job.n_plans) == (0, len(plans)) == (0, 6)
 
 
 def test_every_row_of_surprise_has_both_published_numbers():
