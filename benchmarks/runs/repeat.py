@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from upliftlens.benchmarks.config.choices import packaged
+from upliftlens.benchmarks.config.choices import NEEDED, packaged
 from upliftlens.benchmarks.config.chosen import chosen, in_python
 from upliftlens.benchmarks.config.compose import composed, prepare_overrides
 from upliftlens.benchmarks.config.overrides import FILES, choices_of, text
@@ -27,8 +27,11 @@ def repeating(config: Mapping[str, Any]) -> list[str]:
     Where it is stored and how it is shown are not among them. Files below the current folder are named from there.
 
     Raises:
-        UpliftlensError: for a model of a Python session, or choices that are no longer there.
+        UpliftlensError: for a model of a Python session, choices that are no longer there, or a configuration that
+            lacks a group.
     """
+    if lacking := [name for name in NEEDED if name not in config]:
+        raise UpliftlensError(f"the record states no {', '.join(lacking)}")
     model, data = config["model"], config["data"]
     if in_python(str(model["name"])):
         raise UpliftlensError(f"model={model['name']} is a class of a Python session: no command repeats it")

@@ -74,7 +74,7 @@ def test_each_protocol_has_its_own_ranking(page):
     [
         "10 finished, 1 failed, 0 running",
         "2 trials of searches are not shown",
-        "upliftlens sweep data=synthetic model=mf data.n_items=30",
+        "upliftlens sweep data=synthetic model=mf",
         "seed=0,1",
         "Seeds. 2 runs: seed 0, 1, fold 0.",
         "2 trials of searches in the store, each scored on validation rows by rmse",

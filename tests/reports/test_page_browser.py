@@ -7,6 +7,7 @@ import pytest
 from devtools import BROWSER, visited
 from stored import record
 
+from upliftlens.benchmarks.config.compose import configured
 from upliftlens.benchmarks.reports.page.document import gathered, html
 from upliftlens.benchmarks.runs.records import Summary
 from upliftlens.benchmarks.runs.store import Store, save_run
@@ -41,7 +42,6 @@ answer.command = table.querySelector("tbody:not([hidden]) .command code").textCo
 answer.wider = document.documentElement.scrollWidth - innerWidth;
 return answer;
 """
-DATA = {"name": "synthetic", "format": "synthetic"}
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed here")
 
@@ -54,8 +54,10 @@ def page(tmp_path_factory):
     for number, rmse in enumerate((0.95, 0.91, 1.02, 0.93, 0.9)):
         metrics = {"rmse": Summary(rmse, rmse - 0.01, rmse + 0.01, 9), "ndcg@10": Summary(1 - rmse, 0.0, 0.2, 9)}
         run = record(f"{number:016x}", train_lr=0.001 * (number + 1), epochs=epochs, metrics=metrics)
-        run = replace(run, data={"name": "synthetic", "fingerprint": "d"}, config={**run.config, "data": DATA})
-        run = replace(run, diagnostics={"monitor": "rmse"}) if number < 3 else replace(run, model="ease")
+        model = "mf" if number < 3 else "ease"
+        config = configured([f"model={model}", f"train.lr={0.001 * (number + 1)}"]).content
+        run = replace(run, model=model, config=config, loss="squared" if model == "mf" else None)
+        run = replace(run, diagnostics={"monitor": "rmse"})
         save_run(Store(folder / "runs"), run, {})
     (folder / "page.html").write_text(html(gathered(Store(folder / "runs"), [], [])))
     return folder / "page.html"

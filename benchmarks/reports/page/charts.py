@@ -206,7 +206,8 @@ def robustness(cells: Sequence[Mapping[str, Any]]) -> Chart:
         ends = {name: cell[name] for name in ("value", "lo", "hi")}
         values.append({"knob": knob, "wrong": float(wrong), "estimator": cell["column"], **ends})
     knobs, names = (list(dict.fromkeys(value[part] for value in values)) for part in ("knob", "estimator"))
-    colour, x = _scale("estimator", names, _PALETTE), {"field": "wrong", "type": "quantitative", "title": "how wrong"}
+    colour = _scale("estimator", names, _PALETTE) | {"legend": {"symbolType": "stroke"}}
+    x = {"field": "wrong", "type": "quantitative", "title": "how wrong"}
     knob = {"name": "knob", "value": knobs[0], "bind": {"input": "select", "options": knobs, "name": "what is wrong: "}}
     shown: dict[str, Any] = {
         "params": [knob],
