@@ -60,3 +60,5 @@ def test_what_is_not_there_any_more_has_no_command(store):
     record = list_records(Store(store)).records[0]
     with pytest.raises(UpliftlensError, match="gone"):
         repeating({**record.config, "model": {"name": "gone"}})
+    with pytest.raises(UpliftlensError, match="the record states no objective"):
+        repeating({name: part for name, part in record.config.items() if name != "objective"})
