@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_format(parser, None)
     parser.add_argument("--run", action="store_true", help="start, also if it takes more than a minute")
+    parser.add_argument("--estimate", action="store_true", help="say what is missing and how long it takes, and end")
     parser.add_argument("--out", metavar="FOLDER", help="write NAME.json, NAME.md and NAME.records.jsonl there")
     trace = "the runs behind a cell, each with the command that repeats it"
     parser.add_argument("--trace", nargs=2, metavar=("ROW", "COLUMN"), help=trace)
@@ -53,6 +54,9 @@ def run(flags: argparse.Namespace) -> int:
         if flags.trace is None or flags.options or flags.out:
             raise UpliftlensError("--from FOLDER goes with --trace ROW COLUMN alone: committed files are not computed")
         return _traced(tables.trace(flags.name, *flags.trace, committed=flags.committed), flags)
+    if flags.estimate:
+        print(tables.estimate(flags.name, *flags.options).text)
+        return 0
     if not flags.run:
         estimate = tables.estimate(flags.name, *flags.options)
         if estimate.missing:
