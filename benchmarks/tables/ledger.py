@@ -86,10 +86,10 @@ def summary(lines: Sequence[Line]) -> list[str]:
     counts = Counter(line.verdict for line in lines)
     targets = sum(n for word, n in counts.items() if word not in (NOT_RUN, NOT_COMPARABLE))
     words = [f"{counts[word]} {word}" for word in (*MEANINGS, NOT_RUN) if counts[word]]
-    sources = {line.part.source for line in lines}
+    n_sources = len({line.part.source for line in lines})
+    of = f"{n_sources} source{'s' * (n_sources > 1)}"
     return [
-        f"{counts['reproduced']} of {targets} reproduced. {len(lines)} published numbers of {len(sources)} sources: "
-        f"{', '.join(words)}.",
+        f"{counts['reproduced']} of {targets} reproduced. {len(lines)} published numbers of {of}: {', '.join(words)}.",
         *(f"{word}: {meaning}." for word, meaning in MEANINGS.items() if counts[word]),
         "Protocols, how each number was read, and what was tried where it is not reproduced: paper/published.yaml.",
     ]

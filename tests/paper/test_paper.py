@@ -13,6 +13,7 @@ from upliftlens.paper import build
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "paper/main.typ").read_text()
 ALLOWED = {
+    "1/p",
     "ML-100K",
     "95 %",
     ".05",
@@ -25,7 +26,7 @@ def prose():
     """The text without what is computed, set or shown as code."""
     text = re.sub(r"^#(import|set|show|let).*$", "", TEXT, flags=re.MULTILINE)
     text = re.sub(r"#figure\(.*?^\)$|#figure\(image.*?\)\]?\)$", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"`[^`]*`", "", text)
+    text = re.sub(r"`[^`]*`", "", text.partition("= References")[0])
     return re.sub(r"#[a-z.-]+\([^()]*(\([^()]*\))*[^()]*\)|#[a-z.]+\.[a-z]+", "", text)
 
 
