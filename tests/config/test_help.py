@@ -16,7 +16,7 @@ HELP = {  # what each verb takes, written down a second time: an option that is 
     "compare": "--store --cache --metric --where --format --baseline --margin METHOD",
     "report": "--store --cache --where --metrics --out",
     "ledger": "--source --format --check",
-    "table": "--store --cache --format --run --out --trace --from --check --complete name KEY=VALUE",
+    "table": "--store --cache --format --run --estimate --out --trace --from --check --complete name KEY=VALUE",
     "effects": "--format --plot OPTION=VALUE",
     "plot": "--store --cache --out --where --x --y kind METHOD",
     "recommend": "--store --cache --user --history -k --format --out run",

@@ -77,7 +77,7 @@ def test_an_installed_table_is_computed_and_listed(install, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "**Tiny (number=0.25)**" in shown and "0.250 [0.000, 1.000]" in shown and "- 1 cell" in shown
     assert main(["list"]) == 0
-    assert "robustness, same-method, schnabel-1, schnabel-2, tiny" in capsys.readouterr().out
+    assert "robustness, same-method, schnabel-1, schnabel-2, surprise-ml-100k, tiny" in capsys.readouterr().out
     assert _plugins().finding == "tables: tiny"
 
 

@@ -100,10 +100,18 @@ def test_a_trial_that_fails_in_a_part_counts_and_cannot_win_and_is_told_when_it_
 
     space = {"train.l2": {"choices": [1, 2, 3]}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searches, "run_many", run_many)
         patch.setattr(searches, "record_of", record_of)
         trials, best = searches.search(
-            planned, {"train": {"l2": 0}}, space, rule, 4, 0, log.append, [["a"], ["b"]], scored=lambda at: ("rmse", at)
+            planned,
+            {"train": {"l2": 0}},
+            space,
+            rule,
+            4,
+            0,
+            log.append,
+            [["a"], ["b"]],
+            scored=lambda at: ("rmse", at),
+            runs=run_many,
         )
     assert groups == [6] and best == 2
     assert [(trial.changes, len(trial.records)) for trial in trials] == [
@@ -127,10 +135,10 @@ def judged(results, patch, rule=grid, budget=0):
         return results[plan]
 
     said = []
-    patch.setattr(searches, "run_many", lambda plans, watched: [None] * len(plans))
     patch.setattr(searches, "record_of", record_of)
     space, config = {"train.l2": {"choices": list(results)}}, {"train": {"l2": 0}}
-    best = searches.search(planned, config, space, rule, budget, 0, said.append, [[]], scored=lambda at: at)
+    none = lambda plans, watched: [None] * len(plans)  # noqa: E731
+    best = searches.search(planned, config, space, rule, budget, 0, said.append, [[]], scored=lambda at: at, runs=none)
     return best.best, said
 
 

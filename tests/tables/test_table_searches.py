@@ -13,7 +13,7 @@ from upliftlens.benchmarks.reports.comparison import bounds
 from upliftlens.benchmarks.runs.store import Store, load_record
 from upliftlens.benchmarks.tables.kinds.tuned import remarks, tuned_cells
 from upliftlens.benchmarks.tables.run import Runs, over_searches
-from upliftlens.causal.intervals import Resampling, Statistic
+from upliftlens.causal.intervals import Resampling, Statistic, Summary
 
 
 def test_several_searches_are_a_source_of_spread(tmp_path):
@@ -59,7 +59,7 @@ def test_the_spread_of_searches_widens_an_interval():
     def run(search, seed):
         values = 0.3 * search + 0.001 * seed + 0.001 * rng.normal(size=50)
         statistic = Statistic(np.arange(50), np.stack([values, np.ones(50)], axis=1), metric.reduce)
-        return Evaluation(np.arange(50), {"recall@5": statistic}, {}, {}, {})
+        return Evaluation(np.arange(50), {"recall@5": statistic}, {"recall@5": Summary(0.0, 0.0, 0.0, 50)}, {}, {})
 
     resampling = Resampling(0.95, 400, 0)
     by_search = [
