@@ -6,6 +6,7 @@ Needs the extra ``paper`` (typst). The same tables give the same bytes: no date,
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 FORMATS = (".svg", ".png")
+CHECKSUMS = "checksums.txt"
 
 Cells = Mapping[tuple[str, str], Mapping[str, object]]
 
@@ -40,6 +42,9 @@ def main() -> int:
         for path in build(FOLDER):
             print(path.relative_to(ROOT))
         return 0
+    if changed := _changed((FOLDER / CHECKSUMS).read_text()):
+        print("\n".join(changed), file=sys.stderr)
+        return 1
     with tempfile.TemporaryDirectory() as folder:
         stale = [
             path.relative_to(folder)
@@ -64,7 +69,31 @@ def build(folder: Path) -> list[Path]:
         for form in FORMATS:
             save(drawn, path := folder / "figures" / f"{name}{form}")
             written.append(path)
-    return [*written, _compiled(folder / "main.pdf")]
+    sums = folder / CHECKSUMS
+    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in _digests().items()))
+    return [*written, _compiled(folder / "main.pdf"), sums]
+
+
+def _digests() -> dict[str, str]:
+    """The sha256 of each file that the paper is made of: the committed tables, the published numbers, the text."""
+    made_of = [*sorted((ROOT / "results").glob("*.*")), *sorted(FOLDER.glob("*.typ")), FOLDER / "published.yaml"]
+    return {
+        str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in made_of
+        if path.suffix in (".json", ".md", ".jsonl", ".typ", ".yaml") and path.name != "README.md"
+    }
+
+
+def _changed(written: str) -> list[str]:
+    """A sentence for each file that is not the one that the committed paper was made of."""
+    before = {name: digest for digest, name in (line.split() for line in written.splitlines())}
+    now = _digests()
+    return [
+        f"{name} is {'missing' if name not in now else 'new' if name not in before else 'changed'} since the paper was "
+        "made: `upliftlens table --check` and `upliftlens ledger --check` say where; if that is meant, run `make paper`"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _compiled(path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 
+from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.options import Above, Distinct
@@ -110,7 +111,12 @@ def read(text: str) -> Numbers:
             not cited, or a number that stands twice.
     """
     with located("paper/published.yaml"):
-        content = yaml.safe_load(text)
+        try:
+            content = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UpliftlensError(f"it is no YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(content, Mapping):
+            raise UpliftlensError("it is empty, or no mapping: state sources and parts")
         if set(content) != {"sources", "parts"}:
             raise UpliftlensError(f"it holds {', '.join(map(str, content))}: state sources and parts")
         parts = []
@@ -123,6 +129,14 @@ def read(text: str) -> Numbers:
                 for row, columns in part.numbers.items():
                     for column in columns:
                         part.at(row, column)
+                there = {column for columns in part.numbers.values() for column in columns}
+                for column in (column for beside in part.beside for column in beside.columns.values()):
+                    if column not in there:
+                        raise unknown("column of its numbers", column, there)
+                tables = (part.table, *(beside.table for beside in part.beside))
+                for table in filter(None, tables):
+                    if table not in packaged("table"):
+                        raise unknown("table", table, packaged("table"))
                 parts.append(part)
         seen: set[tuple[str | None, str, str]] = set()
         for part in parts:
@@ -140,7 +154,10 @@ def published() -> Numbers:
     Raises:
         UpliftlensError: as ``read``.
     """
-    return read((files("upliftlens.paper") / "published.yaml").read_text())
+    try:
+        return read((files("upliftlens.paper") / "published.yaml").read_text())
+    except UnicodeDecodeError as error:
+        raise UpliftlensError(f"paper/published.yaml: it is no text in UTF-8 ({error.reason})") from None
 
 
 def published_of(table: str, numbers: Numbers | None = None) -> dict[str, dict[str, dict[str, Any]]]:

@@ -122,7 +122,12 @@ def definition(name: str) -> dict[str, Any]:
     """
     defined = _defined()
     if name in packaged("table"):
-        content = yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text())
+        try:
+            content = yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text())
+        except yaml.YAMLError as error:
+            raise UpliftlensError(f"configs/table/{name}.yaml is no YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(content, Mapping):
+            raise UpliftlensError(f"configs/table/{name}.yaml is empty, or no mapping: state kind and title")
         return {**content, "published": published_of(name)}
     if name not in defined:
         raise unknown("table", name, names())

@@ -12,14 +12,7 @@ from upliftlens.paper import build
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "paper/main.typ").read_text()
-ALLOWED = {
-    "1/p",
-    "ML-100K",
-    "95 %",
-    ".05",
-    "@5",
-    "@10",
-}  # the level of intervals and tests, names of data and metrics and data
+ALLOWED = ("1/p", "ML-100K", "95 %", ".05", "@5", "@10")  # the level of intervals and tests, names of data and metrics
 
 
 def prose():
@@ -66,6 +59,25 @@ def test_figures_are_of_the_tables_and_the_same_twice(tmp_path, monkeypatch):
 def test_the_paper_is_that_of_the_tables(tmp_path, monkeypatch):
     pytest.importorskip("typst", reason="the extra paper is not installed: `make paper-check` checks it")
     assert build._compiled(tmp_path / "main.pdf").read_bytes() == (ROOT / "paper/main.pdf").read_bytes()
+
+
+def test_any_file_that_was_changed_removed_or_added_is_named(tmp_path, monkeypatch):
+    for name in ("paper", "results"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    monkeypatch.setattr(build, "FOLDER", tmp_path / "paper")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    written = (ROOT / "paper/checksums.txt").read_text()
+    assert build._changed(written) == []
+    coat = tmp_path / "results/same-method.json"
+    coat.write_text(coat.read_text().replace("1", "2", 1))
+    (tmp_path / "results/schnabel-2.records.jsonl").unlink()
+    (tmp_path / "results/more.json").write_text("[]")
+    said = build._changed(written)
+    assert [line.split(" since")[0] for line in said] == [
+        "results/more.json is new",
+        "results/same-method.json is changed",
+        "results/schnabel-2.records.jsonl is missing",
+    ]
 
 
 def test_a_missing_cell_is_named(tmp_path, monkeypatch):

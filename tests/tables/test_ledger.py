@@ -17,7 +17,7 @@ from upliftlens.causal.errors import UpliftlensError
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "paper/published.yaml").read_text()
 PART = {
-    "source": "s", "part": "Table 1", "read": "in the paper", "protocol": "p", "table": "t", "better": "lower",
+    "source": "s", "part": "Table 1", "read": "in the paper", "protocol": "p", "table": "schnabel-2", "better": "lower",
     "tolerance": {"mse": 0.1}, "tolerance_why": "w", "numbers": {"mf": {"mse": 1.0}},
 }  # fmt: skip
 
@@ -57,6 +57,12 @@ def test_it_prints_each_number_on_a_line_and_counts_what_an_independent_reading_
     summed = next(line for line in printed if " published numbers of " in line)
     assert summed.startswith(f"{counts['reproduced']} of ") and f"{total} published numbers of" in summed
     assert f"{counts['compatible']} compatible" in summed
+
+
+@pytest.mark.parametrize("text", ["a:\tb: [", "", "- 1", "sources: {}"])
+def test_a_file_that_is_not_of_this_form_is_refused(text):
+    with pytest.raises(UpliftlensError, match=r"^paper/published\.yaml"):
+        read(text)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,12 @@ def test_a_verdict_is_the_mirror_of_the_negated_metric(value, tolerance, lo, wid
         ({"numbers": {"mf": {"mse": 1.0, "mae": 2.0}}}, "tolerance lacks the column mae"),
         ({"numbers": {"mf": {"mse": "high"}}}, "numbers.mf.mse must be a number"),
         ({"better": "more"}, "better"),
-        ({"beside": [{"table": "t", "columns": {"mse": "mse"}}]}, "mf, mse of the table t stands twice"),
+        ({"table": "schnabel-3"}, "unknown table 'schnabel-3'"),
+        ({"beside": [{"table": "coat", "columns": {"mse": "mze"}}]}, "unknown column of its numbers 'mze'"),
+        (
+            {"beside": [{"table": "schnabel-2", "columns": {"mse": "mse"}}]},
+            "mf, mse of the table schnabel-2 stands twice",
+        ),
     ],
 )
 def test_a_faulty_entry_is_refused_by_name(changes, told):
@@ -111,14 +122,18 @@ def test_a_faulty_entry_is_refused_by_name(changes, told):
 
 
 def test_a_number_without_its_cell_is_refused():
-    with pytest.raises(UpliftlensError, match=r"\(s, Table 1\): results/t.json lacks the cell mf, mse"):
+    with pytest.raises(UpliftlensError, match=r"\(s, Table 1\): results/schnabel-2.json lacks the cell mf, mse"):
         ledger(numbers(), ours=lambda table: {})
 
 
 def test_a_number_stands_beside_other_columns_too():
-    stated = numbers(beside=[{"table": "other", "columns": {"labels/mse": "mse"}}])
-    (shown,) = published_of("other", stated)["mf"].items()
-    assert shown[0] == "labels/mse" and shown[1]["value"] == 1.0 and published_of("t", stated)["mf"]["mse"] == shown[1]
+    stated = numbers(beside=[{"table": "coat", "columns": {"labels/mse": "mse"}}])
+    (shown,) = published_of("coat", stated)["mf"].items()
+    assert (
+        shown[0] == "labels/mse"
+        and shown[1]["value"] == 1.0
+        and published_of("schnabel-2", stated)["mf"]["mse"] == shown[1]
+    )
     (line,) = ledger(stated, ours=lambda table: {("mf", "mse"): (1.0, 0.9, 1.1)})
     assert line.verdict == "reproduced", "one number, one line"
 

@@ -5,10 +5,12 @@ import io
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.reports.render import FORMATS
 from upliftlens.benchmarks.tables.cells import Cell
 from upliftlens.benchmarks.tables.table import Table
@@ -95,3 +97,14 @@ def test_latex_compiles(tmp_path):
     options = [] if ENGINE == "tectonic" else ["-interaction=nonstopmode", "-halt-on-error"]
     subprocess.run([ENGINE, *options, "t.tex"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
     assert (tmp_path / "t.pdf").stat().st_size > 0
+
+
+@pytest.mark.parametrize("change", [lambda lines: lines.pop(2), lambda lines: lines.insert(1, lines.pop(2))])
+def test_a_line_of_cells_that_is_gone_or_elsewhere_is_named(change, tmp_path, capsys):
+    for path in (Path(__file__).parents[2] / "results").glob("schnabel-2.*"):
+        shutil.copy(path, tmp_path)
+    lines = (tmp_path / "schnabel-2.json").read_text().splitlines()
+    change(lines)
+    (tmp_path / "schnabel-2.json").write_text("\n".join(lines))
+    assert main(["table", "schnabel-2", "--check", str(tmp_path)]) == 1
+    assert "of schnabel-2.md, row " in capsys.readouterr().out

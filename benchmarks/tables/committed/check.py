@@ -160,8 +160,8 @@ def _of_text(name: str, committed: Committed, overrides: Sequence[str]) -> Itera
     place, first = f"line {number + 1} of {name}.md", (stands, gives)
     parts: tuple[list[Any], list[Any]] = stands.split(" | "), gives.split(" | ")
     if gives.startswith("| ") and len(parts[0]) == len(parts[1]):
-        column = next(n for n, pair in enumerate(zip(*parts)) if pair[0] != pair[1])
-        head = next(line for line in reversed(lines[:number]) if line.startswith("|  |")).split(" | ")
+        column = next((n for n, pair in enumerate(zip(*parts)) if pair[0] != pair[1]), 0)
+        head = next((line for line in reversed(lines[: number + 1]) if line.startswith("|  |")), gives).split(" | ")
         place += f", row {parts[1][0].strip('| ')}" + f", column {head[column].strip('| ')}" * bool(column)
         first = parts[0][column].strip("| "), parts[1][column].strip("| ")
     yield f"{place}: it says '{first[0]}', and the cells give '{first[1]}'"
