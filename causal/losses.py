@@ -8,6 +8,9 @@ import jax.numpy as jnp
 
 from upliftlens.causal.interactions import Array
 
+Link = Literal["rating", "probability", "rank"]
+"""What ``predict`` returns: a value on the data's scale, P(positive), or a score that only orders."""
+
 
 class Loss(NamedTuple):
     """A per-pair loss.
@@ -20,7 +23,7 @@ class Loss(NamedTuple):
     name: str
     error: Callable[[Array, Array], Array]
     predict: Callable[[Array], Array]
-    link: Literal["rating", "probability", "rank"]
+    link: Link
     pairwise: bool = False
     version: int = 1
 

@@ -29,7 +29,7 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from upliftlens.causal.intervals import percentile
 
@@ -117,7 +117,7 @@ def bounds(pooled: Pooled, level: float) -> tuple[float, float]:
     low, high = percentile(pooled.users, level)
     if not pooled.spreads:
         return pooled.mean + low, pooled.mean + high
-    runs = [float(stats.t.isf((1 - level) / 2, freedom)) * error for error, freedom in pooled.spreads]
+    runs = [float(-special.stdtrit(freedom, (1 - level) / 2)) * error for error, freedom in pooled.spreads]
     return pooled.mean - math.hypot(low, *runs), pooled.mean + math.hypot(high, *runs)
 
 
@@ -129,7 +129,7 @@ def half_widths(pooled: Pooled) -> np.ndarray:
     """
     apart = np.sort(np.abs(pooled.users[np.isfinite(pooled.users)]))[::-1]
     chance = np.arange(1, len(apart) + 1) / (len(apart) + 1)
-    return reduce(np.hypot, (stats.t.isf(chance / 2, freedom) * error for error, freedom in pooled.spreads), apart)
+    return reduce(np.hypot, (-special.stdtrit(freedom, chance / 2) * error for error, freedom in pooled.spreads), apart)
 
 
 def difference_of(pooled: Pooled, n: int, level: float) -> Difference:

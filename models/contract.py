@@ -12,6 +12,7 @@ import jax
 from flax import nnx
 
 from upliftlens.causal.interactions import Interactions
+from upliftlens.causal.losses import Link as Link
 from upliftlens.causal.options import Traced as Traced  # what a plugin needs comes from one module
 from upliftlens.models.query import Query as Query
 from upliftlens.models.query import Reach
@@ -69,9 +70,6 @@ Layout = Literal["pairs", "triples", "tiles", "full"]
 ``tiles``    a block of users × all items, values and mask as dense arrays
 ``full``     nothing: one step per epoch, the method reads ``data``
 """
-
-Link = Literal["rating", "probability", "rank"]
-"""What ``predict`` returns: a value on the data's scale, P(positive), or a score that only orders."""
 
 
 class Method(NamedTuple):

@@ -35,6 +35,9 @@ VERBS = {
     "doctor": "versions, devices, folders, W&B login",
 }
 
+_LIGHT = ("results", "compare", "ledger", "report", "data", "list", "doctor")
+"""Verbs that train and score nothing: they load what they need as they go."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; returns the exit code.
@@ -89,10 +92,21 @@ def _dispatch(verb: str, words: list[str]) -> int:
         raise unknown("verb", verb, VERBS)
     module = import_module(f"upliftlens.benchmarks.cli.verbs.{verb}")
     if not hasattr(module, "add_arguments"):  # it takes Hydra's overrides
+        _load(verb)
         return int(module.run(words))
     parser = parser_of(verb)
     flags = parser.parse_args(words) if verb == "data" else parser.parse_intermixed_args(words)
+    _load(verb)
     return int(module.run(flags))
+
+
+def _load(verb: str) -> None:
+    """Imports what trains and scores, with a line for who waits, before a verb that can't do without."""
+    if verb not in _LIGHT:
+        from upliftlens.benchmarks.system.talk import waiting
+
+        with waiting("loading JAX and Flax"):
+            import_module("upliftlens.benchmarks.runs.many")
 
 
 def parser_of(verb: str) -> Parser:

@@ -1,4 +1,7 @@
-"""The plugin that a section of a configuration chooses: installed, from a file, or a model defined in Python."""
+"""The plugin that a section of a configuration chooses: installed, from a file, or a model defined in Python.
+
+What a model must be is imported where one is read, since it takes JAX, which is slow to load.
+"""
 
 import importlib.util
 import sys
@@ -7,14 +10,15 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upliftlens.benchmarks.config.definitions import AsOf
 from upliftlens.benchmarks.config.plugins import GROUPS, Entry, entry, importing, names, points_of
 from upliftlens.benchmarks.config.source_hash import file_hash, source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.models.checks import checked_model
-from upliftlens.models.contract import Backbone, Solver
+
+if TYPE_CHECKING:
+    from upliftlens.models.contract import Backbone, Solver
 
 _PLUGIN = "upliftlens_plugin_"  # begins the name of a module that was read from a model's file
 
@@ -32,6 +36,9 @@ def from_file(path: Path) -> Entry:
 
 @cache
 def _from_file(path: Path, content_hash: str) -> Entry:
+    from upliftlens.models.checks import checked_model
+    from upliftlens.models.contract import Backbone, Solver
+
     module = _load(path)
     if not hasattr(module, "model"):
         defined = [name for name in vars(module) if not name.startswith("_")]
@@ -53,12 +60,15 @@ def _from_file(path: Path, content_hash: str) -> Entry:
 _DEFINED: dict[str, Entry] = {}  # models of this process, by name
 
 
-def define(model: Backbone | Solver, source: Callable[[], str]) -> bool:
+def define(model: "Backbone | Solver", source: Callable[[], str]) -> bool:
     """Takes a model that was defined in Python, with the hash of its code; False if it is an installed one.
 
     Raises:
         UpliftlensError: if it is not sound, or another installed model has its name.
     """
+    from upliftlens.models.checks import checked_model
+    from upliftlens.models.contract import Backbone
+
     checked_model(model, "model")
     if model.name in points_of("models"):
         if entry("models", model.name).value == model:

@@ -12,15 +12,16 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import chdir, contextmanager
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
+from pkgutil import resolve_name
 from types import MappingProxyType, ModuleType, UnionType
 from typing import Any, NamedTuple, get_type_hints
 
 from upliftlens.benchmarks.config.source_hash import source_hash
 from upliftlens.causal.errors import UpliftlensError, unknown
-from upliftlens.models.checks import check_call, check_record, checked_model, checked_objective
+from upliftlens.models.record_checks import check_call, check_record
 
 _CHOSEN = str(Path(__file__).with_name("chosen.py"))
 _MACHINERY = (__file__, _CHOSEN, contextlib.__file__, importlib.__file__, importlib.metadata.__file__)
@@ -32,13 +33,15 @@ class Group(NamedTuple):
     ``config``: the config group that chooses one by its name, or None; ``contract``: dotted paths of the classes that
     its objects may have (by path, since most of them lie in rooms above this one); ``calls``: the functions among an
     object's fields, by the positional arguments that they are called with (None only where the contract allows it);
-    ``check(object, where)`` refuses an object whose other fields are wrong; ``families``: an entry point may name a
-    tuple of objects.
+    ``check``: of the function that refuses an object whose other fields are wrong, as ``check(object, where)``, the
+    path, as "module:function" (what checks models loads JAX); "": they are a record's, whose name may have ``marks``;
+    ``families``: an entry point may name a tuple of objects.
     """
 
     config: str | None
     contract: tuple[str, ...]
-    check: Callable[[Any, str], Any] = check_record
+    check: str = ""
+    marks: str = "_-"
     families: bool = False
     calls: Mapping[str, str] = MappingProxyType({})
 
@@ -47,10 +50,16 @@ _SOURCE = {"load": "options, cache, say", "read": "files, options"}
 
 GROUPS: dict[str, Group] = {
     "models": Group(
-        "model", ("upliftlens.models.contract.Backbone", "upliftlens.models.contract.Solver"), checked_model
+        "model",
+        ("upliftlens.models.contract.Backbone", "upliftlens.models.contract.Solver"),
+        "upliftlens.models.checks:checked_model",
     ),
     "losses": Group("loss", ("upliftlens.causal.losses.Loss",), calls={"error": "score, target", "predict": "score"}),
-    "objectives": Group("objective", ("upliftlens.causal.objectives.objective.Objective",), checked_objective),
+    "objectives": Group(
+        "objective",
+        ("upliftlens.causal.objectives.objective.Objective",),
+        "upliftlens.models.checks:checked_objective",
+    ),
     "propensities": Group(
         "propensity",
         ("upliftlens.benchmarks.propensities.kinds.PropensityKind",),
@@ -66,7 +75,7 @@ GROUPS: dict[str, Group] = {
     "metrics": Group(
         None,
         ("upliftlens.benchmarks.metrics.metric.Metric",),
-        partial(check_record, marks="_-/"),
+        marks="_-/",
         families=True,
         calls={"sums": "evidence, cutoff", "reduce": "totals", "without": "sums"},
     ),
@@ -170,7 +179,10 @@ def opened(group: str, name: str) -> tuple[ModuleType, list[Entry]]:
             classes = [path.rpartition(".")[2] for path in kind.contract]
             expected = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in classes)
             raise UpliftlensError(f"{where} is a {type(plugin).__name__}: it must be {expected}")
-        kind.check(plugin, where)
+        if kind.check:
+            resolve_name(kind.check)(plugin, where)
+        else:
+            check_record(plugin, where, marks=kind.marks)
         hints = get_type_hints(type(plugin))
         for function, arguments in kind.calls.items():
             call = getattr(plugin, function)

@@ -17,8 +17,8 @@ from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.causal.effects.outcome_means import outcome_means
 from upliftlens.causal.effects.treatment import treatment_propensity, without_overlap
 from upliftlens.causal.interactions import Interactions
+from upliftlens.causal.losses import Link
 from upliftlens.causal.worlds.potential import ranks
-from upliftlens.models.contract import Link
 
 KINDS: tuple[Evidence, ...] = ("logged", "logged+history", "logged+truth", "truth", "realised", "semi")
 _SHOWN = 3  # metrics that a remark names

@@ -23,7 +23,7 @@ import numpy as np
 from upliftlens.benchmarks.metrics.metric import CalibrationOptions, Metric, Pairs
 from upliftlens.causal.calibration import bins_of
 from upliftlens.causal.intervals import ratio
-from upliftlens.models.contract import Link
+from upliftlens.causal.losses import Link
 
 _LEAST_SHOWN = 0.5  # S, see above
 _PROBABILITY: frozenset[Link] = frozenset({"probability"})

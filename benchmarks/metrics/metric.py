@@ -25,9 +25,9 @@ from upliftlens.causal.interactions import Interactions, take
 from upliftlens.causal.intervals import Sums
 from upliftlens.causal.intervals import mean_of as mean_of  # what a metric needs comes from one module
 from upliftlens.causal.intervals import quotient as quotient
+from upliftlens.causal.losses import Link
 from upliftlens.causal.options import Above, AtLeast, Before, Within
 from upliftlens.causal.propensities.trimming import Kept
-from upliftlens.models.contract import Link
 
 
 class Pairs(NamedTuple):

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from upliftlens.benchmarks.metrics.metric import Metric, Pairs, mean_of, quotient, run_starts
 from upliftlens.causal.intervals import ratio
-from upliftlens.models.contract import Link
+from upliftlens.causal.losses import Link
 
 LOWEST_PROBABILITY = 1e-7
 """Log loss keeps p̂ in [1e-7, 1 − 1e-7]: 1 − 1e-7 is about the largest float32 below 1."""

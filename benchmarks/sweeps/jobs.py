@@ -1,10 +1,14 @@
-"""``run`` and ``sweep``: the jobs of a command, from its words to plans, runs, and the lines printed of them."""
+"""``run`` and ``sweep``: the jobs of a command, from its words to plans, runs, and the lines printed of them.
+
+What plans and runs is imported where it is called: to show the options takes no JAX, which is slow to load.
+"""
 
 import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hydra import initialize_config_module
 from hydra import main as hydra_main
@@ -19,13 +23,13 @@ from upliftlens.benchmarks.config.choices import CONFIGS
 from upliftlens.benchmarks.config.compose import configured, explained, of_job, plain, prepare_overrides
 from upliftlens.benchmarks.config.overrides import read_with_jobs, sweep_name
 from upliftlens.benchmarks.config.sections import Configuration, configuration_of
-from upliftlens.benchmarks.runs.many import run_many
-from upliftlens.benchmarks.runs.plan import Plan, ignored, plan, refuse_ignored, repeated
 from upliftlens.benchmarks.runs.records import Record
 from upliftlens.benchmarks.runs.store import Store, add_to_sweep
-from upliftlens.benchmarks.sweeps.tell import differing, tell_done
 from upliftlens.benchmarks.system.talk import say_styled
 from upliftlens.causal.errors import UpliftlensError, unknown
+
+if TYPE_CHECKING:
+    from upliftlens.benchmarks.runs.plan import Plan
 
 
 @dataclass
@@ -37,19 +41,21 @@ class Jobs:
     """
 
     sweep: bool
-    ready: Callable[[Sequence[Plan]], object]
+    ready: "Callable[[Sequence[Plan]], object]"
     lenient: bool = False
     done: list[Record] = field(default_factory=list)
     failed: list[UpliftlensError] = field(default_factory=list)
 
     configured = staticmethod(of_job)  # what our launcher, which lies below config, composes a job by
 
-    def planned(self, configuration: Configuration) -> Plan:
+    def planned(self, configuration: Configuration) -> "Plan":
         """The plan of a job. Options that its model does not read are an error of a run, a remark of a sweep."""
+        from upliftlens.benchmarks.runs.plan import plan, refuse_ignored
+
         job = plan(configuration)
         return job if self.sweep else refuse_ignored(job)
 
-    def plans(self, jobs: Mapping[tuple[str, ...], Callable[[], Configuration]]) -> list[Plan]:
+    def plans(self, jobs: Mapping[tuple[str, ...], Callable[[], Configuration]]) -> "list[Plan]":
         """The plans of all jobs, whose configurations are given by their overrides.
 
         Raises:
@@ -74,11 +80,13 @@ class Jobs:
             raise UpliftlensError(f"no combination is left. {errors[0]}")
         return plans
 
-    def run(self, plans: Sequence[Plan]) -> list[float]:
+    def run(self, plans: "Sequence[Plan]") -> list[float]:
         """Runs jobs and prints a line of each; their validation values, NaN for a job without one.
 
         Jobs that are the same run (of a solver, with options that it does not read) are done once.
         """
+        from upliftlens.benchmarks.runs.plan import ignored, repeated
+
         names = [repeated(job) for job in plans]
         distinct = [job for number, job in enumerate(plans) if names[number] not in names[:number]]
         for sentence in dict.fromkeys(filter(None, map(ignored, plans))):
@@ -86,7 +94,10 @@ class Jobs:
         by_name = dict(zip(dict.fromkeys(names), self._each(distinct), strict=True))
         return [by_name[name] for name in names]
 
-    def _each(self, plans: Sequence[Plan]) -> list[float]:
+    def _each(self, plans: "Sequence[Plan]") -> list[float]:
+        from upliftlens.benchmarks.runs.many import run_many
+        from upliftlens.benchmarks.sweeps.tell import differing, tell_done
+
         self.ready(plans)
         values: list[float] = []
         for number, (job, outcome, options) in enumerate(
@@ -141,7 +152,7 @@ class Jobs:
 
 
 def run_jobs(
-    verb: str, arguments: Sequence[str], ready: Callable[[Sequence[Plan]], object] = lambda plans: None
+    verb: str, arguments: Sequence[str], ready: "Callable[[Sequence[Plan]], object]" = lambda plans: None
 ) -> list[Record]:
     """Runs ``upliftlens run`` or ``upliftlens sweep`` with the words of a command; ``ready``: see ``Jobs``.
 

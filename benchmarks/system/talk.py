@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from itertools import chain
 from typing import NamedTuple
@@ -63,6 +63,13 @@ def show(body: str | RenderableType, remarks: Iterable[str] = ()) -> None:
         say(f"The table is wider than {wide.width} columns: here in {most} parts, whole with --format csv")
     for part in chain.from_iterable(divided):
         wide.print(part)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Says ``what`` is waited for, on a terminal and until it is done."""
+    with console.status(what) if console.is_terminal else nullcontext():
+        yield
 
 
 def agreed(question: str) -> bool:

@@ -9,20 +9,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import yaml
 
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.plugins import entry, installed, place_in
 from upliftlens.benchmarks.config.typed import typed
-from upliftlens.benchmarks.runs.many import Runner
-from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.tables.cells import Cell
 from upliftlens.benchmarks.tables.marks import marked
 from upliftlens.benchmarks.tables.published import Published, published_of, verdict
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.options import Above, AtLeast
+
+if TYPE_CHECKING:
+    from upliftlens.benchmarks.runs.many import Runner
+    from upliftlens.benchmarks.runs.plan import Plan
 
 FIXED = "items, training rows and splits"
 
@@ -84,9 +86,9 @@ class Job(NamedTuple):
 
     of: Any
     n_trials: int
-    choose: Callable[[Runner], Any]
+    choose: "Callable[[Runner], Any]"
     n_plans: int
-    plans: Callable[[Any], list[list[Plan]]]
+    plans: "Callable[[Any], list[list[Plan]]]"
 
 
 class TableKind(NamedTuple):

@@ -17,7 +17,6 @@ from upliftlens.benchmarks.data.dataset import Dataset
 from upliftlens.benchmarks.data.registry import configure, load
 from upliftlens.benchmarks.data.world import World
 from upliftlens.benchmarks.system.talk import Say
-from upliftlens.benchmarks.worlds.completion import complete
 from upliftlens.benchmarks.worlds.config import SchnabelConfig
 from upliftlens.benchmarks.worlds.drawn import log_and_test, logged
 from upliftlens.causal.errors import located
@@ -86,6 +85,8 @@ class _Base:
 
 @lru_cache(maxsize=2)
 def _completed(config: SchnabelConfig, base: _Base) -> _Truth:
+    from upliftlens.benchmarks.worlds.completion import complete  # it trains a model: slow to load
+
     with located(f"data={config.name}"):
         ratings = rebucket(complete(base.dataset.log, config.completion), np.asarray(config.marginal))
         return _Truth(ratings, exposure(ratings, config.alpha, config.density))

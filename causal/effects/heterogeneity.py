@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from upliftlens.causal.effects.uplift import arm_difference
 from upliftlens.causal.intervals import ratio
@@ -122,7 +122,7 @@ def _welch(levels: Sequence[Group]) -> Heterogeneity:
     spread = ((1 - share) ** 2 / (count - 1)).sum()
     statistic = (weight * (value - centre) ** 2).sum() / (k - 1) / (1 + 2 * (k - 2) / (k**2 - 1) * spread)
     df2 = (k**2 - 1) / (3 * spread)
-    return Heterogeneity(float(statistic), k - 1.0, float(df2), float(stats.f.sf(statistic, k - 1, df2)))
+    return Heterogeneity(float(statistic), k - 1.0, float(df2), float(special.fdtrc(k - 1, df2, statistic)))
 
 
 def _hotelling(differences: np.ndarray, influence: np.ndarray) -> Heterogeneity:
@@ -140,4 +140,4 @@ def _hotelling(differences: np.ndarray, influence: np.ndarray) -> Heterogeneity:
         return _UNTESTED
     along = vectors.T[kept] @ (differences / scale)
     statistic = float((along**2 / values[kept]).sum() * (n - rank) / (rank * (n - 1)))
-    return Heterogeneity(statistic, float(rank), float(n - rank), float(stats.f.sf(statistic, rank, n - rank)))
+    return Heterogeneity(statistic, float(rank), float(n - rank), float(special.fdtrc(rank, n - rank, statistic)))

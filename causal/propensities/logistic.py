@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from upliftlens.causal.errors import UpliftlensError
@@ -156,6 +155,8 @@ def lbfgs(
     Raises:
         UpliftlensError: if it does not converge in ``iterations``.
     """
+    from scipy.optimize import minimize  # slow to load, and most who read this file fit nothing
+
     result = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": iterations, **options})
     if result.success or (result.status == 2 and np.abs(result.jac).max() <= _FLAT):
         return result.x

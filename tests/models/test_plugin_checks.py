@@ -18,7 +18,6 @@ from upliftlens.causal.options import NoOptions
 from upliftlens.models.backbones import additive, mf, two_tower
 from upliftlens.models.backbones.dense import DenseOptions
 from upliftlens.models.checks import (
-    BrokenContract,
     check_agreement,
     check_method,
     check_module,
@@ -27,6 +26,7 @@ from upliftlens.models.checks import (
     shapes_of,
 )
 from upliftlens.models.contract import Backbone, Hyper, Method, Solver
+from upliftlens.models.record_checks import BrokenContract
 
 DATA = training_data()
 NONE = Hyper({}, {}, {})

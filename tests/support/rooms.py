@@ -4,7 +4,7 @@ TOPS = ("causal", "models", "benchmarks")
 ROOMS = {
     "causal": "errors options interactions crossed intervals over_runs inequality calibration risk losses sample "
     "effects worlds propensities objectives",
-    "models": "query contract checks descent gradient backbones solvers",
+    "models": "record_checks query contract checks descent gradient backbones solvers",
     "benchmarks": "system hydra_plugin config data training worlds splits propensities metrics evaluation runs sweeps "
     "reports tables decisions conformance lab cli speed",
 }

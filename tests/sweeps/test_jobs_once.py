@@ -18,7 +18,7 @@ from upliftlens.benchmarks.runs import many
 from upliftlens.benchmarks.runs import plan as plans
 from upliftlens.benchmarks.runs.many import NoData, Outcome, record_of, run_many
 from upliftlens.benchmarks.runs.plan import plan
-from upliftlens.benchmarks.sweeps import jobs, tune
+from upliftlens.benchmarks.sweeps import tune
 from upliftlens.benchmarks.system import talk
 from upliftlens.benchmarks.tables import run as tables
 from upliftlens.benchmarks.tables import table as tables_of
@@ -40,7 +40,7 @@ def counted(monkeypatch):
         return counting
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", count("composed", ConfigLoaderImpl.load_configuration))
-    for module in (jobs, tune, tables, plans):
+    for module in (tune, tables, plans):
         monkeypatch.setattr(module, "plan", count("planned", plan))
     return counts
 

@@ -159,7 +159,7 @@ def test_available_memory_is_that_of_the_container_where_it_is_less(
 
 def test_a_healthy_place_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     open_store(tmp_path / "runs")
-    checks = diagnose(tmp_path / "cache", tmp_path / "runs")
+    checks = list(diagnose(tmp_path / "cache", tmp_path / "runs"))
     assert [check for check in checks if check.state == "broken"] == []
     assert {"python", "jax", "wandb", "devices", "home", "cache", "store", "W&B"} <= {check.name for check in checks}
     assert not (tmp_path / "cache").exists(), "to look is not to make"
@@ -196,7 +196,8 @@ def test_little_room_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_reading_verbs_start_without_heavy_imports() -> None:
     reading = (
         *("runs.records", "runs.store", "reports.selection", "reports.sheet"),
-        *("system.environment", "runs.tracking", "cli.verbs.doctor"),
+        *("system.environment", "runs.tracking", "cli.verbs.doctor", "cli.verbs.list"),
+        *("config.installed", "config.chosen", "tables.table", "tables.ledger"),
     )
     line = "import upliftlens.benchmarks.{0}; print('{0}', *heavy & sys.modules.keys())"
     code = "\n".join(["import sys; heavy = {'jax', 'flax', 'pandas', 'wandb'}", *map(line.format, reading)])

@@ -3,7 +3,7 @@
 import argparse
 
 from upliftlens.benchmarks.cli.parser import add_places
-from upliftlens.benchmarks.system.talk import out, show
+from upliftlens.benchmarks.system.talk import out, show, waiting
 from upliftlens.causal.errors import UpliftlensError
 
 
@@ -33,7 +33,9 @@ def run(flags: argparse.Namespace) -> int:
     data = Lab(flags.store, flags.cache).data
     match flags.action:
         case "list":
-            show(data.listing().render("table"))
+            with waiting("reading the definitions"):
+                listed = data.listing()
+            show(listed.render("table"))
         case "prepare":
             out.print(summary(data.prepare(flags.name, *flags.options), "ready"), markup=False)
         case "card":

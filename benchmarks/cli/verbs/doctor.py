@@ -4,7 +4,7 @@ import argparse
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import metadata, requires
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,6 +15,7 @@ from upliftlens.benchmarks.system.environment import cores, cpu, installed
 from upliftlens.causal.errors import UpliftlensError
 
 _LITTLE = 2 * 2**30  # bytes: MovieLens 32M unpacked, with room for results
+_NAME = 12  # columns for the name of a check: hydra-core, tensorstore
 _NAME_FOLDERS = "set HOME, or name folders: cache= and store=, or --cache and --store"
 _NONE = 64 * 2**20  # bytes: below, a run or its data soon can't be written
 
@@ -37,34 +38,35 @@ def run(flags: argparse.Namespace) -> int:
     return report(diagnose(Path(flags.cache), Path(flags.store)))
 
 
-def diagnose(cache: Path, store: Path) -> list[Check]:
-    """All checks; ``cache`` and ``store`` are the folders of downloaded data and of results. Uses no network."""
-    return [
-        _python(),
-        *_packages(),
-        _devices(),
-        _plugins(),
-        _home(),
-        _folder("cache", cache.expanduser(), "name another folder with cache=FOLDER (here: --cache FOLDER)"),
-        _store(store.expanduser()),
-        _wandb(),
-    ]
+def diagnose(cache: Path, store: Path) -> Iterator[Check]:
+    """All checks, one by one; ``cache``, ``store``: the folders of downloaded data and of results. Uses no network."""
+    yield _python()
+    yield from _packages()
+    yield _devices()
+    yield _plugins()
+    yield _home()
+    yield _folder("cache", cache.expanduser(), "name another folder with cache=FOLDER (here: --cache FOLDER)")
+    yield _store(store.expanduser())
+    yield _wandb()
 
 
-def report(checks: list[Check]) -> int:
-    """Prints the checks; the exit code: 1 if something is broken."""
+def report(checks: Iterable[Check]) -> int:
+    """Prints each check when it was made; the exit code: 1 if something is broken."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     marks = {"good": "[green]good[/]", "note": "[yellow]note[/]", "broken": "[red]broken[/]"}
-    table = Table(box=None, pad_edge=False, show_header=False)
+    console, broken = Console(), []
     for check in checks:
+        row = Table(box=None, pad_edge=False, show_header=False)
+        row.add_column(width=max(map(len, marks)))
+        row.add_column(width=_NAME)
         fix = f"\n→ {escape(check.fix)}" if check.fix else ""
-        table.add_row(marks[check.state], check.name, escape(check.finding) + fix)
-    console = Console()
-    console.print(table)
-    broken = [check.name for check in checks if check.state == "broken"]
+        row.add_row(marks[check.state], check.name, escape(check.finding) + fix)
+        console.print(row)
+        if check.state == "broken":
+            broken.append(check.name)
     console.print(f"broken: {', '.join(broken)}" if broken else "Ready to run.")
     return 1 if broken else 0
 

@@ -66,10 +66,11 @@ def _listed(kind: str) -> dict[str, str]:
     from upliftlens.benchmarks.config.installed import choices
     from upliftlens.benchmarks.config.plugins import GROUPS, installed, opened
     from upliftlens.benchmarks.config.saved import saved
-    from upliftlens.benchmarks.metrics.registry import abouts, at, registry
     from upliftlens.benchmarks.tables.table import names
 
     if kind == "metrics":
+        from upliftlens.benchmarks.metrics.registry import abouts, at, registry
+
         texts, marks = abouts(), {"required": "@k", "optional": "[@k]", "never": ""}
         return dict(sorted((at(name, marks[entry.value.at]), texts[name]) for name, entry in registry().items()))
     config = CHOICES[kind]
