@@ -55,6 +55,11 @@ class TableOptions:
         """What the runs of the table share, so that its intervals say nothing about other ones."""
         return FIXED
 
+    @property
+    def column_names(self) -> Iterable[str] | None:
+        """The columns of the table, where the definition names them: a published number stands in one of them."""
+        return None
+
 
 class Table(NamedTuple):
     """A computed table; ``remarks`` are sentences about its cells; ``level`` of their intervals, None: not known.
@@ -174,7 +179,8 @@ def table(name: str, where: Where, overrides: Sequence[str] = ()) -> Table:
             raise
         where_in = place_in(file, error) or file
         raise UpliftlensError(f"the table {name} ({where_in}): {type(error).__name__}: {error}") from error
-    _check_columns(options, cells, overrides)
+    if not overrides:
+        _check_columns(options, [cell.column for cell in cells])
     return assembled(options, marked(cells), remarks)
 
 
@@ -185,20 +191,21 @@ def retold(name: str, overrides: Sequence[str], cells: list[Cell]) -> Table:
         UpliftlensError: for an unknown name, kind or key.
     """
     kind, options = checked(name, definition(name), overrides)
-    _check_columns(options, cells, overrides)
+    if not overrides:
+        _check_columns(options, [cell.column for cell in cells])
     return assembled(options, cells, kind.remarks(options, cells))
 
 
-def _check_columns(options: TableOptions, cells: Sequence[Cell], overrides: Sequence[str]) -> None:
-    """Refuses a published number of no column, unless overrides may have left columns out.
+def _check_columns(options: TableOptions, columns: Iterable[str]) -> None:
+    """Refuses a published number of no column. Not called with overrides, which may have left columns out.
 
     Raises:
         UpliftlensError: with the nearest column.
     """
-    columns = dict.fromkeys(cell.column for cell in cells)
-    for column in () if overrides else [column for of_row in options.published.values() for column in of_row]:
-        if column not in columns:
-            raise unknown("published column", column, columns)
+    known = dict.fromkeys(columns)
+    for column in (column for of_row in options.published.values() for column in of_row):
+        if column not in known:
+            raise unknown("published column", column, known)
 
 
 def assembled(options: TableOptions, cells: list[Cell], remarks: Sequence[str]) -> Table:
@@ -240,6 +247,8 @@ def checked(name: str, content: Mapping[str, Any], overrides: Sequence[str] = ()
             except yaml.YAMLError:
                 raise UpliftlensError(f"{override}: not a value in YAML") from None
         options = typed(kind.options, changed, "")
+        if options.column_names is not None and not overrides:
+            _check_columns(options, options.column_names)
     if overrides and options.title == content["title"]:
         options = replace(options, title=f"{options.title} ({' '.join(overrides)})")
     return kind, options

@@ -10,6 +10,7 @@ from test_tables import WORLD
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.runs.store import Store, load_record
+from upliftlens.benchmarks.tables import estimate as estimates
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.committed import check as checks
 from upliftlens.benchmarks.tables.committed import files as commits
@@ -151,8 +152,17 @@ def other_trials(lines):
 )
 def test_records_that_are_changed_with_their_checksums_do_not_fit(change, says, copy, capsys):
     resealed(copy, change)
-    assert checked(copy, "--complete") == 1
+    assert checked(copy) == 1
     assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["coat.json", "coat.records.jsonl"])
+def test_what_stands_twice_is_named(file, copy, capsys):
+    lines = (copy / file).read_text().splitlines()
+    twice = lines[1] if file.endswith("jsonl") else f"{lines[1].rstrip(',')},"
+    (copy / file).write_text("\n".join([lines[0], twice, *lines[1:]]))
+    assert checked(copy) == 1
+    assert f"stands twice in {file}" in capsys.readouterr().out
 
 
 def test_a_record_that_no_cell_rests_on_is_extra(copy, capsys):
@@ -180,11 +190,11 @@ def test_another_published_number_is_missed(made, capsys, monkeypatch):
     assert "row mf/naive, column mse: published 1.202, " in capsys.readouterr().out
 
 
-def test_tables_without_records_are_said_and_fail_only_where_all_are_asked_for(made, tmp_path, capsys):
+def test_what_is_missing_is_named_with_what_writes_it(made, tmp_path, capsys):
     shutil.copy(made / "results" / "coat.json", tmp_path / "schnabel-2.json")
-    assert checked(tmp_path) == 0
-    assert "schnabel-2: no records committed" in capsys.readouterr().out
-    assert checked(tmp_path, "--complete") == 1
+    assert checked(tmp_path) == 1
+    said = "schnabel-2, schnabel-2.records.jsonl is missing: `upliftlens table schnabel-2 --out"
+    assert said in capsys.readouterr().out
     assert main(["table", "coat", "--check", str(tmp_path)]) == 1
     assert "holds no coat.json: `upliftlens table coat --out" in capsys.readouterr().err
     assert main(["table", "caot", "--check", str(tmp_path)]) == 1
@@ -246,6 +256,29 @@ def test_a_misspelt_column_of_a_definition_is_answered(made, capsys, monkeypatch
     monkeypatch.setattr(tables, "definition", lambda name: content)
     assert main(["table", "robustness", "--store", str(made / "store")]) == 1
     assert "unknown published column 'nave': did you mean 'naive'" in capsys.readouterr().err
+
+
+def with_changes(content, changes):
+    """A definition with other values; mappings are merged."""
+    merged = {k: with_changes(content.get(k, {}), v) if isinstance(v, dict) else v for k, v in changes.items()}
+    return {**content, **merged}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "says"),
+    [
+        ("schnabel-2", {"columns": {"mse": {"metric": "mce"}}}, "columns.mse: unknown metric 'mce'"),
+        ("schnabel-2", {"published": {"mf/ips": {"nse": {"value": 1.0}}}}, "unknown published column 'nse'"),
+        ("coat", {"training": {"ratings": {"columns": {"auc": "auc/poled"}}}}, "unknown metric 'auc/poled'"),
+        ("uplift-ml-100k", {"columns": ["cpp@10"]}, "unknown column of the table (metrics.names) 'cpp@10'"),
+        ("surprise-ml-100k", {"metrics": ["mae"]}, "unknown published column 'rmse'"),
+    ],
+)
+def test_a_misspelt_metric_is_refused_before_anything_runs(name, wrong, says, tmp_path, capsys, monkeypatch):
+    content = with_changes(tables.definition(name), wrong)
+    monkeypatch.setattr(estimates, "definition", lambda name: content)
+    assert main(["table", name, "--store", str(tmp_path), "--estimate"]) == 1
+    assert says in capsys.readouterr().err
 
 
 def test_what_an_objective_allows_is_read_from_words_as_from_a_composition():

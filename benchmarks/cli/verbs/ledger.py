@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """``upliftlens ledger``: a line per published number, then how many are reproduced."""
     from upliftlens.benchmarks.lab.lab import Lab
+    from upliftlens.causal.errors import UpliftlensError
 
+    if flags.check and (flags.source or flags.format != "text"):
+        raise UpliftlensError("--check compares the whole of results/ledger.md: it takes no --source and no --format")
     if flags.check:
         faults = Lab().check_ledger()
         print("\n".join(faults or ["results/ledger.md is that of the published numbers and the committed tables"]))

@@ -29,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="committed", metavar="FOLDER", help="trace committed records, not the store")
     check = "compare committed files with their records, definition and code (default: results)"
     parser.add_argument("--check", nargs="?", const="results", metavar="FOLDER", help=check)
-    parser.add_argument("--complete", action="store_true", help="with --check: a table without records fails, too")
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -43,11 +42,10 @@ def run(flags: argparse.Namespace) -> int:
     tables = Lab(flags.store, flags.cache).tables
     if flags.check is not None:
         if flags.options or flags.trace or flags.out or flags.committed:
-            raise UpliftlensError("--check reads committed files: it takes a table's name, a folder, --complete")
+            raise UpliftlensError("--check reads committed files: it takes a table's name and a folder")
         answer = tables.check(*([] if flags.name in (None, "all") else [flags.name]), folder=flags.check)
         print(answer.text)
-        lacking = [each for each in answer.content if flags.complete and not each.committed]
-        return int(bool(lacking) or any(each.faults for each in answer.content))
+        return int(any(each.faults for each in answer.content))
     if flags.name is None:
         raise UpliftlensError("name a table, as in `upliftlens table schnabel-1`: `upliftlens list tables` lists them")
     if flags.committed is not None:

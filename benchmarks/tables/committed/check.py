@@ -25,15 +25,11 @@ from upliftlens.causal.errors import UpliftlensError, as_sentence, unknown
 
 
 class Checked(NamedTuple):
-    """The ``faults`` of a table's files, each a sentence; ``verified``: what was and what was not checked.
-
-    ``committed``: whether there are records.
-    """
+    """The ``faults`` of a table's files, each a sentence; ``verified``: what was and what was not checked."""
 
     table: str
     faults: list[str]
     verified: str
-    committed: bool
 
 
 def check(folder: Path, asked: Sequence[str] = ()) -> list[Checked]:
@@ -53,9 +49,6 @@ def check(folder: Path, asked: Sequence[str] = ()) -> list[Checked]:
 
 def _checked(folder: Path, name: str) -> Checked:
     committed = read(folder, name)
-    if committed.shared is None and not committed.faults:
-        about = "no records committed, so none of its cells was checked"
-        return Checked(name, [], f"{about}: `upliftlens table {name} --out {folder}` writes them", False)
     faults = list(committed.faults)
     runs: dict[str, Ran] = {}
     if not faults:  # of files that were changed by hand, the rest would be said twice
@@ -76,7 +69,7 @@ def _checked(folder: Path, name: str) -> Checked:
             + f"; {loose} cells are no means of runs, their values are not verified" * bool(loose)
             + "; not verified: intervals, and what data and training give"
         )
-    return Checked(name, [f"{name}, {fault}" for fault in faults], verified, True)
+    return Checked(name, [f"{name}, {fault}" for fault in faults], verified)
 
 
 def _run(committed: Committed, key: str) -> Ran:

@@ -11,6 +11,7 @@ the metrics that the table reads with their intervals and users, how its setting
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,8 +110,11 @@ def read(folder: Path, name: str) -> Committed:
         return Committed([], None, {}, None, [f"{name}.json can't be read as cells: {error}"])
     records, text = folder / f"{name}.records.jsonl", folder / f"{name}.md"
     if not records.exists():
-        return Committed(cells, None, {}, text.read_text() if text.exists() else None, [])
-    faults = [
+        fault = f"{records.name} is missing: `upliftlens table {name} --out {folder}` writes it"
+        return Committed(cells, None, {}, None, [fault])
+    places = Counter((cell.row, cell.column) for cell in cells)
+    faults = [f"row {row}, column {column} stands twice in {name}.json" for (row, column), n in places.items() if n > 1]
+    faults += [
         f"row {cell['row']}, column {cell['column']}: the cell in {name}.json was changed after it was written"
         for cell in content
         if not _whole(cell)
@@ -127,6 +131,8 @@ def read(folder: Path, name: str) -> Committed:
             faults.append(f"{about}: line {number} of {records.name} was changed after it was written")
     shared, *runs = lines or [{}]
     by_key = {line["key"]: line for line in runs if "key" in line}
+    keys = Counter(line["key"] for line in runs if "key" in line)
+    faults += [f"key {key} stands twice in {records.name}" for key, n in keys.items() if n > 1]
     return Committed(cells, shared, by_key, text.read_text() if text.exists() else None, faults)
 
 

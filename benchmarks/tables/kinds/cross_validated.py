@@ -4,12 +4,13 @@ Every fit is a run in the result store, so an interrupted table resumes, and tab
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Annotated, Any
 
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.runs.many import Runner, run_many
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.runs.records import Record
@@ -39,6 +40,10 @@ class Column:
     criterion: str
     options: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        for name in (self.metric, self.criterion):
+            choose(name)  # raises for one that is no metric
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(RunsOptions):
@@ -51,6 +56,11 @@ class Options(RunsOptions):
     grid: Annotated[Mapping[str, Annotated[tuple[Any, ...], Distinct()]], Distinct()]
     rows: NamedChanges
     columns: Annotated[Mapping[str, Column], Distinct()]
+
+    @property
+    def column_names(self) -> Iterable[str]:
+        """The columns of the table."""
+        return self.columns
 
 
 def cross_validated_cells(definition: Options, where: Where) -> list[Cell]:

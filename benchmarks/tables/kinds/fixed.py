@@ -7,7 +7,7 @@ other divisions and seeds. It takes users and items as they are, as the publishe
 spread between the folds of a division is larger, but not that of their mean: what one fold lacks another has.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -46,6 +46,11 @@ class Options(TableOptions):
             raise UpliftlensError(
                 f"divisions={list(self.divisions)}: an interval over divisions needs two or more: add another seed"
             )
+
+    @property
+    def column_names(self) -> Iterable[str]:
+        """The columns of the table."""
+        return self.metrics
 
     @property
     def fixed(self) -> str:

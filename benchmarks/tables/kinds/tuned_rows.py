@@ -1,10 +1,11 @@
 """The definition of a tuned table (``tables.tuned``), and its rows: backbone × objective × way of training."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Annotated, Any, NamedTuple
 
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.tables.run import NamedChanges, Names, RunsOptions, Seeds, fits
 from upliftlens.benchmarks.tables.table import Where
 from upliftlens.causal.errors import UpliftlensError, unknown
@@ -31,6 +32,10 @@ class Training:
     columns: Mapping[str, str]
     objectives: tuple[str, ...] | None = None
     alone: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*self.columns.values(), *self.alone.values()):
+            choose(name)  # raises for one that is no metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +72,14 @@ class Options(RunsOptions):
     backbone: Mapping[str, Component]
     objective: Mapping[str, Component]
 
+    @property
+    def column_names(self) -> Iterable[str]:
+        """The columns of values; those of differences, which have no published numbers, stand beside them."""
+        return {column for way in self.training.values() for column in (*way.columns, *way.alone)}
+
     def __post_init__(self) -> None:
-        columns = {column for way in self.training.values() for column in (*way.columns, *way.alone)}
-        for column in sorted(set(self.compared).difference(columns)):
-            raise unknown("compared column", column, columns)
+        for column in sorted(set(self.compared).difference(self.column_names)):
+            raise unknown("compared column", column, self.column_names)
         if self.refining >= (least := min(self.budgets.values(), default=0)):
             raise UpliftlensError(
                 f"refining={self.refining} of {least} trials: set refining below every budget, or raise budgets"

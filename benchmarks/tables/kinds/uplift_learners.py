@@ -91,9 +91,6 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
     started = time.perf_counter()
     definition = _chosen(definition)
     criterion, names = in_full(definition.criterion), {*definition.columns, definition.ordered_by}
-    known = configured(definition.common, (), where).sections["metrics"].names
-    for name in sorted({*names, criterion}.difference(known)):
-        raise unknown("column of the table (metrics.names)", name, known)
     by_row = {job.of: job for job in _jobs(definition, where)}
     searches = {row: job.choose(run_many) for row, job in by_row.items()}
     tuned = time.perf_counter()
@@ -132,6 +129,9 @@ def jobs(definition: Options, where: Where) -> Iterator[Job]:
 
 def _jobs(definition: Options, where: Where) -> Iterator[Job]:
     criterion = in_full(definition.criterion)
+    known = configured(definition.common, (), where).sections["metrics"].names
+    for name in sorted({*definition.columns, definition.ordered_by, criterion}.difference(known)):
+        raise unknown("column of the table (metrics.names)", name, known)
     for row, of_row in definition.rows.items():
         options = [*definition.common, f"train.monitor={criterion}", *of_row]
         seeds = definition.seeds[:1] if row in definition.deterministic else definition.seeds
