@@ -6,9 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal, NamedTuple
 
-import yaml
-
 from upliftlens.benchmarks.config.choices import packaged
+from upliftlens.benchmarks.config.strict_yaml import loaded
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.causal.errors import UpliftlensError, located, unknown
 from upliftlens.causal.options import Above, Distinct
@@ -111,10 +110,7 @@ def read(text: str) -> Numbers:
             not cited, or a number that stands twice.
     """
     with located("paper/published.yaml"):
-        try:
-            content = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UpliftlensError(f"it is no YAML: {' '.join(str(error).split())}") from None
+        content = loaded(text)
         if not isinstance(content, Mapping):
             raise UpliftlensError("it is empty, or no mapping: state sources and parts")
         if set(content) != {"sources", "parts"}:

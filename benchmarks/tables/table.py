@@ -15,6 +15,7 @@ import yaml
 
 from upliftlens.benchmarks.config.choices import packaged
 from upliftlens.benchmarks.config.plugins import entry, installed, place_in
+from upliftlens.benchmarks.config.strict_yaml import loaded
 from upliftlens.benchmarks.config.typed import typed
 from upliftlens.benchmarks.tables.cells import Cell
 from upliftlens.benchmarks.tables.marks import marked
@@ -129,12 +130,10 @@ def definition(name: str) -> dict[str, Any]:
     """
     defined = _defined()
     if name in packaged("table"):
-        try:
-            content = yaml.safe_load((files("upliftlens.configs.table") / f"{name}.yaml").read_text())
-        except yaml.YAMLError as error:
-            raise UpliftlensError(f"configs/table/{name}.yaml is no YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(content, Mapping):
-            raise UpliftlensError(f"configs/table/{name}.yaml is empty, or no mapping: state kind and title")
+        with located(f"configs/table/{name}.yaml"):
+            content = loaded((files("upliftlens.configs.table") / f"{name}.yaml").read_text())
+            if not isinstance(content, Mapping):
+                raise UpliftlensError("it is empty, or no mapping: state kind and title")
         return {**content, "published": published_of(name)}
     if name not in defined:
         raise unknown("table", name, names())

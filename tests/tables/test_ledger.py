@@ -121,6 +121,13 @@ def test_a_faulty_entry_is_refused_by_name(changes, told):
     assert str(error.value).startswith("paper/published.yaml")
 
 
+def test_a_row_that_is_written_twice_is_refused():
+    twice = TEXT.replace("      mf/ips: {mse: 1.093", "      mf/ips: {mse: 9}\n      mf/ips: {mse: 1.093", 1)
+    assert twice != TEXT
+    with pytest.raises(UpliftlensError, match=r"paper/published.yaml: mf/ips stands twice in a mapping: line \d+ and"):
+        read(twice)
+
+
 def test_a_number_without_its_cell_is_refused():
     with pytest.raises(UpliftlensError, match=r"\(s, Table 1\): results/schnabel-2.json lacks the cell mf, mse"):
         ledger(numbers(), ours=lambda table: {})
