@@ -55,7 +55,7 @@ paper-check: .venv/.paper
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[paper]'
 	touch $@
 
-# Trains everything behind the paper again, the estimates first; what is in the store is not computed twice.
+# Computes the tables that the paper prints again, the estimates first; what is in the store is not computed twice.
 TABLES := schnabel-1 schnabel-2 surprise-ml-100k robustness uplift-estimators coat ml-100k-debias uplift-ml-100k
 reproduce: .venv/.paper
 	for table in $(TABLES); do $(BIN)/upliftlens table $$table --estimate; done

@@ -30,6 +30,7 @@ VERBS = {
     "report": "a page of the store: leaderboards, charts, commands    upliftlens report --out report.html",
     "recommend": "a user's top items, RUN being a run's key              upliftlens recommend RUN --user 42 -k 10",
     "predict": "what a run predicts of pairs                       upliftlens predict RUN --pairs F --out G.csv",
+    "export": "a run's scores as a program that needs JAX alone   upliftlens export RUN --out FOLDER",
     "data": "list, prepare, check or describe data sets             upliftlens data prepare ml-100k",
     "list": "what there is to choose                                upliftlens list models",
     "doctor": "versions, devices, folders, W&B login",

@@ -101,6 +101,18 @@ class Run:
         asked, things = _several(users), _several(items)
         return predict.predict(self._opened, list(map(str, asked)), list(map(str, things)), quiet)
 
+    def export(self, folder: str | Path, batch: int = 64) -> Path:
+        """Writes a folder that scores with JAX alone (docs/python.md), ``batch`` users at once, and returns its path.
+
+        Raises:
+            UpliftlensError: for a folder that is not empty or can't be written, or without flatbuffers.
+        """
+        from upliftlens.benchmarks.runs.export import export
+
+        path = Path(folder).expanduser()
+        export(self._opened, path, batch, quiet)
+        return path
+
     @cached_property
     def _opened(self) -> Opened:
         return opened(self.record, self._folders, quiet)

@@ -176,7 +176,7 @@ def as_text(pairs: Sequence[Compared]) -> list[str]:
             "" if comparison.margin is None else f" What is said beside the margin, ±{comparison.margin:g}, uses them."
         )
         lines.append(
-            f"better: not chance at level {level:.0%} by p, which is corrected for {len(pairs)} comparisons (Holm). "
+            f"better: hardly chance at level {level:.0%} by p, which is corrected for {len(pairs)} comparisons (Holm). "
             f"The intervals are not corrected.{margin}"
         )
         # Where one pair is about fits only, nothing is said about the seeds of all.

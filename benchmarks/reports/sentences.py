@@ -17,7 +17,7 @@ def verdict(comparison: Comparison, first: str, second: str, level: float) -> st
     if comparison.about == "fits":
         return f"{short} ({at}); what other seeds would give, one run can't say."
     if comparison.better != "undecided":
-        reasons.append(f"the difference is not chance {at}")
+        reasons.append(f"the difference is hardly chance {at}")
     elif not comparison.within_margin:
         reasons.append(f"the difference may be chance {at}")
     if comparison.within_margin:

@@ -57,7 +57,7 @@ class Part:
 
     source: str
     part: str
-    read: Literal["in the paper", "in its code", "quoted", "recalled"]
+    read: Literal["in the paper", "in its code", "in its documentation", "quoted", "recalled"]
     protocol: str
     numbers: Annotated[Mapping[str, Annotated[Mapping[str, float], Distinct()]], Distinct()]
     better: Better

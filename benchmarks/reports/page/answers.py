@@ -43,6 +43,7 @@ def answers(
     where = sorted({names[text(record.environment)] for record in records})
     return [
         Answered("Split", (_split(records),)),
+        Answered("Measured", (_measured(first),)),
         Answered("Seeds", (_seeds(records),)),
         Answered("Selected on", (_selection(first),)),
         Answered("Tuning", (_tuning(first, searches.get(_method(first), ())),)),
@@ -79,6 +80,21 @@ def _split(records: Sequence[Record]) -> str:
     return f"{stated}; {sizes(records[0].split.get('leak') or {}) or 'sizes not recorded'}; fingerprint {which}."
 
 
+def _measured(record: Record) -> str:
+    data = record.config.get("data", {})
+    relevant = "each of them" if data.get("feedback") == "implicit" else f"one of value {data.get('relevance')} or more"
+    leak = record.split.get("leak") or {}
+    both = record.config.get("train", {}).get("refit") and leak.get("validation") and not leak.get("redrawn")
+    fitted = "training and validation rows" if both else "training rows"
+    ranked = "all items that the user has no training or validation row of"
+    if record.diagnostics.get("recommendations"):
+        ranked = f"items as metrics.uplift.candidates={record.config['metrics']['uplift']['candidates']} says"
+    return (
+        f"Of the model fitted to {fitted}. Errors are of the test rows; lists rank {ranked}, and of the test rows "
+        f"{relevant} is relevant."
+    )
+
+
 def _seeds(records: Sequence[Record]) -> str:
     seeds = sorted({record.seed for record in records})
     folds = sorted(
@@ -103,7 +119,8 @@ def _selection(record: Record) -> str:
 def _tuning(record: Record, tried: Sequence[Record]) -> str:
     if not tried:
         return (
-            "No trial of a search for this method on these data is in the store: its options are stated in the command."
+            "No trial of a search for this method on these data is in the store: options that the command below does not "
+            "state are the defaults of configs/, which no search of ours chose for these data."
         )
     scored = [trial for trial in tried if trial.status == "done" and trial.diagnostics.get("validation") is not None]
     monitors = sorted({trial.diagnostics["monitor"] for trial in scored})
