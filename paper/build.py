@@ -75,8 +75,9 @@ def build(folder: Path) -> list[Path]:
 
 
 def _digests() -> dict[str, str]:
-    """The sha256 of each file that the paper is made of: the committed tables, the published numbers, the text."""
-    made_of = [*sorted((ROOT / "results").glob("*.*")), *sorted(FOLDER.glob("*.typ")), FOLDER / "published.yaml"]
+    """The sha256 of each file that the paper is made of: tables, their definitions, the published numbers, the text."""
+    tables = [*sorted((ROOT / "results").glob("*.*")), *sorted((ROOT / "configs/table").glob("*.yaml"))]
+    made_of = [*tables, *sorted(FOLDER.glob("*.typ")), FOLDER / "published.yaml"]
     return {
         str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in made_of

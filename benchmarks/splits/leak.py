@@ -80,7 +80,7 @@ class LeakReport:
         late = self.order == "none" and self.future
         doubts = self.doubts()
         return self.repeats() + _that_apply(
-            (late, f"{late} rows of training and validation are later than their user's first test row: not a forecast"),
+            (late, f"{late} training and validation rows are later than their user's first test row: not a forecast"),
             (
                 self.cold_users + self.cold_items,
                 f"cold test rows: {self.cold_users} by user, {self.cold_items} by item",

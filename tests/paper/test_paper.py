@@ -62,7 +62,7 @@ def test_the_paper_is_that_of_the_tables(tmp_path, monkeypatch):
 
 
 def test_any_file_that_was_changed_removed_or_added_is_named(tmp_path, monkeypatch):
-    for name in ("paper", "results"):
+    for name in ("paper", "results", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setattr(build, "FOLDER", tmp_path / "paper")
     monkeypatch.setattr(build, "ROOT", tmp_path)
@@ -82,7 +82,7 @@ def test_any_file_that_was_changed_removed_or_added_is_named(tmp_path, monkeypat
 
 def test_a_missing_cell_is_named(tmp_path, monkeypatch):
     pytest.importorskip("typst", reason="the extra paper is not installed")
-    for name in ("paper", "results"):
+    for name in ("paper", "results", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setattr(build, "FOLDER", tmp_path / "paper")
     monkeypatch.setattr(build, "ROOT", tmp_path)

@@ -149,12 +149,12 @@ def test_the_four_sentences():
     assert said(0.1, None) == "a is better: the difference is hardly chance at level 90%."
     for shift, better in ((0.1, "a"), (-0.1, "b")):
         assert said(shift, 0.01) == (
-            f"{better} is better, by more than the margin: the difference is hardly chance at level 90%; the 90% interval "
-            "lies beyond ±0.01."
+            f"{better} is better, by more than the margin: the difference is hardly chance at level 90%; the 90% "
+            "interval lies beyond ±0.01."
         )
         assert said(shift, 0.1) == (
-            f"{better} is better, perhaps by less than the margin: the difference is hardly chance at level 90%; the 90% "
-            "interval reaches beyond ±0.1."
+            f"{better} is better, perhaps by less than the margin: the difference is hardly chance at level 90%; the "
+            "90% interval reaches beyond ±0.1."
         )
     assert said(0.005, 0.01) == (
         "a is better, but by less than the margin: the difference is hardly chance at level 90%; the 90% interval lies "

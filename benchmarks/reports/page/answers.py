@@ -119,8 +119,8 @@ def _selection(record: Record) -> str:
 def _tuning(record: Record, tried: Sequence[Record]) -> str:
     if not tried:
         return (
-            "No trial of a search for this method on these data is in the store: options that the command below does not "
-            "state are the defaults of configs/, which no search of ours chose for these data."
+            "No trial of a search for this method on these data is in the store: options that the command does not "
+            "state are the defaults of configs/, which are not chosen for these data."
         )
     scored = [trial for trial in tried if trial.status == "done" and trial.diagnostics.get("validation") is not None]
     monitors = sorted({trial.diagnostics["monitor"] for trial in scored})

@@ -113,7 +113,7 @@ def _faults(name: str, committed: Committed, runs: dict[str, Ran]) -> Iterator[s
     yield from (f"key {key}: a record that no cell rests on" for key in sorted(set(runs).difference(behind)))
     options = checked(name, definition(name), overrides)[1]
     whole = [cell for cell in committed.cells if missing.isdisjoint(cell.keys)]
-    complete = [cell._replace(runs=tuple(runs[key] for key in cell.keys)) for cell in whole]
+    complete = [cell._replace(runs=tuple(committed.of_row(runs[key], cell.row) for key in cell.keys)) for cell in whole]
     for cell, again in zip(complete, marked(complete), strict=True):
         where = f"row {cell.row}, column {cell.column}"
         value = following(cell) if all(cell.metric in run.metrics for run in cell.runs) else math.nan

@@ -56,7 +56,7 @@ class Committed(NamedTuple):
         return dict(self.shared["sources"][self.lines[key]["source"]])
 
     def ran(self, key: str, config: Mapping[str, Any]) -> Ran:
-        """A run with its configuration.
+        """A run with its configuration; ``trials``: the most, where rows differ in them.
 
         Raises:
             KeyError, IndexError, TypeError: for a line that lacks something.
@@ -65,9 +65,19 @@ class Committed(NamedTuple):
         line, source = self.lines[key], self.source(key)
         metrics = {name: _summary(*four) for name, four in line["metrics"].items()}
         environment = self.shared["environments"][line["environment"]]
-        chosen = line.get("trials", 1), line.get("on_test", False)
         parts = source["data"], source["split"], source["treated"]
+        chosen = max(self._trials(key).values()), line.get("on_test", False)
         return Ran(key, config, *parts, metrics, *chosen, line["seconds"], environment)
+
+    def of_row(self, run: Ran, row: str) -> Ran:
+        """A run as the search of a row chose it: searches of several rows, of more trials or fewer, may end at it."""
+        trials = self._trials(run.key)
+        return run._replace(trials=trials.get(row, run.trials))
+
+    def _trials(self, key: str) -> Mapping[str, int]:
+        """The trials of each row's search; "" stands for all rows where their numbers are equal."""
+        stated = self.lines[key].get("trials", 1)
+        return stated if isinstance(stated, Mapping) else {"": stated}
 
 
 def commit(folder: Path, name: str, overrides: Sequence[str], table: Table) -> list[Path]:
@@ -150,13 +160,17 @@ def content_key(name: str, overrides: Sequence[str]) -> str:
 def _lines(name: str, overrides: Sequence[str], cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
     """What the runs share, and a line per run."""
     runs: dict[str, Ran] = {}
-    for run in (run for cell in cells for run in cell.runs):
+    trials: dict[str, dict[str, int]] = {}
+    for row, run in ((cell.row, run) for cell in cells for run in cell.runs):
         known = runs.get(run.key, run)
         runs[run.key] = run._replace(metrics={**known.metrics, **run.metrics})
+        trials.setdefault(run.key, {})[row] = run.trials
     environments, sources, configurations = _Numbered(), _Numbered(), _Numbered()
     lines = []
     for run in runs.values():
         *words, seed = repeating(run.config)
+        counts = set(trials[run.key].values())
+        chosen = trials[run.key] if len(counts) > 1 else counts.pop()
         line = {
             "key": run.key,
             "configuration": configurations.number(words),
@@ -164,7 +178,7 @@ def _lines(name: str, overrides: Sequence[str], cells: Sequence[Cell]) -> Iterat
             "source": sources.number({"data": run.data, "split": run.split, "treated": run.treated}),
             "environment": environments.number(run.environment),
             "metrics": {metric: _four(summary) for metric, summary in run.metrics.items()},
-            **({"trials": run.trials} if run.trials > 1 else {}),
+            **({"trials": chosen} if chosen != 1 else {}),
             **({"on_test": True} if run.on_test else {}),
             "seconds": float(f"{run.seconds:.3g}"),
         }
