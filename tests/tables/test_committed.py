@@ -156,6 +156,15 @@ def test_records_that_are_changed_with_their_checksums_do_not_fit(change, says, 
     assert says in capsys.readouterr().out
 
 
+def test_a_run_that_two_searches_chose_keeps_the_trials_of_each(tmp_path):
+    words = [*WORDS, 'budgets={"": 2, "more/": 3}', 'objectives=["naive"]', 'blocks={"": []}', "seeds=[0]"]
+    assert table(tmp_path, *words, "--out", str(tmp_path / "results")) == 0
+    trials = [line.get("trials") for line in read(tmp_path / "results", "coat").lines.values()]
+    assert trials == [{"mf/naive": 2, "more/mf/naive": 3}]
+    assert "| mf/naive † |" in (tmp_path / "results" / "coat.md").read_text()
+    assert checked(tmp_path / "results") == 0
+
+
 @pytest.mark.parametrize("file", ["coat.json", "coat.records.jsonl"])
 def test_what_stands_twice_is_named(file, copy, capsys):
     lines = (copy / file).read_text().splitlines()
