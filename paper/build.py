@@ -52,6 +52,8 @@ def main() -> int:
             if not (FOLDER / path.relative_to(folder)).is_file()
             or (FOLDER / path.relative_to(folder)).read_bytes() != path.read_bytes()
         ]
+    if not stale:
+        print("paper/main.pdf and its figures are what the committed tables give")
     for path in stale:
         print(f"paper/{path} is not what the tables give: run `make paper` and commit it", file=sys.stderr)
     return int(bool(stale))

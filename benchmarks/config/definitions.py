@@ -177,9 +177,16 @@ def _unreadable(thing: Any) -> UpliftlensError:
 
 
 def _written(function: FunctionType) -> bool:
-    """Whether somebody wrote a function, and no dataclass added it."""
-    file = function.__code__.co_filename
-    return not file.startswith("<string>") and file != dataclasses.__file__
+    """Whether somebody wrote a function, and no dataclass or named tuple added it.
+
+    What `python -c` and exec compile is of the file "<string>", too, but these functions have other names.
+    """
+    code = function.__code__
+    added = code.co_qualname.startswith("__create_fn__.") or (code.co_name, function.__name__) == (
+        "<lambda>",
+        "__new__",
+    )
+    return not (added and code.co_filename == "<string>") and code.co_filename != dataclasses.__file__
 
 
 def _replaced(function: FunctionType, place: Place | None) -> bool:
@@ -201,6 +208,8 @@ def _named(thing: Any, text: str) -> Iterator[tuple[str, Any]]:
             around.update(inspect.getclosurevars(function).nonlocals)
     with suppress(SyntaxError):  # a part of a line, as of a lambda
         names |= set(_outside_bodies(ast.parse(text))) - vars(thing).keys()
+    if not functions and thing.__module__ not in sys.modules:
+        raise _unreadable(thing)
     module = functions[0].__globals__ if functions else vars(sys.modules[thing.__module__])
     known: Mapping[str, Any] = {**module, **around}
     for name in sorted((names | around.keys()) - {thing.__name__}):

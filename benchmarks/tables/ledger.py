@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import groupby, zip_longest
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from upliftlens.benchmarks.reports.render import markdown
@@ -77,7 +77,7 @@ def _line(part: Part, row: str, column: str, ours: Callable[[str], Ours]) -> Lin
             f"{column}: mend the name, or state not_run in place of table"
         )
     cell = cells[row, column]
-    command = f"upliftlens table {part.table} --trace '{row}' '{column}'"
+    command = f"upliftlens table {part.table} --trace '{row}' '{column}' --from results"
     return Line(part, row, column, number, cell, verdict(number, *cell[1:]), part.not_comparable, command)
 
 
@@ -112,13 +112,18 @@ def faults(lines: Sequence[Line], written: str) -> list[str]:
     """A sentence for each number on which the text ``written`` of results/ledger.md differs from ``lines``."""
     held = written.splitlines()[2:]  # below the head and its rule
     rows = markdown(HEAD, texts(lines)).splitlines()[2:]
-    sentences = []
-    for ours, theirs in zip_longest(rows, held, fillvalue=""):
-        if ours != theirs:
-            what = ours or theirs
-            name = ", ".join(what.strip("| ").split(" | ")[:4])
-            sentences.append(f"results/ledger.md: {name}: it says '{theirs}', the numbers and tables give '{ours}'")
-    return sentences
+    given, said = ({_place(row): row for row in some} for some in (rows, held))
+    return [
+        f"results/ledger.md: {', '.join(place)}: it says '{said.get(place, 'nothing')}', "
+        f"the numbers and tables give '{given.get(place, 'nothing')}'"
+        for place in dict.fromkeys([*given, *said])
+        if given.get(place) != said.get(place)
+    ]
+
+
+def _place(row: str) -> tuple[str, ...]:
+    """Source, part, row and column of a line of results/ledger.md."""
+    return tuple(row.strip("| ").split(" | ")[:4])
 
 
 def texts(lines: Sequence[Line]) -> list[list[str]]:
@@ -140,7 +145,7 @@ def as_text(lines: Sequence[Line]) -> str:
         )
         if part.table is not None:
             why = f"; {NOT_COMPARABLE}: {part.not_comparable}" if part.not_comparable else ""
-            printed.append(f"  behind it: upliftlens table {part.table} --trace ROW COLUMN{why}")
+            printed.append(f"  behind it: upliftlens table {part.table} --trace ROW COLUMN --from results{why}")
         cells = [_numbers(line) for line in members]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         printed += ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]

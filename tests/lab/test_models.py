@@ -165,6 +165,16 @@ def test_what_no_key_can_hold_is_refused(cell, tmp_path):
     with pytest.raises(ul.UpliftlensError, match=r"the source of .* can't be read here.*model.file=FILE"):
         lab.run(*TINY, model=module.Cell)
 
+    for text in (SOURCE, SOURCE.replace(".sum(-1)", ".mean(-1)")):  # as of `python -c`: no file, and no lines of a cell
+        known = {"__name__": "__main__"}
+        exec(compile(text, "<string>", "exec"), known)
+        with pytest.raises(ul.UpliftlensError, match=r"the source of .* can't be read here.*model.file=FILE"):
+            lab.run(*TINY, model=known["Cell"])
+    nowhere = {"__name__": "gone"}
+    exec("class Gone:\n    pass", nowhere)
+    with pytest.raises(ul.UpliftlensError, match=r"the source of Gone can't be read here"):
+        definition_hash(nowhere["Gone"])
+
     class Plain:
         pass
 

@@ -57,7 +57,8 @@ def checked(folder, *words):
 def test_what_is_committed_is_right_and_small(made, capsys):
     assert checked(made / "results") == 0
     said = capsys.readouterr().out
-    assert "coat: 10 cells follow from 8 runs, whose keys are those of today's code; not verified: intervals" in said
+    assert "10 cells follow from 8 runs, whose keys are those of today's code; not verified: intervals" in said
+    assert said.startswith("coat: computed with common=[") and "not as its definition states: 10 cells" in said
     committed = read(made / "results", "coat")
     assert len(committed.lines) == 8 and all(cell.rule for cell in committed.cells)
     assert committed.text.startswith("**Coat, test pairs at random")

@@ -150,6 +150,9 @@ def test_the_committed_ledger_is_up_to_date_and_a_changed_digit_is_named(capsys)
     changed = read(TEXT.replace("mf/ips: {mse: 1.093", "mf/ips: {mse: 1.083", 1))
     (fault,) = faults(ledger(changed), (ROOT / "results/ledger.md").read_text())
     assert "schnabel-2016, Table 2, Coat, mf/ips, mse: it says" in fault and "1.083" in fault
+    more = read(TEXT.replace("      HL-MNAR: {mse: 1.214", "      HL-MORE: {mse: 9.0}\n      HL-MNAR: {mse: 1.214", 1))
+    (fault,) = faults(ledger(more), (ROOT / "results/ledger.md").read_text())
+    assert "HL-MORE, mse: it says 'nothing'" in fault, "one number more is one fault"
     not_run = read(TEXT.replace("HL-MNAR: {mse: 1.214", "HL-MNAR: {mse: 1.215", 1))
     (fault,) = faults(ledger(not_run), (ROOT / "results/ledger.md").read_text())
     assert "HL-MNAR, mse" in fault

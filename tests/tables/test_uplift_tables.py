@@ -196,7 +196,7 @@ def test_a_table_of_learners_resumes(learners):
     [
         ({"only": ["dlec"]}, "did you mean 'dlce'"),
         ({"order": [["oracle", "rnd"]]}, "did you mean 'random'"),
-        ({"columns": ["cp10"]}, "unknown column of the table"),
+        ({"columns": ["cp10"]}, "unknown metric 'cp10': did you mean 'cp'"),
         ({"criterion": "uplift@10/snps"}, "unknown metric .uplift/snps.: did you mean .uplift/snips."),
         ({"columns": ["recall@3"]}, "unknown column of the table .* .recall@3."),
     ],

@@ -44,7 +44,17 @@ def check(folder: Path, asked: Sequence[str] = ()) -> list[Checked]:
             raise unknown("table", name, known)
     if not folder.is_dir():
         raise UpliftlensError(f"there is no folder {folder}: write `upliftlens table NAME --check FOLDER`")
-    return [_checked(folder, name) for name in asked or known if asked or (folder / f"{name}.json").exists()]
+    return [_alone(folder, name) for name in asked or known if asked or (folder / f"{name}.json").exists()]
+
+
+def _alone(folder: Path, name: str) -> Checked:
+    """One table: a definition that is wrong is a fault of its table and hides no other."""
+    try:
+        return _checked(folder, name)
+    except UpliftlensError as error:
+        if not (folder / f"{name}.json").exists():
+            raise
+        return Checked(name, [f"{name}: {as_sentence(error)}"], "")
 
 
 def _checked(folder: Path, name: str) -> Checked:
@@ -59,6 +69,7 @@ def _checked(folder: Path, name: str) -> Checked:
                 faults.append(f"key {key}: {_reason(error)}")
         if not faults:
             faults += _faults(name, committed, runs)
+    changed = "" if committed.shared is None else " ".join(committed.shared.get("overrides", ()))
     loose = sum(not cell.rule for cell in committed.cells)
     if not runs:
         rest = f"no run is behind them, so the values are not verified: `upliftlens table {name}` computes them again"
@@ -69,6 +80,8 @@ def _checked(folder: Path, name: str) -> Checked:
             + f"; {loose} cells are no means of runs, their values are not verified" * bool(loose)
             + "; not verified: intervals, and what data and training give"
         )
+    if changed:
+        verified = f"computed with {changed}, not as its definition states: {verified}"
     return Checked(name, [f"{name}, {fault}" for fault in faults], verified)
 
 

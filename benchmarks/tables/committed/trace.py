@@ -58,7 +58,7 @@ def of_committed(folder: Path, name: str, row: str, column: str) -> Trace:
     committed = read(folder, name)
     cell = _cell(committed.cells, row, column)
     if committed.shared is None:
-        raise UpliftlensError(f"{folder} holds no records of {name}: leave out --from, then the store is read")
+        raise UpliftlensError(f"{folder} holds no records of {name}: `upliftlens table {name} --check` says what to do")
     runs = []
     for key in cell.keys:
         if key not in committed.lines:
@@ -91,7 +91,9 @@ def as_lines(trace: Trace) -> str:
     published = None if cell.published is None else f"published {cell.published:g}"
     first = "; ".join(filter(None, (ours, published, cell.verdict)))
     how = {
-        "": f"computed from {cell.metric} of {n} runs" if trace.runs else "no runs are behind it",
+        "": f"computed from {cell.metric} of {n} runs"
+        if trace.runs
+        else f"no runs are behind it: `upliftlens table {trace.table}` computes it again",
         "mean": f"the mean of {cell.metric} over {n} runs",
         "difference": f"the mean of {cell.metric} over the first {n} runs − that over the last {cell.against}",
         "ratio": f"the mean of {cell.metric} over the first {n} runs ÷ that over the last {cell.against}",

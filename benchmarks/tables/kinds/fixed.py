@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 from scipy import stats
 
+from upliftlens.benchmarks.metrics.registry import choose
 from upliftlens.benchmarks.runs.many import run_many
 from upliftlens.benchmarks.runs.plan import Plan
 from upliftlens.benchmarks.tables.cells import Cell
@@ -42,6 +43,8 @@ class Options(TableOptions):
     level: Annotated[float, Within(0, 1, "()")]
 
     def __post_init__(self) -> None:
+        for name in self.metrics:
+            choose(name)  # raises for one that is no metric
         if len(self.divisions) < 2:
             raise UpliftlensError(
                 f"divisions={list(self.divisions)}: an interval over divisions needs two or more: add another seed"

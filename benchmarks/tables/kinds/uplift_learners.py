@@ -21,7 +21,7 @@ from typing import Annotated
 
 import numpy as np
 
-from upliftlens.benchmarks.metrics.registry import in_full
+from upliftlens.benchmarks.metrics.registry import choose, in_full
 from upliftlens.benchmarks.reports.comparison import Replicated, bounds
 from upliftlens.benchmarks.runs.many import Runner, run_many
 from upliftlens.benchmarks.runs.plan import Plan
@@ -74,6 +74,10 @@ class Options(RunsOptions):
     reach: Mapping[str, float]
     ordered_by: str
     order: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        for name in (*self.columns, self.criterion, self.ordered_by):
+            choose(name)  # raises for one that is no metric
 
     @property
     def fixed(self) -> str:
