@@ -205,9 +205,7 @@ def _check_columns(options: TableOptions, columns: Iterable[str]) -> None:
     for column in (column for of_row in options.published.values() for column in of_row):
         if column not in known:
             misspelt = unknown("published column", column, known)
-            raise UpliftlensError(
-                f"{misspelt}. A number of paper/published.yaml stands in it: which of the two is right?"
-            )
+            raise UpliftlensError(f"{misspelt}. A number of paper/published.yaml stands in it: which of them is right?")
 
 
 def assembled(options: TableOptions, cells: list[Cell], remarks: Sequence[str]) -> Table:

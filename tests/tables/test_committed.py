@@ -280,7 +280,7 @@ def with_changes(content, changes):
         ("schnabel-2", {"columns": {"mse": {"metric": "mce"}}}, "columns.mse: unknown metric 'mce'"),
         ("schnabel-2", {"published": {"mf/ips": {"nse": {"value": 1.0}}}}, "unknown published column 'nse'"),
         ("coat", {"training": {"ratings": {"columns": {"auc": "auc/poled"}}}}, "unknown metric 'auc/poled'"),
-        ("uplift-ml-100k", {"columns": ["cpp@10"]}, "unknown column of the table (metrics.names) 'cpp@10'"),
+        ("uplift-ml-100k", {"columns": ["cpp@10"]}, "unknown metric 'cpp': did you mean 'cp'"),
         ("surprise-ml-100k", {"metrics": ["mae"]}, "unknown published column 'rmse'"),
     ],
 )
