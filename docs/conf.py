@@ -12,7 +12,7 @@ myst_heading_anchors = 3
 html_theme = "furo"
 autosummary_generate = True
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "undoc-members": False}
+autodoc_default_options = {"members": True, "undoc-members": False, "no-value": True}
 # Docstrings are written for people who read the source; a field's name may stand in several records.
 suppress_warnings = ["docutils", "ref.python"]
 
@@ -28,6 +28,26 @@ def files(_: Any) -> None:
     (HERE / "files.md").write_text("\n\n".join(parts) + "\n")
 
 
+_kept: dict[str, list[str]] = {}
+
+
+def keep(_: Any, what: str, name: str, __: Any, ___: Any, lines: list[str]) -> None:
+    """Before napoleon, which takes what stands before a colon for the type of an attribute."""
+    if what in ("attribute", "data"):
+        _kept[name] = list(lines)
+
+
+def as_written(_: Any, __: str, name: str, ___: Any, ____: Any, lines: list[str]) -> None:
+    """After napoleon: attributes as they are written, and the bars of |D| and |x − y| as bars, not as links."""
+    lines[:] = _kept.pop(name, lines)
+    for number, line in enumerate(lines):
+        parts = line.split("``")
+        parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+        lines[number] = "``".join(parts)
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", files, priority=1)
+    app.connect("autodoc-process-docstring", keep, priority=400)
+    app.connect("autodoc-process-docstring", as_written, priority=600)

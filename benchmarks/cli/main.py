@@ -36,8 +36,10 @@ VERBS = {
     "doctor": "versions, devices, folders, W&B login",
 }
 
-_LIGHT = ("results", "compare", "ledger", "report", "data", "list", "doctor")
-"""Verbs that train and score nothing: they load what they need as they go."""
+_LOADED = {"compare": "metrics.registry", "data": "lab.data"} | dict.fromkeys(
+    ("results", "ledger", "report", "list", "doctor"), ""
+)
+"""What verbs that train and score nothing load first; "": what they need as they go."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,12 +104,12 @@ def _dispatch(verb: str, words: list[str]) -> int:
 
 
 def _load(verb: str) -> None:
-    """Imports what trains and scores, with a line for who waits, before a verb that can't do without."""
-    if verb not in _LIGHT:
+    """Imports what a verb can't do without, which takes seconds, with a line for who waits."""
+    if module := _LOADED.get(verb, "runs.many"):
         from upliftlens.benchmarks.system.talk import waiting
 
-        with waiting("loading JAX and Flax"):
-            import_module("upliftlens.benchmarks.runs.many")
+        with waiting("loading JAX"):
+            import_module(f"upliftlens.benchmarks.{module}")
 
 
 def parser_of(verb: str) -> Parser:

@@ -184,6 +184,9 @@ def _missing(
         if layout.adjustable and (separator == " " or not even):
             blanks = "" if separator == " " else ", separated by blanks"
             fix += f"; data=files data.layout=adjacency reads lines of a user and the user's items{blanks}"
+            if len(cells) > 4 and all(cell.isdecimal() for cell in cells):  # more than a row of ratings holds
+                *by_position, adjacency = fix.split("; ")
+                fix = f"{adjacency}. Else, if the first two columns are user and item: {'; '.join(by_position)}"
         yield Problem(file, 1, None, what, fix)
         return
     for kind in missing:

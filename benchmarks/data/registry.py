@@ -79,16 +79,20 @@ def save(name: str, base: str, overrides: list[str] | tuple[str, ...]) -> Path:
     config = configure(base, overrides)
     if not isinstance(config, DataConfig) or config.sources:
         raise UpliftlensError(f"data={base} is known already: save files of your own, with data=csv for instance")
-    if config.path is None:
-        raise UpliftlensError(f"data={base} without a file: give data.path=FILE")
-    open_files(Path(config.path))
+    options = ("path",) if config.path else ("train", "validation", "test")  # with a path these are names within it
+    paths = {option: Path(path).expanduser() for option in options if (path := getattr(config, option, None))}
+    if not paths:
+        raise UpliftlensError(f"data={base} without a file: give {config.asks.replace('= ', '=FILE ')}FILE")
+    for path in paths.values():
+        open_files(path)
     check_name(name)
     if name in names():
         file = saved().get(name)
         reason = f"{file} exists: delete it first, or" if file else f"there is a data set '{name}' already:"
         raise UpliftlensError(f"{reason} choose another name")
     usual, stated = (composed([f"data={base}", *more], "_data")["data"] for more in ((), overrides))
-    return write(name, base, _differences(usual, stated))
+    absolute = {option: str(path.resolve()) for option, path in paths.items()}
+    return write(name, base, _differences(usual, {**stated, **absolute}))
 
 
 def _differences(usual: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:

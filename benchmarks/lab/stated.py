@@ -18,6 +18,9 @@ def stated_words(words: Sequence[str], options: Mapping[str, Any], several: bool
         UpliftlensError: for a value that no option can have, a flag, an option that is stated twice, and a model that
             can't be a choice.
     """
+    for word in words:
+        if not isinstance(word, str):
+            raise UpliftlensError(f'{word!r} stands among the words: give options by name, or as text, "train.lr=0.1"')
     refuse_flags(words)
     refuse_frame(options.get("data"))
     for folder in options.keys() & {"store", "cache"}:

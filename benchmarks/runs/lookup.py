@@ -21,7 +21,11 @@ def user_indices(dataset: Dataset, users: Sequence[str]) -> np.ndarray:
         UpliftlensError: for a user who is not in the data.
     """
     return _indices(
-        dataset, "user", dataset.users["id"], users, "\nFor a user of whom you know some items: a history of them"
+        dataset,
+        "user",
+        dataset.users["id"],
+        users,
+        "\nFor a user of whom you know some items give these instead: --history, in Python history=",
     )
 
 
@@ -77,7 +81,9 @@ def item_indices(dataset: Dataset, names: Sequence[str]) -> np.ndarray:
     if missing := [name for name, rows in zip(names, matching) if not len(rows)]:
         near = "".join(did_you_mean(name, bare) for name in missing[:_NAMED])
         absent = some_of([f"'{name}'" for name in missing])
-        raise UpliftlensError(f"{dataset.name} has no item {absent}: {near}write an id or a title")
+        raise UpliftlensError(
+            f"{dataset.name} has no item {absent}: {near}write an id or a title; several are separated by semicolons"
+        )
     for name, rows in zip(names, matching):
         if len(rows) > 1:
             some = "; ".join(f"{titles[row]} (id {ids[row]})" for row in rows[:_SHOWN])

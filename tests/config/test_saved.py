@@ -88,6 +88,8 @@ def test_a_saved_log_of_recommendations_keeps_its_metrics(folder):
         (("1e5", "data=csv", *WORDS), "'1e5' can't be a name"),
         (("mine", *WORDS), "say what kind of file it is: upliftlens data save mine data=csv"),
         (("mine", "data=csv"), "data=csv without a file: give data.path=FILE"),
+        (("mine", "data=files"), "data=files without a file: give data.train=FILE data.test=FILE"),
+        (("mine", "data=files", "data.train=gone.csv", "data.test=gone.csv"), "gone.csv does not exist"),
         (("mine", "data=csv", "data.path=gone.csv"), "gone.csv does not exist"),
         (("mine", "data=ml-100k"), "data=ml-100k is known already"),
         (("mine", "data=synthetic"), "data=synthetic is known already"),

@@ -3,7 +3,7 @@
 import argparse
 
 from upliftlens.benchmarks.config.choices import about, first_sentence, packaged
-from upliftlens.benchmarks.system.talk import out, table_console
+from upliftlens.benchmarks.system.talk import out, table_console, waiting
 from upliftlens.causal.errors import unknown
 
 CHOICES = {
@@ -46,14 +46,18 @@ def run(flags: argparse.Namespace) -> int:
     from rich.table import Table
 
     if flags.what is None:
-        for kind in CHOICES:
-            out.print(f"{kind}: {', '.join(_listed(kind))}", markup=False)
+        with waiting("reading what there is"):
+            names = {kind: ", ".join(_listed(kind)) for kind in CHOICES}
+        for kind, of_kind in names.items():
+            out.print(f"{kind}: {of_kind}", markup=False)
         return 0
     if flags.what not in CHOICES:
         raise unknown("list", flags.what, CHOICES)
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
-    for name, text in _listed(flags.what).items():
+    with waiting("reading what there is"):
+        listed = _listed(flags.what)
+    for name, text in listed.items():
         table.add_row(escape(name), escape(text))
     table_console().print(table)
     if flags.what in SYMBOLS:
