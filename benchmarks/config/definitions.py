@@ -7,7 +7,6 @@ names. Installed packages count by their names only, as everywhere.
 import ast
 import builtins
 import dataclasses
-import dis
 import hashlib
 import inspect
 import linecache
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from upliftlens.benchmarks.config.code_names import names_of_code, outside_bodies
 from upliftlens.benchmarks.config.source_hash import source_hash
 from upliftlens.causal.errors import UpliftlensError
 
@@ -202,12 +202,12 @@ def _named(thing: Any, text: str) -> Iterator[tuple[str, Any]]:
     values = [thing] if isinstance(thing, FunctionType) else vars(thing).values()
     functions = [function for value in values for function in _functions(value) if _written(function)]
     around: dict[str, Any] = {}
-    names = {name for function in functions for name in _of_code(function.__code__)}
+    names = {name for function in functions for name in names_of_code(function.__code__)}
     for function in functions:
         if function.__closure__:
             around.update(inspect.getclosurevars(function).nonlocals)
     with suppress(SyntaxError):  # a part of a line, as of a lambda
-        names |= set(_outside_bodies(ast.parse(text))) - vars(thing).keys()
+        names |= set(outside_bodies(ast.parse(text))) - vars(thing).keys()
     if not functions and thing.__module__ not in sys.modules:
         raise _unreadable(thing)
     module = functions[0].__globals__ if functions else vars(sys.modules[thing.__module__])
@@ -215,25 +215,6 @@ def _named(thing: Any, text: str) -> Iterator[tuple[str, Any]]:
     for name in sorted((names | around.keys()) - {thing.__name__}):
         if name in known and not (hasattr(builtins, name) and name not in around):
             yield name, known[name]
-
-
-def _of_code(code: CodeType) -> set[str]:
-    """The global names that a function, or one inside it, reads; an attribute or argument of the same name is none."""
-    inner = (_of_code(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    reads = (step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
-    return set(reads).union(*inner)
-
-
-def _outside_bodies(tree: ast.AST) -> Iterator[str]:
-    """The names that a source reads outside of its functions' bodies: bases, defaults, annotations, decorators."""
-    for name, part in ast.iter_fields(tree):
-        if name == "body" and isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for node in part if isinstance(part, list) else [part]:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                yield node.id
-            elif isinstance(node, ast.AST):
-                yield from _outside_bodies(node)
 
 
 def _functions(value: Any) -> list[FunctionType]:

@@ -85,7 +85,7 @@ def test_a_grid_plans_its_points_only_in_each_fold(counted, tmp_path):
         **tables_of.definition("schnabel-2"), "folds": 2, "grid": {"train.l2": [1.0, 2.0, 3.0]}, "seeds": [0],
         "common": [*WORLD, "model=additive", "train.optimizer=adam", "train.l2=9.0"], "rows": {"naive": []},
         "columns": {"MSE": {"metric": "mse", "criterion": "mse", "options": []}},
-        "interval": {"level": 0.95, "resamples": 100, "seed": 0},
+        "interval": {"level": 0.95, "resamples": 100, "seed": 0}, "published": {},
     }  # fmt: skip
     cross_validated_cells(options(content), where(tmp_path))
     assert counted["planned"] == len(records(tmp_path)) == 3 * 2 + 1

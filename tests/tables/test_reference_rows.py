@@ -64,14 +64,9 @@ def test_rows_and_columns_are_those_of_the_definition(name, tmp_path):
     assert {(cell.row, cell.column) for cell in cells(name) if " vs " not in cell.column} == expected
 
 
-COMMITTED = {"schnabel-1", "schnabel-2", "robustness", "uplift-estimators", "coverage-items"}
-"""Tables that have records at least."""
-
-
 def test_committed_tables_are_what_their_records_definitions_and_code_say():
     checks = Lab().tables.check(folder=FOLDER).content
     assert [each.table for each in checks] == NAMES and not [fault for each in checks for fault in each.faults]
-    assert {each.table for each in checks if each.committed} >= COMMITTED
 
 
 @pytest.mark.parametrize(
