@@ -9,8 +9,8 @@ and has logs of its own, so the spread between them holds what the world's fit, 
 Student's t has as many degrees of freedom as there are worlds, less 1. Users are resampled. Every run is kept in the
 store, and the blocks, which differ in what is tested, share their fits.
 
-The standard error of the criterion is that of one log: the standard deviation of a run's estimate over resamples of the
-users, averaged over seeds and worlds. Rows that lie closer together than that were not told apart by the selection.
+The standard error of the criterion is that of one log: a run's standard deviation over resampled users, averaged over
+seeds and worlds. The selection does not tell apart rows that lie closer together.
 """
 
 import time
@@ -76,8 +76,7 @@ class Options(RunsOptions):
     order: tuple[tuple[str, str], ...]
 
     def __post_init__(self) -> None:
-        for name in (*self.columns, self.criterion, self.ordered_by):
-            choose(name)  # raises for one that is no metric
+        list(map(choose, (*self.columns, self.criterion, self.ordered_by)))  # raises for one that is no metric
 
     @property
     def fixed(self) -> str:
@@ -93,8 +92,8 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
         UpliftlensError: for an unknown row or column, or a run that fails.
     """
     started = time.perf_counter()
-    definition = _chosen(definition)
-    criterion, names = in_full(definition.criterion), {*definition.columns, definition.ordered_by}
+    definition, criterion = _chosen(definition), in_full(definition.criterion)
+    names = {*definition.columns, definition.ordered_by}
     by_row = {job.of: job for job in _jobs(definition, where)}
     searches = {row: job.choose(run_many) for row, job in by_row.items()}
     tuned = time.perf_counter()
@@ -105,9 +104,8 @@ def uplift_cells(definition: Options, where: Where) -> list[Cell]:
             for block in definition.blocks:
                 runs[block][row].append(runs_of(next(of_row), trials=_trials(searches[row])))
             where.say(f"world {number}, {row}: {len(runs[block][row][-1].records)} seeds, {_since(started)}")
-    where.say(
-        f"{_since(started)} in all, of which tuning {_since(started, tuned)}; runs that were in the store took no time"
-    )
+    took = f"{_since(started)} in all, of which tuning {_since(started, tuned)}"
+    where.say(f"{took}; runs that were in the store took no time")
     cells: list[Cell] = []
     for block, of_block in runs.items():
         measures = {
@@ -163,8 +161,7 @@ def _trials(chosen: Search | None) -> Sequence[Trial]:
 
 
 def remarks(definition: Options, cells: Sequence[Cell]) -> list[str]:
-    """How rows were tuned, what the intervals pool, which rows the selection could not tell apart, and which shares of
-    the ceiling are reached."""
+    """How rows were tuned, what intervals pool, which rows the selection can't tell apart, which shares are reached."""
     criterion, worlds = in_full(definition.criterion), len(definition.worlds)
     monitor = "train.monitor="
     others = [
@@ -296,7 +293,7 @@ def _values(block: str, measures: Mapping[str, Mapping[str, Measured]], definiti
 
 
 def _since(start: float, end: float | None = None) -> str:
-    seconds = (time.perf_counter() if end is None else end) - start
+    seconds = (end or time.perf_counter()) - start
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
