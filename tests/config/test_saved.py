@@ -57,6 +57,17 @@ def test_what_differs_is_saved_and_chosen_by_its_name(folder, capsys):
     assert re.search(r"^mine +saved in configs/data/mine.yaml *$", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_files_of_a_split_are_saved_with_where_they_are(folder):
+    for name, row in (("tr.csv", "a,x"), ("te.csv", "a,y")):
+        Path(name).write_text(f"user,item\n{row}\n")
+    assert save("mine", "data=files", "data.train=tr.csv", "data.test=te.csv") == 0
+    content = yaml.safe_load(Path("configs/data/mine.yaml").read_text())
+    assert (content["train"], content["test"]) == (str(folder / "tr.csv"), str(folder / "te.csv"))
+    assert save("within", "data=files", f"data.path={folder}", "data.train=tr.csv", "data.test=te.csv") == 0
+    content = yaml.safe_load(Path("configs/data/within.yaml").read_text())
+    assert (content["path"], content["train"]) == (str(folder), "tr.csv"), "names within the folder"
+
+
 def test_it_is_a_choice_in_its_directory_only(folder, monkeypatch):
     assert save("mine", "data=csv", *WORDS) == 0
     assert configured(["data=mine"]).sections["data"].columns.user == "who" and "mine" in choices_of("data")

@@ -128,6 +128,8 @@ def test_lines_of_a_user_and_their_items_get_no_advice_of_columns(tmp_path: Path
     )
     (problem,) = findings(tmp_path, commas.replace(",", ""))
     assert problem.fix.endswith("data=files data.layout=adjacency reads lines of a user and the user's items")
+    (problem,) = findings(tmp_path, "1 2 3 4 5\n2 3 4 5 6\n", "data.separator=space")
+    assert problem.fix.startswith("data=files data.layout=adjacency"), "equally long lines, more than a rating has"
     (problem,) = findings(tmp_path, "1,2,1,0\n1,3,0,1\n", name="uplift-log")
     assert "data.columns.value" not in problem.fix and problem.fix.startswith("data.header=false data.columns.user=0")
 

@@ -29,9 +29,8 @@ new = scorer.scores_of(scorer.items[:3]) if "new" in scorer.about["programs"] el
 best = [item for item, _, _ in scorer.recommend(scorer.users[0], 5)]
 np.savez(sys.argv[2], known=scorer.scores(scorer.users), new=new, best=best)
 """
-MODELS = {  # a table of factors, a network, a matrix of items, factors that are folded in, neighbours among users
-    "mf": [], "mlp": [], "ease": [], "ials": [], "user_knn": [], "popularity": [],
-}  # fmt: skip
+# A table of factors, a network, a matrix of items, factors that are folded in, neighbours among users, counts.
+MODELS = ("mf", "mlp", "ease", "ials", "user_knn", "popularity")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def store(tmp_path_factory):
     return folder
 
 
-def exported(store, run, folder):
+def exported(run, folder):
     """The scores of every user, of somebody new, and a list, by the folder alone."""
     run.export(folder, batch=7)
     subprocess.run([sys.executable, "-c", SCORES, str(folder), str(folder) + ".npz"], check=True)
@@ -53,7 +52,7 @@ def exported(store, run, folder):
 def test_an_export_scores_as_the_run_does(number, store, tmp_path):
     record = records(store)[number]
     run = ul.Lab(store, store / "cache").open(record["key"])
-    got = exported(store, run, tmp_path / "out")
+    got = exported(run, tmp_path / "out")
     users = list(run._opened.prepared.dataset.users["id"].astype(str))
     np.testing.assert_allclose(got["known"], run.score(users).to_numpy(), atol=1e-6, rtol=1e-6)
     ranked = run.recommend(users[0], 5)

@@ -166,6 +166,21 @@ def test_a_run_that_two_searches_chose_keeps_the_trials_of_each(tmp_path):
     assert checked(tmp_path / "results") == 0
 
 
+def test_a_wrong_definition_is_a_fault_of_its_table_and_hides_no_other(copy, capsys, monkeypatch):
+    shutil.copy(copy / "coat.json", copy / "schnabel-2.json")
+    definition = commits.definition
+
+    def broken(name):
+        if name == "coat":
+            raise commits.UpliftlensError("the table coat: unknown metric 'mea'")
+        return definition(name)
+
+    monkeypatch.setattr(commits, "definition", broken)
+    assert checked(copy) == 1
+    said = capsys.readouterr().out
+    assert "unknown metric 'mea'" in said and "schnabel-2.records.jsonl is missing" in said
+
+
 @pytest.mark.parametrize("file", ["coat.json", "coat.records.jsonl"])
 def test_what_stands_twice_is_named(file, copy, capsys):
     lines = (copy / file).read_text().splitlines()

@@ -121,6 +121,12 @@ def test_a_faulty_entry_is_refused_by_name(changes, told):
     assert str(error.value).startswith("paper/published.yaml")
 
 
+@pytest.mark.parametrize("words", [["--source", "surprise"], ["--format", "md"]])
+def test_a_check_is_of_the_whole_ledger(words, capsys):
+    assert main(["ledger", "--check", *words]) == 1
+    assert "it takes no --source and no --format" in capsys.readouterr().err
+
+
 def test_a_row_that_is_written_twice_is_refused():
     twice = TEXT.replace("      mf/ips: {mse: 1.093", "      mf/ips: {mse: 9}\n      mf/ips: {mse: 1.093", 1)
     assert twice != TEXT
