@@ -10,7 +10,6 @@ from test_tables import WORLD
 from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.config.plugins import entry
 from upliftlens.benchmarks.runs.store import Store, load_record
-from upliftlens.benchmarks.tables import estimate as estimates
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.committed import check as checks
 from upliftlens.benchmarks.tables.committed import files as commits
@@ -281,29 +280,6 @@ def test_a_misspelt_column_of_a_definition_is_answered(made, capsys, monkeypatch
     monkeypatch.setattr(tables, "definition", lambda name: content)
     assert main(["table", "robustness", "--store", str(made / "store")]) == 1
     assert "unknown published column 'nave': did you mean 'naive'" in capsys.readouterr().err
-
-
-def with_changes(content, changes):
-    """A definition with other values; mappings are merged."""
-    merged = {k: with_changes(content.get(k, {}), v) if isinstance(v, dict) else v for k, v in changes.items()}
-    return {**content, **merged}
-
-
-@pytest.mark.parametrize(
-    ("name", "wrong", "says"),
-    [
-        ("schnabel-2", {"columns": {"mse": {"metric": "mce"}}}, "columns.mse: unknown metric 'mce'"),
-        ("schnabel-2", {"published": {"mf/ips": {"nse": {"value": 1.0}}}}, "unknown published column 'nse'"),
-        ("coat", {"training": {"ratings": {"columns": {"auc": "auc/poled"}}}}, "unknown metric 'auc/poled'"),
-        ("uplift-ml-100k", {"columns": ["cpp@10"]}, "unknown metric 'cpp': did you mean 'cp'"),
-        ("surprise-ml-100k", {"metrics": ["mae"]}, "unknown published column 'rmse'"),
-    ],
-)
-def test_a_misspelt_metric_is_refused_before_anything_runs(name, wrong, says, tmp_path, capsys, monkeypatch):
-    content = with_changes(tables.definition(name), wrong)
-    monkeypatch.setattr(estimates, "definition", lambda name: content)
-    assert main(["table", name, "--store", str(tmp_path), "--estimate"]) == 1
-    assert says in capsys.readouterr().err
 
 
 def test_what_an_objective_allows_is_read_from_words_as_from_a_composition():

@@ -8,7 +8,9 @@ from shell import records
 from test_committed import CHANGES, WORDS, table
 from test_tables import where
 
+from upliftlens.benchmarks.cli.main import main
 from upliftlens.benchmarks.system import talk
+from upliftlens.benchmarks.tables import estimate as estimates
 from upliftlens.benchmarks.tables import table as tables
 from upliftlens.benchmarks.tables.estimate import estimate
 
@@ -96,3 +98,26 @@ def test_only_a_yes_on_a_terminal_agrees(typed, yes, monkeypatch):
     assert talk.agreed("Start?") is yes
     terminal.isatty = lambda: False
     assert talk.agreed("Start?") is False, "nobody is asked"
+
+
+def with_changes(content, changes):
+    """A definition with other values; mappings are merged."""
+    merged = {k: with_changes(content.get(k, {}), v) if isinstance(v, dict) else v for k, v in changes.items()}
+    return {**content, **merged}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "says"),
+    [
+        ("schnabel-2", {"columns": {"mse": {"metric": "mce"}}}, "columns.mse: unknown metric 'mce'"),
+        ("schnabel-2", {"published": {"mf/ips": {"nse": {"value": 1.0}}}}, "unknown published column 'nse'"),
+        ("coat", {"training": {"ratings": {"columns": {"auc": "auc/poled"}}}}, "unknown metric 'auc/poled'"),
+        ("uplift-ml-100k", {"columns": ["cpp@10"]}, "unknown metric 'cpp': did you mean 'cp'"),
+        ("surprise-ml-100k", {"metrics": ["mae"]}, "unknown published column 'rmse'"),
+    ],
+)
+def test_a_misspelt_metric_is_refused_before_anything_runs(name, wrong, says, tmp_path, capsys, monkeypatch):
+    content = with_changes(tables.definition(name), wrong)
+    monkeypatch.setattr(estimates, "definition", lambda name: content)
+    assert main(["table", name, "--store", str(tmp_path), "--estimate"]) == 1
+    assert says in capsys.readouterr().err
